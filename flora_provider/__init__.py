@@ -1,0 +1,3 @@
+"""Apache Airflow provider for FLORA."""
+
+__version__ = "0.1.0"
