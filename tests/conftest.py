@@ -1,0 +1,81 @@
+"""What every test shares: an Airflow of its own, made only for the tests that ask for it.
+
+Airflow reads its settings when it is first imported, so they are laid down here, before any test module is. Nothing in
+this file imports Airflow: a test of the client or of the sandbox does not wait for it.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A home given from outside is kept, so that a failure can be looked at afterwards.
+_GIVEN_HOME = os.environ.get("FLORA_TEST_AIRFLOW_HOME")
+AIRFLOW_HOME = Path(_GIVEN_HOME or tempfile.mkdtemp(prefix="flora-airflow-")).resolve()
+
+
+def _lay_down_settings():
+    # The developer's own Airflow (its database, connections, variables) must neither help a test nor be written to.
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFLOW_"))]:
+        del os.environ[name]
+    os.environ |= {
+        "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+        # Anonymous usage statistics would leave the machine.
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # caplog listens at the root logger; escape codes would be in the way.
+        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+        "NO_COLOR": "1",
+    }
+
+
+_lay_down_settings()
+
+
+def pytest_unconfigure():
+    if not _GIVEN_HOME:
+        shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_home():
+    """Where this session's Airflow keeps its database, settings and logs."""
+    return AIRFLOW_HOME
+
+
+@pytest.fixture(scope="session")
+def airflow_db(airflow_home):
+    """Give Airflow a migrated metadata database, as `dag.test()` needs; once per session."""
+    from airflow.utils.db import initdb
+
+    initdb()
+    return airflow_home / "airflow.db"
+
+
+@pytest.fixture
+def run_dag(airflow_db):
+    """Run a DAG that a test has made, in this process, and return its finished DAG run (failed or not).
+
+    `dag.test()` alone serves only DAGs that Airflow 3 finds in its DAG folder; this registers the others first.
+    """
+
+    def run(dag, **kwargs):
+        try:
+            from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+        except ImportError:  # Airflow 2 asks for no registration
+            return dag.test(**kwargs)
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+        DagBundlesManager().sync_bundles_to_db()
+        bag = DagBag(dag_folder=os.devnull, collect_dags=False)
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        return dag.test(**kwargs)
+
+    return run
