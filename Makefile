@@ -1,0 +1,76 @@
+# Everything is made with a Python, pip, git and this file: `make help` says what.
+
+# The Python that the environments are made with: make test PYTHON=python3.12
+PYTHON ?= python3
+
+# The releases of Airflow that are tested; the last one is developed on. Each has its pins in constraints/.
+AIRFLOWS := 2.11.2 3.3.2
+
+series = $(basename $(1))
+constraints = constraints/airflow-$(call series,$(1)).txt
+NEWEST := $(lastword $(AIRFLOWS))
+PINS := $(call constraints,$(NEWEST))
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test matrix constraints clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED) ## Run a DAG of 20 generations on a real Airflow, against the sandbox
+	$(BIN)/python -m demo
+
+ui: $(INSTALLED) ## Keep the demo's Airflow and sandbox up, to click around in
+	$(BIN)/python -m demo --ui
+
+test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-end ones
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest tests --ignore=tests/e2e
+
+matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow
+
+# The tests are copied away, so that they cannot import the checkout in place of the wheel.
+matrix-%: .matrix/wheel
+	rm -rf .matrix/$*
+	$(BIN)/uv venv --quiet --python $(BIN)/python .matrix/$*
+	$(BIN)/uv pip install --quiet --python .matrix/$* -c $(call constraints,$*) "apache-airflow==$*" \
+		"airflow-provider-flora[dev] @ file://$(CURDIR)/$$(ls .matrix/wheel/*.whl)"
+	$(BIN)/uv pip check --python .matrix/$*
+	mkdir .matrix/$*/checkout
+	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
+	cd .matrix/$*/checkout && ../bin/python -c \
+		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
+	cd .matrix/$*/checkout && ../bin/pytest tests/glue tests/test_example_dags.py
+
+.matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') pyproject.toml README.md
+	rm -rf $@
+	$(BIN)/uv build --quiet --wheel --out-dir $@
+
+constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
+	$(foreach version,$(AIRFLOWS),$(call pin,$(version)))
+
+# One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
+define pin
+printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
+	--python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml - \
+	| sed 's/ *;.*//' > $(call constraints,$(1)).new
+mv $(call constraints,$(1)).new $(call constraints,$(1))
+
+endef
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .matrix .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# pip brings uv, and uv the rest: the same packages in seconds instead of a minute.
+$(INSTALLED): pyproject.toml $(PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
+	$(BIN)/uv pip install --quiet --python .venv --constraint $(PINS) --editable '.[dev]'
+	@touch $@
