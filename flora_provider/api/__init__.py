@@ -1,0 +1,1 @@
+"""FLORA over HTTP. Nothing here knows Airflow."""

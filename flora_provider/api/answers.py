@@ -1,0 +1,99 @@
+"""How FLORA's JSON becomes types.
+
+Frozen, and tolerant in one direction: unknown members survive (`model_extra`), unknown enum values stay plain strings,
+and an optional member that cannot be read counts as absent, for FLORA adds values at any time and a paid run must not
+be lost to a typo of the server. Only members that FLORA always sends are required.
+
+Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Self, TypeAlias
+
+import pendulum
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic_core.core_schema import ValidationInfo
+
+from flora_provider.api.errors import FloraAnswerError
+
+_SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
+
+
+def _instant(value: object) -> pendulum.DateTime:
+    """FLORA's times are unix milliseconds (documented for webhooks only), or ISO 8601 for single assets and uploads."""
+    if isinstance(value, pendulum.DateTime):
+        return value
+    try:
+        if isinstance(value, str):
+            parsed = pendulum.parse(value)
+            if isinstance(parsed, pendulum.DateTime):
+                return parsed
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            return pendulum.from_timestamp(value if abs(value) < _SECONDS_BELOW else value / 1000)
+    except (OverflowError, OSError, ValueError):
+        pass
+    raise ValueError("neither a unix time nor an ISO 8601 date and time")
+
+
+def _exact(value: object) -> object:
+    """A JSON number by its shortest decimal text, so that 0.1 is 0.1; never through binary arithmetic."""
+    if isinstance(value, bool):
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic collects ValueError
+    try:
+        return Decimal(str(value)) if isinstance(value, int | float) else value
+    except InvalidOperation:
+        raise ValueError("not a number") from None
+
+
+Instant: TypeAlias = Annotated[pendulum.DateTime, PlainValidator(_instant)]
+Usd: TypeAlias = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, allow_inf_nan=False)]
+
+
+class Answer(BaseModel):
+    """Base of everything FLORA answers."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", arbitrary_types_allowed=True, protected_namespaces=(), hide_input_in_errors=True
+    )
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _optional_members_never_fail(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            field = cls.model_fields[info.field_name or ""]
+            if field.is_required():
+                raise
+            return field.get_default(call_default_factory=True)
+
+    @classmethod
+    def read(cls, data: object) -> Self:
+        """Build from parsed JSON.
+
+        Raises:
+            FloraAnswerError: a member that FLORA always sends is missing or of another type. Values are not shown.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc'])) or 'the answer'}: {problem['msg']}"
+                for problem in error.errors(include_input=False, include_url=False, include_context=False)[:5]
+            )
+            raise FloraAnswerError(f"FLORA's answer is no {cls.__name__}: {problems}") from None
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Show the members with a declared type only, and no addresses: they may be signed."""
+        return [(name, getattr(self, name)) for name, field in type(self).model_fields.items() if field.repr]

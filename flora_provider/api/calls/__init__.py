@@ -1,0 +1,110 @@
+"""One function per endpoint: what to send, and how to read the answer. No network here.
+
+    client.send(calls.get_run("run_123"))
+
+Every function checks its arguments before anything is sent and reports all problems at once as `FloraInputError`.
+Calls that FLORA documents as taking an `Idempotency-Key` are given one with `Call.with_key`, and are then safe to
+resend; `Call.request` is the same bytes every time. `raw` is the way to an endpoint that has no function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flora_provider.api.calls.assets import (
+    SIGNED_UPLOAD,
+    attach_asset,
+    complete_asset,
+    create_asset,
+    create_asset_from_file,
+    get_asset,
+    list_assets,
+    retry_asset,
+)
+from flora_provider.api.calls.call import PAGE_SIZE, Call, path
+from flora_provider.api.calls.catalogue import (
+    create_project,
+    get_action,
+    get_project,
+    get_technique,
+    list_actions,
+    list_models,
+    list_nodes,
+    list_projects,
+    list_techniques,
+    list_workspaces,
+    send_feedback,
+)
+from flora_provider.api.calls.runs import (
+    generate,
+    get_run,
+    get_technique_run,
+    list_generations,
+    list_technique_runs,
+    run_action,
+    run_technique,
+    start_technique,
+)
+
+__all__ = [
+    "PAGE_SIZE",
+    "SIGNED_UPLOAD",
+    "Call",
+    "attach_asset",
+    "complete_asset",
+    "create_asset",
+    "create_asset_from_file",
+    "create_project",
+    "generate",
+    "get_action",
+    "get_asset",
+    "get_project",
+    "get_run",
+    "get_technique",
+    "get_technique_run",
+    "list_actions",
+    "list_assets",
+    "list_generations",
+    "list_models",
+    "list_nodes",
+    "list_projects",
+    "list_technique_runs",
+    "list_techniques",
+    "list_workspaces",
+    "raw",
+    "retry_asset",
+    "run_action",
+    "run_technique",
+    "send_feedback",
+    "start_technique",
+]
+
+
+def raw(
+    method: str,
+    *segments: str,
+    query: Mapping[str, str] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    takes_key: bool = False,
+) -> Call[Any]:
+    """Any other endpoint; the answer is its parsed JSON.
+
+        client.send(calls.raw("GET", "projects", "prj_1", "canvas"))
+
+    Args:
+        method: GET, POST, PUT, PATCH or DELETE.
+        segments: of the path below the base URL, not yet percent-encoded.
+        query: its parameters.
+        payload: JSON members of the body.
+        takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
+            resent after a failure that leaves open whether FLORA acted on it.
+    """
+    return Call(
+        method=method.upper(),
+        path=path(*segments),
+        query=tuple((query or {}).items()),
+        payload=payload,
+        read=lambda data: data,
+        takes_key=takes_key,
+    )

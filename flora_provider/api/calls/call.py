@@ -1,0 +1,141 @@
+"""What one call is made of, and the helpers that the endpoints' functions are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from flora_provider.api import checks
+from flora_provider.api.answers import Answer
+from flora_provider.api.errors import FloraAnswerError, FloraInputError
+from flora_provider.api.models import Page
+from flora_provider.api.plan import Form, Request, canonical_json
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Answer)
+
+PAGE_SIZE = 100  # FLORA's maximum; its default is not published, so a size is always sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """What to send, and how to read the answer.
+
+    Attributes:
+        method, path, query: of the request; the path lies below the base URL.
+        payload: JSON members of the body; None for no body.
+        form: a multipart body instead.
+        read: from parsed JSON to the answer's type; raises FloraAnswerError.
+        takes_key: whether FLORA documents an `Idempotency-Key` for it.
+        key: the key, once given.
+        key_member: the body's member that repeats the key, on the one endpoint that reads it there.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Any], T]
+    query: tuple[tuple[str, str], ...] = ()
+    payload: Mapping[str, Any] | None = None
+    form: Form | None = field(default=None, repr=False)
+    takes_key: bool = False
+    key: str | None = None
+    key_member: str | None = None
+
+    @property
+    def resendable(self) -> bool:
+        """Whether sending it twice does no more than sending it once."""
+        return self.method == "GET" or self.key is not None
+
+    def with_key(self, key: str) -> Call[T]:
+        """The same call with an `Idempotency-Key`.
+
+        Raises:
+            FloraInputError: the call takes none, or it cannot be sent as a header.
+        """
+        if not self.takes_key:
+            raise FloraInputError(f"{self.method} {self.path} takes no idempotency key")
+        checks.refuse(checks.problems([("idempotency_key", key, checks.idempotency_key)]))
+        return replace(self, key=key)
+
+    def request(self) -> Request:
+        """The bytes to send; the same at every call."""
+        body, headers = None, {}
+        if self.payload is not None:
+            member = {self.key_member: self.key} if self.key_member and self.key else {}
+            body = canonical_json({**self.payload, **member})
+            headers["Content-Type"] = "application/json"
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        return Request(
+            method=self.method,
+            target=self.path,
+            query=self.query,
+            body=body,
+            form=self.form,
+            headers=tuple(headers.items()),
+        )
+
+
+def path(*segments: str) -> str:
+    """Segments, percent-encoded; a dot segment would climb out of the API, so it is refused."""
+    checks.refuse([f"{segment!r} is no path segment" for segment in segments if segment in ("", ".", "..")])
+    return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+def given(**members: Any) -> dict[str, Any]:
+    """The members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
+    """A GET below the base URL; a query parameter that is None is left out."""
+    pairs = tuple((name, str(value)) for name, value in given(**query).items())
+    return Call(method="GET", path=path(*segments), query=pairs, read=read)
+
+
+def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any], takes_key: bool = True) -> Call[T]:
+    """A JSON POST; refuses now what could not be sent later."""
+    canonical_json(payload)
+    return Call(method="POST", path=path(*segments), payload=payload, read=read, takes_key=takes_key)
+
+
+def members(data: Any, name: str) -> list[Any]:
+    """The list that an answer holds under this name."""
+    rows = data.get(name) if isinstance(data, Mapping) else None
+    if not isinstance(rows, list):
+        raise FloraAnswerError(f"FLORA's answer holds no list {name!r}")
+    return rows
+
+
+def everything(name: str, model: type[M]) -> Callable[[Any], tuple[M, ...]]:
+    """How to read a list that is not paged."""
+    return lambda data: tuple(model.read(row) for row in members(data, name))
+
+
+def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
+    """How to read one page of a list."""
+
+    def read(data: Any) -> Page[M]:
+        rows = members(data, name)
+        meta = data.get("meta") if isinstance(data.get("meta"), Mapping) else {}
+        cursor, estimate = meta.get("next_cursor"), meta.get("total_estimate")
+        return Page(
+            items=tuple(model.read(row) for row in rows),
+            next_cursor=cursor if isinstance(cursor, str) else None,
+            total_estimate=estimate if isinstance(estimate, int) else None,
+        )
+
+    return read
+
+
+def id_problems(**named: str | None) -> list[str]:
+    """What is wrong with these ids; None is left out."""
+    return checks.problems((name, value, checks.identifier) for name, value in named.items() if value is not None)
+
+
+def limit_problems(value: object) -> list[str]:
+    """What is wrong with a page size."""
+    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= PAGE_SIZE
+    return [] if good else [f"limit is {value!r}: FLORA gives 1 to {PAGE_SIZE} items a page"]

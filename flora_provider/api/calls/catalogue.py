@@ -1,0 +1,110 @@
+"""Techniques, actions, models, workspaces, projects, feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from flora_provider.api import catalogue, checks
+from flora_provider.api.calls.call import (
+    PAGE_SIZE,
+    Call,
+    everything,
+    get,
+    given,
+    id_problems,
+    limit_problems,
+    page,
+    post,
+)
+from flora_provider.api.models import Page
+
+FeedbackKind = Literal["feature_request", "bug", "technique_request", "missing_capability"]
+
+
+def list_techniques(
+    *, workspace_id: str | None = None, query: str | None = None, limit: int = PAGE_SIZE, cursor: str | None = None
+) -> Call[Page[catalogue.Technique]]:
+    """`GET /techniques`: one page of the techniques that the key sees, with their full slots."""
+    checks.refuse(id_problems(workspace_id=workspace_id) + limit_problems(limit))
+    read = page("techniques", catalogue.Technique)
+    return get(read, "techniques", workspace_id=workspace_id, query=query, limit=limit, cursor=cursor)
+
+
+def get_technique(technique: str) -> Call[catalogue.Technique]:
+    """`GET /techniques/{technique}`: one definition, by `tech_…` id or slug."""
+    checks.refuse(checks.problems([("technique", technique, checks.slug_or_id)]))
+    return get(catalogue.Technique.read, "techniques", technique)
+
+
+def list_actions() -> Call[tuple[catalogue.Action, ...]]:
+    """`GET /actions`: all prebuilt actions; not paged."""
+    return get(everything("actions", catalogue.Action), "actions")
+
+
+def get_action(action_id: str) -> Call[catalogue.Action]:
+    """`GET /actions/{action_id}`."""
+    checks.refuse(checks.problems([("action_id", action_id, checks.slug)]))
+    return get(catalogue.Action.read, "actions", action_id)
+
+
+def list_models(*, type: str | None = None) -> Call[Page[catalogue.Model]]:  # noqa: A002 - FLORA's own name for it
+    """`GET /models`: the models, all or of one type. One page today; a cursor is followed should FLORA add one.
+
+    Args:
+        type: image, video, audio or text; None for all.
+    """
+    checks.refuse(checks.problems([("type", type, checks.media_type)]) if type is not None else [])
+    return get(page("models", catalogue.Model), "models", type=type)
+
+
+def list_workspaces() -> Call[tuple[catalogue.Workspace, ...]]:
+    """`GET /workspaces`: the workspaces of the key; not paged."""
+    return get(everything("workspaces", catalogue.Workspace), "workspaces")
+
+
+def list_projects(
+    *, workspace_id: str, query: str | None = None, limit: int = PAGE_SIZE, cursor: str | None = None
+) -> Call[Page[catalogue.Project]]:
+    """`GET /projects`: one page of a workspace's projects, the most recently used first."""
+    found = checks.problems([("workspace_id", workspace_id, checks.identifier)])
+    checks.refuse(found + limit_problems(limit))
+    read = page("projects", catalogue.Project)
+    return get(read, "projects", workspace_id=workspace_id, query=query, limit=limit, cursor=cursor)
+
+
+def create_project(*, workspace_id: str, name: str) -> Call[catalogue.Project]:
+    """`POST /projects`. Names are not unique: creating twice makes two."""
+    checks.refuse(checks.problems([("workspace_id", workspace_id, checks.identifier), ("name", name, checks.text)]))
+    return post(catalogue.Project.read, "projects", payload={"workspace_id": workspace_id, "name": name})
+
+
+def get_project(project_id: str) -> Call[catalogue.Project]:
+    """`GET /projects/{project_id}`; a missing and a forbidden one are both 404."""
+    checks.refuse(checks.problems([("project_id", project_id, checks.identifier)]))
+    return get(catalogue.Project.read, "projects", project_id)
+
+
+def list_nodes(project_id: str, *, limit: int = PAGE_SIZE, cursor: str | None = None) -> Call[Page[catalogue.Node]]:
+    """`GET /projects/{project_id}/nodes`: one page of the visible media nodes of a canvas."""
+    checks.refuse(checks.problems([("project_id", project_id, checks.identifier)]) + limit_problems(limit))
+    return get(page("nodes", catalogue.Node), "projects", project_id, "nodes", limit=limit, cursor=cursor)
+
+
+def send_feedback(
+    *,
+    kind: FeedbackKind | str,
+    summary: str,
+    detail: str,
+    attempted_tools: Iterable[str] = (),
+    workspace_id: str | None = None,
+    project_id: str | None = None,
+    run_id: str | None = None,
+) -> Call[catalogue.Feedback]:
+    """`POST /feedback`: tell FLORA's makers about a bug or a wish."""
+    tools = list(attempted_tools) or None
+    ids = given(workspace_id=workspace_id, project_id=project_id, run_id=run_id)
+    texts = {"kind": kind, "summary": summary, "detail": detail}
+    found = checks.problems((name, value, checks.text) for name, value in texts.items())
+    checks.refuse(found + id_problems(**ids))
+    return post(catalogue.Feedback.read, "feedback", payload=given(**texts, attempted_tools=tools, **ids))

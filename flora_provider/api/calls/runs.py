@@ -1,0 +1,175 @@
+"""Starting and watching runs: generations, techniques, actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from flora_provider.api import checks, models
+from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, limit_problems, page, post
+
+MediaType = Literal["image", "video", "audio", "text"]
+
+
+def generate(
+    *,
+    type: MediaType | str,  # noqa: A002 - FLORA's own name for it
+    prompt: str,
+    workspace_id: str,
+    project_id: str,
+    model: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    callback_url: str | None = None,
+) -> Call[models.Started]:
+    """`POST /generate`: start a generation. Bills.
+
+    Args:
+        type: what to make.
+        prompt: not empty.
+        workspace_id: the workspace that is billed.
+        project_id: of that workspace.
+        model: an endpoint id such as `t2i-flux-2-pro`; None for the workspace's default.
+        params: per model, see `list_models`. FLORA ignores keys it does not know, and bills all the same.
+        callback_url: https; FLORA posts a signed webhook there when the run ends.
+
+    Raises:
+        FloraInputError: with every problem found.
+    """
+    members = given(
+        type=type,
+        prompt=prompt,
+        workspace_id=workspace_id,
+        project_id=project_id,
+        model=model,
+        params=params,
+        callback_url=callback_url,
+    )
+    missing = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
+    checks.refuse(
+        checks.problems((name, value, checks.GENERATION[name]) for name, value in {**missing, **members}.items())
+    )
+    return post(models.Started.read, "generate", payload=members)
+
+
+def get_run(run_id: str) -> Call[models.Run]:
+    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique` or `run_action` started."""
+    checks.refuse(id_problems(run_id=run_id))
+    return get(models.Run.read, "runs", run_id)
+
+
+def list_generations(
+    *,
+    workspace_id: str | None = None,
+    project_id: str | None = None,
+    status: str | None = None,
+    limit: int = PAGE_SIZE,
+    cursor: str | None = None,
+) -> Call[models.Page[models.Generation]]:
+    """`GET /generations`: one page of the generation history, newest first."""
+    checks.refuse(id_problems(workspace_id=workspace_id, project_id=project_id) + limit_problems(limit))
+    return get(
+        page("generations", models.Generation), "generations",
+        workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor,
+    )  # fmt: skip
+
+
+def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, Any]) -> Call[models.Started]:
+    """`POST /runs/technique`: start a technique in a named workspace. Bills.
+
+    Args:
+        technique_id: a `tech_…` id; this endpoint takes no slug.
+        workspace_id: the workspace that is billed.
+        inputs: input id to value.
+    """
+    checks.refuse(
+        id_problems(technique_id=technique_id, workspace_id=workspace_id)
+        + checks.problems([("inputs", inputs, checks.mapping)])
+    )
+    payload = {"technique_id": technique_id, "workspace_id": workspace_id, "inputs": inputs}
+    return post(models.Started.read, "runs", "technique", payload=payload)
+
+
+def run_action(
+    *,
+    action_id: str,
+    workspace_id: str,
+    project_id: str,
+    inputs: Iterable[Mapping[str, Any]],
+    params: Mapping[str, Any] | None = None,
+) -> Call[models.Started]:
+    """`POST /runs/action`: run a prebuilt action.
+
+    Args:
+        action_id: such as `ken-burns-video`; see `list_actions`.
+        workspace_id: the workspace that is billed.
+        project_id: for ownership and history; its canvas is not touched.
+        inputs: at least one `{type, url?, text?, name?}`, type being one of image, video, audio, text.
+        params: per action.
+    """
+    rows = list(inputs)
+    found = checks.problems([("action_id", action_id, checks.slug)])
+    found += id_problems(workspace_id=workspace_id, project_id=project_id)
+    found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
+    for index, row in enumerate(rows):
+        found += checks.problems([(f"inputs[{index}]", row, checks.mapping)])
+        if isinstance(row, Mapping):
+            found += checks.problems([(f"inputs[{index}].type", row.get("type"), checks.media_type)])
+            unknown = sorted(set(row) - {"type", "url", "text", "name"}, key=str)
+            found += [f"inputs[{index}] has the unknown members {unknown}"] if unknown else []
+    if params is not None:
+        found += checks.problems([("params", params, checks.mapping)])
+    checks.refuse(found)
+    payload = given(action_id=action_id, workspace_id=workspace_id, project_id=project_id, inputs=rows, params=params)
+    return post(models.Started.read, "runs", "action", payload=payload)
+
+
+def start_technique(
+    technique: str,
+    *,
+    inputs: Iterable[Mapping[str, str]],
+    callback_url: str | None = None,
+) -> Call[models.Run]:
+    """`POST /techniques/{technique}/runs`: start a technique by id or slug, in the key's default workspace. Bills.
+
+    This endpoint reads the idempotency key from the body (FLORA's playbooks) as well as the header; both are sent.
+
+    Args:
+        technique: a `tech_…` id or a slug such as `cctv-cam`.
+        inputs: at least one `{id, type, value}`, all strings, as the technique's definition names them.
+        callback_url: https; FLORA posts a signed webhook there when the run ends.
+    """
+    rows = list(inputs)
+    found = checks.problems([("technique", technique, checks.slug_or_id)])
+    found += [] if rows else ["inputs is empty: give at least one {id, type, value}"]
+    for index, row in enumerate(rows):
+        if set(row) != {"id", "type", "value"} or not all(isinstance(value, str) and value for value in row.values()):
+            found.append(f"inputs[{index}]: give exactly id, type and value, each a text that is not empty")
+    if callback_url is not None:
+        found += checks.problems([("callback_url", callback_url, checks.callback_url)])
+    checks.refuse(found)
+    payload = given(inputs=rows, mode="async", callback_url=callback_url)
+    call = post(models.Run.read, "techniques", technique, "runs", payload=payload)
+    return replace(call, key_member="idempotency_key")
+
+
+def get_technique_run(technique: str, run_id: str) -> Call[models.Run]:
+    """`GET /techniques/{technique}/runs/{run_id}`: the state of a run that `start_technique` started."""
+    checks.refuse(checks.problems([("technique", technique, checks.slug_or_id)]) + id_problems(run_id=run_id))
+    return get(models.Run.read, "techniques", technique, "runs", run_id)
+
+
+def list_technique_runs(
+    *,
+    workspace_id: str | None = None,
+    project_id: str | None = None,
+    technique_id: str | None = None,
+    status: str | None = None,
+    limit: int = PAGE_SIZE,
+    cursor: str | None = None,
+) -> Call[models.Page[models.TechniqueRun]]:
+    """`GET /technique-runs`: one page of the technique run history, newest first."""
+    ids = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id}
+    checks.refuse(id_problems(**ids) + limit_problems(limit))
+    query = {**ids, "status": status, "limit": limit, "cursor": cursor}
+    return get(page("technique_runs", models.TechniqueRun), "technique-runs", **query)

@@ -1,0 +1,162 @@
+"""What can be known to be wrong before a request is sent.
+
+Each check takes a value and returns None, or one sentence that names the value and the remedy. The operators apply
+them when a DAG is parsed (to literal values) and `calls.py` when a request is built, so a rule is written once.
+Standard library only: every DAG file pays for this import at every parse.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from flora_provider.api.errors import FloraInputError
+
+Check: TypeAlias = Callable[[str, Any], str | None]
+
+MEDIA_TYPES = ("image", "video", "audio", "text")
+PREFIXES = {
+    "workspace_id": "ws_",
+    "project_id": "prj_",
+    "technique_id": "tech_",
+    "run_id": "run_",
+    "asset_id": "asset_",
+}
+_WHERE = {
+    "workspace_id": "the connection's Test button and hook.list_workspaces() list yours",
+    "project_id": "hook.iter_projects() lists yours, and FLORA shows it in the project's address",
+    "technique_id": "hook.iter_techniques() lists them",
+    "run_id": "it is the XCom `run_id` of the operator that started the run",
+    "asset_id": "it is what uploading an asset returned",
+}
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
+
+
+def identifier(name: str, value: object) -> str | None:
+    """FLORA's ids start with a prefix of their kind and hold no white space (FLORA's OpenAPI patterns)."""
+    prefix = PREFIXES[name]
+    if isinstance(value, str) and re.fullmatch(rf"{prefix}\S+", value):
+        return None
+    return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {_WHERE[name]}"
+
+
+def media_type(name: str, value: object) -> str | None:
+    """The four kinds of output; not a model family such as `t2i`."""
+    return None if value in MEDIA_TYPES else f"{name} is {shown(value)}: use one of {', '.join(MEDIA_TYPES)}"
+
+
+def text(name: str, value: object) -> str | None:
+    """Something to read."""
+    return (
+        None if isinstance(value, str) and value.strip() else f"{name} is {shown(value)}: give a text that is not empty"
+    )
+
+
+def slug(name: str, value: object) -> str | None:
+    """An endpoint id such as `t2i-flux-2-pro`; a display name has spaces and is refused by FLORA."""
+    if isinstance(value, str) and re.fullmatch(r"[^\s/]+", value):
+        return None
+    return f"{name} is {shown(value)}: give an id such as hook.list_models() shows, not a display name"
+
+
+def slug_or_id(name: str, value: object) -> str | None:
+    """A technique's `tech_…` id or its slug such as `cctv-cam`."""
+    if isinstance(value, str) and re.fullmatch(r"[^\s/]+", value):
+        return None
+    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; hook.iter_techniques() lists them"
+
+
+def mapping(name: str, value: object) -> str | None:
+    """A dict with string keys."""
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return None
+    return f"{name} is {shown(value)}: give a dict with string keys"
+
+
+def positive(name: str, value: object) -> str | None:
+    """Seconds, as a number or a timedelta, above zero."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < float("inf"):
+        return None
+    return f"{name} is {shown(value)}: give seconds above zero, or a timedelta"
+
+
+def idempotency_key(name: str, value: object) -> str | None:
+    """A header value: printable ASCII without spaces; FLORA publishes no maximum, so we keep to 255."""
+    if isinstance(value, str) and re.fullmatch(r"[!-~]{1,255}", value):
+        return None
+    return f"{name} is {shown(value)}: give 1 to 255 printable ASCII characters without spaces"
+
+
+def callback_url(name: str, value: object) -> str | None:
+    """HTTPS on a public host: FLORA refuses the rest at registration (FLORA's docs)."""
+    try:
+        url = urlsplit(value) if isinstance(value, str) else None
+        host = (url.hostname or "") if url else ""
+    except ValueError:
+        url, host = None, ""
+    if url and url.scheme == "https" and host and not _is_private_host(host):
+        return None
+    # The value may carry a token of the user's own, so only its scheme and host are shown.
+    seen = f"{url.scheme or '(none)'}://{host or '(none)'}/…" if url else type(value).__name__
+    return f"{name} is {seen}: FLORA calls back only to https:// on a public host"
+
+
+def _is_private_host(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    return is_private_address(host)
+
+
+def is_private_address(address: str) -> bool:
+    """Whether this is the text of an IP address that is not on the public internet; False for a host name."""
+    try:
+        return not ipaddress.ip_address(address.split("%", 1)[0]).is_global
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether plain HTTP to this host stays on the machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def problems(fields: Iterable[tuple[str, object, Check]]) -> list[str]:
+    """All that is wrong with these values, in their order."""
+    return [problem for name, value, check in fields if (problem := check(name, value))]
+
+
+def refuse(found: list[str]) -> None:
+    """Raise all problems at once.
+
+    Raises:
+        FloraInputError: there is at least one.
+    """
+    if found:
+        raise FloraInputError(found)
+
+
+# The members of a generation, in the order in which FLORA documents them.
+GENERATION: Mapping[str, Check] = {
+    "type": media_type,
+    "prompt": text,
+    "workspace_id": identifier,
+    "project_id": identifier,
+    "model": slug,
+    "params": mapping,
+    "callback_url": callback_url,
+}

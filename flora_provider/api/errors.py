@@ -1,0 +1,220 @@
+"""Everything that can go wrong with FLORA, as one tree.
+
+    FloraError
+    ├── FloraInputError              refused by us, before any request (also a ValueError)
+    ├── FloraConnectionError         no whole answer arrived
+    │   └── FloraTimeoutError
+    ├── FloraAnswerError             a success that cannot be read: not JSON, or not of the promised shape
+    ├── FloraStatusError             FLORA (or a proxy before it) answered with an error
+    │   ├── FloraRequestError          400, 422 and every 4xx without a class of its own: the request is wrong
+    │   ├── FloraAuthenticationError   401: no key, or a wrong or revoked one
+    │   ├── FloraPaymentError          402: out of credits; nothing was started
+    │   ├── FloraPermissionError       403: role or plan does not allow it
+    │   ├── FloraNotFoundError         404: unknown, or not visible to this key
+    │   ├── FloraConflictError         409: asset in the wrong state
+    │   │   └── FloraDuplicateError      409 idempotency_duplicate: the key has already started something
+    │   ├── FloraRateLimitError        429: `.retry_after` says when to come back
+    │   └── FloraServerError           408 and 5xx: FLORA's fault, passes
+    ├── FloraDownloadError           a file could not be fetched whole, or must not be fetched
+    ├── FloraWebhookError            a callback that FLORA did not sign, or not recently
+    └── RunError                     HTTP was fine, the run is not; `.run_id` names it
+        ├── RunFailed                  FLORA says `failed`; `.advice` says whether a retry can help
+        ├── RunTimedOut                we stopped waiting; the run goes on and is billed
+        └── RunOutcomeUnknown          a run may have been started and cannot be identified
+
+Standard library only, so that an operator can catch them without loading an HTTP client at DAG parse time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flora_provider.runs.failures import Advice
+
+
+class FieldError(NamedTuple):
+    """One field that FLORA refused, with FLORA's own sentence."""
+
+    field: str
+    message: str
+
+
+class FloraError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class FloraInputError(FloraError, ValueError):
+    """A value is wrong, and no request was sent.
+
+    Attributes:
+        problems: one sentence each, all that were found, each naming the value and the remedy.
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class FloraConnectionError(FloraError):
+    """No whole answer arrived.
+
+    Attributes:
+        ambiguous: True when FLORA may have acted on the request; False when it surely never reached FLORA.
+    """
+
+    def __init__(self, message: str, *, ambiguous: bool = True) -> None:
+        self.ambiguous = ambiguous
+        super().__init__(message)
+
+
+class FloraTimeoutError(FloraConnectionError):
+    """The answer did not arrive in time."""
+
+
+class FloraAnswerError(FloraError):
+    """FLORA answered with success, but the body is not what the API promises."""
+
+    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+        self.request_id = request_id
+        super().__init__(message + (f" (request {request_id})" if request_id else ""))
+
+
+class FloraStatusError(FloraError):
+    """FLORA, or a proxy before it, answered with an error status.
+
+    Attributes:
+        status: HTTP status.
+        code: FLORA's code such as `input_validation_error`; None when the body is not FLORA's error envelope.
+        fields: the fields FLORA refused, empty for most errors.
+        request_id: FLORA's `request-id`, for its support; None when absent.
+        retry_after: seconds FLORA asks us to stay away; None when it does not say.
+        should_retry: the `x-should-retry` header; None when absent.
+        replayed: True when FLORA repeated the stored answer of an earlier request with the same key.
+    """
+
+    remedy: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        fields: Sequence[FieldError] = (),
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+        replayed: bool = False,
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.fields = tuple(fields)
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.should_retry = should_retry
+        self.replayed = replayed
+        said = f"FLORA answered {status}{f' {code}' if code else ''}: {message}"
+        named = "".join(f" [{name}: {problem}]" for name, problem in self.fields if problem not in message)
+        support = f" (request {request_id})" if request_id else ""
+        super().__init__(f"{said}{named}{support}{f'. {self.remedy}' if self.remedy else ''}")
+
+
+class FloraRequestError(FloraStatusError):
+    """400, 422 or another 4xx: sending the same again cannot help."""
+
+
+class FloraAuthenticationError(FloraStatusError):
+    """401: no key, or a wrong, rotated or revoked one."""
+
+    remedy = "Put a current API key into the connection's password; a key stops working the moment it is rotated"
+
+
+class FloraPaymentError(FloraStatusError):
+    """402: the workspace is out of credits. Nothing was started and nothing charged."""
+
+    remedy = "Nothing was started. Top up the workspace's credits, then run the task again"
+
+
+class FloraPermissionError(FloraStatusError):
+    """403: the key's role or the workspace's plan does not include this."""
+
+    remedy = "Check the role of the key's owner and the workspace's plan (API access needs a paid plan)"
+
+
+class FloraNotFoundError(FloraStatusError):
+    """404: no such thing, or this key cannot see it; FLORA does not tell which."""
+
+    remedy = "The id is unknown, or belongs to a workspace this API key cannot see"
+
+
+class FloraConflictError(FloraStatusError):
+    """409: the thing is in the wrong state for this call. Never retried."""
+
+
+class FloraDuplicateError(FloraConflictError):
+    """409 `idempotency_duplicate`: this key has already started something. Never retried; the answer names no run."""
+
+
+class FloraRateLimitError(FloraStatusError):
+    """429: too many requests of this workspace, over all its clients."""
+
+    remedy = "Limit how many tasks start runs at once (an Airflow pool), or set requests_per_second on the connection"
+
+
+class FloraServerError(FloraStatusError):
+    """408 or 5xx: FLORA, or something before it, is in trouble; usually passes."""
+
+
+class FloraDownloadError(FloraError):
+    """An output could not be fetched whole, or its address is one we do not follow."""
+
+
+class FloraWebhookError(FloraError):
+    """A callback is not FLORA's, is too old, or cannot be read. Answer it with 400."""
+
+
+class RunError(FloraError):
+    """Something about one run.
+
+    Attributes:
+        run_id: the run; None when it is not known which run it is.
+    """
+
+    def __init__(self, message: str, *, run_id: str | None) -> None:
+        self.run_id = run_id
+        super().__init__(message)
+
+
+class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, as users say it
+    """FLORA ended the run as failed. Failed runs are not charged (FLORA's docs).
+
+    Attributes:
+        code: FLORA's `error_code`, an open string; None when absent.
+        reason: FLORA's `error_message`; None when absent.
+        advice: what can help; `advice.may_retry` is False when only another input or a person can.
+    """
+
+    def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: Advice) -> None:
+        self.code = code
+        self.reason = reason
+        self.advice = advice
+        cause = ": ".join(part for part in (code, reason) if part) or "FLORA gave no reason"
+        super().__init__(f"FLORA run {run_id} failed: {cause}. {advice.sentence}", run_id=run_id)
+
+
+class RunTimedOut(RunError):  # noqa: N818 - named for what happened to the run, as users say it
+    """We stopped waiting. The run itself cannot be cancelled: it goes on and is billed."""
+
+    def __init__(self, *, run_id: str, waited: str) -> None:
+        super().__init__(
+            f"FLORA run {run_id} was not finished {waited}. It cannot be cancelled: it goes on and will be billed. "
+            f"FloraRunSensor(run_id={run_id!r}) picks it up again; a larger timeout avoids this",
+            run_id=run_id,
+        )
+
+
+class RunOutcomeUnknown(RunError):  # noqa: N818 - named for what happened to the run, as users say it
+    """A request to start a run was accepted before, but which run it started cannot be told. Nothing was sent again."""

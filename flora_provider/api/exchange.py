@@ -1,0 +1,145 @@
+"""One call with its retries, as a plan. Pure: the client that performs it brings the network and the clock."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flora_provider.api import errors
+from flora_provider.api.plan import Plan, Response, Send, Sleep
+from flora_provider.api.retry import RetryPolicy, retry_after
+
+if TYPE_CHECKING:
+    from flora_provider.api.calls import Call
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_BY_STATUS: Mapping[int, type[errors.FloraStatusError]] = {
+    401: errors.FloraAuthenticationError,
+    402: errors.FloraPaymentError,
+    403: errors.FloraPermissionError,
+    404: errors.FloraNotFoundError,
+    408: errors.FloraServerError,
+    409: errors.FloraConflictError,
+    429: errors.FloraRateLimitError,
+}
+
+
+def exchange(call: Call[T], policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]) -> Plan[T]:
+    """Send a call, again where that is safe and useful, and read its answer.
+
+    Every resend repeats the same bytes and the same key. Each is logged with reason, wait and `request-id`.
+
+    Args:
+        call: what to send and how to read the answer.
+        policy: how often and how long.
+        clock: unix seconds.
+        draw: random numbers in [0, 1), for jitter.
+
+    Raises:
+        FloraConnectionError, FloraStatusError: the last failure, when no retry may or did help.
+        FloraAnswerError: FLORA accepted it, but the answer cannot be read. Not retried.
+    """
+    request = call.request()
+    started = clock()
+    attempt = 0
+    while True:
+        try:
+            return read(call, (yield Send(request)), now=clock())
+        except (errors.FloraConnectionError, errors.FloraStatusError) as failure:
+            wait = policy.delay(
+                failure, attempt=attempt, elapsed=clock() - started, resendable=call.resendable, draw=draw()
+            )
+            if wait is None:
+                raise
+            log.warning("%s: %s. Trying again in %.1f s", request, failure, wait)
+        yield Sleep(wait)
+        attempt += 1
+
+
+def read(call: Call[T], response: Response, *, now: float) -> T:
+    """The answer as the call reads it.
+
+    Raises:
+        FloraStatusError: FLORA answered with an error.
+        FloraAnswerError: the body of a success is not what the API promises.
+    """
+    if not response.ok:
+        raise status_error(response, now=now)
+    try:
+        return call.read(parse_json(response.body))
+    except errors.FloraAnswerError as error:
+        raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=response.request_id) from None
+
+
+def parse_json(body: bytes) -> Any:
+    """A JSON value; an empty body (204) is None.
+
+    Raises:
+        FloraAnswerError: not JSON, or JSON that only a hostile server sends (NaN, nested beyond reason).
+    """
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
+        raise errors.FloraAnswerError(
+            f"the answer is {what} ({type(error).__name__}): is the connection's host FLORA's, and is no proxy between?"
+        ) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
+    """An error answer as an exception; its body may be FLORA's envelope, HTML of a proxy, or anything."""
+    error = _envelope(response.body)
+    code = error.get("code") if isinstance(error.get("code"), str) else None
+    kind = _BY_STATUS.get(response.status)
+    if kind is None:
+        kind = errors.FloraServerError if response.status >= 500 else errors.FloraRequestError  # noqa: PLR2004 - HTTP
+    if kind is errors.FloraConflictError and code == "idempotency_duplicate":
+        kind = errors.FloraDuplicateError
+    message = error.get("message")
+    return kind(
+        message if isinstance(message, str) and message else _without_envelope(response),
+        status=response.status,
+        code=code,
+        fields=_fields(error.get("fields")),
+        request_id=response.request_id,
+        retry_after=retry_after(response.headers, now=now),
+        should_retry={"true": True, "false": False}.get(response.headers.get("x-should-retry", "").lower()),
+        replayed=response.headers.get("idempotent-replayed", "").lower() == "true",
+    )
+
+
+def _envelope(body: bytes) -> Mapping[str, Any]:
+    try:
+        parsed = parse_json(body)
+    except errors.FloraAnswerError:
+        return {}
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _fields(value: object) -> list[errors.FieldError]:
+    rows = value if isinstance(value, list) else []
+    return [
+        errors.FieldError(str(row.get("field", "")), str(row.get("message", "")))
+        for row in rows
+        if isinstance(row, dict)
+    ]
+
+
+def _without_envelope(response: Response) -> str:
+    kind = response.headers.get("content-type", "no content type").split(";")[0]
+    if 300 <= response.status < 400:  # noqa: PLR2004 - the HTTP redirect class
+        return (
+            "a redirect, which is not followed with the API key: give the address it leads to as the connection's host"
+        )
+    return f"no error of FLORA's, but {kind}: a proxy may stand between, or the host is not FLORA's"

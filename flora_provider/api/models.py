@@ -1,0 +1,204 @@
+"""What FLORA says of runs: their states, outputs and histories, and the pages that all lists come in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from flora_provider.api.answers import Answer, Instant, Usd
+
+T = TypeVar("T")
+
+
+class RunStatus(StrEnum):
+    """The four states FLORA documents. A status that is none of these stays a plain string, and is not the end."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @staticmethod
+    def is_terminal(status: str) -> bool:
+        """Whether a run in this state will not change any more."""
+        return status in (RunStatus.COMPLETED, RunStatus.FAILED)
+
+
+class TextOutput(Answer):
+    """A text that a run wrote. FLORA sends it in a member named `url`; it is no link."""
+
+    output_id: str
+    type: str
+    text: str = Field(validation_alias="url", repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"output_id": self.output_id, "type": self.type, "text": self.text}
+
+
+class FileOutput(Answer):
+    """A file that a run made.
+
+    Attributes:
+        type: `imageUrl`, `videoUrl`, `audioUrl`, `documentUrl`, or a newer one.
+        url: where to fetch it, without credentials. Not permanent. Keep its query string whole.
+    """
+
+    output_id: str
+    type: str
+    url: str = Field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"output_id": self.output_id, "type": self.type, "url": self.url}
+
+
+def _output_kind(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
+    return "text" if kind == "text" else "file"
+
+
+RunOutput: TypeAlias = Annotated[
+    Annotated[TextOutput, Tag("text")] | Annotated[FileOutput, Tag("file")], Discriminator(_output_kind)
+]
+
+
+class Started(Answer):
+    """A run that was accepted. It has no status.
+
+    Only `run_id` is required, although FLORA always sends more: a run that is billed must not be lost to the rest.
+
+    Attributes:
+        type: `generation`, `technique` or `action`.
+        charged_cost: a quote; the bill can differ both ways.
+        estimated_seconds: seconds, None when FLORA cannot tell.
+        project_id: the project the run belongs to; None for a technique started by `POST /runs/technique`.
+    """
+
+    run_id: str
+    type: str | None = None
+    charged_cost: Usd | None = None
+    estimated_seconds: float | None = None
+    project_id: str | None = None
+    model: dict[str, Any] | None = None
+    technique: dict[str, Any] | None = None
+    action: dict[str, Any] | None = None
+
+
+class Run(Answer):
+    """The state of a run. Only `run_id` and `status` are required, as in `Started`.
+
+    Attributes:
+        status: decide on nothing else; a failed run also shows `progress` 100 and a `completed_at`.
+        progress: 0 to 100, coarse and not linear.
+        charged_cost: the bill once completed; None while FLORA has not settled it (it may lag by a minute).
+        error_code: of a failed run; an open string.
+        raw: FLORA's own JSON of a run that has ended, else empty.
+    """
+
+    run_id: str
+    status: RunStatus | str = Field(union_mode="left_to_right")
+    progress: float = 0
+    created_at: Instant | None = None
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    charged_cost: Usd | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    outputs: tuple[RunOutput, ...] = Field(default=(), repr=False)
+    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_raw(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        status = data.get("status")
+        ended = isinstance(status, str) and RunStatus.is_terminal(status)
+        return {**data, "raw": dict(data) if ended else {}}
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended, well or badly."""
+        return RunStatus.is_terminal(self.status)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finished run as plain JSON, as it goes to XCom: money as a number, times as ISO 8601 text."""
+        return {
+            "run_id": self.run_id,
+            "status": str(self.status),
+            "outputs": [output.to_dict() for output in self.outputs],
+            "charged_cost": None if self.charged_cost is None else float(self.charged_cost),
+            **{
+                name: None if (at := getattr(self, name)) is None else at.in_timezone("UTC").isoformat()
+                for name in ("created_at", "started_at", "completed_at")
+            },
+        }
+
+
+class Generation(Run):
+    """A row of the generation history. It shows neither prompt nor params nor idempotency key."""
+
+    generation_id: str
+    project_id: str
+    workspace_id: str
+    model: dict[str, Any] | None = None
+
+    @property
+    def model_id(self) -> str | None:
+        """The endpoint that made it; None when FLORA does not say."""
+        value = (self.model or {}).get("model_id")
+        return value if isinstance(value, str) else None
+
+
+class TechniqueRun(Run):
+    """A row of the technique run history."""
+
+    technique_run_id: str
+    project_id: str
+    workspace_id: str
+    technique: dict[str, Any]
+
+
+class Page(Answer, Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: in FLORA's order, newest first for histories.
+        next_cursor: opaque; None or empty at the end.
+        total_estimate: FLORA's estimate of all items; None when it gives none.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+    total_estimate: int | None = None
+
+
+class WebhookRun(Answer):
+    """The run a callback is about. It carries no outputs and no cost: fetch the run."""
+
+    run_id: str
+    run_type: str
+    status: str
+    workspace_id: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class WebhookEvent(Answer):
+    """A verified callback.
+
+    Attributes:
+        id: `whd_…`; FLORA delivers at least once, so de-duplicate on it.
+        type: `run.completed`, `run.failed`, or a newer one.
+        api_version: the dated contract of the payload.
+    """
+
+    id: str
+    type: str
+    api_version: str | None = None
+    created_at: Instant
+    data: WebhookRun

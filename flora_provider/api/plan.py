@@ -1,0 +1,127 @@
+"""The words of a plan: what to send, what came back, what to do next.
+
+A plan is a generator that yields effects and is sent their results; `FloraClient.perform` and
+`AsyncFloraClient.perform` are the two short loops that obey it. So every rule about retries, polling and starting
+a run is written once, for both colours, and is tested in microseconds without network, clock or mocks.
+
+    Send(request)   -> Response, or FloraConnectionError is raised at the yield
+    Sleep(seconds)  -> None
+    Fetch(...)      -> Response without a body, which went into the file; or FloraConnectionError
+    Resolve(host)   -> the host's addresses
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, TypeAlias, TypeVar
+
+from flora_provider.api.errors import FloraInputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart body: `fields` first, then one file, streamed from disk."""
+
+    fields: Mapping[str, str]
+    file_field: str
+    file_name: str
+    content_type: str
+    file: IO[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request, in the bytes that every resend repeats.
+
+    Attributes:
+        method: GET, POST, PUT.
+        target: a path below the base URL (`/runs/run_1`, segments percent-encoded), or a whole URL elsewhere.
+            Credentials are sent with the former and never with the latter.
+        query: name and value pairs.
+        body: JSON bytes, or a file's content streamed from disk.
+        form: a multipart body instead.
+        headers: besides those every request has.
+    """
+
+    method: str
+    target: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | IO[bytes] | None = field(default=None, repr=False)
+    form: Form | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        """Method and path; neither query nor foreign URLs, for either may hold a signature."""
+        return f"{self.method} {self.target if self.target.startswith('/') else 'file storage'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Any 2xx: FLORA's success codes vary by endpoint and age."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the HTTP success class
+
+    @property
+    def request_id(self) -> str | None:
+        """FLORA's id of this exchange, which its support asks for."""
+        return self.headers.get("request-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request, and get its Response."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let `seconds` pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Send a GET without credentials and stream a success's body into `file`, at most `max_bytes`."""
+
+    url: str = field(repr=False)
+    file: IO[bytes]
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look up a host name, and get its addresses as strings."""
+
+    host: str
+
+
+Effect: TypeAlias = Send | Sleep | Fetch | Resolve
+Plan: TypeAlias = Generator[Effect, Any, T]
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        FloraInputError: it is no JSON value (a date, NaN, a set, …).
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FloraInputError(
+            f"this cannot be sent as JSON: {error}; use plain strings, numbers, lists and dicts"
+        ) from None

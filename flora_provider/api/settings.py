@@ -1,0 +1,104 @@
+"""How to reach FLORA: the key, the address, and the manners. Checked once, here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from flora_provider.api.checks import is_loopback
+from flora_provider.api.errors import FloraInputError
+
+DEFAULT_BASE_URL = "https://app.flora.ai/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to reach FLORA.
+
+    Attributes:
+        api_key: the secret; never shown. Its prefix is not checked, for FLORA has issued several kinds.
+        base_url: `https://app.flora.ai/api/v1` unless given; without a path, `/api/v1` is added, and without a scheme
+            `https://`. Plain `http://` is accepted for a loopback address only, for the key travels in every request.
+        timeout: seconds that one attempt may take, headers and body. Default 60, as FLORA's SDK.
+        max_retries: how often one call is sent again after a failure that may pass. Default 4.
+        requests_per_second: the most that one process sends; None for no limit. FLORA publishes no limit of its own.
+        verify: check TLS certificates; False, or the path of a CA bundle. Default True.
+        proxy: address of an HTTP proxy; None for none.
+
+    Raises:
+        FloraInputError: anything of this cannot be right; the message never shows the key.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = DEFAULT_BASE_URL
+    timeout: float = 60.0
+    max_retries: int = 4
+    requests_per_second: float | None = None
+    verify: bool | str = True
+    proxy: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, and give the address its canonical form."""
+        problems = []
+        if (
+            not self.api_key
+            or not self.api_key.isascii()
+            or any(c.isspace() or not c.isprintable() for c in self.api_key)
+        ):
+            problems.append("the API key is missing, or holds spaces or other characters that no key has")
+        for name, value in (("timeout", self.timeout), ("requests_per_second", self.requests_per_second)):
+            if value is not None and not (_is_number(value) and 0 < value < float("inf")):
+                problems.append(f"{name} is {value!r}: give a number above zero")
+        if not (isinstance(self.max_retries, int) and _is_number(self.max_retries) and 0 <= self.max_retries <= 20):  # noqa: PLR2004
+            problems.append(f"max_retries is {self.max_retries!r}: give a whole number from 0 to 20")
+        if not isinstance(self.verify, bool | str) or self.verify == "":
+            problems.append(f"verify is {self.verify!r}: give true, false or the path of a CA bundle")
+        try:
+            object.__setattr__(self, "base_url", canonical_base_url(self.base_url))
+        except FloraInputError as error:
+            problems += error.problems
+        if problems:
+            raise FloraInputError(problems)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read `FLORA_API_KEY` and `FLORA_BASE_URL`, as FLORA's SDK does; for scripts, never for connections.
+
+        Raises:
+            FloraInputError: `FLORA_API_KEY` is not set, or one of them is wrong.
+        """
+        key = environ.get("FLORA_API_KEY", "").strip()
+        if not key:
+            raise FloraInputError("FLORA_API_KEY is not set: export it, or pass api_key")
+        return cls(api_key=key, base_url=environ.get("FLORA_BASE_URL", "").strip() or DEFAULT_BASE_URL)
+
+
+def canonical_base_url(value: str) -> str:
+    """The address under which all paths are found, without a trailing slash.
+
+    Raises:
+        FloraInputError: not an address, or plain HTTP to another machine, or one that carries credentials or a query.
+    """
+    text = value.strip()
+    try:
+        url = urlsplit(text if "://" in text else f"https://{text}")
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise FloraInputError("the host is not an address such as https://app.flora.ai/api/v1") from None
+    if url.username or url.password or url.query or url.fragment:
+        raise FloraInputError("the host carries a user, a query or a fragment: give the plain address only")
+    if url.scheme not in ("https", "http") or not host or any(c.isspace() for c in text):
+        raise FloraInputError(f"the host is {text!r}: give an address such as {DEFAULT_BASE_URL}")
+    if url.scheme == "http" and not is_loopback(host):
+        raise FloraInputError(
+            f"the host is {text!r}: plain http would send the API key in clear over the network; use https "
+            "(http is accepted for this machine only, as in http://127.0.0.1:8000/api/v1)"
+        )
+    place = f"[{host}]" if ":" in host else host
+    return urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path.rstrip("/") or "/api/v1", "", ""))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,83 @@
+"""Why a run failed, and whether another try can help.
+
+`error_code` is an open string with some forty known values in three vocabularies. Two codes that read like the
+provider's trouble often hide a refusal of the prompt, so the message is read as well.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+
+class Advice(Enum):
+    """What to do after a failed run. `may_retry` tells the machine, `sentence` tells the person."""
+
+    RETRY_NOW = ("retry now", True, "This usually passes: a retry starts a new run, which is billed if it succeeds")
+    RETRY_LATER = (
+        "retry later",
+        True,
+        "FLORA or the model's provider is overloaded: a later retry starts a new run, billed if it succeeds",
+    )
+    CHANGE_INPUT = ("change input", False, "No retry can help: change the prompt, the model, its params or its inputs")
+    NEVER = ("never", False, "No retry can help: check the workspace's credits, plan and permissions")
+
+    def __init__(self, label: str, may_retry: bool, sentence: str) -> None:
+        self.label = label
+        self.may_retry = may_retry
+        self.sentence = sentence
+
+
+_KNOWN = {
+    Advice.RETRY_NOW: """
+        provider_error model_timeout internal_error
+        GENERATION_PROVIDER_TIMEOUT GPU_PROVIDER_ERROR GENERATION_GENERIC_ERROR SERVER_ERROR
+        GENERATION_PREGENERATION_FAILED GENERATION_POSTGENERATION_FAILED GENERATION_MAP_AFTER_REQUEST_FAILED
+        GENERATION_FAILED_TO_START GENERATION_FAILED_TO_UPLOAD GENERATION_FAILED_TO_UPDATE GENERATION_FAILED_TO_GET
+    """,
+    Advice.RETRY_LATER: """
+        GENERATION_DOWNSTREAM_SERVICE_ERROR GENERATION_INVALID_PROVIDER_RESPONSE GENERATION_NO_RESULT
+        GENERATION_MODAL_POLL_ERROR GENERATION_PROVIDER_FAILED_TO_GET_STATUS GENERATION_QUEUE_TOO_LARGE
+        GENERATION_QUEUE_NOT_MOVING GENERATION_CIRCUIT_BREAKER_OPEN AUDIO_GENERATION_ERROR
+    """,
+    Advice.CHANGE_INPUT: """
+        safety_blocked input_unreachable
+        GENERATION_PROMPT_MODERATED LLM_REFUSAL GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
+        GENERATION_INVALID_URL GENERATION_ENDPOINT_NOT_FOUND GENERATION_MAP_BEFORE_REQUEST_FAILED
+        GENERATION_PROVIDER_NOT_SUPPORTED
+    """,
+    Advice.NEVER: """
+        BILLING_NOT_ENOUGH_CREDITS BILLING_WOULD_EXCEED_LIMIT BILLING_CREDITS_LIMIT_EXCEEDED
+        BILLING_FAILED_TO_RESERVE_CREDITS GENERATION_NOT_PAID GENERATION_CANCELLED
+    """,
+}
+_ADVICE = {code.upper(): advice for advice, codes in _KNOWN.items() for code in codes.split()}
+
+# For codes that nobody has listed yet, by the words they are made of. The first that matches wins.
+_FAMILIES = (
+    (re.compile(r"^(BILLING|ACCESS)_|_ENTITLEMENT_REQUIRED$|CANCELL?ED|NOT_PAID"), Advice.NEVER),
+    (
+        re.compile(r"MODERAT|SAFETY|REFUSAL|POLICY|INVALID_(PARAM|INPUT|URL|PROMPT)|VALIDATION|NOT_SUPPORTED"),
+        Advice.CHANGE_INPUT,
+    ),
+    (re.compile(r"QUEUE|OVERLOAD|CIRCUIT|RATE|BUSY|DOWNSTREAM"), Advice.RETRY_LATER),
+)
+_REFUSAL = re.compile(r"safety|moderat|refus|polic(y|ies)|nsfw|prohibited content", re.IGNORECASE)
+
+
+def advice_for(code: str | None, message: str | None) -> Advice:
+    """Classify a failed run.
+
+    A message that speaks of safety, moderation, refusal or policy wins over a code that reads like a passing
+    trouble. An unknown code is taken by family, and otherwise as passing: a failed run costs nothing, and the
+    task's `retries` bound how often it is tried.
+
+    Args:
+        code: FLORA's `error_code`, any case; None when absent.
+        message: FLORA's `error_message`; None when absent.
+    """
+    name = (code or "").strip().upper()
+    advice = _ADVICE.get(name) or next((a for pattern, a in _FAMILIES if pattern.search(name)), Advice.RETRY_NOW)
+    if advice.may_retry and message and _REFUSAL.search(message):
+        return Advice.CHANGE_INPUT
+    return advice
