@@ -1,0 +1,94 @@
+"""What a trigger tells its task, both directions. Plain JSON on the way; no HTTP client is needed to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from flora_provider.api.errors import FloraError, RunError, RunFailed, RunTimedOut
+from flora_provider.runs.failures import advice_for
+
+if TYPE_CHECKING:
+    from flora_provider.api.models import Run
+
+
+class WaitRefused(FloraError):  # noqa: N818 - named for what happened to the wait
+    """FLORA does not let us look at the run (401, 403, …). The run itself goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    """How a wait ended.
+
+    Attributes:
+        kind: `ended` (FLORA says completed or failed), `timed_out` (we stopped waiting), `refused` (FLORA does not
+            let us look).
+        run_id: the run.
+        run: of an ended one, as `Run.to_dict` gives it.
+        error_code, error_message: of a failed run, as FLORA gave them.
+        detail: a sentence about a wait that timed out or was refused.
+    """
+
+    kind: Literal["ended", "timed_out", "refused"]
+    run_id: str
+    run: dict[str, Any] | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    detail: str = ""
+
+    @classmethod
+    def ended(cls, run: Run) -> Self:
+        """The run has ended, well or badly."""
+        return cls(
+            kind="ended",
+            run_id=run.run_id,
+            run=run.to_dict(),
+            error_code=run.error_code,
+            error_message=run.error_message,
+        )
+
+    @classmethod
+    def timed_out(cls, run_id: str, *, last_error: FloraError | None = None) -> Self:
+        """The deadline passed; if looking failed to the end, `last_error` says how."""
+        return cls(
+            kind="timed_out", run_id=run_id, detail=f"; the last look failed: {last_error}" if last_error else ""
+        )
+
+    @classmethod
+    def refused(cls, run_id: str, error: FloraError) -> Self:
+        """FLORA does not let us look, and will not later."""
+        return cls(kind="refused", run_id=run_id, detail=str(error))
+
+    def to_payload(self) -> dict[str, Any]:
+        """JSON for a trigger's event."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(**payload)
+
+    def result(self) -> dict[str, Any]:
+        """The finished run as a dict.
+
+        Raises:
+            RunFailed: FLORA ended it as failed.
+            RunTimedOut: the deadline passed first.
+            WaitRefused: FLORA does not let us look.
+            RunError: it completed without an output that can be read; a later look may find one.
+        """
+        if self.kind == "timed_out":
+            raise RunTimedOut(run_id=self.run_id, waited=f"in time{self.detail}")
+        if self.kind == "refused" or self.run is None:
+            raise WaitRefused(
+                f"FLORA does not let us look at run {self.run_id}, which may go on and be billed: {self.detail}"
+            )
+        if self.run["status"] == "failed":
+            advice = advice_for(self.error_code, self.error_message)
+            raise RunFailed(run_id=self.run_id, code=self.error_code, reason=self.error_message, advice=advice)
+        if not self.run["outputs"]:
+            raise RunError(
+                f"FLORA run {self.run_id} completed without an output; look at it in FLORA", run_id=self.run_id
+            )
+        return self.run

@@ -1,0 +1,187 @@
+"""Wait for one run. Pure: when to look, what a look means, and a plan that looks until the wait is over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flora_provider.api import calls
+from flora_provider.api.errors import (
+    FloraAnswerError,
+    FloraError,
+    FloraNotFoundError,
+    FloraStatusError,
+)
+from flora_provider.api.exchange import exchange
+from flora_provider.api.models import Run
+from flora_provider.api.plan import Plan, Sleep
+from flora_provider.api.retry import RetryPolicy, may_retry
+from flora_provider.runs.event import RunEvent
+
+# A look that failed is followed by another look anyway, so a single one is not tried again.
+ONE_TRY = RetryPolicy(max_retries=0)
+# Runs that were just started, or that FLORA loses sight of for a moment, are 404 and come back.
+VANISHED_FOR = 60.0
+_PROGRESS_STEP = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """When to look at a run next.
+
+    The first look comes after somewhat more than half of FLORA's estimate. From then on progress tells: at 60 % after
+    30 s a run whose progress moves in steps of ten ends after 43 s at the earliest and 50 s at the latest, so that is
+    when to look. Without progress the pause grows with the age of the run.
+
+    For runs of 20 to 60 s with an estimate right within 30 % this needs 3.3 looks and notices the end 1.4 s late
+    (medians; `tests/runs/test_follow.py` has the simulator).
+
+    Attributes:
+        interval: the least pause between two looks, in seconds; FLORA's docs advise 2 to 5.
+        slowest: the largest pause, in seconds.
+    """
+
+    interval: float = 3.0
+    slowest: float = 15.0
+
+    def first(self, *, estimated_seconds: float | None, elapsed: float) -> float:
+        """Seconds until the first look at a run that was started `elapsed` seconds ago."""
+        due = self.interval if estimated_seconds is None else min(estimated_seconds * 0.6, 30.0)
+        return max(due - elapsed, 0.0)
+
+    def next(self, *, progress: float, elapsed: float, draw: float) -> float:
+        """Seconds until the next look.
+
+        Args:
+            progress: 0 to 100, as FLORA shows it.
+            elapsed: seconds since the run was started.
+            draw: a random number in [0, 1); spreads the looks of many runs by a tenth.
+        """
+        pause = elapsed * 0.15
+        if 0 < progress < 100:  # noqa: PLR2004 - percent
+            earliest = elapsed * 100 / min(progress + _PROGRESS_STEP, 100)
+            latest = elapsed * 100 / progress
+            pause = earliest + (latest - earliest) / 4 - elapsed
+        return min(max(pause, self.interval), max(self.slowest, self.interval)) * (0.95 + draw / 10)
+
+    def after_trouble(self, failure: FloraError, *, failures: int, draw: float) -> float:
+        """Seconds until the next look after `failures` looks in a row that failed; never before FLORA allows it."""
+        asked = failure.retry_after if isinstance(failure, FloraStatusError) else None
+        pause = min(self.interval * 2.0 ** min(failures - 1, 5), max(30.0, self.interval)) * (0.75 + draw / 4)
+        return pause if asked is None else max(pause, asked * (1 + draw / 10))
+
+
+def is_weather(failure: FloraError, *, unseen_for: float) -> bool:
+    """Whether a failed look says nothing about the run.
+
+    429, 5xx, broken connections, answers that cannot be read, and 404 for a minute since the run was last seen do;
+    401, 403 and the like are final.
+    """
+    if isinstance(failure, FloraNotFoundError):
+        return unseen_for < VANISHED_FOR
+    return isinstance(failure, FloraAnswerError) or may_retry(failure, resendable=True)
+
+
+class Wait:
+    """One run that is waited for: when to look at it next, and what a look means.
+
+    Args:
+        run_id: the run.
+        policy: how often to look.
+        now: unix seconds.
+        deadline: unix seconds at which to stop waiting, after one last look; None to wait for ever.
+        started_at: unix seconds at which the run was started; None when only a look can tell.
+        estimated_seconds: FLORA's estimate; None for none.
+        log: told of each change of status or progress, and of trouble; None for silence.
+
+    Attributes:
+        due: unix seconds of the next look.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        policy: PollPolicy,
+        now: float,
+        deadline: float | None = None,
+        started_at: float | None = None,
+        estimated_seconds: float | None = None,
+        log: logging.Logger | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self._policy = policy
+        self._deadline = deadline
+        self._started_at = started_at
+        self._last_seen = now
+        self._shown: tuple[str, float] | None = None
+        self._failures = 0
+        self._log = log
+        pause = policy.first(estimated_seconds=estimated_seconds, elapsed=now - started_at) if started_at else 0.0
+        self.due = self._in_time(now, pause)
+
+    def saw(self, run: Run, *, now: float, draw: float) -> RunEvent | None:
+        """A look succeeded. Returns how the wait ended, or None when it goes on at `due`."""
+        self._last_seen, self._failures = now, 0
+        if (run.status, run.progress) != self._shown:
+            self._shown = (run.status, run.progress)
+            if self._log:
+                self._log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
+        if run.is_terminal:
+            return RunEvent.ended(run)
+        if self._started_at is None:
+            self._started_at = min(run.created_at.timestamp(), now) if run.created_at else now
+        pause = self._policy.next(progress=run.progress, elapsed=now - self._started_at, draw=draw)
+        return self._go_on(now, pause)
+
+    def missed(self, failure: FloraError, *, now: float, draw: float) -> RunEvent | None:
+        """A look failed. Returns how the wait ended, or None when it goes on at `due`."""
+        if not is_weather(failure, unseen_for=now - self._last_seen):
+            return RunEvent.refused(self.run_id, failure)
+        self._failures += 1
+        pause = self._policy.after_trouble(failure, failures=self._failures, draw=draw)
+        if self._log:
+            self._log.warning(
+                "FLORA run %s could not be seen: %s. Looking again in %.0f s", self.run_id, failure, pause
+            )
+        return self._go_on(now, pause, failure)
+
+    def _go_on(self, now: float, pause: float, failure: FloraError | None = None) -> RunEvent | None:
+        if self._deadline is not None and now >= self._deadline:
+            return RunEvent.timed_out(self.run_id, last_error=failure)
+        self.due = self._in_time(now, pause)
+        return None
+
+    def _in_time(self, now: float, pause: float) -> float:
+        due = now + pause
+        return due if self._deadline is None else min(due, max(self._deadline, now))
+
+
+def follow_run(
+    wait: Wait,
+    *,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    look: Callable[[str], calls.Call[Run]] = calls.get_run,
+) -> Plan[RunEvent]:
+    """Look at one run until it has ended, the deadline has passed, or FLORA refuses to show it.
+
+    Args:
+        wait: the run, and when to look.
+        clock: unix seconds.
+        draw: random numbers in [0, 1).
+        look: which call shows the run.
+    """
+    while True:
+        pause = wait.due - clock()
+        if pause > 0:
+            yield Sleep(pause)
+        try:
+            run = yield from exchange(look(wait.run_id), ONE_TRY, clock=clock, draw=draw)
+        except FloraError as failure:
+            event = wait.missed(failure, now=clock(), draw=draw())
+        else:
+            event = wait.saw(run, now=clock(), draw=draw())
+        if event is not None:
+            return event

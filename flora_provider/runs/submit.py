@@ -1,0 +1,230 @@
+"""Start exactly one run, or find the one already started. Pure; the ledger and the network are brought by others.
+
+What happened before decides what is sent:
+
+    ledger says                     then
+    ─────────────────────────────   ───────────────────────────────────────────────────────────────────────────────────
+    nothing, first try              write the intent, POST, write the run id
+    nothing, a retry (no ledger)    POST the same key again; look at the run it names, for it may be an old one
+    intent, no run id               the same; FLORA's answer was lost, or never came
+    run id                          look at it: alive or completed is ours, nothing is sent
+                                    failed: the next generation, if a retry may help; else fail for good
+    a record of an earlier clear    history: a cleared task is a new run
+
+and what FLORA says of the POST:
+
+    2xx                             ours, even when it is a replay of an earlier answer
+    409 idempotency_duplicate       a run was started whose id we do not know: `on_unknown` decides; by default, fail
+    422 idempotency_conflict        somebody used the key for something else: fail for good
+    a replayed failure              the stored answer of an earlier try: the next generation, once
+    anything else                   nothing was started; the error goes to the task's `retries`, or is final
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol, Self
+
+from flora_provider.api import calls
+from flora_provider.api.errors import FloraDuplicateError, FloraStatusError, RunFailed, RunOutcomeUnknown
+from flora_provider.api.exchange import exchange
+from flora_provider.api.models import Generation, Page, Run, RunStatus, Started
+from flora_provider.api.paging import PageWalk
+from flora_provider.api.plan import Plan
+from flora_provider.api.retry import RetryPolicy
+from flora_provider.runs.failures import advice_for
+from flora_provider.runs.identity import Intent
+
+log = logging.getLogger(__name__)
+
+UnknownOutcome = Literal["fail", "adopt", "submit_again"]
+KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
+CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
+_MAX_GENERATIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the ledger keeps of the latest run of a task; plain JSON without nulls.
+
+    Attributes:
+        clears: for which clear of the task it was written.
+        generation: of the key.
+        key: that was sent, or is about to be.
+        intended_at: unix seconds just before the first POST of this generation.
+        run_id: empty until it is known.
+    """
+
+    clears: int
+    generation: int
+    key: str
+    intended_at: float
+    run_id: str = ""
+
+    @classmethod
+    def load(cls, value: object) -> Self | None:
+        """Read what `dump` wrote; anything else counts as no record."""
+        try:
+            return cls(**value) if isinstance(value, Mapping) else None
+        except TypeError:
+            return None
+
+    def dump(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+class Ledger(Protocol):
+    """Where a task remembers, across retries and crashes, what it started."""
+
+    def read(self) -> Record | None:
+        """The latest record, of whatever clear; None when there is none."""
+
+    def write(self, record: Record) -> None:
+        """Remember; must be durable when it returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The one run of a task.
+
+    Attributes:
+        run_id: the run.
+        started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
+        run: its state when it was looked at; None right after it was started.
+    """
+
+    run_id: str
+    started: Started | Run | None = None
+    run: Run | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """How to start exactly one run.
+
+    Attributes:
+        call: starts it; without its key.
+        intent: which run is meant.
+        ledger: where to remember it.
+        first_try: False when an earlier try of the same clear may have sent the request already.
+        earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
+        on_unknown: what to do when a run was started that cannot be told: see `FloraGenerateOperator`.
+        look: which call shows a run.
+        candidates: which call lists runs that may be the lost one; None when the history cannot be searched.
+        matches: whether a row of that history may be the lost run.
+        claimed: run ids that other tasks are known to own.
+    """
+
+    call: calls.Call[Any]
+    intent: Intent
+    ledger: Ledger
+    first_try: bool
+    earliest: float
+    on_unknown: UnknownOutcome = "fail"
+    look: Callable[[str], calls.Call[Run]] = calls.get_run
+    candidates: calls.Call[Page[Generation]] | None = None
+    matches: Callable[[Generation], bool] = lambda row: True  # noqa: ARG005 - the default takes every row
+    claimed: Callable[[], frozenset[str]] = frozenset
+
+    def plan(self, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]) -> Plan[Submission]:
+        """Start or find the run, as this module's table says.
+
+        Raises:
+            RunFailed: the run of an earlier try failed, and no retry can help.
+            RunOutcomeUnknown: a run was started and cannot be told.
+            FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
+        """
+        record = self.ledger.read()
+        if record is not None and record.clears != self.intent.clears:
+            record = None
+        fresh = record is None and self.first_try
+        generation = record.generation if record else 1
+        replayed_failure = False
+        for _ in range(_MAX_GENERATIONS):
+            if record is None or record.generation != generation:
+                record = self._record(generation, intended_at=clock() if fresh else self.earliest)
+            if record.run_id:
+                submission = Submission(run_id=record.run_id)
+            else:
+                try:
+                    posted = yield from self._post(record, policy, clock=clock, draw=draw)
+                except FloraStatusError as error:
+                    if not error.replayed or replayed_failure:
+                        raise
+                    log.warning("FLORA repeated the stored failure of an earlier try: %s. Using the next key", error)
+                    posted, replayed_failure = None, True
+                if posted is None:
+                    fresh, generation = True, generation + 1
+                    continue
+                submission = posted
+                self.ledger.write(replace(record, run_id=submission.run_id))
+            if fresh:
+                return submission
+            run = yield from exchange(self.look(submission.run_id), policy, clock=clock, draw=draw)
+            if run.status != RunStatus.FAILED:
+                log.info("Found FLORA run %s of an earlier try (%s); nothing new is started", run.run_id, run.status)
+                return replace(submission, run=run)
+            advice = advice_for(run.error_code, run.error_message)
+            failed = RunFailed(run_id=run.run_id, code=run.error_code, reason=run.error_message, advice=advice)
+            if not advice.may_retry:
+                raise failed
+            log.info("%s. Starting another run", failed)
+            # A later generation may have been sent by an earlier try as well, unless the ledger would know.
+            fresh, generation = self.ledger.read() is not None, generation + 1
+        raise RunOutcomeUnknown(f"{_MAX_GENERATIONS} runs of this task have failed one after the other", run_id=None)
+
+    def _record(self, generation: int, *, intended_at: float) -> Record:
+        key = self.intent.key(generation)
+        return Record(clears=self.intent.clears, generation=generation, key=key, intended_at=intended_at)
+
+    def _post(
+        self, record: Record, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]
+    ) -> Plan[Submission | None]:
+        """POST, or find what an earlier POST started; None when the next key is to be used."""
+        self.ledger.write(record)
+        if clock() - record.intended_at > KEY_TRUSTED_FOR:
+            # FLORA may have forgotten the key, and would then start a second run.
+            found = yield from self._search(record, policy, clock=clock, draw=draw)
+            if found or self.candidates is None:
+                return self._recover(record, found, why="FLORA has forgotten a key of that age")
+        try:
+            started = yield from exchange(self.call.with_key(record.key), policy, clock=clock, draw=draw)
+        except FloraDuplicateError:
+            found = yield from self._search(record, policy, clock=clock, draw=draw)
+            return self._recover(record, found, why="FLORA says that this key has already started a run")
+        return Submission(run_id=started.run_id, started=started)
+
+    def _search(
+        self, record: Record, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]
+    ) -> Plan[list[Generation]]:
+        """Rows of the history that may be the lost run, newest first."""
+        found: list[Generation] = []
+        walk = PageWalk(self.candidates) if self.candidates else None
+        claimed = self.claimed()
+        since = record.intended_at - CLOCK_SKEW
+        while walk and walk.call:
+            page = yield from exchange(walk.call, policy, clock=clock, draw=draw)
+            rows = list(walk.take(page))
+            recent = [row for row in rows if row.created_at is None or row.created_at.timestamp() >= since]
+            found += [row for row in recent if row.run_id not in claimed and self.matches(row)]
+            if len(recent) < len(rows):
+                break
+        return found
+
+    def _recover(self, record: Record, found: list[Generation], *, why: str) -> Submission | None:
+        if self.on_unknown == "adopt" and len(found) == 1:
+            log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
+            return Submission(run_id=found[0].run_id)
+        if self.on_unknown == "submit_again":
+            log.warning("%s; starting another run, as on_unknown_outcome says. The earlier one is billed too", why)
+            return None
+        listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
+        raise RunOutcomeUnknown(
+            f"{why}, but not which one, and nothing was sent again. Key {record.key}, first sent at unix time "
+            f"{record.intended_at:.0f} or later. Runs of the history that fit: {listed}. Look at them in FLORA: if one "
+            "is this task's, give its run_id to a FloraRunSensor; if none is, clear the task to start a new run",
+            run_id=found[0].run_id if len(found) == 1 else None,
+        )
