@@ -1,0 +1,170 @@
+"""The sandbox: one function from request to response, and what a test may look at and turn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import threading
+from collections import Counter
+from typing import Any
+
+import httpx
+
+from flora_provider.sandbox import routes_catalog, routes_control, routes_media, routes_runs
+from flora_provider.sandbox.call import Call, Route, Router
+from flora_provider.sandbox.clock import Clock
+from flora_provider.sandbox.faults import Faults
+from flora_provider.sandbox.idempotency import IdempotencyKeys
+from flora_provider.sandbox.ratelimit import RateLimit
+from flora_provider.sandbox.reply import Refusal, Reply
+from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.state import State
+from flora_provider.sandbox.wire import Answer
+
+_ROUTER = Router([*routes_runs.ROUTES, *routes_catalog.ROUTES, *routes_media.ROUTES, *routes_control.ROUTES])
+
+
+class Sandbox:
+    """A small FLORA.
+
+    Two doors lead to it: ``httpx.MockTransport(sandbox.handle)`` in a test, without network or waiting, and
+    :class:`flora_provider.sandbox.server.SandboxServer` on a real port. Calls may come from several threads.
+
+    Args:
+        settings: The dials; a copy is kept, and may be turned any time as ``sandbox.settings``.
+        clock: Its time. Pass ``Clock(lambda: 1_750_000_000.0)`` to move it by hand only.
+
+    Attributes:
+        settings: The dials.
+        clock: Its time.
+        faults: What is to go wrong; see :class:`flora_provider.sandbox.faults.Fault`.
+        state: Projects, runs and assets, for tests that look inside.
+        connections: TCP connections opened so far; the door on a port counts them.
+    """
+
+    def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
+        """Start with a key, a workspace and a project, and no runs."""
+        self.settings = dataclasses.replace(settings) if settings else Settings()
+        self.clock = clock or Clock()
+        self.faults = Faults(self.clock)
+        self.state = State(self.settings, self.clock)
+        self.connections = 0
+        self._keys = IdempotencyKeys()
+        self._limit = RateLimit(self.settings, self.clock)
+        self._requests: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._keys_leaked = Counter({"media": 0, "storage": 0})
+        self._lock = threading.RLock()
+
+    @property
+    def api_key(self) -> str:
+        """The valid API key."""
+        return self.settings.api_key or ""
+
+    @property
+    def workspace_id(self) -> str:
+        """The key's workspace."""
+        return self.state.workspace.workspace_id
+
+    @property
+    def project_id(self) -> str:
+        """A project of that workspace."""
+        return self.state.project.project_id
+
+    def connection_json(self, root: str) -> str:
+        """Return the Airflow connection to this sandbox, in Airflow's JSON format.
+
+        Args:
+            root: Where it listens, e.g. ``http://127.0.0.1:4711``.
+        """
+        extra = {"workspace_id": self.workspace_id, "project_id": self.project_id}
+        connection = {"conn_type": "flora", "password": self.api_key, "host": f"{root}/api/v1", "extra": extra}
+        return json.dumps(connection)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what happened so far.
+
+        ``runs_billed`` counts the runs that were started and will not end failed: FLORA charges nothing for a failed
+        run. ``usd_billed`` is their settled cost, counted from the start. ``keys_leaked`` counts the requests that
+        brought an Authorization header to a store, where it must never go.
+        """
+        with self._lock:
+            return {
+                "requests": dict(self._requests),
+                "statuses": dict(self._statuses),
+                "connections": self.connections,
+                "runs_started": len(self.state.runs),
+                "runs_billed": self.state.runs_billed,
+                "usd_billed": round(self.state.usd_billed, 6),
+                "runs_by_status": self.state.count_by_status(),
+                "duplicates_refused": self._keys.duplicates_refused,
+                "keys_leaked": dict(self._keys_leaked),
+            }
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request for ``httpx.MockTransport``.
+
+        Raises:
+            httpx.TransportError: If a fault says so, the one a client would see on a real connection.
+        """
+        return self.answer(request).through_mock(request)
+
+    def answer(self, request: httpx.Request) -> Answer:
+        """Answer a request, and say how the answer travels."""
+        with self._lock:
+            return self._answer(request)
+
+    def _answer(self, request: httpx.Request) -> Answer:
+        root = f"{request.url.scheme}://{request.url.netloc.decode()}"
+        call = Call(self, request, root, {})
+        try:
+            route, call.path = _ROUTER.find(request.method, request.url.path)
+        except Refusal as refusal:
+            route, reply = None, refusal.reply()
+        self._count(route, request)
+        if route is not None:
+            if route.prefix != "/_sandbox":
+                template = route.template if route.is_api else route.prefix + route.template
+                call.fault = self.faults.take(request.method, template, call.path)
+            if call.fault is not None and call.fault.breaks_before():
+                return Answer(httpx.Response(200), wire=call.fault.wire)
+            try:
+                reply = self._serve(route, call)
+            except Refusal as refusal:
+                reply = refusal.reply()
+        # A replayed answer keeps its first request id (contract, 4.1, account B).
+        request_id = reply.headers.setdefault("request-id", self.state.new_id("req"))
+        if call.fault is not None:
+            reply = call.fault.alter((call.fault.instead() if call.fault.after else None) or reply)
+            reply.headers.setdefault("request-id", request_id)
+        if route is None or route.prefix != "/_sandbox":
+            self._statuses[str(reply.status)] += 1
+        response = reply.to_response()
+        return call.fault.send(response) if call.fault is not None else Answer(response)
+
+    def _serve(self, route: Route, call: Call) -> Reply:
+        if route.is_api:
+            self._authenticate(call.request)
+            self._limit.count()
+        return self._keys.once(call, route.key, lambda: self._work(route, call))
+
+    @staticmethod
+    def _work(route: Route, call: Call) -> Reply:
+        if call.fault is not None and not call.fault.after and (instead := call.fault.instead()):
+            return instead
+        return route.handler(call)
+
+    def _authenticate(self, request: httpx.Request) -> None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise Refusal(401, "unauthorized", "Missing or malformed Authorization header; expected Bearer <api key>.")
+        if not secrets.compare_digest(key.strip().encode(), self.api_key.encode()):
+            raise Refusal(401, "invalid_api_key", "Invalid API key.")
+
+    def _count(self, route: Route | None, request: httpx.Request) -> None:
+        if route is not None and route.prefix == "/_sandbox":
+            return
+        self._requests[route.name if route is not None else "unknown"] += 1
+        if route is not None and not route.is_api and "authorization" in request.headers:
+            self._keys_leaked["media" if route.prefix == "/media" else "storage"] += 1

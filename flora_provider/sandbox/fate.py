@@ -1,0 +1,67 @@
+"""What is to become of a run, when it should not simply succeed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from flora_provider.sandbox.reply import invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """The future of one run, fixed when it starts.
+
+    A client asks for one through ``params: {"sandbox": {"error_code": "GPU_PROVIDER_ERROR"}}``; a test, for runs
+    somebody else starts, through ``Fault(fate=Fate(...))``.
+
+    Attributes:
+        error_code: Not None: the run ends ``failed`` with this code, ``progress: 100`` and ``completed_at``.
+        error_message: Sentence beside ``error_code``; None leaves it out, as FLORA sometimes does.
+        seconds: Exact duration in seconds, whatever estimate, seed and speed say. None: estimate +- 30 %.
+        estimated_seconds: The estimate to state, whatever the model and speed say.
+        no_estimate: State ``estimated_seconds: null``.
+        never_ends: Stay ``running`` for ever, at 90 %.
+        cost_lag: Seconds after the end for which ``charged_cost`` is missing (measured at FLORA: about a minute).
+        hidden_for: Seconds after the start for which FLORA does not know the run: 404, and in no list.
+        outputs: Number of outputs on completion; 0 gives an empty array.
+        output_type: Type to state instead of the true one, e.g. ``modelUrl``.
+    """
+
+    error_code: str | None = None
+    error_message: str | None = None
+    seconds: float | None = None
+    estimated_seconds: int | None = None
+    no_estimate: bool = False
+    never_ends: bool = False
+    cost_lag: float = 0.0
+    hidden_for: float = 0.0
+    outputs: int = 1
+    output_type: str | None = None
+
+    @classmethod
+    def read(cls, data: Any, where: str) -> Fate:
+        """Build a fate from JSON, refusing what it does not know.
+
+        Raises:
+            Refusal: 400, naming each wrong member under ``where``.
+        """
+        if not isinstance(data, dict):
+            raise invalid((where, "Expected an object."))
+        if problems := [(f"{where}.{name}", "Unrecognized member.") for name in data if name not in _KINDS]:
+            raise invalid(*problems)
+        if problems := [(f"{where}.{n}", f"Got {v!r}.") for n, v in data.items() if not isinstance(v, _KINDS[n])]:
+            raise invalid(*problems)
+        return cls(**data)
+
+
+_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
+    "str | None": (str, type(None)),
+    "float | None": (float, int, type(None)),
+    "int | None": (int, type(None)),
+    "float": (float, int),
+    "int": (int,),
+    "bool": (bool,),
+}
+# Annotations are strings here (the __future__ import), so the types accepted from JSON follow from the declaration.
+_KINDS = {field.name: _BY_ANNOTATION[str(field.type)] for field in fields(Fate)}
