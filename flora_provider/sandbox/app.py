@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from flora_provider.sandbox import routes_catalog, routes_control, routes_media, routes_runs
+from flora_provider.sandbox import routes_assets, routes_catalog, routes_control, routes_media, routes_runs
+from flora_provider.sandbox.assets import Assets
 from flora_provider.sandbox.call import Call, Route, Router
 from flora_provider.sandbox.clock import Clock
 from flora_provider.sandbox.faults import Faults
@@ -22,7 +23,15 @@ from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.state import State
 from flora_provider.sandbox.wire import Answer
 
-_ROUTER = Router([*routes_runs.ROUTES, *routes_catalog.ROUTES, *routes_media.ROUTES, *routes_control.ROUTES])
+_ROUTER = Router(
+    [
+        *routes_runs.ROUTES,
+        *routes_catalog.ROUTES,
+        *routes_assets.ROUTES,
+        *routes_media.ROUTES,
+        *routes_control.ROUTES,
+    ]
+)
 
 
 class Sandbox:
@@ -39,7 +48,8 @@ class Sandbox:
         settings: The dials.
         clock: Its time.
         faults: What is to go wrong; see :class:`flora_provider.sandbox.faults.Fault`.
-        state: Projects, runs and assets, for tests that look inside.
+        state: Workspaces, projects and runs, for tests that look inside.
+        assets: The files it keeps.
         connections: TCP connections opened so far; the door on a port counts them.
     """
 
@@ -49,6 +59,7 @@ class Sandbox:
         self.clock = clock or Clock()
         self.faults = Faults(self.clock)
         self.state = State(self.settings, self.clock)
+        self.assets = Assets(self.state)
         self.connections = 0
         self._keys = IdempotencyKeys()
         self._limit = RateLimit(self.settings, self.clock)
