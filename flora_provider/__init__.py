@@ -1,3 +1,21 @@
-"""Apache Airflow provider for FLORA."""
+"""Apache Airflow provider for FLORA (flora.ai): images, video, audio and text from prompts, each paid for once."""
+
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """What Airflow reads from the `apache_airflow_provider` entry point."""
+    from flora_provider.hooks.connection import CONNECTION_TYPE  # noqa: PLC0415 - this package imports nothing by itself
+
+    return {
+        "package-name": "airflow-provider-flora",
+        "name": "FLORA",
+        "description": "Generate images, video, audio and text with [FLORA](https://flora.ai).",
+        "versions": [__version__],
+        "connection-types": [CONNECTION_TYPE],
+        "extra-links": ["flora_provider.links.flora.FloraRunLink"],
+    }

@@ -19,6 +19,8 @@ from flora_provider.api.plan import Plan, Sleep
 from flora_provider.api.retry import RetryPolicy, may_retry
 from flora_provider.runs.event import RunEvent
 
+log = logging.getLogger(__name__)
+
 # A look that failed is followed by another look anyway, so a single one is not tried again.
 ONE_TRY = RetryPolicy(max_retries=0)
 # Runs that were just started, or that FLORA loses sight of for a moment, are 404 and come back.
@@ -86,6 +88,8 @@ def is_weather(failure: FloraError, *, unseen_for: float) -> bool:
 class Wait:
     """One run that is waited for: when to look at it next, and what a look means.
 
+    Each change of status or progress is logged, and each look that failed; a look that shows nothing new is not.
+
     Args:
         run_id: the run.
         policy: how often to look.
@@ -93,7 +97,7 @@ class Wait:
         deadline: unix seconds at which to stop waiting, after one last look; None to wait for ever.
         started_at: unix seconds at which the run was started; None when only a look can tell.
         estimated_seconds: FLORA's estimate; None for none.
-        log: told of each change of status or progress, and of trouble; None for silence.
+        last_seen: unix seconds since when it has not been seen, for runs that are 404; None for now.
 
     Attributes:
         due: unix seconds of the next look.
@@ -108,16 +112,15 @@ class Wait:
         deadline: float | None = None,
         started_at: float | None = None,
         estimated_seconds: float | None = None,
-        log: logging.Logger | None = None,
+        last_seen: float | None = None,
     ) -> None:
         self.run_id = run_id
         self._policy = policy
         self._deadline = deadline
         self._started_at = started_at
-        self._last_seen = now
+        self._last_seen = now if last_seen is None else last_seen
         self._shown: tuple[str, float] | None = None
         self._failures = 0
-        self._log = log
         pause = policy.first(estimated_seconds=estimated_seconds, elapsed=now - started_at) if started_at else 0.0
         self.due = self._in_time(now, pause)
 
@@ -126,8 +129,7 @@ class Wait:
         self._last_seen, self._failures = now, 0
         if (run.status, run.progress) != self._shown:
             self._shown = (run.status, run.progress)
-            if self._log:
-                self._log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
+            log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
         if run.is_terminal:
             return RunEvent.ended(run)
         if self._started_at is None:
@@ -141,10 +143,7 @@ class Wait:
             return RunEvent.refused(self.run_id, failure)
         self._failures += 1
         pause = self._policy.after_trouble(failure, failures=self._failures, draw=draw)
-        if self._log:
-            self._log.warning(
-                "FLORA run %s could not be seen: %s. Looking again in %.0f s", self.run_id, failure, pause
-            )
+        log.warning("FLORA run %s could not be seen: %s. Looking again in %.0f s", self.run_id, failure, pause)
         return self._go_on(now, pause, failure)
 
     def _go_on(self, now: float, pause: float, failure: FloraError | None = None) -> RunEvent | None:

@@ -164,14 +164,9 @@ class Submit:
             if fresh:
                 return submission
             run = yield from exchange(self.look(submission.run_id), policy, clock=clock, draw=draw)
-            if run.status != RunStatus.FAILED:
+            if not _failed_but_may_be_retried(run):
                 log.info("Found FLORA run %s of an earlier try (%s); nothing new is started", run.run_id, run.status)
                 return replace(submission, run=run)
-            advice = advice_for(run.error_code, run.error_message)
-            failed = RunFailed(run_id=run.run_id, code=run.error_code, reason=run.error_message, advice=advice)
-            if not advice.may_retry:
-                raise failed
-            log.info("%s. Starting another run", failed)
             # A later generation may have been sent by an earlier try as well, unless the ledger would know.
             fresh, generation = self.ledger.read() is not None, generation + 1
         raise RunOutcomeUnknown(f"{_MAX_GENERATIONS} runs of this task have failed one after the other", run_id=None)
@@ -228,3 +223,14 @@ class Submit:
             "is this task's, give its run_id to a FloraRunSensor; if none is, clear the task to start a new run",
             run_id=found[0].run_id if len(found) == 1 else None,
         )
+
+
+def _failed_but_may_be_retried(run: Run) -> bool:
+    if run.status != RunStatus.FAILED:
+        return False
+    advice = advice_for(run.error_code, run.error_message)
+    failed = RunFailed(run_id=run.run_id, code=run.error_code, reason=run.error_message, advice=advice)
+    if not advice.may_retry:
+        raise failed
+    log.info("%s. Starting another run", failed)
+    return True

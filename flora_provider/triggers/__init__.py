@@ -1,0 +1,1 @@
+"""Airflow triggers, which run in the triggerer."""

@@ -1,0 +1,149 @@
+"""Wait for a run from a task: in the worker, or in the triggerer. Operators and sensors share it."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
+
+from flora_provider.api.errors import RunTimedOut
+from flora_provider.runs.event import RunEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from flora_provider.hooks.flora import FloraHook
+
+# How long after the deferral a task may safely come back: by then the scheduler has digested the deferral.
+SETTLED_AFTER = 10.0  # seconds
+# Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
+NET_BELOW = 60.0  # seconds
+
+Limit = Literal["timeout", "execution_timeout"]
+
+
+class Deadline(NamedTuple):
+    """When to stop waiting, and which of the task's limits says so."""
+
+    at: float | None
+    limit: Limit
+
+
+def seconds(value: float | timedelta | None) -> float | None:
+    """A duration in seconds, however it was given."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def deadline_of(task: BaseOperator, context: Context, timeout: float | None) -> Deadline:
+    """The earlier of the wait's timeout, counted from now, and the task's execution_timeout, counted from its start."""
+    now = time.time()
+    by_timeout = None if timeout is None else now + timeout
+    execution_timeout = seconds(task.execution_timeout)
+    if execution_timeout is None:
+        return Deadline(by_timeout, "timeout")
+    start = context["ti"].start_date
+    by_execution = (start.timestamp() if start else now) + execution_timeout
+    if by_timeout is None or by_execution < by_timeout:
+        return Deadline(by_execution, "execution_timeout")
+    return Deadline(by_timeout, "timeout")
+
+
+def defer_until_ended(
+    task: BaseOperator,
+    *,
+    run_id: str,
+    flora_conn_id: str,
+    poll_interval: float,
+    deadline: Deadline,
+    started_at: float | None = None,
+    estimated_seconds: float | None = None,
+) -> NoReturn:
+    """Hand the wait to the triggerer; the task comes back in `execute_complete`.
+
+    Raises:
+        TaskDeferred: always.
+    """
+    from flora_provider.triggers.flora import FloraRunTrigger
+
+    now = time.time()
+    trigger = FloraRunTrigger(
+        run_id=run_id,
+        flora_conn_id=flora_conn_id,
+        poll_interval=poll_interval,
+        deadline=deadline.at,
+        started_at=started_at,
+        estimated_seconds=estimated_seconds,
+        hold_until=now + SETTLED_AFTER,
+    )
+    net = None if deadline.at is None else timedelta(seconds=max(deadline.at - now, 0.0) + SETTLED_AFTER + NET_BELOW)
+    task.defer(trigger=trigger, method_name="execute_complete", kwargs={"limit": deadline.limit}, timeout=net)
+
+
+def in_worker(
+    hook: FloraHook, run_id: str, *, deadline: Deadline, is_sensor: bool = False, **known: Any
+) -> dict[str, Any]:
+    """Wait here, blocking, and return the finished run; `known` is what `FloraHook.wait_for_run` takes."""
+    timeout = None if deadline.at is None else max(deadline.at - time.time(), 0.0)
+    try:
+        return hook.wait_for_run(run_id, timeout=timeout, **known)
+    except RunTimedOut as error:
+        _raise_timeout(error, limit=deadline.limit, is_sensor=is_sensor)
+
+
+def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> dict[str, Any] | None:
+    """Look once: the finished run, or None when it goes on or could not be seen for a reason that may pass.
+
+    Raises:
+        FloraError: as `RunEvent.result`.
+    """
+    from flora_provider.runs.follow import PollPolicy, Wait, follow_run
+
+    now = time.time()
+    wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, last_seen=unseen_since)
+    event = hook.client().perform(follow_run(wait, clock=time.time, draw=random.random))
+    return None if event.kind == "timed_out" else event.result()
+
+
+def started(context: Context) -> float:
+    """When this try of the task began, in unix seconds; for a rescheduled sensor, when it first looked."""
+    ti = context["ti"]
+    # Airflow 2 puts it into start_date itself.
+    first = ti.get_first_reschedule_date(context) if hasattr(ti, "get_first_reschedule_date") else None
+    at = first or ti.start_date
+    return at.timestamp() if at else time.time()
+
+
+def resumed(event: Mapping[str, Any], *, limit: Limit, is_sensor: bool) -> dict[str, Any]:
+    """The finished run, from what the trigger told.
+
+    Raises:
+        AirflowTaskTimeout: the task's execution_timeout passed.
+        AirflowSensorTimeout: the sensor's timeout passed.
+        FloraError: as `RunEvent.result`.
+    """
+    try:
+        return RunEvent.from_payload(event).result()
+    except RunTimedOut as error:
+        _raise_timeout(error, limit=limit, is_sensor=is_sensor)
+
+
+def _raise_timeout(error: RunTimedOut, *, limit: Limit, is_sensor: bool) -> NoReturn:
+    """Raise what Airflow's users expect of this limit."""
+    if limit == "execution_timeout":
+        raise AirflowTaskTimeout(f"{error} (execution_timeout)") from error
+    if is_sensor:
+        raise AirflowSensorTimeout(f"{error} (timeout)") from error
+    raise error
+
+
+def finish(task: BaseOperator, context: Context, run: dict[str, Any]) -> dict[str, Any]:
+    """Tell XCom and the log about a completed run, and return it."""
+    if run["charged_cost"] is not None:
+        context["ti"].xcom_push(key="charged_cost_usd", value=run["charged_cost"])
+    task.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
+    return run

@@ -1,0 +1,223 @@
+"""What every operator that starts a run shares: exactly one run, told to XCom, and awaited if that is wished."""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from flora_provider.api import checks
+from flora_provider.glue import waiting
+from flora_provider.glue.failures import as_airflow
+from flora_provider.glue.literals import check_literals
+from flora_provider.links.flora import FloraRunLink
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+
+    from flora_provider.api.calls import Call
+    from flora_provider.hooks.flora import FloraHook
+    from flora_provider.runs.submit import Submission, Submit, UnknownOutcome
+
+# A run that FLORA expects to end within this is awaited in the worker: deferring would take longer.
+_NOT_WORTH_DEFERRING = 5.0  # seconds
+
+
+class FloraRunOperator(BaseOperator, ABC):
+    """Base of the operators that start a run.
+
+    A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
+    one run per task, XComs, waiting, deferral, timeouts and links come from here.
+
+    Args:
+        flora_conn_id: the connection.
+        idempotency_key: your own key instead of the one derived from the task. FLORA starts nothing twice under one
+            key within two hours, whoever sends it; keep it unique per intended run.
+        wait_for_completion: wait for the run, and return it, instead of its id. Default False.
+        deferrable: wait in the triggerer, not in a worker. Default True.
+        poll_interval: least seconds between two looks at the run. Default 3.
+        timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
+            be cancelled: it goes on and is billed, and a retry of the task finds it again.
+        on_unknown_outcome: what to do when FLORA says that the task's key has already started a run, and its id was
+            lost in a crash. `fail` (default): fail for good and list the runs that it may be. `adopt`: take it if
+            exactly one run of the history fits; safe only in a project that no other task uses. `submit_again`: start
+            another, and pay for both.
+
+    XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
+    waited for), `flora_url`.
+
+    Returns:
+        The run id; with `wait_for_completion` the finished run as a plain dict: run_id, status, outputs, charged_cost
+        (USD, None while FLORA has not settled it) and its times.
+    """
+
+    operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
+    template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key")
+    ui_color = "#f4e8ff"
+
+    def __init__(
+        self,
+        *,
+        flora_conn_id: str = "flora_default",
+        idempotency_key: str | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = True,
+        poll_interval: float | timedelta = 3.0,
+        timeout: float | timedelta | None = None,
+        on_unknown_outcome: UnknownOutcome = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.flora_conn_id = flora_conn_id
+        self.idempotency_key = idempotency_key
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.on_unknown_outcome = on_unknown_outcome
+        self._run_id: str | None = None
+        check_literals(
+            [
+                ("idempotency_key", idempotency_key, checks.idempotency_key),
+                ("poll_interval", poll_interval, checks.positive),
+                ("timeout", timeout, checks.positive),
+                ("on_unknown_outcome", on_unknown_outcome, _unknown_outcome),
+            ],
+            task_id=self.task_id,
+        )
+
+    @abstractmethod
+    def call(self) -> Call[Any]:
+        """What starts the run, from the rendered fields; without its key. Raises FloraInputError for bad ones."""
+
+    @abstractmethod
+    def recovery(self) -> Mapping[str, Any]:
+        """How to find the run in FLORA's history if its id was lost: `candidates` and `matches` of `Submit`."""
+
+    @cached_property
+    def hook(self) -> FloraHook:
+        """The hook of the task's connection."""
+        from flora_provider.hooks.flora import FloraHook
+
+        return FloraHook(self.flora_conn_id)
+
+    def execute(self, context: Context) -> str | dict[str, Any]:
+        """Start the run or find it again, and wait for it if that is wished."""
+        with self._explained(), self.hook:
+            submission = self._submit(context)
+            self._run_id = submission.run_id
+            self._tell(context, submission)
+            if not self.wait_for_completion:
+                return submission.run_id
+            deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
+            return waiting.finish(self, context, self._wait(submission, deadline))
+
+    def execute_complete(self, context: Context, event: dict[str, Any], limit: waiting.Limit) -> dict[str, Any]:
+        """Go on after the triggerer's wait."""
+        with self._explained():
+            return waiting.finish(self, context, waiting.resumed(event, limit=limit, is_sensor=False))
+
+    def on_kill(self) -> None:
+        """Say what becomes of the run. Asks nobody for anything: Airflow gives this five seconds, and may deadlock."""
+        if self._run_id:
+            self.log.warning(
+                "Killed while FLORA run %s was going on. It cannot be cancelled: it goes on and is billed; "
+                "a retry of this task finds it again",
+                self._run_id,
+            )
+        else:
+            self.log.warning("Killed before FLORA said which run it started, if any; a retry sends the same key again")
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return as_airflow(f"task {self.task_id!r}, connection {self.flora_conn_id!r}")
+
+    def _submit(self, context: Context) -> Submission:
+        from flora_provider.api.retry import RetryPolicy
+
+        submit = self._plan(context)
+        return self.hook.client().perform(
+            submit.plan(RetryPolicy(max_retries=self.hook.settings.max_retries), clock=time.time, draw=random.random)
+        )
+
+    def _plan(self, context: Context) -> Submit:
+        from flora_provider.api.plan import canonical_json
+        from flora_provider.glue.ledger import ledger_of
+        from flora_provider.runs.identity import Intent
+        from flora_provider.runs.submit import Submit
+
+        checks.refuse(checks.problems([("poll_interval", self.poll_interval, checks.positive)]))
+        call = self.call()
+        ti, dag_run = context["ti"], context["dag_run"]
+        started = dag_run.start_date
+        intent = Intent(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=-1 if ti.map_index is None else ti.map_index,
+            dag_run_started=started.isoformat() if started else "",
+            connection=f"{self.flora_conn_id} {self.hook.settings.base_url}",
+            clears=ti.max_tries,
+            body=canonical_json(call.payload),
+            own_key=self.idempotency_key,
+        )
+        return Submit(
+            call=call,
+            intent=intent,
+            ledger=ledger_of(context),
+            first_try=ti.try_number <= 1,
+            earliest=started.timestamp() if started else 0.0,
+            on_unknown=self.on_unknown_outcome,
+            **self.recovery(),
+        )
+
+    def _tell(self, context: Context, submission: Submission) -> None:
+        """Push what is known now: a crash, or a user who looks, finds it there."""
+        started = submission.started
+        quote = getattr(started, "charged_cost", None)
+        url = self._project_url(getattr(started, "project_id", None) or getattr(self, "project_id", None))
+        push = context["ti"].xcom_push
+        push(key="run_id", value=submission.run_id)
+        if url:
+            push(key=FloraRunLink.key, value=url)
+        if quote is not None:
+            push(key="quoted_cost_usd", value=float(quote))
+        self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
+
+    def _project_url(self, project_id: str | None) -> str | None:
+        base = urlsplit(self.hook.settings.base_url)
+        return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else None
+
+    def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
+        from flora_provider.runs.event import RunEvent
+
+        if submission.run is not None and submission.run.is_terminal:
+            return RunEvent.ended(submission.run).result()
+        now = time.time()
+        interval = waiting.seconds(self.poll_interval) or 0.0
+        estimated = getattr(submission.started, "estimated_seconds", None)
+        known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
+        if self.deferrable and (estimated is None or estimated > _NOT_WORTH_DEFERRING):
+            waiting.defer_until_ended(
+                self,
+                run_id=submission.run_id,
+                flora_conn_id=self.flora_conn_id,
+                poll_interval=interval,
+                deadline=deadline,
+                **known,
+            )
+        return waiting.in_worker(self.hook, submission.run_id, poll_interval=interval, deadline=deadline, **known)
+
+
+def _unknown_outcome(name: str, value: object) -> str | None:
+    choices = ("fail", "adopt", "submit_again")
+    return None if value in choices else f"{name} is {checks.shown(value)}: use one of {', '.join(choices)}"

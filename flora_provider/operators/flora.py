@@ -1,0 +1,125 @@
+"""Start a generation. Cheap to import: the HTTP client is loaded when the task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flora_provider.api import checks
+from flora_provider.glue.literals import check_literals
+from flora_provider.operators.base import FloraRunOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flora_provider.api.calls import Call
+
+
+class _OwnParams(type(FloraRunOperator)):  # type: ignore[misc]  # the metaclass is Airflow's, and differs by version
+    """Keeps FLORA's `params` out of Airflow's hands.
+
+    Airflow gives every operator an argument of that name, merges the DAG's params into it, and does not template it:
+    the DAG's own params would be sent to FLORA, which ignores what it does not know and bills all the same.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **_renamed(kwargs))
+
+
+def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    if "params" in kwargs:
+        kwargs["model_params"] = kwargs.pop("params")
+    return kwargs
+
+
+class FloraGenerateOperator(FloraRunOperator, metaclass=_OwnParams):
+    """Turn a prompt into an image, a video, audio or text; exactly once, whatever crashes.
+
+        picture = FloraGenerateOperator(task_id="picture", type="image", prompt="A fern in the rain, {{ ds }}")
+        done = FloraRunSensor(task_id="done", run_id=picture.output)
+
+    Args:
+        type: what to make: image, video, audio or text.
+        prompt: not empty.
+        workspace_id: `ws_…`, which is billed; None for the connection's.
+        project_id: `prj_…`, of that workspace; None for the connection's.
+        model: an endpoint id such as `t2i-flux-2-pro`; None for the workspace's default.
+        params: of the model, as `FloraHook.list_models()` shows them; the attribute is named `model_params`, because
+            Airflow keeps the DAG's params under `params`. FLORA ignores what it does not know, and bills all the same.
+        callback_url: https; FLORA posts a signed webhook there when the run ends.
+        kwargs: of `FloraRunOperator` and of every Airflow operator.
+
+    Raises:
+        FloraInputError: when the DAG is parsed, for literal values that cannot be right.
+        AirflowFailException: no retry can help: bad input, 401, 402, 403, 404, a refused prompt.
+        AirflowException: it may pass; the task's `retries` decide, and a retry finds a run that was already started.
+    """
+
+    template_fields: Sequence[str] = (
+        "type",
+        "prompt",
+        "workspace_id",
+        "project_id",
+        "model",
+        "model_params",
+        "callback_url",
+        *FloraRunOperator.template_fields,
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "model_params": "json"}
+
+    def __init__(
+        self,
+        *,
+        type: str,  # noqa: A002 - FLORA's own name for it
+        prompt: str,
+        workspace_id: str | None = None,
+        project_id: str | None = None,
+        model: str | None = None,
+        model_params: Mapping[str, Any] | None = None,
+        callback_url: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.type = type
+        self.prompt = prompt
+        self.workspace_id = workspace_id
+        self.project_id = project_id
+        self.model = model
+        self.model_params = model_params
+        self.callback_url = callback_url
+        check_literals(
+            ((name, value, checks.GENERATION[name]) for name, value in self._members().items()), task_id=self.task_id
+        )
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As for every operator; `params` are FLORA's here too."""
+        return super().partial(**_renamed(kwargs))
+
+    def call(self) -> Call[Any]:
+        """`POST /generate` with the rendered fields."""
+        from flora_provider.api import calls
+
+        return calls.generate(**self._members(), **self._place())
+
+    def recovery(self) -> Mapping[str, Any]:
+        """Runs of the same project, and of the same model where one is named."""
+        from flora_provider.api import calls
+
+        model = self.model
+        return {
+            "candidates": calls.list_generations(**self._place()),
+            "matches": lambda row: model is None or row.model_id in (None, model),
+        }
+
+    def _members(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "prompt": self.prompt,
+            "model": self.model,
+            "params": self.model_params,
+            "callback_url": self.callback_url,
+        }
+
+    def _place(self) -> dict[str, Any]:
+        return self.hook.place(self.workspace_id, self.project_id)

@@ -1,0 +1,135 @@
+"""Wait for a run that another task, or anybody, has started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from flora_provider.api import checks
+from flora_provider.api.errors import RunFailed
+from flora_provider.glue import waiting
+from flora_provider.glue.failures import as_airflow, is_final
+from flora_provider.glue.literals import check_literals
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from flora_provider.hooks.flora import FloraHook
+
+
+class FloraRunSensor(BaseSensorOperator):
+    """Wait until a run has ended; fail with FLORA's reason if it failed.
+
+        done = FloraRunSensor(task_id="done", run_id=picture.output)
+
+    Args:
+        run_id: `run_…`; usually the `.output` of the operator that started the run.
+        flora_conn_id: the connection.
+        deferrable: wait in the triggerer, holding no worker slot. Default True, unless a `mode` is given.
+        poll_interval: least seconds between two looks while deferred. Default 3. Without deferral it is the sensor's
+            `poke_interval` that counts.
+        kwargs: of every Airflow sensor. `timeout`, `soft_fail` and `execution_timeout` mean the same deferred or not.
+
+    Returns:
+        The finished run as a plain dict: run_id, status, outputs, charged_cost (USD, None while FLORA has not settled
+        it) and its times. The bill is also XCom `charged_cost_usd`.
+
+    Raises:
+        FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
+        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help.
+        AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "flora_conn_id")
+    ui_color = "#f4e8ff"
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        flora_conn_id: str = "flora_default",
+        deferrable: bool | None = None,
+        poll_interval: float | timedelta = 3.0,
+        **kwargs: Any,
+    ) -> None:
+        self.deferrable = "mode" not in kwargs if deferrable is None else deferrable
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.flora_conn_id = flora_conn_id
+        self.poll_interval = poll_interval
+        check_literals(
+            [("run_id", run_id, checks.identifier), ("poll_interval", poll_interval, checks.positive)],
+            task_id=self.task_id,
+        )
+
+    @cached_property
+    def hook(self) -> FloraHook:
+        """The hook of the task's connection."""
+        from flora_provider.hooks.flora import FloraHook
+
+        return FloraHook(self.flora_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Wait, in the way that was chosen."""
+        with self.hook:
+            if not self.deferrable:
+                polled: dict[str, Any] | None = super().execute(context)
+                return polled
+            # A run that has ended already needs no deferral, and an unknown one no triggerer.
+            with self._softly():
+                deadline = waiting.deadline_of(self, context, self.timeout)
+                run = self._look(context)
+            if run is None:
+                waiting.defer_until_ended(
+                    self,
+                    run_id=self.run_id,
+                    flora_conn_id=self.flora_conn_id,
+                    poll_interval=waiting.seconds(self.poll_interval) or 0.0,
+                    deadline=deadline,
+                )
+            return run
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once. What may pass (429, 5xx, a broken connection, a 404 within the first minute) counts as not yet."""
+        run = self._look(context)
+        return PokeReturnValue(is_done=run is not None, xcom_value=run)
+
+    def execute_complete(self, context: Context, event: dict[str, Any], limit: waiting.Limit) -> dict[str, Any]:
+        """Go on after the triggerer's wait."""
+        with self._softly(), self._explained():
+            return waiting.finish(self, context, waiting.resumed(event, limit=limit, is_sensor=True))
+
+    def _look(self, context: Context) -> dict[str, Any] | None:
+        with self._explained():
+            checks.refuse(checks.problems([("run_id", self.run_id, checks.identifier)]))
+            run = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
+            return None if run is None else waiting.finish(self, context, run)
+
+    def _explained(self) -> AbstractContextManager[None]:
+        # The run is what it is: waiting for it again cannot help, whatever its failure was.
+        return as_airflow(
+            f"task {self.task_id!r}, connection {self.flora_conn_id!r}",
+            final=lambda error: is_final(error) or isinstance(error, RunFailed),
+        )
+
+    @contextmanager
+    def _softly(self) -> Iterator[None]:
+        """What Airflow does for `soft_fail` around a poke, for what happens outside of one."""
+        try:
+            yield
+        except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
+            raise
