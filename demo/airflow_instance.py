@@ -40,6 +40,7 @@ class AirflowInstance:
     def __init__(self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.home = home.resolve()
         self.logs = self.home / "logs"
+        self.database = self.home / "airflow.db"
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.user = USER

@@ -140,11 +140,14 @@ class AirflowRest:
         path = f"{_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.request("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int = 1) -> str:
-        """Return the log of one try as text."""
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int = 1
+    ) -> list[dict[str, Any]]:
+        """Return the log of one try: entries with `event`, mostly `timestamp` and `level`, perhaps `error_detail`."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
-        content = self.request("GET", path, params={"map_index": map_index, "full_content": True})["content"]
-        return "\n".join(line if isinstance(line, str) else line.get("event", str(line)) for line in content)
+        params = {"map_index": map_index, "full_content": True}
+        entries: list[dict[str, Any]] = self.request("GET", path, params=params)["content"]
+        return entries
 
     def events(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the audit log of a DAG run, oldest first."""

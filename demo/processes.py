@@ -16,11 +16,21 @@ class Part:
 
     The session is what makes it surely endable: children stay in it even when their parent is gone, and Ctrl-C at the
     terminal does not reach it, so that parts end in the order we choose.
+
+    Args:
+        name: For people.
+        command: Program and arguments; anybody on the machine can read them, so no secrets.
+        env: The whole environment.
+        log: File for what it prints; its folder becomes the working folder.
+        announces: Its first line of output is for `announcement()` and not for the log, because it holds a secret.
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path, *, announces: bool = False
+    ) -> None:
         self.name = name
         self.log = log
+        self._announces = announces
         self._command = list(command)
         self._env = dict(env)
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,11 +47,17 @@ class Part:
                 cwd=self.log.parent,  # Python's -m looks for modules there first: not in the caller's folder
                 env=self._env,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE if self._announces else log,
+                stderr=log,
                 start_new_session=True,
             )
         return self
+
+    def announcement(self) -> str:
+        """Return its first line of output; empty if it ended without one."""
+        if self._process is None or self._process.stdout is None:
+            raise RuntimeError(f"{self.name} does not announce anything")
+        return self._process.stdout.readline().decode()
 
     @property
     def pid(self) -> int:
@@ -61,7 +77,7 @@ class Part:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the main process alone."""
-        if self.exit_code is None:
+        if self._process is not None and self.exit_code is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
@@ -82,16 +98,26 @@ class Part:
 def stop(parts: Sequence[Part], grace: float) -> list[str]:
     """Ask all of them to end, kill what is left after `grace` seconds, and return what that was.
 
-    The answer is empty when all went in peace.
+    The answer is empty when all went in peace. An impatient Ctrl-C takes effect afterwards.
     """
-    for part in parts:
-        part.terminate()
-    deadline = time.monotonic() + grace
-    while (left := _left(parts)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for part in parts:
-        part.kill()
-    return left
+    interrupts = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
+    try:
+        for part in parts:
+            part.terminate()
+        deadline = time.monotonic() + grace
+        while (left := _left(parts)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for part in parts:
+            part.kill()
+        return left
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def started_with(variable: str, value: str) -> list[psutil.Process]:
+    """Return the processes of this user that have an environment variable of this value."""
+    return [process for process in psutil.process_iter() if _environment(process).get(variable) == value]
 
 
 def _left(parts: Sequence[Part]) -> list[str]:
@@ -103,6 +129,14 @@ def _is_in_session(process: psutil.Process, session: int) -> bool:
         return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, psutil.Error):
         return False
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        environment: dict[str, str] = process.environ()
+    except (OSError, psutil.Error):  # gone meanwhile, or another user's
+        return {}
+    return environment
 
 
 def _kill(process: psutil.Process) -> None:

@@ -1,0 +1,149 @@
+"""The demo's DAG run: started, watched, and read back over Airflow's REST API."""
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from demo.airflow_rest import FINISHED, AirflowRest
+from demo.stage import EXAMPLE_DAGS, Stage
+
+DAG_ID = "flora_batch_from_csv"
+PROMPTS = EXAMPLE_DAGS / "data" / "prompts.csv"
+
+
+class BatchError(Exception):
+    """The DAG run did not succeed; the message says which task, and where its log is."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What Airflow was doing at one moment.
+
+    Attributes:
+        counts: Number of task instances by task and state.
+        deferred: Task instances that wait in the triggerer.
+        occupied: Worker slots that are taken.
+    """
+
+    at: datetime
+    counts: Counter[tuple[str, str | None]]
+    deferred: int
+    occupied: int
+
+    def __str__(self) -> str:
+        return (
+            f"generated {self.counts['generate', 'success']}   waiting {self.deferred}   "
+            f"finished {self.counts['wait', 'success']}   saved {self.counts['save', 'success']}   "
+            f"worker slots taken {self.occupied}"
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the CSV file and what became of it.
+
+    Attributes:
+        run: The finished run as the sensor returned it.
+        deferred_seconds: How long the sensor waited in the triggerer; None if its run was over at the first look.
+        file: Where the output was saved.
+    """
+
+    prompt: str
+    type: str
+    run_id: str
+    run: dict[str, Any]
+    deferred_seconds: float | None
+    file: Path
+
+    @property
+    def seconds(self) -> float:
+        """How long FLORA took, from its own times."""
+        return _seconds_between(self.run["created_at"], self.run["completed_at"])
+
+
+def start(stage: Stage, folder: Path) -> str:
+    """Trigger the DAG so that it saves into `folder`; return the id of the DAG run."""
+    stage.airflow.rest.unpause(DAG_ID)
+    return stage.airflow.rest.trigger(DAG_ID, folder=str(folder))
+
+
+def follow(stage: Stage, run_id: str, timeout: float) -> Iterator[Moment]:
+    """Look about once a second until the DAG run has succeeded.
+
+    Raises:
+        BatchError: when it fails, or is not over after `timeout` seconds.
+    """
+    rest = stage.airflow.rest
+    deadline = time.monotonic() + timeout
+    while True:
+        stage.airflow.check_alive()
+        state = rest.dag_run(DAG_ID, run_id)["state"]
+        pool = rest.pool()
+        tasks = rest.task_instances(DAG_ID, run_id)
+        yield Moment(
+            at=datetime.now().astimezone(),
+            counts=Counter((ti["task_id"], ti["state"]) for ti in tasks),
+            deferred=pool["deferred_slots"],
+            occupied=pool["occupied_slots"],
+        )
+        if state in FINISHED:
+            break
+        if time.monotonic() > deadline:
+            raise BatchError(f"the DAG run is still {state} after {timeout:.0f} s")
+        time.sleep(1)
+    if state != "success":
+        raise BatchError(f"the DAG run {state}: {_reason(rest, run_id, tasks)}")
+
+
+def _reason(rest: AirflowRest, run_id: str, tasks: list[dict[str, Any]]) -> str:
+    # The first failure explains most of the others.
+    failed = [ti for ti in tasks if ti["state"] == "failed"]
+    if not failed:
+        return "no task failed"
+    first = min(failed, key=lambda ti: ti["end_date"])
+    log = rest.task_log(DAG_ID, run_id, first["task_id"], first["map_index"], first["try_number"])
+    errors = [f"{e['exc_type']}: {e['exc_value']}" for entry in log for e in entry.get("error_detail") or []]
+    errors = errors or [entry["event"] for entry in log if entry.get("level") in {"error", "critical"}]
+    reason = errors[-1] if errors else "its log names no error"
+    return f"{len(failed)} tasks failed, first {first['task_id']}[{first['map_index']}] with {reason}"
+
+
+def results(stage: Stage, run_id: str) -> list[Row]:
+    """Put together what the tasks of a finished DAG run have left in XCom and in the audit log."""
+    rest = stage.airflow.rest
+    deferred = _deferred_seconds(rest.events(DAG_ID, run_id))
+    with PROMPTS.open(newline="", encoding="utf-8") as file:
+        prompts = list(csv.DictReader(file))
+    return [
+        Row(
+            prompt=prompt["prompt"],
+            type=prompt["type"],
+            run_id=rest.xcom(DAG_ID, run_id, "generate", index, key="run_id"),
+            run=rest.xcom(DAG_ID, run_id, "wait", index),
+            deferred_seconds=deferred.get(index),
+            file=Path(rest.xcom(DAG_ID, run_id, "save", index)),
+        )
+        for index, prompt in enumerate(prompts)
+    ]
+
+
+def _deferred_seconds(events: list[dict[str, Any]]) -> dict[int, float]:
+    # A sensor's history reads: running, deferred, (running again,) success.
+    seconds: dict[int, float] = {}
+    since: dict[int, str] = {}
+    for event in (event for event in events if event["task_id"] == "wait"):
+        index = event["map_index"]
+        if (start := since.pop(index, None)) is not None:
+            seconds[index] = seconds.get(index, 0) + _seconds_between(start, event["when"])
+        if event["event"] == "deferred":
+            since[index] = event["when"]
+    return seconds
+
+
+def _seconds_between(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

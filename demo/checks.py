@@ -1,0 +1,79 @@
+"""What must be true after the demo; each check says what it found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo import leaks, media
+from demo.batch import Moment, Row
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check."""
+
+    passed: bool
+    text: str
+
+
+def all_succeeded(rows: Sequence[Row]) -> Check:
+    """Every run was completed."""
+    completed = sum(row.run["status"] == "completed" for row in rows)
+    return Check(completed == len(rows), f"{completed} of {len(rows)} runs completed")
+
+
+def no_run_twice(rows: Sequence[Row], stats: dict[str, Any]) -> Check:
+    """Each row has a run of its own, and no other run was billed."""
+    different = len({row.run_id for row in rows})
+    billed = stats["runs_billed"]
+    same = all(row.run_id == row.run["run_id"] for row in rows)
+    text = f"{different} different run ids in XCom, {billed} runs billed, ${stats['usd_billed']:.2f} in all"
+    return Check(same and different == billed == len(rows), text)
+
+
+def sensors_deferred(rows: Sequence[Row]) -> Check:
+    """Each sensor was deferred, unless its run was over before it looked."""
+    waits = sorted(row.deferred_seconds for row in rows if row.deferred_seconds is not None)
+    if not waits:
+        return Check(passed=False, text="no sensor was deferred")
+    text = f"{len(waits)} of {len(rows)} sensors were deferred, for {waits[0]:.0f} to {waits[-1]:.0f} s (audit log)"
+    at_once = len(rows) - len(waits)
+    return Check(passed=True, text=text + (f"; {at_once} found their run finished" if at_once else ""))
+
+
+def no_slot_held(moments: Sequence[Moment]) -> Check:
+    """While sensors waited and nothing else was to be done, no worker slot was taken."""
+    quiet = [moment for moment in moments if moment.deferred and not moment.occupied]
+    if not quiet:
+        return Check(passed=False, text="a worker slot was taken whenever sensors waited")
+    fullest = max(quiet, key=lambda moment: moment.deferred)
+    return Check(
+        passed=True, text=f"at {fullest.at:%H:%M:%S} {fullest.deferred} sensors waited, no worker slot was taken"
+    )
+
+
+def files_open(rows: Sequence[Row]) -> Check:
+    """Every file can be decoded as what it should be."""
+    kinds, broken = [], []
+    for row in rows:
+        try:
+            kinds.append(media.describe(row.file, row.type))
+        except media.BrokenFileError as error:
+            broken.append(str(error))
+    text = f"{len(kinds)} of {len(rows)} files open: {', '.join(sorted(set(kinds)))}"
+    return Check(not broken, "; ".join([text, *broken]))
+
+
+def key_stays_secret(api_key: str, folder: Path, database: Path) -> Check:
+    """The API key stands in clear in no file of the demo and in no row of the metadata database."""
+    found = [str(file.relative_to(folder)) for file in leaks.files_with(api_key, folder)]
+    found += leaks.columns_with(api_key, database)
+    text = f"the API key is in {', '.join(found)}" if found else "the API key is in no file, log or database row"
+    return Check(not found, text)
+
+
+def nothing_runs(still_running: Sequence[str], forced: Sequence[str]) -> Check:
+    """Everything that was started has ended."""
+    text = f"still running: {', '.join(still_running)}" if still_running else "nothing is left running"
+    return Check(not still_running, text + (f"; had to be killed: {'; '.join(forced)}" if forced else ""))

@@ -1,0 +1,62 @@
+"""What the demo shows at the terminal."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from demo.batch import Moment, Row
+from demo.checks import Check
+
+QUIET_SECONDS = 5
+
+
+class Progress:
+    """One line that changes at a terminal; elsewhere a line every few seconds, when something has changed."""
+
+    def __init__(self) -> None:
+        self._in_place = sys.stdout.isatty()
+        self._last = ""
+        self._shown_at = 0.0
+
+    def show(self, moment: Moment) -> None:
+        """Show how far the DAG run is."""
+        text = str(moment)
+        if self._in_place:
+            print(f"\r{text}\x1b[K", end="", flush=True)
+        elif text != self._last and time.monotonic() - self._shown_at >= QUIET_SECONDS:
+            print(text, flush=True)
+            self._last, self._shown_at = text, time.monotonic()
+
+    def end(self) -> None:
+        """Go on below the line."""
+        if self._in_place:
+            print()
+
+
+def table(rows: Sequence[Row], folder: Path) -> str:
+    """Return the runs as a table."""
+    lines = [("prompt", "type", "run id", "state", "cost", "seconds", "file")]
+    lines += [
+        (
+            _short(row.prompt, 36),
+            row.type,
+            row.run_id,
+            row.run["status"],
+            f"${row.run['charged_cost']:.3f}",
+            f"{row.seconds:.1f}",
+            str(row.file.relative_to(folder)),
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """Return the outcomes of the checks, one a line."""
+    return "\n".join(f"{'ok    ' if check.passed else 'FAILED'}  {check.text}" for check in checks)
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

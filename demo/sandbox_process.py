@@ -1,0 +1,56 @@
+"""The sandboxed FLORA as a process of its own."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from demo.processes import Part
+
+
+class SandboxError(Exception):
+    """The sandbox did not come up; the message says where its log is."""
+
+
+class SandboxProcess(Part):
+    """`python -m flora_provider.sandbox` on a free port of 127.0.0.1.
+
+    After `start`, `url`, `base_url`, `api_key`, `workspace_id` and `project_id` are those that it announced. The key is
+    of its own making, so that it stands in no command line.
+    """
+
+    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+        command = [sys.executable, "-m", "flora_provider.sandbox", "--port", "0"]
+        super().__init__("sandbox", command, env, log, announces=True)
+
+    def start(self) -> "SandboxProcess":
+        """Start it and learn its address.
+
+        Raises:
+            SandboxError: when it ends without having announced one.
+        """
+        super().start()
+        line = self.announcement()
+        if not line:
+            raise SandboxError(f"the sandbox did not start, see {self.log}")
+        card = json.loads(line)
+        self.url: str = card["url"]
+        self.base_url: str = card["base_url"]
+        self.api_key: str = card["api_key"]
+        self.workspace_id: str = card["workspace_id"]
+        self.project_id: str = card["project_id"]
+        return self
+
+    def stats(self) -> dict[str, Any]:
+        """Return what it has counted so far: `runs_started`, `runs_billed`, `usd_billed`, `requests`, …."""
+        stats: dict[str, Any] = httpx.get(f"{self.url}/_sandbox/stats").raise_for_status().json()
+        return stats
+
+    def let_runs_take(self, seconds: float) -> None:
+        """Make every run that starts from now on take this long, whatever its model says."""
+        fate = {"seconds": seconds, "estimated_seconds": round(seconds)}
+        fault = {"route": "/generate", "times": None, "fate": fate}
+        httpx.post(f"{self.url}/_sandbox/faults", json=fault).raise_for_status()
