@@ -99,30 +99,49 @@ def idempotency_key(name: str, value: object) -> str | None:
 
 def callback_url(name: str, value: object) -> str | None:
     """HTTPS on a public host: FLORA refuses the rest at registration (FLORA's docs)."""
+    return _public(name, value, "FLORA calls back only to https:// on a public host")
+
+
+def source_url(name: str, value: object) -> str | None:
+    """HTTPS on a public host: FLORA fetches from nowhere else (FLORA's docs)."""
+    return _public(name, value, "FLORA fetches only https:// from a public host; upload a local file as a file")
+
+
+def content_type(name: str, value: object) -> str | None:
+    """A media type without parameters."""
+    if isinstance(value, str) and re.fullmatch(r"[\w.+-]+/[\w.+-]+", value, re.ASCII):
+        return None
+    return f"{name} is {shown(value)}: give a media type such as image/png"
+
+
+def _public(name: str, value: object, remedy: str) -> str | None:
     try:
         url = urlsplit(value) if isinstance(value, str) else None
         host = (url.hostname or "") if url else ""
     except ValueError:
         url, host = None, ""
-    if url and url.scheme == "https" and host and not _is_private_host(host):
+    if url and url.scheme == "https" and host and not is_private_host(host):
         return None
     # The value may carry a token of the user's own, so only its scheme and host are shown.
-    seen = f"{url.scheme or '(none)'}://{host or '(none)'}/…" if url else type(value).__name__
-    return f"{name} is {seen}: FLORA calls back only to https:// on a public host"
+    seen = f"{url.scheme or '(no scheme)'}://{host or '(no host)'}/…" if url else f"a broken {type(value).__name__}"
+    return f"{name} is {seen}: {remedy}"
 
 
-def _is_private_host(host: str) -> bool:
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+def is_private_host(host: str) -> bool:
+    """Whether this is a name or an address that surely does not lead to the public internet."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True
-    return is_private_address(host)
+    return is_private_address(name)
 
 
 def is_private_address(address: str) -> bool:
     """Whether this is the text of an IP address that is not on the public internet; False for a host name."""
     try:
-        return not ipaddress.ip_address(address.split("%", 1)[0]).is_global
+        ip = ipaddress.ip_address(address.split("%", 1)[0])
     except ValueError:
         return False
+    return not (getattr(ip, "ipv4_mapped", None) or ip).is_global
 
 
 def is_loopback(host: str) -> bool:
@@ -133,6 +152,21 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def host_to_connect(url: str) -> str | None:
+    """The host of an address that may be connected to: https, or http that stays on the machine; None for others.
+
+    An address with a user or a password is none: it would be sent along as credentials.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port  # raises on a port that is none
+    except ValueError:
+        return None
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return host if safe and host and "@" not in parts.netloc else None
 
 
 def problems(fields: Iterable[tuple[str, object, Check]]) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
@@ -23,13 +24,15 @@ import httpx
 
 from flora_provider.api import transport as http
 from flora_provider.api.answers import Answer
+from flora_provider.api.arriving import Arriving, FileArriving, async_raw, raw, response
 from flora_provider.api.calls.call import Call
 from flora_provider.api.errors import FloraError
 from flora_provider.api.exchange import exchange
 from flora_provider.api.models import Page
+from flora_provider.api.pace import Pacer
 from flora_provider.api.paging import PageWalk
 from flora_provider.api.plan import Effect, Fetch, Plan, Request, Resolve, Response, Send, Sleep
-from flora_provider.api.retry import RetryPolicy
+from flora_provider.api.retry import RetryPolicy, retry_after
 from flora_provider.api.settings import Settings
 
 T = TypeVar("T")
@@ -40,8 +43,12 @@ class _Client:
     """What both colours share.
 
     Args:
-        settings: how to reach FLORA; None to take the same as keywords (`api_key`, `base_url`, `timeout`, …), or,
-            without an `api_key`, from `FLORA_API_KEY` and `FLORA_BASE_URL`.
+        settings: how to reach FLORA; None to take the same as keywords (`api_key`, `base_url`, `timeout`, …). Of those,
+            `api_key` and `base_url` come from `FLORA_API_KEY` and `FLORA_BASE_URL` unless given.
+
+    Attributes:
+        settings: the same.
+        retry: how each call is retried; also what plans made for this client should be given.
 
     Raises:
         FloraInputError: a setting cannot be right, or there is no key.
@@ -49,23 +56,35 @@ class _Client:
 
     def __init__(self, settings: Settings | None = None, **keywords: Any) -> None:
         if settings is None:
-            settings = Settings(**keywords) if keywords else Settings.from_environment()
+            settings = Settings.from_environment(**keywords)
         elif keywords:
             raise TypeError("give settings or keywords, not both")
         self.settings = settings
-        self._retry = RetryPolicy(max_retries=settings.max_retries)
+        self.retry = RetryPolicy(max_retries=settings.max_retries)
+        self._pacer = Pacer(settings.requests_per_second)
 
     def _exchange(self, call: Call[T]) -> Plan[T]:
-        return exchange(call, self._retry, clock=time.time, draw=random.random)
+        return exchange(call, self.retry, clock=time.time, draw=random.random)
+
+    def _learn(self, request: Request, response: Response, *, sent: float) -> Response:
+        if request.is_for_flora:
+            asked = retry_after(response.headers, now=time.time())
+            self._pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
+        return response
 
 
 class FloraClient(_Client):
-    """FLORA, blocking. Threads may share one. Close it, or use it in a `with` statement."""
+    """FLORA, blocking. Threads may share one. Close it, or use it in a `with` statement.
+
+    `settings.timeout` bounds the body of an answer as a whole, but its headers only from read to read: a server that
+    trickles them holds a thread for as long as it likes. `AsyncFloraClient` bounds both.
+    """
 
     def __init__(
         self, settings: Settings | None = None, *, transport: httpx.BaseTransport | None = None, **keywords: Any
     ) -> None:
         super().__init__(settings, **keywords)
+        self._turn = threading.Lock()
         self._http = httpx.Client(transport=transport, **http.client_arguments(self.settings))
 
     def send(self, call: Call[T]) -> T:
@@ -108,21 +127,26 @@ class FloraClient(_Client):
                     return http.addresses(socket.getaddrinfo(effect.host, None))
 
     def _send(self, request: Request) -> Response:
-        arguments = http.request_arguments(request, self.settings)
-        with http.translated(self.settings.base_url), self._http.stream(**arguments) as answer:
-            arriving = http.Arriving(answer, seconds=self.settings.timeout)
-            for chunk in answer.iter_bytes(http.CHUNK):
+        if request.is_for_flora:
+            with self._turn:
+                while (wait := self._pacer.wait(time.monotonic())) > 0:
+                    time.sleep(wait)
+        arguments = http.request_arguments(request, self.settings, http.chunks_of)
+        sent = time.monotonic()
+        with http.translated(http.place_of(request, self.settings)), self._http.stream(**arguments) as answer:
+            arriving = Arriving(answer, self.settings, until=sent + http.seconds_for(request, self.settings))
+            for chunk in raw(answer):
                 if not arriving.add(chunk):
                     break
-            return arriving.whole()
+        return self._learn(request, arriving.whole(), sent=sent)
 
     def _fetch(self, effect: Fetch) -> Response:
-        with http.translated("the file's host"), self._http.stream(**http.fetch_arguments(effect.url)) as answer:
+        with http.translated(http.host_of(effect.url)), self._http.stream(**http.fetch_arguments(effect.url)) as answer:
             if answer.is_success:
-                file = http.FileArriving(effect.file, max_bytes=effect.max_bytes)
-                for chunk in answer.iter_bytes(http.CHUNK):
+                file = FileArriving(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
+                for chunk in raw(answer):
                     file.add(chunk)
-            return http.response(answer)
+            return response(answer)
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,6 +170,7 @@ class AsyncFloraClient(_Client):
         self, settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **keywords: Any
     ) -> None:
         super().__init__(settings, **keywords)
+        self._turn = asyncio.Lock()
         self._http = httpx.AsyncClient(transport=transport, **http.client_arguments(self.settings))
 
     async def send(self, call: Call[T]) -> T:
@@ -189,23 +214,32 @@ class AsyncFloraClient(_Client):
                     return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
 
     async def _send(self, request: Request) -> Response:
-        arguments = http.request_arguments(request, self.settings)
-        with http.translated(self.settings.base_url):
-            async with asyncio.timeout(self.settings.timeout), self._http.stream(**arguments) as answer:
-                arriving = http.Arriving(answer, seconds=self.settings.timeout)
-                async for chunk in answer.aiter_bytes(http.CHUNK):
+        if request.is_for_flora:
+            async with self._turn:  # first come, first served
+                while (wait := self._pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
+                    await asyncio.sleep(wait)
+        arguments = http.request_arguments(request, self.settings, http.async_chunks_of)
+        sent, seconds = time.monotonic(), http.seconds_for(request, self.settings)
+        with http.translated(http.place_of(request, self.settings)):
+            async with asyncio.timeout(seconds), self._http.stream(**arguments) as answer:
+                arriving = Arriving(answer, self.settings, until=sent + seconds)
+                async for chunk in async_raw(answer):
                     if not arriving.add(chunk):
                         break
-                return arriving.whole()
+        return self._learn(request, arriving.whole(), sent=sent)
 
     async def _fetch(self, effect: Fetch) -> Response:
-        with http.translated("the file's host"):
-            async with self._http.stream(**http.fetch_arguments(effect.url)) as answer:
+        with http.translated(http.host_of(effect.url)):
+            async with (
+                asyncio.timeout(self.settings.timeout) as until_headers,
+                self._http.stream(**http.fetch_arguments(effect.url)) as answer,
+            ):
+                until_headers.reschedule(None)
                 if answer.is_success:
-                    file = http.FileArriving(effect.file, max_bytes=effect.max_bytes)
-                    async for chunk in answer.aiter_bytes(http.CHUNK):
+                    file = FileArriving(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
+                    async for chunk in async_raw(answer):
                         file.add(chunk)
-                return http.response(answer)
+                return response(answer)
 
     async def close(self) -> None:
         """Close the connections."""

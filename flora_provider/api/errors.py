@@ -15,7 +15,9 @@
     │   │   └── FloraDuplicateError      409 idempotency_duplicate: the key has already started something
     │   ├── FloraRateLimitError        429: `.retry_after` says when to come back
     │   └── FloraServerError           408 and 5xx: FLORA's fault, passes
-    ├── FloraDownloadError           a file could not be fetched whole, or must not be fetched
+    ├── FloraFileError               a file did not get where it should
+    │   ├── FloraDownloadError         it could not be fetched whole, or must not be fetched
+    │   └── FloraUploadError           it could not be stored, or FLORA could not use it
     ├── FloraWebhookError            a callback that FLORA did not sign, or not recently
     └── RunError                     HTTP was fine, the run is not; `.run_id` names it
         ├── RunFailed                  FLORA says `failed`; `.advice` says whether a retry can help
@@ -33,6 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flora_provider.runs.failures import Advice
+
+
+def _unended(text: str) -> str:
+    """Without the full stop that most of FLORA's messages end with: ours go on."""
+    return text.rstrip(". ")
+
+
+def _sentences(first: str, second: str) -> str:
+    """Two sentences, with one mark between them whatever the first ends with."""
+    first = _unended(first)
+    return f"{first}{' ' if first.endswith(('!', '?', '…')) else '. '}{second}" if second else first
 
 
 class FieldError(NamedTuple):
@@ -116,10 +129,10 @@ class FloraStatusError(FloraError):
         self.retry_after = retry_after
         self.should_retry = should_retry
         self.replayed = replayed
-        said = f"FLORA answered {status}{f' {code}' if code else ''}: {message}"
+        said = f"FLORA answered {status}{f' {code}' if code else ''}: {_unended(message)}"
         named = "".join(f" [{name}: {problem}]" for name, problem in self.fields if problem not in message)
         support = f" (request {request_id})" if request_id else ""
-        super().__init__(f"{said}{named}{support}{f'. {self.remedy}' if self.remedy else ''}")
+        super().__init__(_sentences(f"{said}{named}{support}", self.remedy))
 
 
 class FloraRequestError(FloraStatusError):
@@ -168,8 +181,26 @@ class FloraServerError(FloraStatusError):
     """408 or 5xx: FLORA, or something before it, is in trouble; usually passes."""
 
 
-class FloraDownloadError(FloraError):
-    """An output could not be fetched whole, or its address is one we do not follow."""
+class FloraFileError(FloraError):
+    """A file did not get where it should. Messages name hosts only, for the rest of an address may be signed.
+
+    Attributes:
+        may_retry: whether another try can help.
+        retry_after: seconds that the file's host asks us to stay away; None when it does not say.
+    """
+
+    def __init__(self, message: str, *, may_retry: bool = False, retry_after: float | None = None) -> None:
+        self.may_retry = may_retry
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class FloraDownloadError(FloraFileError):
+    """A file could not be fetched whole, or its address is one we do not follow."""
+
+
+class FloraUploadError(FloraFileError):
+    """A file could not be stored, or FLORA could not use it."""
 
 
 class FloraWebhookError(FloraError):
@@ -202,7 +233,7 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
         self.reason = reason
         self.advice = advice
         cause = ": ".join(part for part in (code, reason) if part) or "FLORA gave no reason"
-        super().__init__(f"FLORA run {run_id} failed: {cause}. {advice.sentence}", run_id=run_id)
+        super().__init__(_sentences(f"FLORA run {run_id} failed: {cause}", advice.sentence), run_id=run_id)
 
 
 class RunTimedOut(RunError):  # noqa: N818 - named for what happened to the run, as users say it

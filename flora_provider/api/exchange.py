@@ -44,20 +44,44 @@ def exchange(call: Call[T], policy: RetryPolicy, *, clock: Callable[[], float], 
         FloraAnswerError: FLORA accepted it, but the answer cannot be read. Not retried.
     """
     request = call.request()
-    started = clock()
-    attempt = 0
+
+    def attempt() -> Plan[T]:
+        return read(call, (yield Send(request)), now=clock())
+
+    return (yield from retrying(attempt, policy, what=request, resendable=call.resendable, clock=clock, draw=draw))
+
+
+def retrying(
+    attempt: Callable[[], Plan[T]],
+    policy: RetryPolicy,
+    *,
+    what: object,
+    resendable: bool,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+) -> Plan[T]:
+    """Make attempts until one succeeds or the policy gives up; then its failure is raised.
+
+    Args:
+        attempt: one try, as a plan.
+        policy: how often and how long.
+        what: named in the log.
+        resendable: whether trying twice does no more than trying once.
+        clock: unix seconds.
+        draw: random numbers in [0, 1), for jitter.
+    """
+    started, tried = clock(), 0
     while True:
         try:
-            return read(call, (yield Send(request)), now=clock())
-        except (errors.FloraConnectionError, errors.FloraStatusError) as failure:
-            wait = policy.delay(
-                failure, attempt=attempt, elapsed=clock() - started, resendable=call.resendable, draw=draw()
-            )
+            return (yield from attempt())
+        except errors.FloraError as failure:
+            elapsed = clock() - started
+            wait = policy.delay(failure, attempt=tried, elapsed=elapsed, resendable=resendable, draw=draw())
             if wait is None:
                 raise
-            log.warning("%s: %s. Trying again in %.1f s", request, failure, wait)
+            log.warning("%s: %s. Trying again in %.1f s", what, failure, wait)
         yield Sleep(wait)
-        attempt += 1
+        tried += 1
 
 
 def read(call: Call[T], response: Response, *, now: float) -> T:

@@ -24,16 +24,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A multipart body: `fields` first, then one file, streamed from disk."""
+    """A multipart body: `fields` first, then one file, streamed from disk.
 
-    fields: Mapping[str, str]
+    Attributes:
+        boundary: the same for every resend, so that the bytes are; and nothing that the file's author could foresee.
+    """
+
+    fields: Mapping[str, str] = field(repr=False)
     file_field: str
     file_name: str
     content_type: str
     file: IO[bytes]
+    boundary: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Request:
     """One HTTP request, in the bytes that every resend repeats.
 
@@ -50,13 +55,18 @@ class Request:
     method: str
     target: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | IO[bytes] | None = field(default=None, repr=False)
-    form: Form | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | IO[bytes] | None = None
+    form: Form | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def is_for_flora(self) -> bool:
+        """Whether it goes below the base URL, with the key, rather than elsewhere, without."""
+        return self.target.startswith("/")
+
+    def __repr__(self) -> str:
         """Method and path; neither query nor foreign URLs, for either may hold a signature."""
-        return f"{self.method} {self.target if self.target.startswith('/') else 'file storage'}"
+        return f"{self.method} {self.target if self.is_for_flora else '(file storage)'}"
 
 
 @dataclass(frozen=True, slots=True)

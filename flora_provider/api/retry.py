@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from flora_provider.api.errors import FloraConflictError, FloraConnectionError, FloraError, FloraStatusError
+from flora_provider.api.errors import (
+    FloraConflictError,
+    FloraConnectionError,
+    FloraError,
+    FloraFileError,
+    FloraStatusError,
+)
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 # FLORA did not act on a request that it answered with 429; after these it may have.
@@ -47,14 +53,14 @@ class RetryPolicy:
         """
         if attempt >= self.max_retries or not may_retry(failure, resendable=resendable):
             return None
-        asked = failure.retry_after if isinstance(failure, FloraStatusError) else None
+        asked = failure.retry_after if isinstance(failure, FloraStatusError | FloraFileError) else None
         if asked is None:
             wait = min(self.first_delay * 2**attempt, self.max_delay) * (1 - draw / 4)
         elif asked > self.max_retry_after:
             return None
         else:
             # Never earlier than asked, and not all at the same moment.
-            wait = asked + min(asked, self.max_delay) * draw / 4
+            wait = asked + max(self.first_delay, min(asked, self.max_delay) / 4) * draw
         return wait if elapsed + wait <= self.budget else None
 
 
@@ -66,10 +72,17 @@ def may_retry(failure: FloraError, *, resendable: bool) -> bool:
     """
     if isinstance(failure, FloraConnectionError):
         return resendable or not failure.ambiguous
+    if isinstance(failure, FloraFileError):
+        return failure.may_retry
     if not isinstance(failure, FloraStatusError) or isinstance(failure, FloraConflictError):
         return False
-    passing = failure.status in _PASSING if failure.should_retry is None else failure.should_retry
+    passing = status_passes(failure.status) if failure.should_retry is None else failure.should_retry
     return passing and (resendable or failure.status in _REFUSED_UNTOUCHED)
+
+
+def status_passes(status: int) -> bool:
+    """Whether an answer with this status may be another one soon."""
+    return status in _PASSING
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from flora_provider.api.checks import is_loopback
@@ -21,7 +23,8 @@ class Settings:
         api_key: the secret; never shown. Its prefix is not checked, for FLORA has issued several kinds.
         base_url: `https://app.flora.ai/api/v1` unless given; without a path, `/api/v1` is added, and without a scheme
             `https://`. Plain `http://` is accepted for a loopback address only, for the key travels in every request.
-        timeout: seconds that one attempt may take, headers and body. Default 60, as FLORA's SDK.
+        timeout: seconds that one attempt may take, headers and body; sending a file adds what a slow line needs for
+            it. Default 60, as FLORA's SDK.
         max_retries: how often one call is sent again after a failure that may pass. Default 4.
         requests_per_second: the most that one process sends; None for no limit. FLORA publishes no limit of its own.
         verify: check TLS certificates; False, or the path of a CA bundle. Default True.
@@ -55,6 +58,9 @@ class Settings:
             problems.append(f"max_retries is {self.max_retries!r}: give a whole number from 0 to 20")
         if not isinstance(self.verify, bool | str) or self.verify == "":
             problems.append(f"verify is {self.verify!r}: give true, false or the path of a CA bundle")
+        if self.proxy is not None and not re.match(r"(https?|socks5h?)://[^\s/]", self.proxy):
+            # Not shown: it may hold a password.
+            problems.append("proxy is no address: give one such as http://proxy.example.com:3128")
         try:
             object.__setattr__(self, "base_url", canonical_base_url(self.base_url))
         except FloraInputError as error:
@@ -63,16 +69,22 @@ class Settings:
             raise FloraInputError(problems)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read `FLORA_API_KEY` and `FLORA_BASE_URL`, as FLORA's SDK does; for scripts, never for connections.
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+        """Fill in `FLORA_API_KEY` and `FLORA_BASE_URL`, as FLORA's SDK does; for scripts, never for connections.
+
+        Args:
+            environ: where to look.
+            given: settings that win over it.
 
         Raises:
-            FloraInputError: `FLORA_API_KEY` is not set, or one of them is wrong.
+            FloraInputError: there is no key, or a setting cannot be right.
         """
-        key = environ.get("FLORA_API_KEY", "").strip()
-        if not key:
+        for name, variable in (("api_key", "FLORA_API_KEY"), ("base_url", "FLORA_BASE_URL")):
+            if value := environ.get(variable, "").strip():
+                given.setdefault(name, value)
+        if "api_key" not in given:
             raise FloraInputError("FLORA_API_KEY is not set: export it, or pass api_key")
-        return cls(api_key=key, base_url=environ.get("FLORA_BASE_URL", "").strip() or DEFAULT_BASE_URL)
+        return cls(**given)
 
 
 def canonical_base_url(value: str) -> str:

@@ -2,91 +2,119 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import ssl
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from flora_provider import __version__
+from flora_provider.api.arriving import CHUNK, SLOWEST
 from flora_provider.api.errors import (
-    FloraAnswerError,
     FloraConnectionError,
-    FloraDownloadError,
+    FloraInputError,
     FloraTimeoutError,
 )
-from flora_provider.api.plan import Request, Response
+from flora_provider.api.plan import Request
 from flora_provider.api.settings import Settings
 
-MAX_ANSWER = 16 * 1024 * 1024  # bytes, decompressed; FLORA's largest page is far below
-MAX_ERROR = 64 * 1024  # bytes of an error's body that are read at all
-CHUNK = 64 * 1024
+_OURS: ContextVar[bool] = ContextVar("_OURS", default=False)
 
 
 def client_arguments(settings: Settings) -> dict[str, Any]:
-    """What both of httpx's clients are made with."""
+    """What both of httpx's clients are made with.
+
+    Raises:
+        FloraInputError: `verify` names no CA bundle.
+    """
     return {
         "timeout": settings.timeout,
-        "verify": settings.verify,
+        "verify": _trusted(settings.verify),
         "proxy": settings.proxy,
         "headers": {"User-Agent": f"airflow-provider-flora/{__version__}", "Accept-Encoding": "gzip"},
         # Kept longer than any poll interval: httpx's 5 s would reconnect at every poll.
         "limits": httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=120),
+        # Nothing that one answer sets is sent along with the next request.
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
 
 
-def request_arguments(request: Request, settings: Settings) -> dict[str, Any]:
-    """What httpx's `stream` takes. Credentials are added for paths below the base URL, and for nothing else."""
+def _trusted(verify: bool | str) -> bool | ssl.SSLContext:
+    if isinstance(verify, bool):
+        return verify
+    try:
+        if os.path.isdir(verify):  # noqa: PTH112 - ssl takes the string
+            return ssl.create_default_context(capath=verify)
+        return ssl.create_default_context(cafile=verify)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise FloraInputError(f"verify is {verify!r}, which is no readable CA bundle: {error}") from None
+
+
+def request_arguments(
+    request: Request, settings: Settings, from_disk: Callable[[IO[bytes]], Iterator[bytes] | AsyncIterator[bytes]]
+) -> dict[str, Any]:
+    """What httpx's `stream` takes. Credentials are added for paths below the base URL, and for nothing else.
+
+    Args:
+        request: ours.
+        settings: the base URL and the key.
+        from_disk: `chunks_of` or `async_chunks_of`, as httpx's client wants them.
+    """
     headers = dict(request.headers)
     url = request.target
-    if url.startswith("/"):
+    if request.is_for_flora:
         url = settings.base_url + url
         headers |= {"Authorization": f"Bearer {settings.api_key}", "Accept": "application/json"}
     arguments: dict[str, Any] = {"method": request.method, "url": url, "headers": headers}
     if request.query:
         arguments["params"] = request.query
-    if request.form is not None:
-        form = request.form
-        form.file.seek(0)
+    if (form := request.form) is not None:
+        headers["Content-Type"] = f"multipart/form-data; boundary={form.boundary}"
         arguments["data"] = dict(form.fields)
         arguments["files"] = {form.file_field: (form.file_name, form.file, form.content_type)}
-    elif request.body is not None:
+    elif isinstance(request.body, bytes):
         arguments["content"] = request.body
+    elif request.body is not None:
+        headers["Content-Length"] = str(request.body.seek(0, os.SEEK_END))
+        arguments["content"] = from_disk(request.body)
     return arguments
 
 
-class Arriving:
-    """An answer while it arrives: bounded in bytes and in time, whatever the server sends."""
+def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
+    """A file from its start, piece by piece."""
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        yield chunk
 
-    def __init__(self, answer: httpx.Response, *, seconds: float) -> None:
-        self._answer = answer
-        self._until = time.monotonic() + seconds
-        self._parts: list[bytes] = []
-        self._size = 0
 
-    def add(self, chunk: bytes) -> bool:
-        """Take a chunk; False when no more is needed.
+async def async_chunks_of(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """The same for httpx's AsyncClient. Reading a small piece from disk blocks the loop less than a thread would."""
+    for chunk in chunks_of(file):
+        yield chunk
 
-        Raises:
-            FloraAnswerError: a success larger than any of FLORA's.
-            FloraTimeoutError: it trickles in too slowly.
-        """
-        self._parts.append(chunk)
-        self._size += len(chunk)
-        if time.monotonic() > self._until:
-            raise FloraTimeoutError("FLORA's answer did not arrive whole within the timeout")
-        if not self._answer.is_success:
-            return self._size < MAX_ERROR
-        if self._size > MAX_ANSWER:
-            raise FloraAnswerError(f"FLORA's answer is larger than {MAX_ANSWER // 2**20} MB, so it is not FLORA's")
-        return True
 
-    def whole(self) -> Response:
-        """The answer, once all of it is there."""
-        return response(self._answer, b"".join(self._parts))
+def place_of(request: Request, settings: Settings) -> str:
+    """Where a request goes, as a message may show it."""
+    return settings.base_url if request.is_for_flora else host_of(request.target)
+
+
+def host_of(url: str) -> str:
+    """The host of an address, as a message may show it: the rest may be signed."""
+    return urlsplit(url).hostname or "the file's host"
+
+
+def seconds_for(request: Request, settings: Settings) -> float:
+    """How long one attempt may take: the timeout, and what the slowest bearable connection needs for a file."""
+    file = request.form.file if request.form else request.body
+    size = 0 if file is None or isinstance(file, bytes) else file.seek(0, os.SEEK_END)
+    return settings.timeout + size / SLOWEST
 
 
 def fetch_arguments(url: str) -> dict[str, Any]:
@@ -99,51 +127,42 @@ def addresses(found: Sequence[tuple[Any, ...]]) -> list[str]:
     return [str(row[4][0]) for row in found]
 
 
-def response(answer: httpx.Response, body: bytes = b"") -> Response:
-    """Httpx's response in our words."""
-    return Response(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)
-
-
-class FileArriving:
-    """A file while it arrives, written to disk chunk by chunk, bounded in bytes."""
-
-    def __init__(self, file: IO[bytes], *, max_bytes: int) -> None:
-        self._file = file
-        self._left = max_bytes
-        self._max = max_bytes
-        file.seek(0)
-        file.truncate()
-
-    def add(self, chunk: bytes) -> None:
-        """Write a chunk.
-
-        Raises:
-            FloraDownloadError: the file is larger than allowed.
-        """
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise FloraDownloadError(f"the file is larger than {self._max} bytes: raise max_bytes if that is right")
-        self._file.write(chunk)
-
-
 @contextmanager
 def translated(place: str) -> Iterator[None]:
-    """Turn httpx's failures into ours, in sentences that say what to look at.
+    """Turn httpx's failures into ours, in sentences that say what to look at, and keep addresses out of its log.
 
     Raises:
         FloraConnectionError: no connection, or it broke; `ambiguous` unless the request surely did not leave.
         FloraTimeoutError: no answer in time.
+        FloraInputError: this is no address.
     """
+    ours = _OURS.set(True)
     try:
         yield
+    except httpx.InvalidURL as error:
+        raise FloraInputError(f"an address at {place} cannot be right: {error}") from None
     except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise FloraTimeoutError(f"{place} did not accept a connection in time", ambiguous=False) from error
     except (httpx.TimeoutException, TimeoutError) as error:
         raise FloraTimeoutError(f"{place} did not answer within the timeout") from error
     except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
         raise FloraConnectionError(f"{place} cannot be reached: {_cause(error)}", ambiguous=False) from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except httpx.HTTPError as error:
         raise FloraConnectionError(f"the connection to {place} broke: {type(error).__name__}") from error
+    except (socket.gaierror, UnicodeError) as error:  # from looking up a name; httpx wraps its own
+        raise FloraConnectionError(f"{place} cannot be reached: {_UNKNOWN_NAME}", ambiguous=False) from error
+    finally:
+        _OURS.reset(ours)
+
+
+def _is_not_ours(_record: logging.LogRecord) -> bool:
+    return not _OURS.get()
+
+
+# httpx logs every URL at INFO, whole: signed addresses would stand in task logs. Other users' lines stay as they are.
+logging.getLogger("httpx").addFilter(_is_not_ours)
+
+_UNKNOWN_NAME = "its name is unknown; check the host for typing errors, and that this machine has a network"
 
 
 def _cause(error: BaseException) -> str:
@@ -158,11 +177,6 @@ def _cause(error: BaseException) -> str:
         if isinstance(seen, ssl.SSLError):
             return f"it does not speak TLS ({seen.reason or 'handshake failed'}); check https or http in the host"
         if isinstance(seen, socket.gaierror):
-            return "its name is unknown; check the host for typing errors, and that this machine has a network"
+            return _UNKNOWN_NAME
         seen = seen.__cause__ or seen.__context__
-    text = str(error).lower()
-    if "ssl" in text or "tls" in text or "certificate" in text:
-        return f"TLS failed ({error})"
-    if "name or service" in text or "nodename" in text or "name resolution" in text:
-        return "its name is unknown; check the host for typing errors, and that this machine has a network"
     return "nothing listens there, or no network leads to it; check the host, and the proxy if you need one"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from typing import IO
 
 from flora_provider.api import catalogue, checks
@@ -10,6 +12,7 @@ from flora_provider.api.models import Page
 from flora_provider.api.plan import Form
 
 SIGNED_UPLOAD = "signed-url"
+MAX_DIRECT = 4 * 1024 * 1024  # bytes that FLORA takes in one request
 
 
 def create_asset(
@@ -31,9 +34,9 @@ def create_asset(
         folder: in the library.
         project_id: also puts it on that project's canvas.
     """
-    found = _owner_problems(workspace_id, project_id)
-    if source != SIGNED_UPLOAD and not (isinstance(source, str) and source.startswith("https://")):
-        found.append("source: FLORA fetches only public https:// URLs; upload a local file with hook.upload_asset()")
+    found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
+    if source != SIGNED_UPLOAD:
+        found += checks.problems([("source", source, checks.source_url)])
     checks.refuse(found)
     payload = given(
         source=source, workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder,
@@ -51,12 +54,27 @@ def create_asset_from_file(
     folder: str | None = None,
     project_id: str | None = None,
 ) -> Call[catalogue.Asset]:
-    """`POST /assets` as multipart: send at most 4 MB directly. Ready at once."""
-    checks.refuse(_owner_problems(workspace_id, project_id))
+    """`POST /assets` as multipart: send at most 4 MB directly. Ready at once.
+
+    Args:
+        file: seekable, open for reading in binary; it stays open.
+        workspace_id: the workspace that owns it.
+        content_type: such as `image/png`.
+        file_name: as FLORA shows it.
+        folder: in the library.
+        project_id: also puts it on that project's canvas.
+    """
+    found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
+    size = file.seek(0, os.SEEK_END)
+    if not 0 < size <= MAX_DIRECT:
+        found.append(f"the file has {size} bytes: FLORA takes 1 to {MAX_DIRECT} directly; reserve a signed upload")
+    checks.refuse(found)
     fields = given(
         workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder, project_id=project_id
     )
-    form = Form(fields=fields, file_field="file", file_name=file_name, content_type=content_type, file=file)
+    file.seek(0)
+    boundary = hashlib.file_digest(file, "sha256").hexdigest()[:32]  # type: ignore[arg-type] # typeshed wants readinto
+    form = Form(fields, "file", file_name, content_type, file, boundary)
     return Call(method="POST", path=path("assets"), form=form, read=catalogue.Asset.read, takes_key=True)
 
 
@@ -105,5 +123,7 @@ def _asset_step(asset_id: str, step: str) -> Call[catalogue.Asset]:
     return post(catalogue.Asset.read, "assets", asset_id, step, payload={})
 
 
-def _owner_problems(workspace_id: str, project_id: str | None) -> list[str]:
-    return checks.problems([("workspace_id", workspace_id, checks.identifier)]) + id_problems(project_id=project_id)
+def _problems(workspace_id: str, project_id: str | None, *, content_type: str | None, **texts: str | None) -> list[str]:
+    found = checks.problems([("workspace_id", workspace_id, checks.identifier)]) + id_problems(project_id=project_id)
+    found += checks.problems([("content_type", content_type, checks.content_type)] if content_type is not None else [])
+    return found + checks.problems((name, value, checks.text) for name, value in given(**texts).items())

@@ -1,0 +1,218 @@
+"""Giving a file to FLORA, as a plan: by address, directly, or through a signed upload, as its kind and size ask for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePath
+from typing import IO, TypeVar
+
+from flora_provider.api import calls, checks
+from flora_provider.api.calls.assets import MAX_DIRECT
+from flora_provider.api.catalogue import Asset
+from flora_provider.api.checks import host_to_connect
+from flora_provider.api.errors import FloraAnswerError, FloraConflictError, FloraDuplicateError, FloraUploadError
+from flora_provider.api.exchange import exchange, retrying
+from flora_provider.api.plan import Form, Plan, Request, Response, Send, Sleep, canonical_json
+from flora_provider.api.retry import RetryPolicy, retry_after, status_passes
+
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0  # as FLORA's SDK
+# What FLORA takes (its docs). A table of our own, for Python's differs from version to version and machine to machine.
+_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".mov": "video/quicktime",
+    ".mp3": "audio/mpeg",
+    ".wav": "audio/wav",
+    ".ogg": "audio/ogg",
+    ".pdf": "application/pdf",
+}
+
+
+def upload(
+    source: str | IO[bytes],
+    *,
+    workspace_id: str,
+    policy: RetryPolicy,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    file_name: str | None = None,
+    content_type: str | None = None,
+    folder: str | None = None,
+    project_id: str | None = None,
+    patience: float = 120.0,
+) -> Plan[Asset]:
+    """Give FLORA a file, and wait until runs can use it.
+
+    A public https URL is fetched by FLORA (at most 50 MB). A file of up to 4 MB is sent in one request, a larger one
+    to the storage that FLORA names; it is read piece by piece. FLORA's key never goes to the storage. Storing twice
+    does no harm, so all of it is retried where a failure may pass; at worst a copy without a user stays behind.
+
+    Args:
+        source: an https URL, or a file: seekable, open for reading in binary.
+        workspace_id: the workspace that owns it.
+        policy: how often and how long each request is tried.
+        clock: unix seconds.
+        draw: random numbers in [0, 1), for jitter and idempotency keys.
+        file_name: as FLORA shows it; needed for a file.
+        content_type: such as `image/png`; of a file by default as its name suggests.
+        folder: in the library.
+        project_id: also puts it on that project's canvas.
+        patience: seconds to wait until it is ready, once all is sent.
+
+    Returns:
+        The asset, ready: its `url` is an input for runs.
+
+    Raises:
+        FloraInputError: a value is wrong, or the file is empty.
+        FloraUploadError: the storage or FLORA refused it (also the second time), or it did not get ready.
+        FloraConnectionError, FloraStatusError: a request failed, and no retry helped.
+    """
+    steps = _Steps(policy, clock, draw, patience)
+    create_asset = partial(calls.create_asset, workspace_id=workspace_id, folder=folder, project_id=project_id)
+    if isinstance(source, str):
+        call = create_asset(source=source, file_name=file_name, content_type=content_type)
+        return _ready((yield from steps.settled((yield from steps.create(call)))))
+    size = source.seek(0, os.SEEK_END)
+    name, kind = _described(file_name, content_type, size)
+    if size <= MAX_DIRECT:
+        call = calls.create_asset_from_file(
+            file=source, file_name=name, content_type=kind,
+            workspace_id=workspace_id, folder=folder, project_id=project_id,
+        )  # fmt: skip
+        return _ready((yield from steps.settled((yield from steps.create(call)))))
+    call = create_asset(source=calls.SIGNED_UPLOAD, file_name=name, content_type=kind)
+    reserved = yield from steps.create(call)
+    asset = yield from steps.through_storage(reserved, source, name, kind)
+    if asset.status == Asset.FAILED and (again := (yield from steps.reserve_again(asset))):
+        asset = yield from steps.through_storage(again, source, name, kind)
+    return _ready(asset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What an upload is made of."""
+
+    policy: RetryPolicy
+    clock: Callable[[], float]
+    draw: Callable[[], float]
+    patience: float
+
+    def send(self, call: calls.Call[T]) -> Plan[T]:
+        """A call with its retries, under a key of its own if it takes one."""
+        if call.takes_key:
+            call = call.with_key("upload-" + "".join(f"{int(self.draw() * 2**32):08x}" for _ in range(4)))
+        return exchange(call, self.policy, clock=self.clock, draw=self.draw)
+
+    def create(self, call: calls.Call[Asset]) -> Plan[Asset]:
+        """Create an asset.
+
+        When the answer is lost with the asset's id, and the resend is refused as a duplicate, another is created.
+        """
+        try:
+            return (yield from self.send(call))
+        except FloraDuplicateError:
+            return (yield from self.send(call))
+
+    def reserve_again(self, asset: Asset) -> Plan[Asset | None]:
+        """A new reservation for an upload that failed or expired; None if FLORA sees no reason for one."""
+        try:
+            return (yield from self.send(calls.retry_asset(_id(asset))))
+        except FloraConflictError:
+            return None
+
+    def through_storage(self, asset: Asset, file: IO[bytes], name: str, kind: str) -> Plan[Asset]:
+        """Send the file to the place that was reserved, and wait until FLORA has settled what becomes of it."""
+        request = _to_storage(asset, file, name, kind)
+        attempt = partial(self._store, request)
+        refusal = yield from retrying(
+            attempt, self.policy, what=request, resendable=True, clock=self.clock, draw=self.draw
+        )
+        if refusal:
+            return asset.model_copy(update={"status": Asset.FAILED, "failure_message": refusal})
+        try:
+            done = yield from self.send(calls.complete_asset(_id(asset)))
+        except FloraConflictError:  # completed already: the answer to an earlier try was lost
+            done = yield from self.send(calls.get_asset(_id(asset)))
+        return (yield from self.settled(done))
+
+    def _store(self, request: Request) -> Plan[str | None]:
+        """One try to store the file; why the storage does not take it, if it does not."""
+        response: Response = yield Send(request)
+        if response.ok:
+            return None
+        refusal = f"the storage answered {response.status}"
+        if status_passes(response.status):
+            raise FloraUploadError(refusal, may_retry=True, retry_after=retry_after(response.headers, now=self.clock()))
+        return refusal
+
+    def settled(self, asset: Asset) -> Plan[Asset]:
+        """The asset once it is ready or has failed, or as it is when patience ends."""
+        until = self.clock() + self.patience
+        while asset.status not in (Asset.READY, Asset.FAILED) and self.clock() < until:
+            yield Sleep(POLL_SECONDS)
+            asset = yield from self.send(calls.get_asset(_id(asset)))
+        return asset
+
+
+def _described(file_name: str | None, content_type: str | None, size: int) -> tuple[str, str]:
+    """A file's name and media type, the latter by default as the name suggests."""
+    kind = content_type or _TYPES.get(PurePath(file_name or "").suffix.lower())
+    found = checks.problems([("file_name", file_name, checks.text)])
+    if size == 0:
+        found.append("the file is empty")
+    if file_name and kind is None:
+        found.append(f"file_name is {file_name!r}, which does not tell what it holds: give content_type")
+    checks.refuse(found)
+    return file_name or "", kind or ""
+
+
+def _to_storage(asset: Asset, file: IO[bytes], name: str, kind: str) -> Request:
+    """What FLORA's reservation says: a form with its fields and then the file, or else the bytes themselves."""
+    place = asset.upload.url if asset.upload else asset.upload_url
+    if place is None:
+        raise FloraAnswerError(f"FLORA reserved no place to send asset {asset.asset_id} to")
+    if host_to_connect(place) is None:
+        raise FloraUploadError("the storage's address is none that is followed: only https:// is")
+    if not asset.upload:
+        return Request(method="PUT", target=place, body=file, headers=(("Content-Type", kind),))
+    fields = asset.upload.form_fields
+    # The fields hold a signature, so whoever wrote the file could not know this boundary.
+    boundary = hashlib.sha256(canonical_json(fields)).hexdigest()[:32]
+    form = Form(fields, asset.upload.file_field, name, kind, file, boundary)
+    return Request(method="POST", target=place, form=form)
+
+
+def _id(asset: Asset) -> str:
+    if asset.asset_id is None:
+        raise FloraAnswerError("FLORA's answer holds no asset_id")
+    return asset.asset_id
+
+
+def _ready(asset: Asset) -> Asset:
+    """The asset, if runs can use it.
+
+    Raises:
+        FloraUploadError: they cannot, or not yet.
+    """
+    if asset.status == Asset.READY:
+        return asset
+    if asset.status == Asset.FAILED:
+        raise FloraUploadError(f"FLORA could not use {asset.asset_id}: {asset.failure_message or 'it gave no reason'}")
+    raise FloraUploadError(
+        f"{asset.asset_id} is still {asset.status}: raise the patience, or look again with calls.get_asset()",
+        may_retry=True,
+    )
