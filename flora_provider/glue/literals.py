@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import XComArg
 
 from flora_provider.api.checks import Check, problems
 from flora_provider.api.errors import FloraInputError
+
+# What a templated parameter takes: the value itself, Jinja, or another task's result.
+Text: TypeAlias = str | XComArg
+Dict: TypeAlias = Mapping[str, Any] | XComArg
 
 
 def is_literal(value: object) -> bool:

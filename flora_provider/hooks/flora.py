@@ -11,15 +11,20 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
+from uuid import uuid4
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 
 from flora_provider.api import calls
 from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.download import Downloaded, download
 from flora_provider.api.errors import FloraError, FloraInputError
+from flora_provider.api.retry import RetryPolicy
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR, Defaults, read_connection
+from flora_provider.runs.files import file_name
 from flora_provider.runs.follow import PollPolicy, Wait, follow_run
 
 if TYPE_CHECKING:
@@ -312,3 +317,49 @@ class FloraHook(BaseHook):
     def list_actions(self) -> tuple[catalogue.Action, ...]:
         """The prebuilt actions."""
         return self.client().send(calls.list_actions())
+
+    # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def download_output(
+        self, output: Mapping[str, Any], folder: Path, *, name: str | None = None, max_bytes: int = 2 * 1024**3
+    ) -> Path:
+        """Save one output of a finished run as a file; a text is saved as UTF-8.
+
+        The file appears under its name once it is whole, so a retry never finds half of one. The API key is not sent.
+
+        Args:
+            output: one of the finished run's `outputs`.
+            folder: made if it is not there.
+            name: without an ending, which comes from the content's type; None for the output's id.
+            max_bytes: the most that is saved.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{uuid4().hex}.part"
+        try:
+            with part.open("xb") as file:
+                if "text" in output:
+                    content_type = "text/plain"
+                    file.write(output["text"].encode())
+                else:
+                    content_type = self._fetch(output["url"], file, max_bytes).content_type
+            return part.rename(folder / file_name(name or output["output_id"], content_type))
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> Downloaded:
+        plan = download(
+            url,
+            file,
+            max_bytes=max_bytes,
+            policy=RetryPolicy(max_retries=self.settings.max_retries),
+            clock=time.time,
+            draw=random.random,
+            came_from=self.settings.base_url,
+        )
+        return self.client().perform(plan)

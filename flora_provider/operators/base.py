@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from flora_provider.api import checks
 from flora_provider.glue import waiting
 from flora_provider.glue.failures import as_airflow
-from flora_provider.glue.literals import check_literals
+from flora_provider.glue.literals import Text, check_literals
 from flora_provider.links.flora import FloraRunLink
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class FloraRunOperator(BaseOperator, ABC):
         self,
         *,
         flora_conn_id: str = "flora_default",
-        idempotency_key: str | None = None,
+        idempotency_key: Text | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = True,
         poll_interval: float | timedelta = 3.0,
@@ -79,7 +79,7 @@ class FloraRunOperator(BaseOperator, ABC):
     ) -> None:
         super().__init__(**kwargs)
         self.flora_conn_id = flora_conn_id
-        self.idempotency_key = idempotency_key
+        self.idempotency_key: Any = idempotency_key  # a str once Airflow has rendered it
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import checks
-from flora_provider.glue.literals import check_literals
+from flora_provider.glue.literals import Dict, Text, check_literals
 from flora_provider.operators.base import FloraRunOperator
 
 if TYPE_CHECKING:
@@ -70,20 +70,20 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=_OwnParams):
     def __init__(
         self,
         *,
-        type: str,  # noqa: A002 - FLORA's own name for it
-        prompt: str,
-        workspace_id: str | None = None,
-        project_id: str | None = None,
-        model: str | None = None,
-        model_params: Mapping[str, Any] | None = None,
-        callback_url: str | None = None,
+        type: Text,  # noqa: A002 - FLORA's own name for it
+        prompt: Text,
+        workspace_id: Text | None = None,
+        project_id: Text | None = None,
+        model: Text | None = None,
+        model_params: Dict | None = None,
+        callback_url: Text | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.type = type
         self.prompt = prompt
-        self.workspace_id = workspace_id
-        self.project_id = project_id
+        self.workspace_id: Any = workspace_id  # texts once Airflow has rendered them
+        self.project_id: Any = project_id
         self.model = model
         self.model_params = model_params
         self.callback_url = callback_url

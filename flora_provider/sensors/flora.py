@@ -21,7 +21,7 @@ from flora_provider.api import checks
 from flora_provider.api.errors import RunFailed
 from flora_provider.glue import waiting
 from flora_provider.glue.failures import as_airflow, is_final
-from flora_provider.glue.literals import check_literals
+from flora_provider.glue.literals import Text, check_literals
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -58,7 +58,7 @@ class FloraRunSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        run_id: str,
+        run_id: Text,
         flora_conn_id: str = "flora_default",
         deferrable: bool | None = None,
         poll_interval: float | timedelta = 3.0,
@@ -66,7 +66,7 @@ class FloraRunSensor(BaseSensorOperator):
     ) -> None:
         self.deferrable = "mode" not in kwargs if deferrable is None else deferrable
         super().__init__(**kwargs)
-        self.run_id = run_id
+        self.run_id: Any = run_id  # a str once Airflow has rendered it
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
         check_literals(

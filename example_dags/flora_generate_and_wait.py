@@ -1,0 +1,27 @@
+"""Generate a picture and wait for it, in one task.
+
+The wait is deferred: while FLORA works, the task holds no worker slot. The task returns the finished run.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.common.compat.sdk import dag
+
+from flora_provider.operators.flora import FloraGenerateOperator
+
+
+@dag(schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False, tags=["flora"])
+def flora_generate_and_wait() -> None:
+    """One picture a run."""
+    FloraGenerateOperator(
+        task_id="picture",
+        type="image",
+        prompt="A fern in the rain, {{ ds }}",
+        wait_for_completion=True,
+        timeout=900,
+        retries=2,
+    )
+
+
+flora_generate_and_wait()

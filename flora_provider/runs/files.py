@@ -1,0 +1,39 @@
+"""What an output's file is called. Pure."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+
+# Python's table varies with the machine and prefers rare endings; these are the ones that FLORA makes.
+_ENDINGS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/avif": ".avif",
+    "image/svg+xml": ".svg",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+    "video/quicktime": ".mov",
+    "audio/mpeg": ".mp3",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "audio/ogg": ".ogg",
+    "audio/mp4": ".m4a",
+    "application/pdf": ".pdf",
+    "text/plain": ".txt",
+}
+_LONGEST = 120  # characters of a stem; file systems allow 255 bytes, and an ending follows
+
+
+def file_name(stem: str, content_type: str) -> str:
+    """A name that is safe on every file system and in every object store, never hidden, never a path.
+
+    Args:
+        stem: what to call it, such as a run id and an output id. Characters other than letters, digits, `.`, `_` and
+            `-` become `-`.
+        content_type: as the file's host gave it; `.bin` when it is unknown.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:_LONGEST].strip(".-") or "output"
+    return safe + (_ENDINGS.get(content_type) or mimetypes.guess_extension(content_type, strict=True) or ".bin")
