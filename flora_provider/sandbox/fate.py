@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
-
-from flora_provider.sandbox.reply import invalid
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +35,3 @@ class Fate:
     hidden_for: float = 0.0
     outputs: int = 1
     output_type: str | None = None
-
-    @classmethod
-    def read(cls, data: Any, where: str) -> Fate:
-        """Build a fate from JSON, refusing what it does not know.
-
-        Raises:
-            Refusal: 400, naming each wrong member under ``where``.
-        """
-        if not isinstance(data, dict):
-            raise invalid((where, "Expected an object."))
-        if problems := [(f"{where}.{name}", "Unrecognized member.") for name in data if name not in _KINDS]:
-            raise invalid(*problems)
-        if problems := [(f"{where}.{n}", f"Got {v!r}.") for n, v in data.items() if not isinstance(v, _KINDS[n])]:
-            raise invalid(*problems)
-        return cls(**data)
-
-
-_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
-    "str | None": (str, type(None)),
-    "float | None": (float, int, type(None)),
-    "int | None": (int, type(None)),
-    "float": (float, int),
-    "int": (int,),
-    "bool": (bool,),
-}
-# Annotations are strings here (the __future__ import), so the types accepted from JSON follow from the declaration.
-_KINDS = {field.name: _BY_ANNOTATION[str(field.type)] for field in fields(Fate)}

@@ -81,7 +81,9 @@ def _direct(call: Call) -> tuple[dict[str, Any], bytes, str, str]:
         raise invalid(*problems)
     _check_place(call, place)
     name = place.get("file_name") or files[0].file_name or "file"
-    content_type = place.get("content_type") or files[0].content_type or _guess(name)
+    # FLORA's SDK labels files application/octet-stream, so the label says nothing and the name counts.
+    labels = {files[0].content_type} - {None, "application/octet-stream"}
+    content_type = place.get("content_type") or next(iter(labels), None) or _guess(name)
     if content_type not in CONTENT_TYPES:
         raise invalid(("content_type", f"{content_type} is not accepted."))
     return place, files[0].content, name, content_type

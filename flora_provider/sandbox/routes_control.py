@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from flora_provider.sandbox.call import Call, Route
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.reply import Reply, invalid
@@ -40,7 +42,7 @@ def list_faults(call: Call) -> Reply:
 def add_faults(call: Call) -> Reply:
     """Script one fault, or an array of them."""
     body = call.any_json()
-    call.sandbox.faults.add(*[Fault.read(item) for item in (body if isinstance(body, list) else [body])])
+    call.sandbox.faults.add(*[Fault.from_json(item) for item in (body if isinstance(body, list) else [body])])
     return list_faults(call)
 
 
@@ -54,7 +56,7 @@ def advance_clock(call: Call) -> Reply:
     """Move the clock by ``{"advance": seconds}``."""
     body = call.any_json()
     seconds = body.get("advance") if isinstance(body, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise invalid(("advance", "Expected seconds, a number not below 0."))
     call.sandbox.clock.advance(seconds)
     return Reply({"now": call.sandbox.clock.now()})

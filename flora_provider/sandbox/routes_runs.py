@@ -9,6 +9,7 @@ from flora_provider.sandbox.call import Call, Route
 from flora_provider.sandbox.catalog import MODELS, MODELS_BY_ID, TECHNIQUES_BY_NAME, Technique
 from flora_provider.sandbox.fate import Fate
 from flora_provider.sandbox.paging import page
+from flora_provider.sandbox.reading import read
 from flora_provider.sandbox.reply import Reply, invalid, not_found
 from flora_provider.sandbox.runs import Run
 from flora_provider.sandbox.validation import (
@@ -242,7 +243,7 @@ def _check_slots(technique: Technique, inputs: dict[str, Any], root: str) -> Non
 def _fate(call: Call, params: dict[str, Any]) -> Fate:
     if call.fault is not None and call.fault.fate is not None:
         return call.fault.fate
-    return Fate.read(params["sandbox"], "params.sandbox") if "sandbox" in params else Fate()
+    return read(Fate, params["sandbox"], "params.sandbox.") if "sandbox" in params else Fate()
 
 
 ROUTES = [

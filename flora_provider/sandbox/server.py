@@ -61,6 +61,7 @@ class SandboxServer:
         self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
+        self._door = _Door(self.sandbox)
 
     @property
     def url(self) -> str:
@@ -84,10 +85,9 @@ class SandboxServer:
             import uvicorn  # noqa: PLC0415
         except ImportError:
             raise MissingExtraError from None
-        door = _Door(self.sandbox)
         config = uvicorn.Config(
-            cast("Any", door),
-            http=_counting_protocol(door),
+            cast("Any", self._door),
+            http=_counting_protocol(self._door),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -118,8 +118,9 @@ class SandboxServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening; answers still on their way have a second to arrive."""
+        """Stop listening; answers still on their way are sent at once."""
         if self._server is not None and self._thread is not None:
+            self._door.close()
             self._server.should_exit = True
             self._thread.join()
 
@@ -129,69 +130,102 @@ class _Door:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        # By the peer's host and port, which ASGI tells the app too: the way back from a request to its connection.
-        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
+        # By the peer's address, which ASGI tells the app too: the way back from a request to its connection.
+        self._transports: dict[tuple[Any, ...], asyncio.Transport] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pauses: set[asyncio.Future[None]] = set()
+        self._closing = False
 
-    def connected(self, transport: asyncio.Transport) -> None:
+    def connected(self, transport: asyncio.Transport) -> tuple[Any, ...]:
+        peer = tuple((transport.get_extra_info("peername") or ())[:2])
         self._sandbox.connections += 1
-        self._transports[transport.get_extra_info("peername")[:2]] = transport
+        self._transports[peer] = transport
+        return peer
 
-    def disconnected(self, transport: asyncio.Transport) -> None:
-        self._transports.pop(transport.get_extra_info("peername")[:2], None)
+    def disconnected(self, peer: tuple[Any, ...]) -> None:
+        self._transports.pop(peer, None)
+
+    def close(self) -> None:
+        """End all pauses, from any thread: uvicorn waits for answers on their way, and one may be an hour late."""
+        self._closing = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end_pauses)
+
+    def _end_pauses(self) -> None:
+        for pause in self._pauses:
+            _end(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0 or self._closing:
+            return
+        self._loop = asyncio.get_running_loop()
+        pause = self._loop.create_future()
+        self._pauses.add(pause)
+        alarm = self._loop.call_later(seconds, _end, pause)
+        try:
+            await pause
+        finally:
+            alarm.cancel()
+            self._pauses.discard(pause)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         request = await _request(scope, receive)
+        if request is None:
+            return
         answer = self._sandbox.answer(request)
         latency = self._sandbox.settings.latency_ms / 1000
-        trickles = answer.wire == "trickle"
-        if pause := latency + (0 if trickles else answer.delay):
-            await asyncio.sleep(pause)
-        transport = self._transports.get(tuple(scope["client"]))
+        await self._pause(latency + (0 if answer.wire == "trickle" else answer.delay))
+        transport = self._transports.get(tuple(scope["client"] or ()))
         if answer.wire in ("refuse", "drop"):
             _reset(transport)
             await _gone(receive)
             return
         # A client that gave up meanwhile is no fault of ours.
         with contextlib.suppress(OSError):
-            await _send(answer, send, transport, answer.delay if trickles else 0)
-            if answer.wire == "cut":
-                await _gone(receive)
+            await self._send(answer, send)
+        if answer.wire == "cut" and transport is not None:
+            transport.close()  # not abort(): the half that was written must arrive
+            await _gone(receive)
+
+    async def _send(self, answer: Answer, send: Send) -> None:
+        start = {"status": answer.response.status_code, "headers": answer.response.headers.raw}
+        await send({"type": "http.response.start", **start})
+        body = answer.body()
+        if answer.wire == "cut":
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            return
+        if answer.wire == "trickle":
+            for position in range(len(body)):
+                await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": True})
+                await self._pause(answer.delay)
+            body = b""
+        await send({"type": "http.response.body", "body": body})
 
 
-async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.Request:
-    body, more = b"", True
+def _end(pause: asyncio.Future[None]) -> None:
+    if not pause.done():
+        pause.set_result(None)
+
+
+async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.Request | None:
+    """Return the whole request, or None if the client went away in the middle of it."""
+    chunks, more = [], True
     while more:
         message = await receive()
-        body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
     host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1").decode("latin-1")
     query = scope["query_string"]
     target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
-    return httpx.Request(scope["method"], f"http://{host}{target}", headers=scope["headers"], content=body)
+    return httpx.Request(scope["method"], f"http://{host}{target}", headers=scope["headers"], content=b"".join(chunks))
 
 
 async def _gone(receive: Receive) -> None:
     """Wait until uvicorn has noticed that the connection is closed; before that it would complain of no answer."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _send(answer: Answer, send: Send, transport: asyncio.Transport | None, pause: float) -> None:
-    body = answer.body()
-    await send(
-        {"type": "http.response.start", "status": answer.response.status_code, "headers": answer.response.headers.raw}
-    )
-    if answer.wire == "cut":
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        if transport is not None:
-            transport.close()  # not abort(): the half that was written must arrive
-        return
-    if pause:
-        for position in range(len(body)):
-            await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": True})
-            await asyncio.sleep(pause)
-        body = b""
-    await send({"type": "http.response.body", "body": body})
 
 
 def _reset(transport: asyncio.Transport | None) -> None:
@@ -210,12 +244,11 @@ def _counting_protocol(door: _Door) -> Any:
 
     class CountingProtocol(base):  # type: ignore[misc]
         def connection_made(self, transport: asyncio.Transport) -> None:
-            door.connected(transport)
+            self._peer = door.connected(transport)
             super().connection_made(transport)
-            self._door_transport = transport
 
         def connection_lost(self, exc: Exception | None) -> None:
-            door.disconnected(self._door_transport)
+            door.disconnected(self._peer)
             super().connection_lost(exc)
 
     return CountingProtocol

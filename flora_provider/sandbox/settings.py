@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from flora_provider.sandbox.reading import find_problems
 from flora_provider.sandbox.reply import invalid
 
 IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
@@ -48,9 +49,10 @@ class Settings:
         Raises:
             Refusal: 400, naming every member that is unknown, fixed or out of range; then nothing is changed.
         """
-        known = {field.name for field in fields(self)} - {"seed"}
-        problems = [(name, f"Expected one of {', '.join(sorted(known))}.") for name in changes if name not in known]
-        if problems := [*problems, *_problems(changes)]:
+        problems = find_problems(Settings, changes) or _problems(changes)
+        if "seed" in changes:
+            problems.append(("seed", "It is fixed at the start."))
+        if problems:
             raise invalid(*problems)
         for name, value in changes.items():
             setattr(self, name, value)
@@ -62,18 +64,13 @@ def _problems(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _broken_rule(name: str, value: Any) -> list[str]:
     if name in ("speed", "requests_per_second"):
-        right = _is_number(value) and value > 0
-        right = right or (name == "requests_per_second" and value is None)
-        return [] if right else ["must be a number above 0"]
+        unlimited = name == "requests_per_second" and value is None
+        return [] if unlimited or (math.isfinite(value) and value > 0) else ["must be a number above 0"]
     if name in ("idempotency_window", "latency_ms"):
-        return [] if _is_number(value) and value >= 0 else ["must be a number not below 0"]
+        return [] if math.isfinite(value) and value >= 0 else ["must be a number not below 0"]
     if name == "idempotency":
         return [] if value in IDEMPOTENCY_MODES else [f"must be one of {', '.join(IDEMPOTENCY_MODES)}"]
     if name == "api_key":
-        right = value is None or (isinstance(value, str) and value.isascii() and value.isprintable() and value.strip())
+        right = value is None or (value.isascii() and value.isprintable() and value.strip())
         return [] if right else ["must be text that fits into a header"]
     return []
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

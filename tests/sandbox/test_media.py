@@ -1,0 +1,113 @@
+import io
+import shutil
+import subprocess
+import wave
+
+import httpx
+import pytest
+from PIL import Image
+
+from flora_provider.sandbox import media
+
+PROMPTS = ["A fox", "word " * 400, "x" * 900, "", "Füchse 狐狸 🦊\n\nzwei Zeilen\t.", "{}%s<script>"]
+
+
+def output(flora, sandbox, medium, **more):
+    run_id = flora.start(type=medium, **more)
+    sandbox.clock.advance(1000)
+    return flora.run(run_id)["outputs"][0]
+
+
+def fetch(sandbox, url):
+    return httpx.Client(transport=httpx.MockTransport(sandbox.handle)).get(url)
+
+
+def boxes(content):
+    while content:
+        size = int.from_bytes(content[:4], "big")
+        yield content[4:8].decode(), content[8:size]
+        content = content[size:]
+
+
+def test_an_image_is_a_png_that_differs_with_its_prompt(flora, sandbox):
+    answer = fetch(sandbox, output(flora, sandbox, "image")["url"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    with Image.open(io.BytesIO(answer.content)) as image:
+        image.load()
+        assert (image.format, image.size) == ("PNG", (512, 512))
+    assert answer.content != media.render("image", "A dog", "x")
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_any_prompt_is_drawn_inside_the_picture(prompt):
+    with Image.open(io.BytesIO(media.render("image", prompt, "seed"))) as image:
+        rgb = image.convert("RGB")
+        border = [rgb.getpixel((x, y)) for x in (0, 8, 503, 511) for y in range(512)]
+        assert len(set(border)) == 1
+        drawn = rgb.getcolors(1 << 18)
+    assert (len(drawn) > 1) is bool(prompt)
+
+
+def test_audio_is_a_wav_that_plays(flora, sandbox):
+    answer = fetch(sandbox, output(flora, sandbox, "audio")["url"])
+    assert answer.headers["content-type"] == "audio/wav"
+    with wave.open(io.BytesIO(answer.content)) as sound:
+        seconds = sound.getnframes() / sound.getframerate()
+        frames = sound.readframes(sound.getnframes())
+    assert seconds == 2
+    assert len(set(frames)) > 100
+
+
+def test_video_is_an_mp4_of_its_own(flora, sandbox):
+    answers = [fetch(sandbox, output(flora, sandbox, "video", prompt="A fox runs")["url"]) for _ in range(2)]
+    assert answers[0].headers["content-type"] == "video/mp4"
+    assert answers[0].content != answers[1].content
+    parts = list(boxes(answers[0].content))
+    assert [name for name, _ in parts][:2] == ["ftyp", "moov"]
+    assert parts[-1][0] == "free"
+    assert parts[-1][1].startswith(b"A fox runs\n")
+
+
+def test_a_real_decoder_plays_the_video_where_there_is_one(flora, sandbox, tmp_path):
+    file = tmp_path / "clip.mp4"
+    file.write_bytes(fetch(sandbox, output(flora, sandbox, "video")["url"]).content)
+    if ffmpeg := shutil.which("ffmpeg"):
+        subprocess.run([ffmpeg, "-v", "error", "-xerror", "-i", file, "-f", "null", "-"], check=True)  # noqa: S603
+
+
+def test_text_stands_in_the_url_itself(flora, sandbox):
+    assert output(flora, sandbox, "text", prompt="Tell me")["url"] == "A sandbox's answer to: Tell me"
+
+
+def test_the_query_belongs_to_the_address(flora, sandbox):
+    url = output(flora, sandbox, "image")["url"]
+    assert "?sig=" in url
+    assert fetch(sandbox, url.split("?")[0]).status_code == 403
+    assert fetch(sandbox, url + "0").status_code == 403
+    assert fetch(sandbox, url.replace("output_1", "output_2")).status_code == 404
+    assert fetch(sandbox, url.replace("/run_", "/run_0")).status_code == 404
+
+
+def test_nothing_is_served_before_the_run_is_completed(flora, sandbox):
+    run_id = flora.start()
+    url = "https://flora.test" + sandbox.state.runs[run_id].media_path(1)
+    assert fetch(sandbox, url).status_code == 404
+
+
+def test_a_store_that_is_shown_the_key_remembers_it(flora, sandbox):
+    url = output(flora, sandbox, "image")["url"]
+    fetch(sandbox, url)
+    assert sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
+    flora.get(url)
+    assert sandbox.stats()["keys_leaked"] == {"media": 1, "storage": 0}
+
+
+def test_equal_seeds_make_equal_files(make_flora):
+    def files():
+        flora = make_flora(seed=7)
+        return [
+            fetch(flora.sandbox, output(flora, flora.sandbox, m)["url"]).content for m in ("image", "audio", "video")
+        ]
+
+    assert files() == files()

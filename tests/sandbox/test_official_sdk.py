@@ -1,0 +1,51 @@
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SDK = "@flora-ai/flora@0.11.0"
+NODE, NPM = shutil.which("node"), shutil.which("npm")
+
+
+@pytest.fixture(scope="module")
+def sdk(tmp_path_factory):
+    if not (NODE and NPM):
+        pytest.skip("FLORA's official SDK needs node and npm, and this machine lacks them")
+    folder = tmp_path_factory.mktemp("sdk")
+    (folder / "package.json").write_text("{}")
+    install = [NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", SDK]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    shutil.copy(Path(__file__).with_name("official_sdk.mjs"), folder)
+    return folder
+
+
+def test_floras_own_sdk_generates_polls_pages_and_uploads(sdk, flora_sandbox):
+    sandbox = flora_sandbox.sandbox
+    sandbox.settings.speed = 200
+    environment = {
+        "PATH": os.environ["PATH"],
+        "FLORA_API_KEY": sandbox.api_key,
+        "FLORA_BASE_URL": flora_sandbox.base_url,
+        "WORKSPACE_ID": sandbox.workspace_id,
+        "PROJECT_ID": sandbox.project_id,
+    }
+    script = [NODE, "official_sdk.mjs"]
+    done = subprocess.run(script, cwd=sdk, env=environment, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "types": ["imageUrl", "videoUrl", "audioUrl", "text"],
+        "paged": True,
+        "technique": True,
+        "action": "action",
+        "uploads": [["direct", "ready", True], ["signed_url", "ready", True], ["url", "ready", True]],
+        "duplicate": [409, "idempotency_duplicate"],
+        "refused": "BadRequestError",
+        "models": True,
+        "workspace": True,
+    }
+    assert sandbox.stats()["runs_started"] == 7
+    assert sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}

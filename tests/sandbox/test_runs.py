@@ -1,0 +1,263 @@
+import pytest
+
+MEDIA = {"image": "imageUrl", "video": "videoUrl", "audio": "audioUrl", "text": "text"}
+
+
+def states(flora, run_id, steps, step):
+    for _ in range(steps):
+        yield flora.run(run_id)
+        flora.sandbox.clock.advance(step)
+
+
+def test_a_start_is_201_with_a_quote_an_estimate_and_no_status(flora):
+    answer = flora.generate(model="t2i-flux-2-pro")
+    assert answer.status_code == 201
+    body = answer.json()
+    run_id = body.pop("run_id")
+    assert run_id.startswith("run_")
+    assert body == {
+        "type": "generation",
+        "charged_cost": 0.04,
+        "estimated_seconds": 12,
+        "poll_url": f"https://flora.test/api/v1/runs/{run_id}",
+        "project_id": flora.sandbox.project_id,
+        "model": {"model_id": "t2i-flux-2-pro"},
+    }
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_a_run_of_any_type_goes_from_pending_to_completed(flora, medium):
+    run_id = flora.start(type=medium)
+    seen = list(states(flora, run_id, 200, 0.5))
+    order = [state["status"] for state in seen]
+    assert order == sorted(order, key=["pending", "running", "completed"].index)
+    assert set(order) == {"pending", "running", "completed"}
+    progress = [state["progress"] for state in seen]
+    assert progress == sorted(progress)
+    assert all(value % 10 == 0 for value in progress)
+    assert {state["progress"] for state in seen if state["status"] == "running"} <= set(range(0, 100, 10))
+    last = seen[-1]
+    assert last["progress"] == 100
+    assert last["created_at"] <= last["started_at"] <= last["completed_at"]
+    assert [output["type"] for output in last["outputs"]] == [MEDIA[medium]]
+    assert last["charged_cost"] > 0
+
+
+def test_members_appear_with_the_state_they_belong_to(flora):
+    run_id = flora.start()
+    always = {"run_id", "status", "progress", "created_at", "poll_url"}
+    assert set(flora.run(run_id)) == always
+    flora.sandbox.clock.advance(6)
+    assert set(flora.run(run_id)) == always | {"started_at"}
+    flora.sandbox.clock.advance(60)
+    assert set(flora.run(run_id)) == always | {"started_at", "completed_at", "outputs", "charged_cost"}
+
+
+def test_a_run_takes_its_estimate_give_or_take_thirty_percent(make_flora):
+    flora = make_flora(speed=2)
+    durations = set()
+    for _ in range(50):
+        started = flora.generate().json()
+        flora.sandbox.clock.advance(100)
+        run = flora.run(started["run_id"])
+        durations.add(run["completed_at"] - run["created_at"])
+        assert started["estimated_seconds"] == 6
+    assert len(durations) > 20
+    assert all(0.7 * 6000 <= duration <= 1.3 * 6000 for duration in durations)
+
+
+def test_settled_costs_differ_from_quotes_both_ways(flora):
+    runs = [flora.start() for _ in range(40)]
+    flora.sandbox.clock.advance(60)
+    settled = {flora.run(run_id)["charged_cost"] for run_id in runs}
+    assert min(settled) < 0.04 < max(settled)
+    assert 0.04 in settled
+
+
+def test_equal_seeds_and_requests_give_equal_answers(make_flora):
+    def story(seed):
+        flora = make_flora(seed=seed)
+        started = [flora.generate(type=medium).json() for medium in MEDIA]
+        flora.sandbox.clock.advance(500)
+        return started, [flora.run(run["run_id"]) for run in started]
+
+    assert story(1) == story(1)
+    assert story(1) != story(2)
+
+
+def test_a_failed_run_shows_full_progress_and_costs_nothing(flora, sandbox):
+    run_id = flora.start(params={"sandbox": {"error_code": "GPU_PROVIDER_ERROR", "error_message": "Refused."}})
+    sandbox.clock.advance(60)
+    run = flora.run(run_id)
+    assert (run["status"], run["progress"], run["error_code"]) == ("failed", 100, "GPU_PROVIDER_ERROR")
+    assert run["error_message"] == "Refused."
+    assert "completed_at" in run
+    assert "charged_cost" not in run
+    assert "outputs" not in run
+    assert (sandbox.stats()["runs_started"], sandbox.stats()["runs_billed"], sandbox.stats()["usd_billed"]) == (1, 0, 0)
+
+
+def test_a_run_can_be_made_never_to_end(flora, sandbox):
+    run_id = flora.start(params={"sandbox": {"never_ends": True}})
+    sandbox.clock.advance(1_000_000)
+    assert (flora.run(run_id)["status"], flora.run(run_id)["progress"]) == ("running", 90)
+
+
+def test_a_run_can_be_given_its_exact_length_and_estimate(flora, sandbox):
+    started = flora.generate(params={"sandbox": {"seconds": 30, "estimated_seconds": 7}}).json()
+    assert started["estimated_seconds"] == 7
+    sandbox.clock.advance(29.99)
+    assert flora.run(started["run_id"])["status"] == "running"
+    sandbox.clock.advance(0.01)
+    assert flora.run(started["run_id"])["status"] == "completed"
+
+
+def test_an_estimate_can_be_missing(flora):
+    assert flora.generate(params={"sandbox": {"no_estimate": True}}).json()["estimated_seconds"] is None
+
+
+def test_the_cost_of_a_completed_run_can_lag_behind(flora, sandbox):
+    run_id = flora.start(params={"sandbox": {"seconds": 10, "cost_lag": 60}})
+    sandbox.clock.advance(69)
+    assert flora.run(run_id)["status"] == "completed"
+    assert "charged_cost" not in flora.run(run_id)
+    sandbox.clock.advance(1)
+    assert flora.run(run_id)["charged_cost"] > 0
+
+
+def test_a_run_can_stay_unknown_for_a_while(flora, sandbox):
+    run_id = flora.start(params={"sandbox": {"hidden_for": 5}})
+    assert flora.get(f"/runs/{run_id}").status_code == 404
+    assert flora.get("/generations").json()["generations"] == []
+    sandbox.clock.advance(5)
+    assert flora.run(run_id)["status"] == "running"
+    assert len(flora.get("/generations").json()["generations"]) == 1
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_run_can_have_any_number_of_outputs(flora, sandbox, number):
+    run_id = flora.start(params={"sandbox": {"outputs": number, "output_type": "modelUrl"}})
+    sandbox.clock.advance(60)
+    outputs = flora.run(run_id)["outputs"]
+    assert [output["output_id"] for output in outputs] == [f"output_{n}" for n in range(1, number + 1)]
+    assert {output["type"] for output in outputs} <= {"modelUrl"}
+
+
+@pytest.mark.parametrize("fate", [{"colour": "red"}, {"seconds": "long"}, "fail"])
+def test_a_fate_that_makes_no_sense_is_refused(flora, fate):
+    answer = flora.generate(params={"sandbox": fate})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["fields"][0]["field"].startswith("params.sandbox")
+
+
+def test_the_deprecated_twin_starts_generations_too(flora):
+    assert flora.post("/runs/generation", json=flora.body()).json()["type"] == "generation"
+
+
+class TestTechniques:
+    IMAGE = "https://media.flora.ai/cat.png"
+
+    def start(self, flora, **more):
+        body = {"technique_id": "tech_cctvcam01", "workspace_id": flora.sandbox.workspace_id}
+        return flora.post("/runs/technique", json={**body, "inputs": {"input_image": self.IMAGE}, **more})
+
+    def nested(self, flora, inputs=None, name="cctv-cam", **more):
+        inputs = [{"id": "input_image", "type": "imageUrl", "value": self.IMAGE}] if inputs is None else inputs
+        return flora.post(f"/techniques/{name}/runs", json={"inputs": inputs, "mode": "async", **more})
+
+    def test_the_plain_route_answers_a_start_polled_like_a_generation(self, flora):
+        answer = self.start(flora)
+        assert answer.status_code == 201
+        body = answer.json()
+        assert (body["type"], body["charged_cost"]) == ("technique", 0.05)
+        assert body["technique"] == {"technique_id": "tech_cctvcam01", "name": "CCTV cam"}
+        assert flora.run(body["run_id"])["status"] == "pending"
+        assert flora.get(f"/techniques/cctv-cam/runs/{body['run_id']}").status_code == 404
+
+    @pytest.mark.parametrize("name", ["cctv-cam", "tech_cctvcam01"])
+    def test_the_nested_route_answers_a_state_and_is_polled_under_itself(self, flora, sandbox, name):
+        body = self.nested(flora, name=name).json()
+        assert (body["status"], body["progress"]) == ("pending", 0)
+        assert body["poll_url"].endswith(f"/techniques/tech_cctvcam01/runs/{body['run_id']}")
+        sandbox.clock.advance(100)
+        path = f"/techniques/{name}/runs/{body['run_id']}"
+        assert flora.get(path).json()["status"] == "completed"
+        assert flora.get(f"/runs/{body['run_id']}").status_code == 404
+        assert flora.get(f"/techniques/storyboard/runs/{body['run_id']}").status_code == 404
+
+    def test_their_history_is_a_list_of_their_own(self, flora):
+        run_id = self.start(flora).json()["run_id"]
+        nested = self.nested(flora).json()["run_id"]
+        rows = flora.get("/technique-runs", params={"technique_id": "tech_cctvcam01"}).json()["technique_runs"]
+        assert [row["technique_run_id"] for row in rows] == [nested, run_id]
+        assert rows[0]["technique"]["name"] == "CCTV cam"
+        assert flora.get("/technique-runs?technique_id=tech_storybrd1").json()["technique_runs"] == []
+        assert flora.get("/generations").json()["generations"] == []
+
+    @pytest.mark.parametrize(
+        ("inputs", "field"),
+        [
+            ({}, "inputs.input_image"),
+            ({"input_image": "http://media.flora.ai/cat.png"}, "inputs.input_image"),
+            ({"input_image": IMAGE, "instructions": ""}, "inputs.instructions"),
+            ({"input_image": IMAGE, "colour": "red"}, "inputs.colour"),
+        ],
+    )
+    def test_inputs_must_fit_the_slots(self, flora, inputs, field):
+        answer = self.start(flora, inputs=inputs)
+        assert answer.status_code == 400
+        assert [problem["field"] for problem in answer.json()["error"]["fields"]] == [field]
+        given = [
+            {"id": name, "type": "text" if name == "instructions" else "imageUrl", "value": value}
+            for name, value in inputs.items()
+        ]
+        assert self.nested(flora, given).status_code == 400
+
+    @pytest.mark.parametrize(
+        "item", ["text", {"id": "input_image", "value": IMAGE}, {"id": "input_image", "type": "text", "value": "x"}]
+    )
+    def test_items_of_the_nested_route_need_id_type_and_value(self, flora, item):
+        assert self.nested(flora, [item]).status_code == 400
+
+    def test_unknown_techniques_are_404(self, flora):
+        assert self.start(flora, technique_id="tech_nothing").status_code == 404
+        assert self.nested(flora, name="nothing").status_code == 404
+        assert flora.get("/techniques/nothing").status_code == 404
+
+    def test_the_output_of_one_run_is_an_input_of_the_next(self, flora, sandbox):
+        run_id = flora.start()
+        sandbox.clock.advance(60)
+        url = flora.run(run_id)["outputs"][0]["url"]
+        assert self.start(flora, inputs={"input_image": url}).status_code == 201
+
+
+class TestActions:
+    def start(self, flora, **more):
+        body = {key: value for key, value in flora.body().items() if key.endswith("_id")}
+        inputs = [{"type": "image", "url": "https://media.flora.ai/cat.png"}]
+        return flora.post("/runs/action", json={"action_id": "ken-burns-video", "inputs": inputs, **body, **more})
+
+    def test_an_action_is_free_and_leaves_a_row_without_model(self, flora, sandbox):
+        answer = self.start(flora, params={"fps": "24", "anything": 1})
+        assert answer.status_code == 201
+        body = answer.json()
+        assert (body["type"], body["charged_cost"]) == ("action", 0)
+        assert body["action"] == {"action_id": "ken-burns-video"}
+        sandbox.clock.advance(60)
+        assert flora.run(body["run_id"])["outputs"][0]["type"] == "videoUrl"
+        row = flora.get("/generations").json()["generations"][0]
+        assert (row["generation_id"], row["model"]) == (body["run_id"], {"model_id": None})
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"params": {"fps": "25"}}, "params.fps"),
+            ({"action_id": "make-coffee"}, "action_id"),
+            ({"inputs": [{"type": "image", "colour": "red"}]}, "inputs[0].colour"),
+            ({"inputs": []}, "inputs"),
+        ],
+    )
+    def test_actions_check_what_they_are_given(self, flora, change, field):
+        answer = self.start(flora, **change)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["fields"][0]["field"] == field

@@ -1,0 +1,151 @@
+import asyncio
+import logging
+import socket
+import time
+
+import httpx
+import pytest
+
+from flora_provider.sandbox import Fault, Sandbox
+from flora_provider.sandbox.server import SandboxServer
+
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+@pytest.fixture
+def client(flora_sandbox):
+    headers = {"authorization": f"Bearer {flora_sandbox.sandbox.api_key}"}
+    with httpx.Client(base_url=flora_sandbox.base_url, headers=headers, timeout=10, trust_env=False) as client:
+        yield client
+
+
+def body(server):
+    place = {"workspace_id": server.sandbox.workspace_id, "project_id": server.sandbox.project_id}
+    return {"type": "image", "prompt": "Füchse", **place}
+
+
+def test_a_run_started_on_the_port_ends_with_a_file_to_fetch(flora_sandbox, client):
+    run_id = client.post("/generate", json=body(flora_sandbox)).json()["run_id"]
+    deadline = time.monotonic() + 10
+    while (run := client.get(f"/runs/{run_id}").json())["status"] != "completed":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    url = run["outputs"][0]["url"]
+    assert url.startswith(flora_sandbox.url)
+    assert httpx.get(url, trust_env=False).content.startswith(b"\x89PNG")
+
+
+def test_the_server_listens_on_loopback_only(flora_sandbox):
+    assert flora_sandbox.url.startswith("http://127.0.0.1:")
+
+
+def test_connections_are_counted_not_requests(flora_sandbox, client):
+    for _ in range(5):
+        client.get("/models")
+    assert flora_sandbox.sandbox.stats()["connections"] == 1
+    for _ in range(3):
+        httpx.get(f"{flora_sandbox.url}/_sandbox/stats", trust_env=False)
+    assert flora_sandbox.sandbox.stats()["connections"] == 4
+    assert flora_sandbox.sandbox.stats()["requests"] == {"GET /models": 5}
+
+
+def test_uploads_of_many_packets_arrive_whole(flora_sandbox, client):
+    content = bytes(range(256)) * 12_000
+    data = {"workspace_id": flora_sandbox.sandbox.workspace_id}
+    asset = client.post("/assets", data=data, files={"file": ("a.png", content, "image/png")}).json()
+    assert httpx.get(asset["url"], trust_env=False).content == content
+
+
+@pytest.mark.parametrize(
+    ("fault", "started"),
+    [
+        (Fault("/generate", wire="refuse"), 0),
+        (Fault("/generate", wire="drop"), 0),
+        (Fault("/generate", wire="drop", after=True), 1),
+    ],
+)
+def test_a_connection_is_really_reset(flora_sandbox, client, caplog, fault, started):
+    flora_sandbox.sandbox.faults.add(fault)
+    with caplog.at_level(logging.INFO), pytest.raises(httpx.ReadError):
+        client.post("/generate", json=body(flora_sandbox))
+    assert flora_sandbox.sandbox.stats()["runs_started"] == started
+    assert client.get("/models").status_code == 200
+    assert "ASGI" not in caplog.text
+
+
+def test_a_body_is_really_cut_off(flora_sandbox, client, caplog):
+    flora_sandbox.sandbox.faults.add(Fault("/models", wire="cut"))
+    with client.stream("GET", "/models") as answer:
+        chunks = answer.iter_raw()
+        assert 0 < len(next(chunks)) < int(answer.headers["content-length"])
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(chunks)
+    assert client.get("/models").status_code == 200
+    assert "ASGI" not in caplog.text
+
+
+def test_an_answer_really_comes_after_the_client_gave_up(flora_sandbox, client):
+    flora_sandbox.sandbox.faults.add(Fault("/generate", delay=0.5))
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/generate", json=body(flora_sandbox), timeout=0.1)
+    assert flora_sandbox.sandbox.stats()["runs_started"] == 1
+    time.sleep(0.5)
+    assert client.get("/models").status_code == 200
+
+
+def test_a_body_really_trickles(flora_sandbox, client):
+    flora_sandbox.sandbox.faults.add(Fault("/models", body="12345", wire="trickle", delay=0.05))
+    start = time.monotonic()
+    with client.stream("GET", "/models") as answer:
+        chunks = list(answer.iter_raw())
+    assert b"".join(chunks) == b"12345"
+    assert len(chunks) > 2
+    assert time.monotonic() - start > 0.2
+
+
+def test_a_compressed_bomb_is_sent_as_it_is(flora_sandbox, client):
+    flora_sandbox.sandbox.faults.add(Fault("/models", body="{}", pad=1_000_000, gzip=True))
+    assert len(client.get("/models").content) == 1_000_002
+
+
+def test_latency_delays_answers_without_holding_up_others(flora_sandbox):
+    flora_sandbox.sandbox.settings.latency_ms = 200
+
+    async def main():
+        headers = {"authorization": f"Bearer {flora_sandbox.sandbox.api_key}"}
+        async with httpx.AsyncClient(base_url=flora_sandbox.base_url, headers=headers, trust_env=False) as client:
+            start = time.monotonic()
+            answers = await asyncio.gather(*[client.get("/models") for _ in range(20)])
+            return time.monotonic() - start, {answer.status_code for answer in answers}
+
+    seconds, statuses = asyncio.run(main())
+    assert statuses == {200}
+    assert 0.2 <= seconds < 2
+
+
+def test_an_end_does_not_wait_for_idle_connections(flora_sandbox, client):
+    client.get("/models")
+    with SandboxServer() as other:
+        httpx.get(f"{other.url}/_sandbox/stats", trust_env=False)
+        start = time.monotonic()
+    assert time.monotonic() - start < 1
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(other.url, trust_env=False)
+
+
+def test_a_port_that_is_taken_is_an_os_error():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="in use"), SandboxServer(Sandbox(), taken.getsockname()[1]):
+            pass
+
+
+def test_a_request_that_breaks_off_starts_nothing(flora_sandbox):
+    head = f"POST /api/v1/generate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {flora_sandbox.sandbox.api_key}\r\n"
+    port = int(flora_sandbox.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        raw.sendall(f"{head}content-length: 2\r\n\r\n{{".encode())
+        time.sleep(0.1)
+    time.sleep(0.1)
+    assert flora_sandbox.sandbox.stats()["requests"] == {}
