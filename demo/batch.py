@@ -119,17 +119,19 @@ def results(stage: Stage, run_id: str) -> list[Row]:
     deferred = _deferred_seconds(rest.events(DAG_ID, run_id))
     with PROMPTS.open(newline="", encoding="utf-8") as file:
         prompts = list(csv.DictReader(file))
-    return [
-        Row(
+    rows = []
+    for index, prompt in enumerate(prompts):
+        [file] = rest.xcom(DAG_ID, run_id, "save", index)  # one output a run, so one file
+        row = Row(
             prompt=prompt["prompt"],
             type=prompt["type"],
             run_id=rest.xcom(DAG_ID, run_id, "generate", index, key="run_id"),
             run=rest.xcom(DAG_ID, run_id, "wait", index),
             deferred_seconds=deferred.get(index),
-            file=Path(rest.xcom(DAG_ID, run_id, "save", index)),
+            file=Path(file),
         )
-        for index, prompt in enumerate(prompts)
-    ]
+        rows.append(row)
+    return rows
 
 
 def _deferred_seconds(events: list[dict[str, Any]]) -> dict[int, float]:
