@@ -9,8 +9,9 @@ Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 import pendulum
 from pydantic import (
@@ -32,14 +33,12 @@ _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in millisecon
 
 def _instant(value: object) -> pendulum.DateTime:
     """FLORA's times are unix milliseconds (documented for webhooks only), or ISO 8601 for single assets and uploads."""
-    if isinstance(value, pendulum.DateTime):
-        return value
     try:
         if isinstance(value, str):
-            parsed = pendulum.parse(value)
-            if isinstance(parsed, pendulum.DateTime):
-                return parsed
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return pendulum.instance(value).in_timezone("UTC")
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return pendulum.from_timestamp(value if abs(value) < _SECONDS_BELOW else value / 1000)
     except (OverflowError, OSError, ValueError):
         pass
@@ -57,15 +56,24 @@ def _exact(value: object) -> object:
 
 
 Instant: TypeAlias = Annotated[pendulum.DateTime, PlainValidator(_instant)]
-Usd: TypeAlias = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, allow_inf_nan=False)]
+# Nothing of FLORA's costs a billion: the bound keeps what is no price out of everything that computes with prices.
+Usd: TypeAlias = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, lt=10**9)]
 
 
 class Answer(BaseModel):
     """Base of everything FLORA answers."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", arbitrary_types_allowed=True, protected_namespaces=(), hide_input_in_errors=True
+        frozen=True,
+        extra="allow",
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,
     )
+
+    # The member that names a row of a list, by which a row that shows up twice is known.
+    IDENTITY: ClassVar[str] = ""
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -89,7 +97,7 @@ class Answer(BaseModel):
             return cls.model_validate(data)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, problem['loc'])) or 'the answer'}: {problem['msg']}"
+                f"{'.'.join(map(str, problem['loc']))[:80] or 'the answer'}: {problem['msg'][:200]}"
                 for problem in error.errors(include_input=False, include_url=False, include_context=False)[:5]
             )
             raise FloraAnswerError(f"FLORA's answer is no {cls.__name__}: {problems}") from None

@@ -26,6 +26,8 @@ class TechniqueSlot(Answer):
 class Technique(Answer):
     """A technique; `run_cost` is flat per run. Techniques are made in FLORA's app only."""
 
+    IDENTITY: ClassVar[str] = "technique_id"
+
     technique_id: str
     name: str
     run_cost: Usd
@@ -89,6 +91,8 @@ class ModelParam(Answer):
 class Model(Answer):
     """A model; `estimated_credits` is in credits, of which 1,000 are one USD, and 0 does not always mean free."""
 
+    IDENTITY: ClassVar[str] = "model_id"
+
     model_id: str
     name: str
     provider: str = ""
@@ -112,6 +116,8 @@ class Workspace(Answer):
 class Project(Answer):
     """A project; names are not unique."""
 
+    IDENTITY: ClassVar[str] = "project_id"
+
     project_id: str
     workspace_id: str
     name: str
@@ -122,6 +128,8 @@ class Project(Answer):
 
 class Node(Answer):
     """A visible media node of a project's canvas."""
+
+    IDENTITY: ClassVar[str] = "node_id"
 
     node_id: str
     type: str
@@ -170,6 +178,7 @@ class Asset(Answer):
         upload_url: the older form of a reservation: PUT the bytes there.
     """
 
+    IDENTITY: ClassVar[str] = "asset_id"
     PENDING: ClassVar[str] = "pending_upload"
     READY: ClassVar[str] = "ready"
     FAILED: ClassVar[str] = "failed"

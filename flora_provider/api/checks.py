@@ -44,14 +44,14 @@ def shown(value: object) -> str:
 def identifier(name: str, value: object) -> str | None:
     """FLORA's ids start with a prefix of their kind and hold no white space (FLORA's OpenAPI patterns)."""
     prefix = PREFIXES[name]
-    if isinstance(value, str) and re.fullmatch(rf"{prefix}\S+", value):
+    if isinstance(value, str) and value.isprintable() and re.fullmatch(rf"{prefix}\S+", value):
         return None
     return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {_WHERE[name]}"
 
 
 def media_type(name: str, value: object) -> str | None:
     """The four kinds of output; not a model family such as `t2i`."""
-    return None if value in MEDIA_TYPES else f"{name} is {shown(value)}: use one of {', '.join(MEDIA_TYPES)}"
+    return one_of(*MEDIA_TYPES)(name, value)
 
 
 def text(name: str, value: object) -> str | None:
@@ -62,17 +62,31 @@ def text(name: str, value: object) -> str | None:
 
 
 def slug(name: str, value: object) -> str | None:
-    """An endpoint id such as `t2i-flux-2-pro`; a display name has spaces and is refused by FLORA."""
-    if isinstance(value, str) and re.fullmatch(r"[^\s/]+", value):
+    """A model's or an action's id such as `t2i-flux-2-pro`; a display name has spaces and is refused by FLORA."""
+    if _is_word(value):
         return None
-    return f"{name} is {shown(value)}: give an id such as hook.list_models() shows, not a display name"
+    lister = "hook.list_actions()" if name.startswith("action") else "hook.list_models()"
+    return f"{name} is {shown(value)}: give an id as {lister} shows it, not a display name"
 
 
 def slug_or_id(name: str, value: object) -> str | None:
     """A technique's `tech_…` id or its slug such as `cctv-cam`."""
-    if isinstance(value, str) and re.fullmatch(r"[^\s/]+", value):
+    if _is_word(value):
         return None
     return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; hook.iter_techniques() lists them"
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and bool(re.fullmatch(r"[^\s/]+", value))
+
+
+def one_of(*choices: str) -> Check:
+    """One of FLORA's own words."""
+
+    def check(name: str, value: object) -> str | None:
+        return None if value in choices else f"{name} is {shown(value)}: use one of {', '.join(choices)}"
+
+    return check
 
 
 def mapping(name: str, value: object) -> str | None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
+_MAX_FIELDS = 20  # of an error that are shown
+
 _BY_STATUS: Mapping[int, type[errors.FloraStatusError]] = {
     401: errors.FloraAuthenticationError,
     402: errors.FloraPaymentError,
@@ -93,10 +96,14 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
     """
     if not response.ok:
         raise status_error(response, now=now)
+    remedy = ": is the connection's host FLORA's, and no proxy between?"
     try:
-        return call.read(parse_json(response.body))
+        data = parse_json(response.body)
+        remedy = ""
+        return call.read(data)
     except errors.FloraAnswerError as error:
-        raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=response.request_id) from None
+        message = f"{call.method} {call.path}: {error}{remedy}"
+        raise errors.FloraAnswerError(message, request_id=response.request_id) from None
 
 
 def parse_json(body: bytes) -> Any:
@@ -108,12 +115,21 @@ def parse_json(body: bytes) -> Any:
     if not body.strip():
         return None
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return _shallow(json.loads(body, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
         what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
-        raise errors.FloraAnswerError(
-            f"the answer is {what} ({type(error).__name__}): is the connection's host FLORA's, and is no proxy between?"
-        ) from None
+        raise errors.FloraAnswerError(f"the body is {what} ({type(error).__name__})") from None
+
+
+def _shallow(value: Any) -> Any:
+    """The same value, unless whoever walks through it later would run out of stack."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return value
+    raise ValueError("nested too deeply")
 
 
 def _refuse_constant(name: str) -> None:
@@ -123,15 +139,14 @@ def _refuse_constant(name: str) -> None:
 def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
     """An error answer as an exception; its body may be FLORA's envelope, HTML of a proxy, or anything."""
     error = _envelope(response.body)
-    code = error.get("code") if isinstance(error.get("code"), str) else None
+    code = _readable(error.get("code"), 100) or None
     kind = _BY_STATUS.get(response.status)
     if kind is None:
         kind = errors.FloraServerError if response.status >= 500 else errors.FloraRequestError  # noqa: PLR2004 - HTTP
     if kind is errors.FloraConflictError and code == "idempotency_duplicate":
         kind = errors.FloraDuplicateError
-    message = error.get("message")
     return kind(
-        message if isinstance(message, str) and message else _without_envelope(response),
+        _readable(error.get("message"), 1000) or _without_envelope(response),
         status=response.status,
         code=code,
         fields=_fields(error.get("fields")),
@@ -148,20 +163,28 @@ def _envelope(body: bytes) -> Mapping[str, Any]:
     except errors.FloraAnswerError:
         return {}
     error = parsed.get("error") if isinstance(parsed, dict) else None
+    if isinstance(error, str):  # not FLORA's form, but that of many a proxy
+        return {"message": error}
     return error if isinstance(error, dict) else {}
+
+
+def _readable(value: object, longest: int) -> str:
+    """A text on one line, without what would confuse a log; empty if it is none."""
+    text = value[:longest] if isinstance(value, str) else ""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _fields(value: object) -> list[errors.FieldError]:
     rows = value if isinstance(value, list) else []
     return [
-        errors.FieldError(str(row.get("field", "")), str(row.get("message", "")))
-        for row in rows
+        errors.FieldError(_readable(row.get("field"), 100), _readable(row.get("message"), 300))
+        for row in rows[:_MAX_FIELDS]
         if isinstance(row, dict)
     ]
 
 
 def _without_envelope(response: Response) -> str:
-    kind = response.headers.get("content-type", "no content type").split(";")[0]
+    kind = response.headers.get("content-type", "no content type").split(";")[0][:80]
     if 300 <= response.status < 400:  # noqa: PLR2004 - the HTTP redirect class
         return (
             "a redirect, which is not followed with the API key: give the address it leads to as the connection's host"

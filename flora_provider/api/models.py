@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from flora_provider.api.answers import Answer, Instant, Usd
 
@@ -61,6 +61,14 @@ def _output_kind(value: Any) -> str:
     return "text" if kind == "text" else "file"
 
 
+def _readable(value: Any) -> Any:
+    """Without the rows that nobody could use: one of them must not cost the others. `Run.raw` keeps them."""
+    if not isinstance(value, list):
+        return value
+    needed = ("output_id", "type", "url")
+    return [row for row in value if isinstance(row, Mapping) and all(isinstance(row.get(name), str) for name in needed)]
+
+
 RunOutput: TypeAlias = Annotated[
     Annotated[TextOutput, Tag("text")] | Annotated[FileOutput, Tag("file")], Discriminator(_output_kind)
 ]
@@ -99,6 +107,8 @@ class Run(Answer):
         raw: FLORA's own JSON of a run that has ended, else empty.
     """
 
+    IDENTITY: ClassVar[str] = "run_id"
+
     run_id: str
     status: RunStatus | str = Field(union_mode="left_to_right")
     progress: float = 0
@@ -108,7 +118,7 @@ class Run(Answer):
     charged_cost: Usd | None = None
     error_code: str | None = None
     error_message: str | None = None
-    outputs: tuple[RunOutput, ...] = Field(default=(), repr=False)
+    outputs: Annotated[tuple[RunOutput, ...], BeforeValidator(_readable)] = Field(default=(), repr=False)
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
@@ -133,7 +143,7 @@ class Run(Answer):
             "outputs": [output.to_dict() for output in self.outputs],
             "charged_cost": None if self.charged_cost is None else float(self.charged_cost),
             **{
-                name: None if (at := getattr(self, name)) is None else at.in_timezone("UTC").isoformat()
+                name: None if (at := getattr(self, name)) is None else at.isoformat()
                 for name in ("created_at", "started_at", "completed_at")
             },
         }

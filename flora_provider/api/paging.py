@@ -12,16 +12,16 @@ from flora_provider.api.models import Page
 
 M = TypeVar("M", bound=Answer)
 
-# What names an item of each list. Cursors are offsets over a newest-first list, so a row can show up twice while new
-# ones arrive.
-_IDENTITY = ("run_id", "asset_id", "node_id", "technique_id", "project_id", "model_id")
+# Cursors are offsets over a newest-first list, so rows show up twice while new ones arrive; even a page of nothing else
+# may. As many in a row are a server that goes round in circles.
+MAX_STALE_PAGES = 5
 
 
 class PageWalk(Generic[M]):
     """Which page to ask for next, and which of its items are new.
 
     The walk ends at a page without a cursor, at an empty page (FLORA's SDK ends there too), at a cursor that was
-    followed before, or after `max_items`.
+    followed before, after five pages with nothing new, or after `max_items`.
 
     Attributes:
         call: the next page to ask for; None at the end.
@@ -30,30 +30,32 @@ class PageWalk(Generic[M]):
     def __init__(self, first: Call[Page[M]], *, max_items: int | None = None) -> None:
         self.call: Call[Page[M]] | None = first if max_items is None or max_items > 0 else None
         self._left = max_items
-        self._seen: set[tuple[str, str]] = set()
-        self._cursors: set[str] = set()
+        self._seen: set[str] = set()
+        self._cursors = {value for name, value in first.query if name == "cursor"}
+        self._stale_pages = 0
 
     def take(self, page: Page[M]) -> Iterator[M]:
         """The items of the page that were not seen before; afterwards `call` is the page after it."""
         cursor = page.next_cursor
         current, self.call = self.call, None
+        self._stale_pages += 1
         for item in page.items:
             if self._left == 0:
                 return
             if self._is_new(item):
                 self._left = None if self._left is None else self._left - 1
+                self._stale_pages = 0
                 yield item
-        if current and cursor and page.items and cursor not in self._cursors and self._left != 0:
+        ends = not cursor or not page.items or cursor in self._cursors or self._stale_pages >= MAX_STALE_PAGES
+        if current and cursor and not ends and self._left != 0:
             self._cursors.add(cursor)
             query = tuple(pair for pair in current.query if pair[0] != "cursor")
             self.call = replace(current, query=(*query, ("cursor", cursor)))
 
     def _is_new(self, item: M) -> bool:
-        for name in _IDENTITY:
-            value = getattr(item, name, None)
-            if isinstance(value, str):
-                if (name, value) in self._seen:
-                    return False
-                self._seen.add((name, value))
-                return True
+        name = getattr(item, item.IDENTITY, None)
+        if name in self._seen:
+            return False
+        if name is not None:
+            self._seen.add(name)
         return True

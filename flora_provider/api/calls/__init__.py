@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flora_provider.api import checks
 from flora_provider.api.calls.assets import (
     SIGNED_UPLOAD,
     attach_asset,
@@ -22,7 +23,7 @@ from flora_provider.api.calls.assets import (
     list_assets,
     retry_asset,
 )
-from flora_provider.api.calls.call import PAGE_SIZE, Call, path
+from flora_provider.api.calls.call import PAGE_SIZE, Call, path, query_of
 from flora_provider.api.calls.catalogue import (
     create_project,
     get_action,
@@ -46,6 +47,7 @@ from flora_provider.api.calls.runs import (
     run_technique,
     start_technique,
 )
+from flora_provider.api.plan import canonical_json
 
 __all__ = [
     "PAGE_SIZE",
@@ -100,10 +102,13 @@ def raw(
         takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
             resent after a failure that leaves open whether FLORA acted on it.
     """
+    verb = method.upper()
+    checks.refuse(checks.problems([("method", verb, checks.one_of("GET", "POST", "PUT", "PATCH", "DELETE"))]))
+    canonical_json(payload)
     return Call(
-        method=method.upper(),
+        method=verb,
         path=path(*segments),
-        query=tuple((query or {}).items()),
+        query=query_of(**(query or {})),
         payload=payload,
         read=lambda data: data,
         takes_key=takes_key,

@@ -36,8 +36,8 @@ class Call(Generic[T]):
     method: str
     path: str
     read: Callable[[Any], T]
-    query: tuple[tuple[str, str], ...] = ()
-    payload: Mapping[str, Any] | None = None
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    payload: Mapping[str, Any] | None = field(default=None, repr=False)
     form: Form | None = field(default=None, repr=False)
     takes_key: bool = False
     key: str | None = None
@@ -80,8 +80,21 @@ class Call(Generic[T]):
 
 def path(*segments: str) -> str:
     """Segments, percent-encoded; a dot segment would climb out of the API, so it is refused."""
-    checks.refuse([f"{segment!r} is no path segment" for segment in segments if segment in ("", ".", "..")])
+    checks.refuse(
+        [
+            f"{checks.shown(segment)} is no path segment"
+            for segment in segments
+            if segment in ("", ".", "..") or not segment.isprintable()
+        ]
+    )
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
+    """The parameters that are not None, as text."""
+    pairs = tuple((name, str(value)) for name, value in given(**parameters).items())
+    canonical_json(dict(pairs))  # refuses text that has no UTF-8
+    return pairs
 
 
 def given(**members: Any) -> dict[str, Any]:
@@ -91,8 +104,7 @@ def given(**members: Any) -> dict[str, Any]:
 
 def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
     """A GET below the base URL; a query parameter that is None is left out."""
-    pairs = tuple((name, str(value)) for name, value in given(**query).items())
-    return Call(method="GET", path=path(*segments), query=pairs, read=read)
+    return Call(method="GET", path=path(*segments), query=query_of(**query), read=read)
 
 
 def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any], takes_key: bool = True) -> Call[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from flora_provider.api import catalogue, checks
 from flora_provider.api.calls.call import (
@@ -19,7 +19,7 @@ from flora_provider.api.calls.call import (
 )
 from flora_provider.api.models import Page
 
-FeedbackKind = Literal["feature_request", "bug", "technique_request", "missing_capability"]
+FeedbackKind: TypeAlias = Literal["feature_request", "bug", "technique_request", "missing_capability"]
 
 
 def list_techniques(
@@ -104,7 +104,14 @@ def send_feedback(
     """`POST /feedback`: tell FLORA's makers about a bug or a wish."""
     tools = list(attempted_tools) or None
     ids = given(workspace_id=workspace_id, project_id=project_id, run_id=run_id)
-    texts = {"kind": kind, "summary": summary, "detail": detail}
-    found = checks.problems((name, value, checks.text) for name, value in texts.items())
+    found = checks.problems(
+        [
+            ("kind", kind, checks.one_of(*get_args(FeedbackKind))),
+            ("summary", summary, checks.text),
+            ("detail", detail, checks.text),
+            *((f"attempted_tools[{index}]", tool, checks.text) for index, tool in enumerate(tools or ())),
+        ]
+    )
     checks.refuse(found + id_problems(**ids))
-    return post(catalogue.Feedback.read, "feedback", payload=given(**texts, attempted_tools=tools, **ids))
+    payload = given(kind=kind, summary=summary, detail=detail, attempted_tools=tools, **ids)
+    return post(catalogue.Feedback.read, "feedback", payload=payload)

@@ -54,7 +54,7 @@ def generate(
 
 def get_run(run_id: str) -> Call[models.Run]:
     """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique` or `run_action` started."""
-    checks.refuse(id_problems(run_id=run_id))
+    checks.refuse(checks.problems([("run_id", run_id, checks.identifier)]))
     return get(models.Run.read, "runs", run_id)
 
 
@@ -67,7 +67,8 @@ def list_generations(
     cursor: str | None = None,
 ) -> Call[models.Page[models.Generation]]:
     """`GET /generations`: one page of the generation history, newest first."""
-    checks.refuse(id_problems(workspace_id=workspace_id, project_id=project_id) + limit_problems(limit))
+    found = id_problems(workspace_id=workspace_id, project_id=project_id)
+    checks.refuse(found + _status_problems(status) + limit_problems(limit))
     return get(
         page("generations", models.Generation), "generations",
         workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor,
@@ -83,8 +84,13 @@ def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, 
         inputs: input id to value.
     """
     checks.refuse(
-        id_problems(technique_id=technique_id, workspace_id=workspace_id)
-        + checks.problems([("inputs", inputs, checks.mapping)])
+        checks.problems(
+            [
+                ("technique_id", technique_id, checks.identifier),
+                ("workspace_id", workspace_id, checks.identifier),
+                ("inputs", inputs, checks.mapping),
+            ]
+        )
     )
     payload = {"technique_id": technique_id, "workspace_id": workspace_id, "inputs": inputs}
     return post(models.Started.read, "runs", "technique", payload=payload)
@@ -107,16 +113,13 @@ def run_action(
         inputs: at least one `{type, url?, text?, name?}`, type being one of image, video, audio, text.
         params: per action.
     """
-    rows = list(inputs)
+    rows = _listed(inputs)
     found = checks.problems([("action_id", action_id, checks.slug)])
-    found += id_problems(workspace_id=workspace_id, project_id=project_id)
+    found += checks.problems([("workspace_id", workspace_id, checks.identifier)])
+    found += checks.problems([("project_id", project_id, checks.identifier)])
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
     for index, row in enumerate(rows):
-        found += checks.problems([(f"inputs[{index}]", row, checks.mapping)])
-        if isinstance(row, Mapping):
-            found += checks.problems([(f"inputs[{index}].type", row.get("type"), checks.media_type)])
-            unknown = sorted(set(row) - {"type", "url", "text", "name"}, key=str)
-            found += [f"inputs[{index}] has the unknown members {unknown}"] if unknown else []
+        found += _action_input_problems(f"inputs[{index}]", row)
     if params is not None:
         found += checks.problems([("params", params, checks.mapping)])
     checks.refuse(found)
@@ -139,11 +142,12 @@ def start_technique(
         inputs: at least one `{id, type, value}`, all strings, as the technique's definition names them.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
     """
-    rows = list(inputs)
+    rows = _listed(inputs)
     found = checks.problems([("technique", technique, checks.slug_or_id)])
     found += [] if rows else ["inputs is empty: give at least one {id, type, value}"]
     for index, row in enumerate(rows):
-        if set(row) != {"id", "type", "value"} or not all(isinstance(value, str) and value for value in row.values()):
+        named = isinstance(row, Mapping) and set(row) == {"id", "type", "value"}
+        if not named or not all(isinstance(value, str) and value for value in row.values()):
             found.append(f"inputs[{index}]: give exactly id, type and value, each a text that is not empty")
     if callback_url is not None:
         found += checks.problems([("callback_url", callback_url, checks.callback_url)])
@@ -155,7 +159,7 @@ def start_technique(
 
 def get_technique_run(technique: str, run_id: str) -> Call[models.Run]:
     """`GET /techniques/{technique}/runs/{run_id}`: the state of a run that `start_technique` started."""
-    checks.refuse(checks.problems([("technique", technique, checks.slug_or_id)]) + id_problems(run_id=run_id))
+    checks.refuse(checks.problems([("technique", technique, checks.slug_or_id), ("run_id", run_id, checks.identifier)]))
     return get(models.Run.read, "techniques", technique, "runs", run_id)
 
 
@@ -170,6 +174,27 @@ def list_technique_runs(
 ) -> Call[models.Page[models.TechniqueRun]]:
     """`GET /technique-runs`: one page of the technique run history, newest first."""
     ids = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id}
-    checks.refuse(id_problems(**ids) + limit_problems(limit))
+    checks.refuse(id_problems(**ids) + _status_problems(status) + limit_problems(limit))
     query = {**ids, "status": status, "limit": limit, "cursor": cursor}
     return get(page("technique_runs", models.TechniqueRun), "technique-runs", **query)
+
+
+def _listed(rows: object) -> list[Any]:
+    """The rows; whatever else was given becomes one row, to be refused with its reason."""
+    return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | Mapping) else [rows]
+
+
+def _action_input_problems(name: str, row: object) -> list[str]:
+    if not isinstance(row, Mapping):
+        return [f"{name} is {checks.shown(row)}: give a dict of type, url or text, and maybe name"]
+    found = checks.problems([(f"{name}.type", row.get("type"), checks.media_type)])
+    texts = {member: row[member] for member in ("url", "text", "name") if member in row}
+    found += checks.problems((f"{name}.{member}", value, checks.text) for member, value in texts.items())
+    unknown = sorted(set(row) - {"type", "url", "text", "name"}, key=str)
+    found += [f"{name} has the unknown members {unknown}: remove them"] if unknown else []
+    return found if texts.keys() & {"url", "text"} else [*found, f"{name} has neither url nor text: give one"]
+
+
+def _status_problems(status: object) -> list[str]:
+    check = checks.one_of(*models.RunStatus)
+    return checks.problems([("status", status, check)] if status is not None else [])

@@ -1,0 +1,83 @@
+"""Is this callback FLORA's, and what does it say. Pure: the web server that took it, and the clock, are yours.
+
+    event = unwrap(request.body, request.headers, secret, now=time.time())
+
+Answer a `FloraWebhookError` with 400 and everything else with 200 at once: FLORA waits ten seconds and tries four
+times. It delivers at least once, so de-duplicate on `event.id`; and take an event as a hint to fetch the run, for it
+carries no outputs, and may never come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from flora_provider.api.errors import FloraAnswerError, FloraInputError, FloraWebhookError
+from flora_provider.api.exchange import parse_json
+from flora_provider.api.models import WebhookEvent
+
+HEADER = "Flora-Signature"
+_MAX_DIGITS = 15  # of a unix time; more would not be one
+
+
+def verify(body: bytes, headers: Mapping[str, str] | str, secret: str, *, now: float, tolerance: float = 300.0) -> None:
+    """Check that FLORA signed this callback, not long ago.
+
+    Args:
+        body: the raw bytes as received; JSON that was parsed and written again has another signature.
+        headers: of the request, names in any case; or the value of `Flora-Signature`.
+        secret: the workspace's `whsec_…`, whole.
+        now: unix seconds.
+        tolerance: seconds that the signature may be older or newer than `now`; 0 for any age.
+
+    Raises:
+        FloraWebhookError: it is not FLORA's, or too old or too new. While a secret is being replaced, a signature by
+            any of FLORA's secrets will do.
+        FloraInputError: there is no secret.
+    """
+    if not secret:
+        raise FloraInputError("the webhook's secret is empty: FLORA shows it once, together with the API key")
+    sent_at, signatures = _parts(headers if isinstance(headers, str) else _header(headers))
+    expected = hmac.new(secret.encode(), f"{sent_at}.".encode() + body, hashlib.sha256).hexdigest().encode()
+    if not any(hmac.compare_digest(expected, signature.encode(errors="replace")) for signature in signatures):
+        raise FloraWebhookError(
+            f"the {HEADER} does not fit the body: not FLORA's, or another workspace's secret, or not the raw bytes"
+        )
+    if tolerance and abs(now - int(sent_at)) > tolerance:
+        raise FloraWebhookError(
+            f"the callback was signed at {sent_at}, more than {tolerance:g} s from now: a replay, or a wrong clock"
+        )
+
+
+def unwrap(
+    body: bytes, headers: Mapping[str, str] | str, secret: str, *, now: float, tolerance: float = 300.0
+) -> WebhookEvent:
+    """Verify a callback and read it; arguments as for `verify`.
+
+    Raises:
+        FloraWebhookError: it is not FLORA's, or cannot be read.
+        FloraInputError: there is no secret.
+    """
+    verify(body, headers, secret, now=now, tolerance=tolerance)
+    try:
+        return WebhookEvent.read(parse_json(body))
+    except FloraAnswerError as error:
+        raise FloraWebhookError(f"FLORA signed this callback, but it cannot be read: {error}") from None
+
+
+def _header(headers: Mapping[str, str]) -> str:
+    for name, value in headers.items():
+        if name.lower() == HEADER.lower():
+            return value
+    raise FloraWebhookError(f"the callback has no {HEADER} header, so it is not FLORA's")
+
+
+def _parts(header: str) -> tuple[str, list[str]]:
+    """The last numeric `t` and every `v1`, as FLORA's SDK reads them."""
+    pairs = [(name.strip(), value.strip()) for name, _, value in (part.partition("=") for part in header.split(","))]
+    times = [v for n, v in pairs if n == "t" and v.isascii() and v.isdecimal() and len(v) <= _MAX_DIGITS]
+    signatures = [value for name, value in pairs if name == "v1"]
+    if not times or not signatures:
+        raise FloraWebhookError(f"the {HEADER} header cannot be read: FLORA's looks like t=1750000000,v1=…")
+    return times[-1], signatures
