@@ -20,7 +20,7 @@ FOLDER = ROOT / ".demo"
 FILES = FOLDER / "files"
 
 # Longer than Airflow needs to start all 20 sensors on two cores, so that each of them has something to wait for.
-RUN_SECONDS = 25
+RUN_SECONDS = [30.0 + row % 5 for row in range(20)]
 TIMEOUT_SECONDS = 300
 
 PROBLEMS = (StageError, SandboxError, AirflowError, batch.BatchError, TimeoutError, httpx.HTTPError, OSError)

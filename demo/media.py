@@ -66,9 +66,9 @@ def _mp4_boxes(content: bytes) -> list[str]:
 
 
 def _text(file: Path) -> str:
-    if not (text := file.read_text(encoding="utf-8").strip()):
+    if not file.read_text(encoding="utf-8").strip():
         raise ValueError("it is empty")
-    return f"{len(text)} characters"
+    return "text"
 
 
 _READERS = {"image": _image, "audio": _audio, "video": _video, "text": _text}

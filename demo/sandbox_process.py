@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ class SandboxProcess(Part):
         stats: dict[str, Any] = httpx.get(f"{self.url}/_sandbox/stats").raise_for_status().json()
         return stats
 
-    def let_runs_take(self, seconds: float) -> None:
-        """Make every run that starts from now on take this long, whatever its model says."""
-        fate = {"seconds": seconds, "estimated_seconds": round(seconds)}
-        fault = {"route": "/generate", "times": None, "fate": fate}
-        httpx.post(f"{self.url}/_sandbox/faults", json=fault).raise_for_status()
+    def let_runs_take(self, seconds: Iterable[float]) -> None:
+        """Decide how long the next runs take, one by one, whatever their models say."""
+        fates = [{"seconds": taken, "estimated_seconds": round(taken)} for taken in seconds]
+        faults = [{"route": "/generate", "fate": fate} for fate in fates]
+        httpx.post(f"{self.url}/_sandbox/faults", json=faults).raise_for_status()
