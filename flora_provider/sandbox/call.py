@@ -51,7 +51,9 @@ class Call:
         if self._json is None:
             try:
                 self._json = json.loads(self.request.content)
-            except ValueError as error:  # UnicodeDecodeError is one too
+                if b"\\u" in self.request.content:
+                    json.dumps(self._json, ensure_ascii=False).encode()  # half a surrogate pair is no text
+            except (ValueError, RecursionError) as error:  # UnicodeErrors are ValueErrors too
                 raise Refusal(400, "invalid_json", f"The body is not JSON: {error}") from None
         return self._json
 

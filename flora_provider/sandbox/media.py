@@ -12,6 +12,7 @@ import math
 import random
 import sys
 import textwrap
+import unicodedata
 import wave
 
 from flora_provider.sandbox.runs import Medium
@@ -51,6 +52,8 @@ def _png(prompt: str, seed: str) -> bytes:
     image = Image.new("RGB", (_SIZE, _SIZE), background)
     draw = ImageDraw.Draw(image)
     room = _SIZE - 2 * _MARGIN
+    # Pillow's built-in font knows no accents: rather "Fuchse" than a box in the middle of the word.
+    prompt = "".join(sign for sign in unicodedata.normalize("NFKD", prompt) if not unicodedata.combining(sign))
     for points in (40, 32, 24, 18, 14, 11):
         font = ImageFont.load_default(points)
         # The widest letters fill about 0.6 of their size; the box check below catches what does not fit.

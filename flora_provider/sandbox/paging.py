@@ -6,6 +6,7 @@ import base64
 import binascii
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ def offset_of(cursor: str) -> int:
         offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["offset"]
     except (binascii.Error, ValueError, KeyError, TypeError):
         offset = None
-    if not isinstance(offset, int) or offset < 0:
+    if not isinstance(offset, int) or not 0 <= offset < sys.maxsize // 2:
         raise invalid(("cursor", "Not a cursor of this list."))
     return offset
 

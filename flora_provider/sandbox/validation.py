@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from flora_provider.sandbox.reply import invalid
 
+_PAGE_SIZES = {str(number) for number in range(1, 101)}
+
 Check = Callable[[Any], str | None]
 """Says what is wrong with a value, or returns None."""
 
@@ -73,7 +75,7 @@ def public_id(prefix: str) -> Check:
 
 def page_size(value: str) -> str | None:
     """Accept a page size of 1 to 100 (contract, section 5)."""
-    right = value.isascii() and value.isdigit() and 1 <= int(value) <= 100  # noqa: PLR2004 - the contract's bound
+    right = value in _PAGE_SIZES
     return None if right else f"Expected an integer from 1 to 100; got {value!r}."
 
 
@@ -81,10 +83,14 @@ def public_https(value: Any) -> str | None:
     """Accept an HTTPS URL whose host is not this machine's or a private network's, as far as its spelling tells."""
     if not isinstance(value, str):
         return "Expected a URL."
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        scheme, host = parts.scheme, parts.hostname
+    except ValueError:  # e.g. half an IPv6 address
+        scheme, host = "", None
+    if scheme != "https" or not host:
         return f"Expected a public https URL; got {value!r}."
-    return f"Host {parts.hostname} is not public." if _is_private(parts.hostname) else None
+    return f"Host {host} is not public." if _is_private(host) else None
 
 
 def _is_private(host: str) -> bool:

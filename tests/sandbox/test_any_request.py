@@ -1,0 +1,71 @@
+"""Whatever comes in, an answer in FLORA's envelope goes out."""
+
+from json import dumps
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import example, given, settings
+
+from flora_provider.sandbox import routes_assets, routes_catalog, routes_control, routes_runs
+
+ROUTES = [*routes_runs.ROUTES, *routes_catalog.ROUTES, *routes_assets.ROUTES, *routes_control.ROUTES]
+WORDS = (
+    *("type", "prompt", "workspace_id", "project_id", "model", "params", "callback_url", "inputs", "mode", "source"),
+    *(
+        "technique_id",
+        "action_id",
+        "idempotency_key",
+        "name",
+        "kind",
+        "summary",
+        "detail",
+        "id",
+        "value",
+        "url",
+        "text",
+    ),
+    *("route", "times", "edit", "fate", "wire", "speed", "idempotency", "advance", "sandbox", "limit", "cursor"),
+)
+VALUES = (
+    *("image", "A fox", "t2i-flux-2-pro", "async", "signed-url", "https://[", "https://example.com/x.png", "bug"),
+    *("tech_storybrd1", "storyboard", "ken-burns-video", "instructions", "text", "asset_1", "run_1", "prj_1", "ws_1"),
+    *("eyJvZmZzZXQiOjIwfQ", "9" * 5000, "1", "drop", "/generate", "\ud800", "", " ", "\x00"),
+)
+texts = st.sampled_from(VALUES) | st.text(max_size=8)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from(["$workspace", "$project"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5),
+    max_leaves=12,
+)
+HOLES = {"$workspace": "workspace_id", "$project": "project_id"}
+
+
+def filled(value, sandbox):
+    if isinstance(value, dict):
+        return {name: filled(item, sandbox) for name, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item, sandbox) for item in value]
+    return getattr(sandbox, HOLES[value]) if isinstance(value, str) and value in HOLES else value
+
+
+@settings(max_examples=400, deadline=None)
+@given(route=st.sampled_from(ROUTES), body=values, words=st.lists(texts, min_size=2, max_size=2), key=st.booleans())
+@example(route=ROUTES[0], body={"prompt": "\ud800"}, words=["a", "b"], key=True)
+def test_every_request_is_answered(make_flora, route, body, words, key):
+    flora = make_flora()
+    path = route.prefix + route.template
+    for name, word in zip(("{run_id}", "{technique_id}", "{project_id}", "{asset_id}"), words * 2, strict=True):
+        path = path.replace(name, word.encode(errors="replace").hex() if word not in VALUES[8:17] else word)
+    query = {name: word.encode(errors="replace") for name, word in zip(("limit", "cursor"), words, strict=True)}
+    content = dumps(filled(body, flora.sandbox))
+    headers = {"idempotency-key": "k"} if key else {}
+    answer = flora.request(route.method, f"https://flora.test{path}", content=content, params=query, headers=headers)
+    assert answer.status_code in {200, 201, 400, 403, 404, 409}
+    assert answer.headers["request-id"].startswith("req_")
+    if answer.status_code >= 400 and not route.prefix.startswith("/_storage"):
+        assert set(answer.json()["error"]) <= {"code", "message", "fields"}
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"\x00", b'"\\ud800"', b"NaN", b"9" * 5000])
+def test_any_bytes_are_answered(flora, content):
+    assert flora.post("/generate", content=content).status_code == 400
