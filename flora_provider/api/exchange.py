@@ -96,14 +96,10 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
     """
     if not response.ok:
         raise status_error(response, now=now)
-    remedy = ": is the connection's host FLORA's, and no proxy between?"
     try:
-        data = parse_json(response.body)
-        remedy = ""
-        return call.read(data)
+        return call.read(parse_json(response.body))
     except errors.FloraAnswerError as error:
-        message = f"{call.method} {call.path}: {error}{remedy}"
-        raise errors.FloraAnswerError(message, request_id=response.request_id) from None
+        raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=response.request_id) from None
 
 
 def parse_json(body: bytes) -> Any:
@@ -118,7 +114,9 @@ def parse_json(body: bytes) -> Any:
         return _shallow(json.loads(body, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
         what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
-        raise errors.FloraAnswerError(f"the body is {what} ({type(error).__name__})") from None
+        raise errors.FloraAnswerError(
+            f"the body is {what} ({type(error).__name__}): a proxy may stand between, or the host is not FLORA's"
+        ) from None
 
 
 def _shallow(value: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import IO, TypeVar
 
 from flora_provider.api import calls, checks
-from flora_provider.api.calls.assets import MAX_DIRECT
+from flora_provider.api.calls.assets import MAX_DIRECT, SIGNED_UPLOAD
 from flora_provider.api.catalogue import Asset
 from flora_provider.api.checks import host_to_connect
 from flora_provider.api.errors import FloraAnswerError, FloraConflictError, FloraDuplicateError, FloraUploadError
@@ -84,22 +84,24 @@ def upload(
     steps = _Steps(policy, clock, draw, patience)
     create_asset = partial(calls.create_asset, workspace_id=workspace_id, folder=folder, project_id=project_id)
     if isinstance(source, str):
-        call = create_asset(source=source, file_name=file_name, content_type=content_type)
-        return _ready((yield from steps.settled((yield from steps.create(call)))))
+        asset = yield from steps.create(create_asset(source=source, file_name=file_name, content_type=content_type))
+        return _ready((yield from steps.settled(asset)))
     size = source.seek(0, os.SEEK_END)
     name, kind = _described(file_name, content_type, size)
-    if size <= MAX_DIRECT:
-        call = calls.create_asset_from_file(
-            file=source, file_name=name, content_type=kind,
-            workspace_id=workspace_id, folder=folder, project_id=project_id,
-        )  # fmt: skip
-        return _ready((yield from steps.settled((yield from steps.create(call)))))
-    call = create_asset(source=calls.SIGNED_UPLOAD, file_name=name, content_type=kind)
-    reserved = yield from steps.create(call)
-    asset = yield from steps.through_storage(reserved, source, name, kind)
-    if asset.status == Asset.FAILED and (again := (yield from steps.reserve_again(asset))):
-        asset = yield from steps.through_storage(again, source, name, kind)
-    return _ready(asset)
+    if size > MAX_DIRECT:
+        asset = yield from steps.create(create_asset(source=SIGNED_UPLOAD, file_name=name, content_type=kind))
+        return _ready((yield from steps.through_storage(asset, source, name, kind)))
+    asset = yield from steps.create(
+        calls.create_asset_from_file(
+            file=source,
+            file_name=name,
+            content_type=kind,
+            workspace_id=workspace_id,
+            folder=folder,
+            project_id=project_id,
+        )
+    )
+    return _ready((yield from steps.settled(asset)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +129,19 @@ class _Steps:
         except FloraDuplicateError:
             return (yield from self.send(call))
 
-    def reserve_again(self, asset: Asset) -> Plan[Asset | None]:
-        """A new reservation for an upload that failed or expired; None if FLORA sees no reason for one."""
-        try:
-            return (yield from self.send(calls.retry_asset(_id(asset))))
-        except FloraConflictError:
-            return None
-
     def through_storage(self, asset: Asset, file: IO[bytes], name: str, kind: str) -> Plan[Asset]:
-        """Send the file to the place that was reserved, and wait until FLORA has settled what becomes of it."""
+        """Send the file to the place that was reserved; to a new one, once, if the reservation expired or it failed."""
+        first = yield from self._stored(asset, file, name, kind)
+        if first.status != Asset.FAILED:
+            return first
+        try:
+            again = yield from self.send(calls.retry_asset(_id(asset)))
+        except FloraConflictError:  # FLORA sees no reason for one
+            return first
+        return (yield from self._stored(again, file, name, kind))
+
+    def _stored(self, asset: Asset, file: IO[bytes], name: str, kind: str) -> Plan[Asset]:
+        """Send the file, and wait until FLORA has settled what becomes of it."""
         request = _to_storage(asset, file, name, kind)
         attempt = partial(self._store, request)
         refusal = yield from retrying(

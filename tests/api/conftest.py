@@ -1,0 +1,163 @@
+"""How the client is tested: plans on a stage with a script and a clock, and both colours of client by one fixture."""
+
+import asyncio
+import os
+
+import httpx
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.plan import Response, Sleep
+from flora_provider.api.retry import RetryPolicy
+
+hypothesis_settings.register_profile("default", max_examples=100, deadline=None)
+hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
+hypothesis_settings.load_profile(os.environ.get("FLORA_HYPOTHESIS_PROFILE", "default"))
+
+KEY = "sk_test_do_not_show"
+
+
+class Stage:
+    """A world for plans: answers by a script, a clock that only sleeps move, and draws of the test's choice."""
+
+    def __init__(self):
+        self.now = 1_750_000_000.0
+        self.drawn = 0.0
+        self.sleeps = []
+        self.effects = []
+
+    def clock(self):
+        return self.now
+
+    def draw(self):
+        return self.drawn
+
+    @property
+    def requests(self):
+        return [effect.request for effect in self.effects if hasattr(effect, "request")]
+
+    def play(self, plan, *script):
+        """Obey a plan. Each answer is a result, an exception, or a function from the effect to one of them."""
+        script = list(script)
+        try:
+            effect = next(plan)
+            while True:
+                if isinstance(effect, Sleep):
+                    self.sleeps.append(effect.seconds)
+                    self.now += effect.seconds
+                    effect = plan.send(None)
+                    continue
+                self.effects.append(effect)
+                assert script, f"the script has ended, but the plan yields {effect}"
+                answer = script.pop(0)
+                if callable(answer):
+                    answer = answer(effect)
+                effect = plan.throw(answer) if isinstance(answer, Exception) else plan.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            assert not script, f"the plan ended, but the script goes on: {script}"
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+@pytest.fixture
+def tools(stage):
+    """What every plan is given."""
+    return {"policy": RetryPolicy(), "clock": stage.clock, "draw": stage.draw}
+
+
+@pytest.fixture(scope="session")
+def answer():
+    """Make a Response: `answer(200, {"run_id": …})`, `answer(429, retry_after=3)`."""
+
+    def make(status=200, payload=None, body=None, **headers):
+        content = httpx.Response(status, json=payload).content if body is None else body
+        return Response(status, {name.replace("_", "-"): str(value) for name, value in headers.items()}, content)
+
+    return make
+
+
+class Blocking:
+    """The sync client, behind the words that `Awaited` has too."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def send(self, call):
+        return self.client.send(call)
+
+    def send_all(self, calls):
+        return [self.client.send(call) for call in calls]
+
+    def items(self, call, **options):
+        return list(self.client.items(call, **options))
+
+    def perform(self, plan):
+        return self.client.perform(plan)
+
+    def close(self):
+        with self.client as client:
+            assert client is self.client
+
+
+class Awaited:
+    """The async client on a loop of its own."""
+
+    def __init__(self, client):
+        self.client = client
+        self._loop = asyncio.Runner()
+
+    def send(self, call):
+        return self._loop.run(self.client.send(call))
+
+    def send_all(self, calls):
+        async def gather():
+            return await asyncio.gather(*(self.client.send(call) for call in calls))
+
+        return self._loop.run(gather())
+
+    def items(self, call, **options):
+        async def collect():
+            return [item async for item in self.client.items(call, **options)]
+
+        return self._loop.run(collect())
+
+    def perform(self, plan):
+        return self._loop.run(self.client.perform(plan))
+
+    def close(self):
+        async def close():
+            async with self.client as client:
+                assert client is self.client
+
+        self._loop.run(close())
+        self._loop.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request):
+    """A client of either colour: `colour(handler, timeout=1)`, its handler taking httpx.Request, or without a handler
+    one that really connects. Retries wait for milliseconds."""
+    made = []
+
+    def make(handler=None, **settings):
+        transport = httpx.MockTransport(handler) if handler else None
+        kind, shell = {"sync": (FloraClient, Blocking), "async": (AsyncFloraClient, Awaited)}[request.param]
+        client = kind(**{"api_key": KEY, "transport": transport, **settings})
+        client.retry = RetryPolicy(max_retries=client.settings.max_retries, first_delay=0.001)
+        made.append(shell(client))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def api_key():
+    return KEY
