@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import types
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -31,15 +31,19 @@ def read(cls: type[T], data: Any, where: str = "") -> T:
 
 def find_problems(cls: type, data: dict[str, Any], where: str = "") -> list[tuple[str, str]]:
     """Return what is wrong with the members of ``data``, as ``(field, message)``."""
-    hints = get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
+    hints = _hints(cls)
     problems = []
     for name, value in data.items():
-        if name not in names:
-            problems.append((f"{where}{name}", f"Unrecognized member; expected one of {', '.join(names)}."))
+        if name not in hints:
+            problems.append((f"{where}{name}", f"Unrecognized member; expected one of {', '.join(hints)}."))
         elif not _fits(value, hints[name]):
             problems.append((f"{where}{name}", f"Got {value!r}."))
     return problems
+
+
+@functools.cache  # resolving annotations takes longer than all the rest of starting a run
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _fits(value: Any, hint: Any) -> bool:
