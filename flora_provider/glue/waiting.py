@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
 from flora_provider.api.errors import RunTimedOut
-from flora_provider.runs.event import RunEvent
+from flora_provider.runs.event import Limit, RunEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 SETTLED_AFTER = 10.0  # seconds
 # Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
 NET_BELOW = 60.0  # seconds
-
-Limit = Literal["timeout", "execution_timeout"]
 
 
 class Deadline(NamedTuple):
@@ -76,12 +74,13 @@ def defer_until_ended(
         flora_conn_id=flora_conn_id,
         poll_interval=poll_interval,
         deadline=deadline.at,
+        limit=deadline.limit,
         started_at=started_at,
         estimated_seconds=estimated_seconds,
         hold_until=now + SETTLED_AFTER,
     )
     net = None if deadline.at is None else timedelta(seconds=max(deadline.at - now, 0.0) + SETTLED_AFTER + NET_BELOW)
-    task.defer(trigger=trigger, method_name="execute_complete", kwargs={"limit": deadline.limit}, timeout=net)
+    task.defer(trigger=trigger, method_name="execute_complete", timeout=net)
 
 
 def in_worker(
@@ -118,7 +117,7 @@ def started(context: Context) -> float:
     return at.timestamp() if at else time.time()
 
 
-def resumed(event: Mapping[str, Any], *, limit: Limit, is_sensor: bool) -> dict[str, Any]:
+def resumed(payload: Mapping[str, Any], *, is_sensor: bool = False) -> dict[str, Any]:
     """The finished run, from what the trigger told.
 
     Raises:
@@ -126,10 +125,11 @@ def resumed(event: Mapping[str, Any], *, limit: Limit, is_sensor: bool) -> dict[
         AirflowSensorTimeout: the sensor's timeout passed.
         FloraError: as `RunEvent.result`.
     """
+    event = RunEvent.from_payload(payload)
     try:
-        return RunEvent.from_payload(event).result()
+        return event.result()
     except RunTimedOut as error:
-        _raise_timeout(error, limit=limit, is_sensor=is_sensor)
+        _raise_timeout(error, limit=event.limit, is_sensor=is_sensor)
 
 
 def _raise_timeout(error: RunTimedOut, *, limit: Limit, is_sensor: bool) -> NoReturn:

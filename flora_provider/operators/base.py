@@ -104,6 +104,10 @@ class FloraRunOperator(BaseOperator, ABC):
     def recovery(self) -> Mapping[str, Any]:
         """How to find the run in FLORA's history if its id was lost: `candidates` and `matches` of `Submit`."""
 
+    def project(self) -> str | None:
+        """The project that the run belongs to, for the link; None if it has none."""
+        return None
+
     @cached_property
     def hook(self) -> FloraHook:
         """The hook of the task's connection."""
@@ -122,10 +126,10 @@ class FloraRunOperator(BaseOperator, ABC):
             deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
             return waiting.finish(self, context, self._wait(submission, deadline))
 
-    def execute_complete(self, context: Context, event: dict[str, Any], limit: waiting.Limit) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._explained():
-            return waiting.finish(self, context, waiting.resumed(event, limit=limit, is_sensor=False))
+            return waiting.finish(self, context, waiting.resumed(event))
 
     def on_kill(self) -> None:
         """Say what becomes of the run. Asks nobody for anything: Airflow gives this five seconds, and may deadlock."""
@@ -184,18 +188,17 @@ class FloraRunOperator(BaseOperator, ABC):
         """Push what is known now: a crash, or a user who looks, finds it there."""
         started = submission.started
         quote = getattr(started, "charged_cost", None)
-        url = self._project_url(getattr(started, "project_id", None) or getattr(self, "project_id", None))
         push = context["ti"].xcom_push
         push(key="run_id", value=submission.run_id)
-        if url:
-            push(key=FloraRunLink.key, value=url)
+        push(key=FloraRunLink.key, value=self._project_url())
         if quote is not None:
             push(key="quoted_cost_usd", value=float(quote))
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
 
-    def _project_url(self, project_id: str | None) -> str | None:
+    def _project_url(self) -> str:
         base = urlsplit(self.hook.settings.base_url)
-        return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else None
+        project_id = self.project()
+        return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else ""
 
     def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
         from flora_provider.runs.event import RunEvent

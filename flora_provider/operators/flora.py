@@ -112,6 +112,10 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=_OwnParams):
             "matches": lambda row: model is None or row.model_id in (None, model),
         }
 
+    def project(self) -> str | None:
+        """The project that the link leads to."""
+        return str(self._place()["project_id"])
+
     def _members(self) -> dict[str, Any]:
         return {
             "type": self.type,

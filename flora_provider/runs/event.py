@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from flora_provider.api.errors import FloraError, RunError, RunFailed, RunTimedOut
 from flora_provider.runs.failures import advice_for
 
 if TYPE_CHECKING:
     from flora_provider.api.models import Run
+
+
+Limit: TypeAlias = Literal["timeout", "execution_timeout"]
 
 
 class WaitRefused(FloraError):  # noqa: N818 - named for what happened to the wait
@@ -28,6 +31,7 @@ class RunEvent:
         run: of an ended one, as `Run.to_dict` gives it.
         error_code, error_message: of a failed run, as FLORA gave them.
         detail: a sentence about a wait that timed out or was refused.
+        limit: which of the task's limits the deadline was.
     """
 
     kind: Literal["ended", "timed_out", "refused"]
@@ -36,6 +40,7 @@ class RunEvent:
     error_code: str | None = None
     error_message: str | None = None
     detail: str = ""
+    limit: Limit = "timeout"
 
     @classmethod
     def ended(cls, run: Run) -> Self:

@@ -106,10 +106,10 @@ class FloraRunSensor(BaseSensorOperator):
         run = self._look(context)
         return PokeReturnValue(is_done=run is not None, xcom_value=run)
 
-    def execute_complete(self, context: Context, event: dict[str, Any], limit: waiting.Limit) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._softly(), self._explained():
-            return waiting.finish(self, context, waiting.resumed(event, limit=limit, is_sensor=True))
+            return waiting.finish(self, context, waiting.resumed(event, is_sensor=True))
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():

@@ -6,12 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from flora_provider.api.errors import FloraError
-from flora_provider.runs.event import RunEvent
+from flora_provider.runs.event import Limit, RunEvent
 
 
 class FloraRunTrigger(BaseTrigger):
@@ -26,6 +27,7 @@ class FloraRunTrigger(BaseTrigger):
         poll_interval: least seconds between two looks.
         deadline: unix seconds at which to stop waiting; None to wait for ever. An instant, for the trigger may go on in
             another process.
+        limit: which of the task's limits the deadline is, for the event.
         started_at: unix seconds at which the run was started, if known.
         estimated_seconds: FLORA's estimate, if known.
         hold_until: unix seconds before which the task is not told. Airflow fails a task that comes back before its
@@ -39,6 +41,7 @@ class FloraRunTrigger(BaseTrigger):
         flora_conn_id: str,
         poll_interval: float,
         deadline: float | None = None,
+        limit: Limit = "timeout",
         started_at: float | None = None,
         estimated_seconds: float | None = None,
         hold_until: float = 0.0,
@@ -48,6 +51,7 @@ class FloraRunTrigger(BaseTrigger):
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.limit = limit
         self.started_at = started_at
         self.estimated_seconds = estimated_seconds
         self.hold_until = hold_until
@@ -61,6 +65,7 @@ class FloraRunTrigger(BaseTrigger):
                 "flora_conn_id": self.flora_conn_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "limit": self.limit,
                 "started_at": self.started_at,
                 "estimated_seconds": self.estimated_seconds,
                 "hold_until": self.hold_until,
@@ -71,7 +76,7 @@ class FloraRunTrigger(BaseTrigger):
         """Wait, and yield one event."""
         event = await self._wait()
         await asyncio.sleep(max(0.0, self.hold_until - time.time()))
-        yield TriggerEvent(event.to_payload())  # type: ignore[no-untyped-call]  # Airflow's
+        yield TriggerEvent(replace(event, limit=self.limit).to_payload())  # type: ignore[no-untyped-call]  # Airflow's
 
     async def _wait(self) -> RunEvent:
         # Loaded here, for a DAG file that defers by hand imports this module too.
