@@ -13,6 +13,7 @@ import httpx
 
 from demo import batch, checks, report
 from demo.airflow_instance import AirflowError
+from demo.processes import INTERRUPTS
 from demo.sandbox_process import SandboxError
 from demo.stage import EXAMPLE_DAGS, ROOT, Stage, StageError
 
@@ -80,6 +81,10 @@ def _new_stage() -> Stage:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Stopping takes some seconds, which a second Ctrl-C must not cut short.
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    print("\nStopping …", flush=True)
     raise KeyboardInterrupt
 
 
@@ -89,14 +94,14 @@ def main() -> int:
     parser.add_argument("--ui", action="store_true", help="keep Airflow and the sandbox up instead, until Ctrl-C")
     options = parser.parse_args()
     # A closed terminal and a `kill` end everything as Ctrl-C does.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     try:
         if options.ui:
             ui()
         return 0 if demo() else 1
     except KeyboardInterrupt:
-        print("\nInterrupted; everything is stopped.")
+        print("Everything is stopped.")
         return 130
     except Exception as problem:  # noqa: BLE001 - whatever it is, say where to look
         if not isinstance(problem, PROBLEMS):

@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from demo.airflow_rest import AirflowRest, wait_until
-from demo.processes import Part, stop
+from demo.processes import Part, stop, uninterrupted
 
 USER = "admin"
 
@@ -107,7 +107,8 @@ class AirflowInstance:
         # The api-server last: a task that is cut off reports to it.
         server = self.parts["api-server"]
         others = [part for part in self.parts.values() if part is not server]
-        return [*stop(others, grace), *stop([server], grace)]
+        with uninterrupted():
+            return [*stop(others, grace), *stop([server], grace)]
 
     def task_processes(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[psutil.Process]:
         """Return the processes that run one task instance now: the task itself and its supervisor, in this order."""

@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import psutil
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Part:
@@ -98,11 +101,9 @@ class Part:
 def stop(parts: Sequence[Part], grace: float) -> list[str]:
     """Ask all of them to end, kill what is left after `grace` seconds, and return what that was.
 
-    The answer is empty when all went in peace. An impatient Ctrl-C takes effect afterwards.
+    The answer is empty when all went in peace.
     """
-    interrupts = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
-    try:
+    with uninterrupted():
         for part in parts:
             part.terminate()
         deadline = time.monotonic() + grace
@@ -111,6 +112,14 @@ def stop(parts: Sequence[Part], grace: float) -> list[str]:
         for part in parts:
             part.kill()
         return left
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let an impatient Ctrl-C take effect only after the block, so that cleaning up is not cut short."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from demo.airflow_instance import AirflowInstance
-from demo.processes import started_with, stop
+from demo.processes import started_with, stop, uninterrupted
 from demo.sandbox_process import SandboxProcess
 
 ROOT = Path(__file__).parent.parent
@@ -60,7 +60,8 @@ class Stage:
 
     def stop(self) -> None:
         """End everything; `forced` says afterwards what did not end when asked to."""
-        self.forced += [*self.airflow.stop(), *stop([self.sandbox], grace=5)]
+        with uninterrupted():
+            self.forced += [*self.airflow.stop(), *stop([self.sandbox], grace=5)]
 
     def refuse_if_running(self) -> None:
         """Raise StageError if another stage, perhaps one whose owner was killed, is up in this folder."""
