@@ -187,4 +187,4 @@ def _without_envelope(response: Response) -> str:
         return (
             "a redirect, which is not followed with the API key: give the address it leads to as the connection's host"
         )
-    return f"no error of FLORA's, but {kind}: a proxy may stand between, or the host is not FLORA's"
+    return f"the body is no error of FLORA's ({kind}): a proxy may stand between, or the host is not FLORA's"

@@ -37,8 +37,9 @@ class Pacer:
         with self._lock:
             if now < self._next:
                 return self._next - now
-            # Up to one gap of lateness is made up for, else the time that sleeps overrun would be lost.
-            self._next = max(self._next, now - self._gap) + self._gap
+            # In a queue a sleep that overran is made up for, else its time would be lost to all who wait behind.
+            queueing = now - self._next < self._gap
+            self._next = (self._next if queueing else now) + self._gap
             return 0.0
 
     def answered(self, status: int, *, retry_after: float | None, sent: float, now: float) -> None:

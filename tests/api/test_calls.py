@@ -582,10 +582,18 @@ REFUSED = {
         lambda: calls.create_asset(source="http://localhost/a?sig=1", workspace_id="ws_1"),
         ["source is http://localhost/…: FLORA fetches only https://"],
     ),
-    "an asset from nowhere": (lambda: calls.create_asset(source=b"", workspace_id="ws_1"), ["source is a broken bytes"]),
+    "an asset from nowhere": (
+        lambda: calls.create_asset(source=b"", workspace_id="ws_1"),
+        ["source is a broken bytes"],
+    ),
     "an asset's description": (
         lambda: calls.create_asset(
-            source="signed-url", workspace_id="ws_1", project_id="x", content_type="png\r\nX: y", file_name=" ", folder=""
+            source="signed-url",
+            workspace_id="ws_1",
+            project_id="x",
+            content_type="png\r\nX: y",
+            file_name=" ",
+            folder="",
         ),
         ["project_id is 'x'", "content_type is 'png\\r\\nX: y'", "file_name is ' '", "folder is ''"],
     ),

@@ -1,0 +1,72 @@
+"""The tree of errors as drawn, and how its sentences read."""
+
+import inspect
+import re
+
+import pytest
+
+from flora_provider.api import errors
+from flora_provider.runs.failures import Advice
+
+CLASSES = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
+
+
+def drawn_tree():
+    """Name to parent, as the module's docstring draws them."""
+    parents, stack = {"FloraError": "Exception"}, [(4, "FloraError")]
+    for line in errors.__doc__.splitlines():
+        found = re.match(r"([\s│]*)[├└]── (\w+)", line)
+        if found:
+            depth = len(found[1])
+            while len(stack) > 1 and stack[-1][0] >= depth + 4:
+                stack.pop()
+            parents[found[2]] = stack[-1][1]
+            stack.append((depth + 4, found[2]))
+            stack = [(d, name) for d, name in stack if d < depth + 4 or name == found[2]]
+    return parents
+
+
+def test_the_tree_is_as_drawn():
+    assert drawn_tree() == {name: kind.__bases__[0].__name__ for name, kind in CLASSES.items()}
+
+
+def test_wrong_input_is_also_a_value_error_and_keeps_all_problems():
+    error = errors.FloraInputError(["a is 1: give 2", "b is 3: give 4"])
+    assert isinstance(error, ValueError)
+    assert error.problems == ("a is 1: give 2", "b is 3: give 4")
+    assert str(error) == "a is 1: give 2; b is 3: give 4"
+    assert errors.FloraInputError("one").problems == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("said", "read_aloud"),
+    [
+        ("Insufficient credits.", "Insufficient credits. Nothing was started"),
+        ("Insufficient credits", "Insufficient credits. Nothing was started"),
+        ("Insufficient credits…", "Insufficient credits… Nothing was started"),
+        ("Insufficient credits!", "Insufficient credits! Nothing was started"),
+        ("Insufficient credits...", "Insufficient credits. Nothing was started"),
+    ],
+)
+def test_sentences_are_divided_by_one_mark(said, read_aloud):
+    assert read_aloud in str(errors.FloraPaymentError(said, status=402))
+
+
+def test_a_failed_run_names_its_cause_and_the_remedy():
+    def told(code, reason):
+        return str(errors.RunFailed(run_id="run_1", code=code, reason=reason, advice=Advice.CHANGE_INPUT))
+
+    remedy = "No retry can help: change the prompt, the model, its params or its inputs"
+    assert told("safety_blocked", "Blocked.") == f"FLORA run run_1 failed: safety_blocked: Blocked. {remedy}"
+    assert told("safety_blocked", None) == f"FLORA run run_1 failed: safety_blocked. {remedy}"
+    assert told(None, None) == f"FLORA run run_1 failed: FLORA gave no reason. {remedy}"
+
+
+def test_a_wait_that_ended_says_what_becomes_of_the_run():
+    error = errors.RunTimedOut(run_id="run_1", waited="after 5 minutes")
+    assert error.run_id == "run_1"
+    assert str(error) == (
+        "FLORA run run_1 was not finished after 5 minutes. It cannot be cancelled: it goes on and will be billed. "
+        "FloraRunSensor(run_id='run_1') picks it up again; a larger timeout avoids this"
+    )
+    assert errors.RunOutcomeUnknown("which one?", run_id=None).run_id is None

@@ -1,0 +1,142 @@
+"""Walks through random lists, whatever the server does with its pages and cursors."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flora_provider.api import calls
+from flora_provider.api.errors import FloraServerError
+from flora_provider.api.paging import MAX_STALE_PAGES, PageWalk
+
+LISTS = {
+    "generations": (calls.list_generations(), {"status": "running", "project_id": "p", "workspace_id": "w"}),
+    "technique_runs": (
+        calls.list_technique_runs(),
+        {"status": "running", "project_id": "p", "workspace_id": "w", "technique": {}},
+    ),
+    "techniques": (calls.list_techniques(), {"name": "n", "run_cost": 0, "inputs": [], "outputs": []}),
+    "projects": (
+        calls.list_projects(workspace_id="ws_1"),
+        {"workspace_id": "ws_1", "name": "n", "created_at": 1750000000000},
+    ),
+    "nodes": (calls.list_nodes("prj_1"), {"type": "image", "asset_id": "asset_1"}),
+    "assets": (calls.list_assets(), {"status": "ready", "project_id": "prj_1"}),
+    "models": (calls.list_models(), {"name": "n", "type": "image"}),
+}
+NAMES = {
+    "generations": ("run_id", "generation_id"),
+    "technique_runs": ("run_id", "technique_run_id"),
+    "techniques": ("technique_id",),
+    "projects": ("project_id",),
+    "nodes": ("node_id",),
+    "assets": ("asset_id",),
+    "models": ("model_id",),
+}
+
+
+def row(name, identity):
+    return LISTS[name][1] | dict.fromkeys(NAMES[name], identity)
+
+
+def walk_through(pages, *, name="generations", max_items=None, limit=1000):
+    """The names that a walk yields; `pages` goes from cursor to (names, next cursor), None being the first."""
+    call, _ = LISTS[name]
+    walk = PageWalk(call, max_items=max_items)
+    seen, asked = [], []
+    while walk.call is not None:
+        cursor = dict(walk.call.query).get("cursor")
+        asked.append(cursor)
+        assert len(asked) < limit, "the walk does not end"
+        names, following = pages(cursor)
+        data = {name: [row(name, each) for each in names], "meta": {"next_cursor": following}}
+        seen += [getattr(item, NAMES[name][0]) for item in walk.take(walk.call.read(data))]
+    return seen, asked
+
+
+identities = st.integers(0, 30).map("id_{}".format)
+books = st.dictionaries(
+    st.none() | st.sampled_from("abcdef"),
+    st.tuples(st.lists(identities, max_size=6), st.none() | st.just("") | st.sampled_from("abcdefg")),
+)
+
+
+@given(books, st.none() | st.integers(0, 20))
+def test_any_web_of_pages_ends_with_each_item_once(book, max_items):
+    seen, asked = walk_through(lambda cursor: book.get(cursor, ([], None)), max_items=max_items, limit=20)
+    assert len(seen) == len(set(seen))
+    assert len(asked) == len(set(asked))
+    assert max_items is None or len(seen) <= max_items
+    visited = dict.fromkeys(name for cursor in asked for name in book.get(cursor, ([], None))[0])
+    assert seen == list(visited)[:max_items]
+
+
+@given(st.lists(identities, unique=True, max_size=60), st.integers(1, 7), st.sampled_from(sorted(LISTS)))
+def test_a_list_is_walked_whole_and_in_order(rows, size, name):
+    def page(cursor):
+        start = int(cursor or 0)
+        return rows[start : start + size], str(start + size) if start + size < len(rows) else None
+
+    assert walk_through(page, name=name)[0] == rows
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(3, 7))
+def test_rows_that_arrive_while_walking_cost_no_old_row(arrivals, size):
+    rows, arrivals = [f"old_{n}" for n in range(20)], list(arrivals)
+
+    def page(cursor):
+        start = int(cursor or 0)
+        found = rows[start : start + size]
+        rows[:0] = [f"new_{len(rows)}_{n}" for n in range(arrivals.pop() if arrivals else 0)]
+        return found, str(start + size)
+
+    seen, _ = walk_through(page)
+    assert len(seen) == len(set(seen))
+    assert [name for name in seen if name.startswith("old")] == [f"old_{n}" for n in range(20)]
+
+
+def test_a_server_that_goes_round_in_circles_is_left():
+    ever_new = (str(number) for number in range(10_000))
+    seen, asked = walk_through(lambda _cursor: (["id_1", "id_2"], next(ever_new)))
+    assert seen == ["id_1", "id_2"]
+    assert len(asked) == 1 + MAX_STALE_PAGES
+
+
+def test_a_cursor_kept_elsewhere_is_where_the_walk_starts():
+    walk = PageWalk(calls.list_assets(cursor="c7"))
+    assert dict(walk.call.query)["cursor"] == "c7"
+    assert len(list(walk.take(walk.call.read({"assets": [row("assets", "a")], "meta": {"next_cursor": "c7"}})))) == 1
+    assert walk.call is None
+
+
+def test_rows_without_a_name_are_all_kept():
+    walk = PageWalk(calls.list_assets())
+    nameless = row("assets", None)
+    assert len(list(walk.take(walk.call.read({"assets": [nameless, nameless], "meta": {}})))) == 2
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_both_clients_walk_every_list(colour, name):
+    call, _ = LISTS[name]
+
+    def flora(request):
+        start = int(request.url.params.get("cursor", 0))
+        last = start >= 4
+        rows = [row(name, f"id_{number}") for number in range(start, start + 3)]
+        return httpx.Response(200, json={name: rows, "meta": {"next_cursor": None if last else str(start + 2)}})
+
+    flora_client = colour(flora)
+    found = [getattr(item, NAMES[name][0]) for item in flora_client.items(call)]
+    assert found == [f"id_{number}" for number in range(7)]
+    assert len(flora_client.items(call, max_items=4)) == 4
+    assert flora_client.items(call, max_items=0) == []
+
+
+def test_a_walk_stops_where_flora_fails(colour):
+    def flora(request):
+        if "cursor" in request.url.params:
+            return httpx.Response(500)
+        return httpx.Response(200, json={"nodes": [row("nodes", "a")], "meta": {"next_cursor": "c"}})
+
+    with pytest.raises(FloraServerError):
+        colour(flora, max_retries=1).items(calls.list_nodes("prj_1"))
