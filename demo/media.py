@@ -36,10 +36,11 @@ def _image(file: Path) -> str:
 
 def _audio(file: Path) -> str:
     with wave.open(str(file)) as sound:
-        seconds = sound.getnframes() / sound.getframerate()
-        if len(sound.readframes(sound.getnframes())) == 0:
-            raise ValueError("it holds no sound")
-        return f"WAV {seconds:.1f} s"
+        frames = sound.getnframes()
+        size = frames * sound.getnchannels() * sound.getsampwidth()
+        if not frames or len(sound.readframes(frames)) != size:
+            raise ValueError("it is empty or cut off")
+        return f"WAV {frames / sound.getframerate():.1f} s"
 
 
 def _video(file: Path) -> str:
