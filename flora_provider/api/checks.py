@@ -180,7 +180,7 @@ def host_to_connect(url: str) -> str | None:
     except ValueError:
         return None
     safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    return host if safe and host and "@" not in parts.netloc else None
+    return host if safe and host and "@" not in parts.netloc and url.isprintable() else None
 
 
 def problems(fields: Iterable[tuple[str, object, Check]]) -> list[str]:

@@ -31,7 +31,7 @@ from flora_provider.api.exchange import exchange
 from flora_provider.api.models import Page
 from flora_provider.api.pace import Pacer
 from flora_provider.api.paging import PageWalk
-from flora_provider.api.plan import Effect, Fetch, Plan, Request, Resolve, Response, Send, Sleep
+from flora_provider.api.plan import Effect, Fetch, Plan, Request, Response, Send, Sleep
 from flora_provider.api.retry import RetryPolicy, retry_after
 from flora_provider.api.settings import Settings
 
@@ -122,7 +122,7 @@ class FloraClient(_Client):
                 return time.sleep(effect.seconds)
             case Fetch():
                 return self._fetch(effect)
-            case Resolve():
+            case _:  # Resolve
                 with http.translated(effect.host):
                     return http.addresses(socket.getaddrinfo(effect.host, None))
 
@@ -209,7 +209,7 @@ class AsyncFloraClient(_Client):
                 return await asyncio.sleep(effect.seconds)
             case Fetch():
                 return await self._fetch(effect)
-            case Resolve():
+            case _:  # Resolve
                 with http.translated(effect.host):
                     return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
 

@@ -175,7 +175,8 @@ def _cause(error: BaseException) -> str:
                 "set `verify` to your CA bundle's path if a company proxy signs it"
             )
         if isinstance(seen, ssl.SSLError):
-            return f"it does not speak TLS ({seen.reason or 'handshake failed'}); check https or http in the host"
+            reason = getattr(seen, "reason", None) or "handshake failed"  # Python's own code makes some without one
+            return f"it does not speak TLS ({reason}); check https or http in the host"
         if isinstance(seen, socket.gaierror):
             return _UNKNOWN_NAME
         seen = seen.__cause__ or seen.__context__

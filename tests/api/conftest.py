@@ -1,6 +1,7 @@
 """How the client is tested: plans on a stage with a script and a clock, and both colours of client by one fixture."""
 
 import asyncio
+import gzip
 import os
 
 import httpx
@@ -145,8 +146,8 @@ def colour(request):
     one that really connects. Retries wait for milliseconds."""
     made = []
 
-    def make(handler=None, **settings):
-        transport = httpx.MockTransport(handler) if handler else None
+    def make(handler=None, *, transport=None, **settings):
+        transport = httpx.MockTransport(handler) if handler else transport
         kind, shell = {"sync": (FloraClient, Blocking), "async": (AsyncFloraClient, Awaited)}[request.param]
         client = kind(**{"api_key": KEY, "transport": transport, **settings})
         client.retry = RetryPolicy(max_retries=client.settings.max_retries, first_delay=0.001)
@@ -161,3 +162,29 @@ def colour(request):
 @pytest.fixture(scope="session")
 def api_key():
     return KEY
+
+
+class Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """Bytes that come in pieces, as from a network, for both colours."""
+
+    def __init__(self, content, size):
+        self._pieces = [content[start : start + size] for start in range(0, len(content), size)]
+
+    def __iter__(self):
+        yield from self._pieces
+
+    async def __aiter__(self):
+        for piece in self._pieces:
+            yield piece
+
+
+@pytest.fixture(scope="session")
+def stream():
+    """Make a body that is not read before the client reads it: `stream(content, size=65536)`."""
+    return lambda content, size=65_536: Stream(content, size)
+
+
+@pytest.fixture(scope="session")
+def bomb():
+    """60 MB of nothing, as one piece of network traffic."""
+    return gzip.compress(bytes(60_000_000))

@@ -117,6 +117,7 @@ def test_a_new_kind_of_output_is_a_file_and_an_unreadable_one_does_not_cost_the_
     )
     assert [(output.output_id, output.type) for output in run.outputs] == [("a", "splatUrl"), ("d", "text")]
     assert len(run.raw["outputs"]) == 4
+    assert Run.read({"run_id": "run_1", "status": "completed", "outputs": "none"}).outputs == ()
 
 
 def test_money_is_exact():

@@ -1,0 +1,108 @@
+"""What can be known to be wrong beforehand: each check names the value and the remedy, or is silent."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flora_provider.api import checks
+
+SILENT = [
+    (checks.identifier, "workspace_id", ["ws_1", "ws_/x", "ws_ä"]),
+    (checks.identifier, "run_id", ["run_abc123"]),
+    (checks.media_type, "type", ["image", "video", "audio", "text"]),
+    (checks.text, "prompt", ["a fern", " x "]),
+    (checks.slug, "model", ["t2i-flux-2-pro"]),
+    (checks.slug_or_id, "technique", ["cctv-cam", "tech_1"]),
+    (checks.mapping, "params", [{}, {"a": 1}]),
+    (checks.positive, "timeout", [1, 0.5, timedelta(seconds=1)]),
+    (checks.idempotency_key, "key", ["a", "x" * 255]),
+    (checks.callback_url, "callback_url", ["https://example.com/hook?token=1", "https://1.1.1.1"]),
+    (checks.content_type, "content_type", ["image/svg+xml", "application/vnd.x-y_1.0"]),
+]
+
+
+@pytest.mark.parametrize(("check", "name", "values"), SILENT)
+def test_what_is_right_is_let_through(check, name, values):
+    assert [check(name, value) for value in values] == [None] * len(values)
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "value", "sentence"),
+    [
+        (checks.identifier, "project_id", "proj_1", "project_id is 'proj_1', but such an id starts with 'prj_': hook.iter_projects() lists yours"),
+        (checks.identifier, "run_id", None, "run_id is None, but such an id starts with 'run_': it is the XCom `run_id`"),
+        (checks.identifier, "asset_id", "asset_ 1", "asset_id is 'asset_ 1', but such an id starts with 'asset_'"),
+        (checks.identifier, "asset_id", "asset_\0", "asset_id is 'asset_\\x00', but such"),
+        (checks.identifier, "technique_id", "tech_", "technique_id is 'tech_', but such an id starts with 'tech_'"),
+        (checks.media_type, "type", ["image"], "type is ['image']: use one of image, video, audio, text"),
+        (checks.text, "prompt", "\n", "prompt is '\\n': give a text that is not empty"),
+        (checks.slug, "model", "FLUX.2 Pro", "model is 'FLUX.2 Pro': give an id as hook.list_models() shows it, not a display"),
+        (checks.slug, "action_id", "a/b", "action_id is 'a/b': give an id as hook.list_actions() shows it"),
+        (checks.slug_or_id, "technique", "", "technique is '': give the technique's tech_… id or its slug"),
+        (checks.mapping, "params", {1: 2}, "params is {1: 2}: give a dict with string keys"),
+        (checks.positive, "timeout", 0, "timeout is 0: give seconds above zero, or a timedelta"),
+        (checks.positive, "timeout", True, "timeout is True: give seconds"),
+        (checks.positive, "timeout", float("nan"), "timeout is nan: give seconds"),
+        (checks.positive, "timeout", timedelta(seconds=-1), "timeout is datetime.timedelta("),
+        (checks.idempotency_key, "key", "a b", "key is 'a b': give 1 to 255 printable ASCII characters without spaces"),
+        (checks.content_type, "content_type", "image/png; a=b", "content_type is 'image/png; a=b': give a media type such as"),
+        (checks.callback_url, "callback_url", "http://example.com/?token=secret", "callback_url is http://example.com/…: FLORA calls back only"),
+        (checks.callback_url, "callback_url", "example.com", "callback_url is (no scheme)://(no host)/…: FLORA"),
+        (checks.callback_url, "callback_url", "https://[half", "callback_url is a broken str: FLORA"),
+        (checks.callback_url, "callback_url", 5, "callback_url is a broken int: FLORA"),
+        (checks.callback_url, "callback_url", "https://printer.local", "callback_url is https://printer.local/…: FLORA"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_remedy(check, name, value, sentence):
+    told = check(name, value)
+    assert told.startswith(sentence)
+    assert "secret" not in told
+
+
+def test_a_long_value_is_cut():
+    assert len(checks.text("prompt", ["x" * 1000])) < 150
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *[
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "db.internal",
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "127.1.2.3",
+        ],
+        *["169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1"],
+    ],
+)
+def test_private_hosts_are_known(host):
+    assert checks.is_private_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "localhost.example.com"]
+)
+def test_public_hosts_are_known(host):
+    assert not checks.is_private_host(host)
+
+
+@given(st.text() | st.text().map("https://{}".format))
+def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
+    host = checks.host_to_connect(url)
+    assert host is None or (host in url.lower() or host) and url.lower().startswith(("https://", "http://"))
+
+
+@given(
+    st.sampled_from([check for check, *_ in SILENT]),
+    st.none() | st.text() | st.integers() | st.binary() | st.lists(st.text()),
+)
+def test_no_value_breaks_a_check(check, value):
+    name = "run_id" if check is checks.identifier else "value"
+    told = check(name, value)
+    assert told is None or told.startswith(f"{name} is ")
