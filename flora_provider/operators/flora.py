@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import checks
 from flora_provider.glue.literals import Dict, Text, check_literals
+from flora_provider.glue.own_params import OwnParams, mappable, renamed
 from flora_provider.operators.base import FloraRunOperator
 
 if TYPE_CHECKING:
@@ -15,24 +16,7 @@ if TYPE_CHECKING:
     from flora_provider.api.calls import Call
 
 
-class _OwnParams(type(FloraRunOperator)):  # type: ignore[misc]  # the metaclass is Airflow's, and differs by version
-    """Keeps FLORA's `params` out of Airflow's hands.
-
-    Airflow gives every operator an argument of that name, merges the DAG's params into it, and does not template it:
-    the DAG's own params would be sent to FLORA, which ignores what it does not know and bills all the same.
-    """
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(*args, **_renamed(kwargs))
-
-
-def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
-    if "params" in kwargs:
-        kwargs["model_params"] = kwargs.pop("params")
-    return kwargs
-
-
-class FloraGenerateOperator(FloraRunOperator, metaclass=_OwnParams):
+class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
     """Turn a prompt into an image, a video, audio or text; exactly once, whatever crashes.
 
         picture = FloraGenerateOperator(task_id="picture", type="image", prompt="A fern in the rain, {{ ds }}")
@@ -94,7 +78,7 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=_OwnParams):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """As for every operator; `params` are FLORA's here too."""
-        return super().partial(**_renamed(kwargs))
+        return mappable(super().partial(**renamed(kwargs)))
 
     def call(self) -> Call[Any]:
         """`POST /generate` with the rendered fields."""
