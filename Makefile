@@ -14,6 +14,12 @@ PINS := $(call constraints,$(NEWEST))
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
+# Install into the environment $(1), pinned for the Airflow $(2), what $(3) names. uv takes seconds where pip takes a minute,
+# but mirrors and certificates may be set up for pip alone.
+install = $(BIN)/uv pip install --quiet --python $(1) --constraint $(call constraints,$(2)) $(3) || \
+	{ echo "uv could not; pip may, which takes a minute"; \
+	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
+
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test matrix constraints clean
 
@@ -37,10 +43,9 @@ matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel
 # The tests are copied away, so that they cannot import the checkout in place of the wheel.
 matrix-%: .matrix/wheel
 	rm -rf .matrix/$*
-	$(BIN)/uv venv --quiet --python $(BIN)/python .matrix/$*
-	$(BIN)/uv pip install --quiet --python .matrix/$* -c $(call constraints,$*) "apache-airflow==$*" \
-		"airflow-provider-flora[dev] @ file://$(CURDIR)/$$(ls .matrix/wheel/*.whl)"
-	$(BIN)/uv pip check --python .matrix/$*
+	$(BIN)/python -m venv .matrix/$*
+	$(call install,.matrix/$*,$*,"$$(ls .matrix/wheel/*.whl)[dev]")
+	.matrix/$*/bin/python -m pip check
 	mkdir .matrix/$*/checkout
 	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
 	cd .matrix/$*/checkout && ../bin/python -c \
@@ -49,7 +54,7 @@ matrix-%: .matrix/wheel
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') pyproject.toml README.md
 	rm -rf $@
-	$(BIN)/uv build --quiet --wheel --out-dir $@
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $@ .
 
 constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 	$(foreach version,$(AIRFLOWS),$(call pin,$(version)))
@@ -57,20 +62,19 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml - \
-	| sed 's/ *;.*//' > $(call constraints,$(1)).new
-mv $(call constraints,$(1)).new $(call constraints,$(1))
+	--python-version 3.11 --extra dev --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
+rm .venv/pins
 
 endef
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .matrix .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# pip brings uv, and uv the rest: the same packages in seconds instead of a minute.
 $(INSTALLED): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python .venv --constraint $(PINS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) uv
+	$(call install,.venv,$(NEWEST),--editable '.[dev]')
 	@touch $@
