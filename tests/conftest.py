@@ -58,7 +58,7 @@ def airflow_db(airflow_home):
     return airflow_home / "airflow.db"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_dag(airflow_db):
     """Run a DAG that a test has made, in this process, and return its finished DAG run (failed or not).
 
