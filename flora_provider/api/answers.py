@@ -9,6 +9,7 @@ Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
@@ -28,7 +29,40 @@ from pydantic_core.core_schema import ValidationInfo
 
 from flora_provider.api.errors import FloraAnswerError
 
+_MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
+
+
+def parse_json(body: bytes) -> Any:
+    """A JSON value; an empty body (204) is None.
+
+    Raises:
+        FloraAnswerError: not JSON, or JSON that only a hostile server sends (NaN, nested beyond reason).
+    """
+    if not body.strip():
+        return None
+    try:
+        return _shallow(json.loads(body, parse_constant=_refuse_constant))
+    except (ValueError, RecursionError) as error:
+        what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
+        raise FloraAnswerError(
+            f"the body is {what} ({type(error).__name__}): a proxy may stand between, or the host is not FLORA's"
+        ) from None
+
+
+def _shallow(value: Any) -> Any:
+    """The same value, unless whoever walks through it later would run out of stack."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return value
+    raise ValueError("nested too deeply")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def _instant(value: object) -> pendulum.DateTime:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api import errors
+from flora_provider.api.answers import parse_json
 from flora_provider.api.plan import Plan, Response, Send, Sleep
 from flora_provider.api.retry import RetryPolicy, retry_after
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _MAX_FIELDS = 20  # of an error that are shown
 
 _BY_STATUS: Mapping[int, type[errors.FloraStatusError]] = {
@@ -100,38 +99,6 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
         return call.read(parse_json(response.body))
     except errors.FloraAnswerError as error:
         raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=response.request_id) from None
-
-
-def parse_json(body: bytes) -> Any:
-    """A JSON value; an empty body (204) is None.
-
-    Raises:
-        FloraAnswerError: not JSON, or JSON that only a hostile server sends (NaN, nested beyond reason).
-    """
-    if not body.strip():
-        return None
-    try:
-        return _shallow(json.loads(body, parse_constant=_refuse_constant))
-    except (ValueError, RecursionError) as error:
-        what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
-        raise errors.FloraAnswerError(
-            f"the body is {what} ({type(error).__name__}): a proxy may stand between, or the host is not FLORA's"
-        ) from None
-
-
-def _shallow(value: Any) -> Any:
-    """The same value, unless whoever walks through it later would run out of stack."""
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        containers = [item for item in level if isinstance(item, dict | list)]
-        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
-        if not level:
-            return value
-    raise ValueError("nested too deeply")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def status_error(response: Response, *, now: float) -> errors.FloraStatusError:

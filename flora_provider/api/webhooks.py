@@ -13,8 +13,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
+from flora_provider.api.answers import parse_json
 from flora_provider.api.errors import FloraAnswerError, FloraInputError, FloraWebhookError
-from flora_provider.api.exchange import parse_json
 from flora_provider.api.models import WebhookEvent
 
 HEADER = "Flora-Signature"

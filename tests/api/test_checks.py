@@ -95,7 +95,7 @@ def test_public_hosts_are_known(host):
 @given(st.text() | st.text().map("https://{}".format))
 def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
     host = checks.host_to_connect(url)
-    assert host is None or (host in url.lower() or host) and url.lower().startswith(("https://", "http://"))
+    assert host is None or ((host in url.lower() or host) and url.lower().startswith(("https://", "http://")))
 
 
 @given(

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 import tracemalloc
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -302,10 +302,8 @@ def serving(act):
     def one(connection):
         with connection:
             connection.recv(65_536)
-            try:
+            with suppress(OSError):
                 act(connection, stop)
-            except OSError:
-                pass
 
     def accept():
         while True:
@@ -378,11 +376,11 @@ def test_headers_that_drip_in_are_given_up_without_blocking_the_loop():
 
 
 def test_a_connection_that_closes_early_is_told(colour):
-    with serving(
-        lambda connection, _stop: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}")
-    ) as url:
-        with pytest.raises(errors.FloraConnectionError, match="broke: RemoteProtocolError"):
-            colour(base_url=url, max_retries=0).send(calls.get_run("run_1"))
+    with (
+        serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}")) as url,
+        pytest.raises(errors.FloraConnectionError, match="broke: RemoteProtocolError"),
+    ):
+        colour(base_url=url, max_retries=0).send(calls.get_run("run_1"))
 
 
 def test_nothing_that_listens_is_told(colour):

@@ -173,7 +173,7 @@ INWARD = [
 
 @pytest.mark.parametrize("url", INWARD)
 def test_no_redirect_leads_from_outside_to_inside(stage, fetch, answer, url):
-    with pytest.raises(errors.FloraDownloadError, match="media.flora.ai leads to .* inside a private network"):
+    with pytest.raises(errors.FloraDownloadError, match=r"media\.flora\.ai leads to .* inside a private network"):
         stage.play(fetch(), moved(answer, url), PUBLIC)
 
 
@@ -273,7 +273,7 @@ def test_what_is_compressed_all_the_same_is_saved_as_it_was(colour, fetch, strea
 
 def test_a_full_disk_is_not_taken_for_a_broken_connection(colour, fetch):
     class Full(io.BytesIO):
-        def write(self, data):
+        def write(self, _data):
             raise OSError(28, "No space left on device")
 
     client = colour(lambda _request: httpx.Response(200, content=b"png"))
@@ -294,5 +294,5 @@ def test_both_clients_look_up_names(colour):
 
 
 def test_an_address_that_httpx_cannot_read_is_refused_and_not_retried(colour, fetch):
-    with pytest.raises(errors.FloraInputError, match="an address at media.flora.ai cannot be right"):
+    with pytest.raises(errors.FloraInputError, match=r"an address at media\.flora\.ai cannot be right"):
         colour(lambda _request: None).perform(fetch("https://media.flora.ai/" + "a" * 70_000))

@@ -6,7 +6,8 @@ import logging
 import pytest
 
 from flora_provider.api import calls, errors
-from flora_provider.api.exchange import exchange, parse_json, read
+from flora_provider.api.answers import parse_json
+from flora_provider.api.exchange import exchange, read
 from flora_provider.api.retry import RetryPolicy
 
 RUN = {"run_id": "run_1", "status": "running"}
