@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import XComArg
@@ -22,12 +22,29 @@ def is_literal(value: object) -> bool:
     return not isinstance(value, XComArg)
 
 
-def check_literals(fields: Iterable[tuple[str, object, Check]], *, task_id: str) -> None:
+def check_literals(given: Mapping[str, Any], rules: Mapping[str, Check], *, task_id: str) -> None:
     """Refuse at parse time what cannot be right when the task runs. None counts as not given.
+
+    Args:
+        given: values by the name of their parameter.
+        rules: what each must be; a parameter without a rule may be anything.
+        task_id: for the message.
 
     Raises:
         FloraInputError: with all that was found; Airflow shows it as the DAG's import error.
     """
-    literal = ((name, value, check) for name, value, check in fields if value is not None and is_literal(value))
-    if found := problems(literal):
+    literal = ((name, value, rule) for name, rule in rules.items() if (value := given.get(name)) is not None)
+    if found := problems(field for field in literal if is_literal(field[1])):
         raise FloraInputError([f"task {task_id!r}: {problem}" for problem in found])
+
+
+def check_mapped(mapped: Mapping[str, Any], rules: Mapping[str, Check], *, task_id: str) -> None:
+    """The same for the values that a parameter takes over the tasks of `expand`.
+
+    Raises:
+        FloraInputError: as `check_literals`.
+    """
+    for name, values in mapped.items():
+        if isinstance(values, list | tuple):
+            for value in values:
+                check_literals({name: value}, rules, task_id=task_id)

@@ -12,7 +12,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, XComArg
 
+from flora_provider.api.checks import Check
 from flora_provider.api.errors import FloraInputError
+from flora_provider.glue.literals import check_literals, check_mapped
 
 # Airflow makes each mapped task with this argument, and with params of its own.
 _FROM_MAPPED = "_airflow_from_mapped"
@@ -42,18 +44,29 @@ class OwnParams(type(BaseOperator)):  # type: ignore[misc]  # the metaclass is A
         return super().__call__(*args, **(kwargs if _FROM_MAPPED in kwargs else renamed(kwargs)))
 
 
-def mappable(partial: Any) -> Any:
-    """What `partial` returned, with FLORA's params renamed in `expand` and `expand_kwargs` too."""
+def mappable(partial: Any, rules: Mapping[str, Check]) -> Any:
+    """What `partial` returned, with FLORA's params renamed, and literals checked, in `expand` and `expand_kwargs` too.
+
+    Args:
+        partial: Airflow's.
+        rules: what the parameters must be, FLORA's params among them as `params`.
+    """
+    task_id = partial.kwargs["task_id"]
     kind: Any = type(partial)  # Airflow's OperatorPartial, which differs by version
 
     class Partial(kind):  # type: ignore[misc]
         __slots__ = ()
 
         def expand(self, **mapped: Any) -> Any:
+            check_mapped(mapped, rules, task_id=task_id)
             return super().expand(**renamed(mapped))
 
         def expand_kwargs(self, kwargs: Any, **options: Any) -> Any:
-            return super().expand_kwargs(_renamed_rows(kwargs), **options)
+            rows = _renamed_rows(kwargs)
+            for row in kwargs if isinstance(kwargs, list | tuple) else ():
+                if isinstance(row, Mapping):
+                    check_literals(row, rules, task_id=task_id)
+            return super().expand_kwargs(rows, **options)
 
     partial.__class__ = Partial
     return partial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
@@ -21,8 +21,6 @@ from flora_provider.glue.literals import Text, check_literals
 from flora_provider.links.flora import FloraRunLink
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from flora_provider.api.calls import Call
@@ -31,6 +29,14 @@ if TYPE_CHECKING:
 
 # A run that FLORA expects to end within this is awaited in the worker: deferring would take longer.
 _NOT_WORTH_DEFERRING = 5.0  # seconds
+
+RULES: Mapping[str, checks.Check] = {
+    "idempotency_key": checks.idempotency_key,
+    "poll_interval": checks.positive,
+    "timeout": checks.positive,
+    "on_unknown_outcome": checks.one_of("fail", "adopt", "submit_again"),
+}
+"""What the parameters of every operator that starts a run must be."""
 
 
 class FloraRunOperator(BaseOperator, ABC):
@@ -86,15 +92,7 @@ class FloraRunOperator(BaseOperator, ABC):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self._run_id: str | None = None
-        check_literals(
-            [
-                ("idempotency_key", idempotency_key, checks.idempotency_key),
-                ("poll_interval", poll_interval, checks.positive),
-                ("timeout", timeout, checks.positive),
-                ("on_unknown_outcome", on_unknown_outcome, _unknown_outcome),
-            ],
-            task_id=self.task_id,
-        )
+        check_literals({name: getattr(self, name) for name in RULES}, RULES, task_id=self.task_id)
 
     @abstractmethod
     def call(self) -> Call[Any]:
@@ -219,8 +217,3 @@ class FloraRunOperator(BaseOperator, ABC):
                 **known,
             )
         return waiting.in_worker(self.hook, submission.run_id, poll_interval=interval, deadline=deadline, **known)
-
-
-def _unknown_outcome(name: str, value: object) -> str | None:
-    choices = ("fail", "adopt", "submit_again")
-    return None if value in choices else f"{name} is {checks.shown(value)}: use one of {', '.join(choices)}"

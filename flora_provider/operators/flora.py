@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from flora_provider.api import checks
 from flora_provider.glue.literals import Dict, Text, check_literals
 from flora_provider.glue.own_params import OwnParams, mappable, renamed
-from flora_provider.operators.base import FloraRunOperator
+from flora_provider.operators.base import RULES, FloraRunOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,14 +71,15 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
         self.model = model
         self.model_params = model_params
         self.callback_url = callback_url
-        check_literals(
-            ((name, value, checks.GENERATION[name]) for name, value in self._members().items()), task_id=self.task_id
-        )
+        place = {"workspace_id": workspace_id, "project_id": project_id}
+        check_literals(self._members() | place, checks.GENERATION, task_id=self.task_id)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """As for every operator; `params` are FLORA's here too."""
-        return mappable(super().partial(**renamed(kwargs)))
+        rules = {**RULES, **checks.GENERATION}
+        check_literals(kwargs, rules, task_id=kwargs.get("task_id", ""))
+        return mappable(super().partial(**renamed(kwargs)), rules)
 
     def call(self) -> Call[Any]:
         """`POST /generate` with the rendered fields."""

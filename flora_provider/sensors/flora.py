@@ -69,10 +69,8 @@ class FloraRunSensor(BaseSensorOperator):
         self.run_id: Any = run_id  # a str once Airflow has rendered it
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
-        check_literals(
-            [("run_id", run_id, checks.identifier), ("poll_interval", poll_interval, checks.positive)],
-            task_id=self.task_id,
-        )
+        rules = {"run_id": checks.identifier, "poll_interval": checks.positive}
+        check_literals({"run_id": run_id, "poll_interval": poll_interval}, rules, task_id=self.task_id)
 
     @cached_property
     def hook(self) -> FloraHook:
