@@ -16,7 +16,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -99,18 +99,19 @@ class FloraClient(_Client):
 
     def perform(self, plan: Plan[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
+        step: Callable[[Any], Effect] = plan.send
+        result: Any = None
         try:
-            effect = next(plan)
             while True:
                 try:
-                    result = self._act(effect)
+                    effect = step(result)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    step, result = plan.send, self._act(effect)
                 except FloraError as failure:
-                    effect = plan.throw(failure)
-                else:
-                    effect = plan.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+                    step, result = plan.throw, failure
         finally:
             plan.close()
 
@@ -186,18 +187,19 @@ class AsyncFloraClient(_Client):
 
     async def perform(self, plan: Plan[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
+        step: Callable[[Any], Effect] = plan.send
+        result: Any = None
         try:
-            effect = next(plan)
             while True:
                 try:
-                    result = await self._act(effect)
+                    effect = step(result)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    step, result = plan.send, await self._act(effect)
                 except FloraError as failure:
-                    effect = plan.throw(failure)
-                else:
-                    effect = plan.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+                    step, result = plan.throw, failure
         finally:
             plan.close()
 

@@ -4,10 +4,13 @@ A plan is a generator that yields effects and is sent their results; `FloraClien
 `AsyncFloraClient.perform` are the two short loops that obey it. So every rule about retries, polling and starting
 a run is written once, for both colours, and is tested in microseconds without network, clock or mocks.
 
-    Send(request)   -> Response, or FloraConnectionError is raised at the yield
+    Send(request)   -> Response
     Sleep(seconds)  -> None
-    Fetch(...)      -> Response without a body, which went into the file; or FloraConnectionError
+    Fetch(...)      -> Response without a body, which went into the file if it was a success
     Resolve(host)   -> the host's addresses
+
+What goes wrong with an effect is raised at the yield: FloraConnectionError, FloraAnswerError for an answer that has no
+bounds, FloraDownloadError for a file that is too large.
 """
 
 from __future__ import annotations

@@ -219,6 +219,12 @@ EXAMPLES = [
         },
         STARTED,
     ),
+    (
+        lambda: calls.run_generation(type="text", prompt="a fern", **PLACE),
+        "POST /runs/generation",
+        {"type": "text", "prompt": "a fern", **PLACE},
+        STARTED,
+    ),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, RUN),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, FAILED),
     (

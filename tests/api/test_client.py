@@ -34,6 +34,11 @@ def raising(error):
     return flora
 
 
+def test_a_stop_that_is_not_the_plans_is_not_its_end(colour):
+    with pytest.raises((StopIteration, RuntimeError)):
+        colour(raising(StopIteration())).send(calls.get_run("run_1"))
+
+
 @pytest.mark.parametrize("kind", [FloraClient, AsyncFloraClient])
 def test_settings_are_given_whole_or_as_keywords(kind, monkeypatch):
     monkeypatch.delenv("FLORA_API_KEY", raising=False)
@@ -394,6 +399,8 @@ def test_nothing_that_listens_is_told(colour):
 
 
 def test_a_host_that_speaks_no_tls_is_told(colour):
-    with serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
-        with pytest.raises(errors.FloraConnectionError, match="it does not speak TLS"):
-            colour(base_url=url.replace("http", "https"), max_retries=0).send(calls.get_run("run_1"))
+    def plain(connection, _stop):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with serving(plain) as url, pytest.raises(errors.FloraConnectionError, match="it does not speak TLS"):
+        colour(base_url=url.replace("http", "https"), max_retries=0).send(calls.get_run("run_1"))

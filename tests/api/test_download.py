@@ -236,6 +236,18 @@ def test_both_clients_write_the_file_and_send_no_credentials(colour, fetch):
         assert request.headers["accept-encoding"] == "identity"
 
 
+def test_an_address_is_asked_for_exactly_as_it_was_given(colour, fetch):
+    seen = []
+
+    def host(request):
+        seen.append(str(request.url))
+        return httpx.Response(200, content=b"png")
+
+    url = "https://media.flora.ai/node-outputs/a%20b+c%2Fd.png?tr=orig-true&X-Goog-Signature=a%2Fb%2Bc%3D%3D&e=a/b+c==&x"
+    colour(host).perform(fetch(url))
+    assert seen == [url]
+
+
 def test_both_clients_stop_at_the_size_bound(colour, fetch, stream):
     file = io.BytesIO()
     client = colour(lambda _request: httpx.Response(200, stream=stream(b"x" * 5000, size=300)))

@@ -128,23 +128,24 @@ def test_the_message_quotes_flora_and_its_fields(answer):
     assert caught.value.fields == (errors.FieldError("prompt", "Required"), errors.FieldError("type", "odd"))
 
 
+NOT_FLORA = "a proxy may stand between, or the host is not FLORA's"
+REDIRECT = "a redirect, which is not followed with the API key: give the address it leads to as the connection's host"
+
+
 @pytest.mark.parametrize(
     ("answered", "message"),
     [
         (
             {"status": 502, "body": b"<html>Bad gateway</html>", "content_type": "text/html; charset=utf-8"},
-            "FLORA answered 502: the body is no error of FLORA's (text/html): a proxy may stand between, or the host is not "
-            "FLORA's",
+            f"FLORA answered 502: the body is no error of FLORA's (text/html): {NOT_FLORA}",
         ),
         (
             {"status": 302, "body": b"", "location": "https://login.example.com/?token=secret"},
-            "FLORA answered 302: a redirect, which is not followed with the API key: give the address it leads to as the "
-            "connection's host",
+            f"FLORA answered 302: {REDIRECT}",
         ),
         ({"status": 500, "payload": {"error": "upstream down.\n\x1b[31m"}}, "FLORA answered 500: upstream down. [31m"),
         ({"status": 500, "payload": {"error": {"code": 5, "message": ["?"], "fields": [1, {"field": 2}]}}},
-         "FLORA answered 500: the body is no error of FLORA's (no content type): a proxy may stand between, or the host is "
-         "not FLORA's"),
+         f"FLORA answered 500: the body is no error of FLORA's (no content type): {NOT_FLORA}"),
         ({"status": 404, "payload": {"error": {"message": "Not found."}}},
          "FLORA answered 404: Not found. The id is unknown, or belongs to a workspace this API key cannot see"),
         ({"status": 404, "payload": {"error": {"message": "What is that?"}}},

@@ -44,6 +44,7 @@ from flora_provider.api.calls.runs import (
     list_generations,
     list_technique_runs,
     run_action,
+    run_generation,
     run_technique,
     start_technique,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "raw",
     "retry_asset",
     "run_action",
+    "run_generation",
     "run_technique",
     "send_feedback",
     "start_technique",

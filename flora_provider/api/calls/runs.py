@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from flora_provider.api import checks, models
-from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, limit_problems, page, post
+from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, limit_problems, page, path, post
 
 MediaType = Literal["image", "video", "audio", "text"]
 
@@ -50,6 +50,29 @@ def generate(
         checks.problems((name, value, checks.GENERATION[name]) for name, value in {**missing, **members}.items())
     )
     return post(models.Started.read, "generate", payload=members)
+
+
+def run_generation(
+    *,
+    type: MediaType | str,  # noqa: A002 - FLORA's own name for it
+    prompt: str,
+    workspace_id: str,
+    project_id: str,
+    model: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    callback_url: str | None = None,
+) -> Call[models.Started]:
+    """`POST /runs/generation`: the twin of `generate` that FLORA has deprecated. Bills."""
+    call = generate(
+        type=type,
+        prompt=prompt,
+        workspace_id=workspace_id,
+        project_id=project_id,
+        model=model,
+        params=params,
+        callback_url=callback_url,
+    )
+    return replace(call, path=path("runs", "generation"))
 
 
 def get_run(run_id: str) -> Call[models.Run]:
