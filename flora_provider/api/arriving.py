@@ -16,6 +16,7 @@ from flora_provider.api.settings import Settings
 MAX_ANSWER = 16 * 1024 * 1024  # bytes, decompressed; FLORA's largest page is far below
 MAX_ERROR = 64 * 1024  # bytes of an error's body that are read at all
 CHUNK = 64 * 1024
+_TELLING = 8  # characters of a key; a shorter one is nobody's, and may be part of any word
 SLOWEST = 16 * 1024  # bytes a second, on average; a file that moves more slowly is given up
 
 
@@ -24,7 +25,7 @@ class Arriving:
 
     def __init__(self, answer: httpx.Response, settings: Settings, *, until: float) -> None:
         self._answer = answer
-        self._secret = settings.api_key.encode()
+        self._settings = settings
         self._until = until
         self._coding = _Coding(answer)
         self._parts: list[bytes] = []
@@ -50,8 +51,10 @@ class Arriving:
 
     def whole(self) -> Response:
         """The answer, once all of it is there. Should an error quote the key, it is blotted out."""
-        body = b"".join(self._parts)
-        return response(self._answer, body if self._answer.is_success else body.replace(self._secret, b"(the API key)"))
+        body, key = b"".join(self._parts), self._settings.api_key.encode()
+        if not self._answer.is_success and len(key) >= _TELLING:
+            body = body.replace(key, b"(the API key)")
+        return response(self._answer, body)
 
 
 class FileArriving:
@@ -70,8 +73,7 @@ class FileArriving:
         self._until = time.monotonic() + patience
         file.seek(0)
         file.truncate()
-        promised = answer.headers.get("content-length", "")
-        self._bound(int(promised) if promised.isdecimal() else 0)
+        self._bound(response(answer).announced or 0)
 
     def add(self, chunk: bytes) -> None:
         """Write a chunk.

@@ -121,10 +121,10 @@ def _whole(response: Response, file: IO[bytes], host: str, *, now: float) -> Dow
             retry_after=retry_after(response.headers, now=now),
         )
     size = file.seek(0, os.SEEK_END)
-    promised = response.headers.get("content-length", "")
-    # The length is the compressed one, where a host compresses although we ask it not to.
-    if promised.isdecimal() and "content-encoding" not in response.headers and size != int(promised):
-        raise FloraDownloadError(f"{host} sent {size} bytes of {promised}", may_retry=True)
+    # What was announced is the compressed length, where a host compresses although we ask it not to.
+    announced = None if "content-encoding" in response.headers else response.announced
+    if announced is not None and size != announced:
+        raise FloraDownloadError(f"{host} sent {size} bytes of {announced}", may_retry=True)
     if size == 0:
         raise FloraDownloadError(f"{host} sent an empty file", may_retry=True)
     content_type = response.headers.get("content-type", "").split(";")[0].strip().lower()

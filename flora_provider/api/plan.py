@@ -16,6 +16,7 @@ bounds, FloraDownloadError for a file that is too large.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias, TypeVar
@@ -84,6 +85,12 @@ class Response:
     def ok(self) -> bool:
         """Any 2xx: FLORA's success codes vary by endpoint and age."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the HTTP success class
+
+    @property
+    def announced(self) -> int | None:
+        """How many bytes its body was said to have on the way; None when that was not said."""
+        text = self.headers.get("content-length", "")
+        return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
     @property
     def request_id(self) -> str | None:

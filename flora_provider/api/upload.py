@@ -84,14 +84,14 @@ def upload(
     steps = _Steps(policy, clock, draw, patience)
     create_asset = partial(calls.create_asset, workspace_id=workspace_id, folder=folder, project_id=project_id)
     if isinstance(source, str):
-        asset = yield from steps.create(create_asset(source=source, file_name=file_name, content_type=content_type))
+        asset = yield from steps.obtain(create_asset(source=source, file_name=file_name, content_type=content_type))
         return _ready((yield from steps.settled(asset)))
     size = source.seek(0, os.SEEK_END)
     name, kind = _described(file_name, content_type, size)
     if size > MAX_DIRECT:
-        asset = yield from steps.create(create_asset(source=SIGNED_UPLOAD, file_name=name, content_type=kind))
+        asset = yield from steps.obtain(create_asset(source=SIGNED_UPLOAD, file_name=name, content_type=kind))
         return _ready((yield from steps.through_storage(asset, source, name, kind)))
-    asset = yield from steps.create(
+    asset = yield from steps.obtain(
         calls.create_asset_from_file(
             file=source,
             file_name=name,
@@ -119,11 +119,8 @@ class _Steps:
             call = call.with_key("upload-" + "".join(f"{int(self.draw() * 2**32):08x}" for _ in range(4)))
         return exchange(call, self.policy, clock=self.clock, draw=self.draw)
 
-    def create(self, call: calls.Call[Asset]) -> Plan[Asset]:
-        """Create an asset.
-
-        When the answer is lost with the asset's id, and the resend is refused as a duplicate, another is created.
-        """
+    def obtain(self, call: calls.Call[Asset]) -> Plan[Asset]:
+        """An asset or a reservation; another one if the answer was lost and the resend is refused as a duplicate."""
         try:
             return (yield from self.send(call))
         except FloraDuplicateError:
@@ -135,7 +132,7 @@ class _Steps:
         if first.status != Asset.FAILED:
             return first
         try:
-            again = yield from self.send(calls.retry_asset(_id(asset)))
+            again = yield from self.obtain(calls.retry_asset(_id(asset)))
         except FloraConflictError:  # FLORA sees no reason for one
             return first
         return (yield from self._stored(again, file, name, kind))

@@ -51,6 +51,11 @@ def test_a_file_arrives_with_its_size_and_type(stage, fetch, answer):
     assert stage.effects == [Fetch(URL, file, 1000)]
 
 
+@pytest.mark.parametrize("length", ["", "many", "-3", "3, 3", "\u0663", "1" * 5000])
+def test_a_length_that_is_none_is_no_length(stage, fetch, answer, length):
+    assert stage.play(fetch(), arrives(answer, content_length=length)).size == 3
+
+
 def test_a_file_without_a_type_is_bytes(stage, fetch, answer):
     assert stage.play(fetch(), arrives(answer)).content_type == "application/octet-stream"
 
@@ -243,7 +248,9 @@ def test_an_address_is_asked_for_exactly_as_it_was_given(colour, fetch):
         seen.append(str(request.url))
         return httpx.Response(200, content=b"png")
 
-    url = "https://media.flora.ai/node-outputs/a%20b+c%2Fd.png?tr=orig-true&X-Goog-Signature=a%2Fb%2Bc%3D%3D&e=a/b+c==&x"
+    url = (
+        "https://media.flora.ai/node-outputs/a%20b+c%2Fd.png?tr=orig-true&X-Goog-Signature=a%2Fb%2Bc%3D%3D&e=a/b+c==&x"
+    )
     colour(host).perform(fetch(url))
     assert seen == [url]
 

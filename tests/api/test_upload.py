@@ -123,6 +123,13 @@ def test_a_lost_answer_makes_a_second_asset_rather_than_an_error(stage, give, an
     assert key(first) == key(resent) != key(anew)
 
 
+def test_a_lost_reservation_is_asked_for_again(stage, give, answer):
+    duplicate = answer(409, {"error": {"code": "idempotency_duplicate", "message": "Duplicate idempotency key."}})
+    lost = [errors.FloraConnectionError("broke"), duplicate, answer(200, RESERVED)]
+    stage.play(give(), answer(201, RESERVED), answer(403), *lost, answer(204), answer(200, READY))
+    assert lines(stage)[2:5] == ["POST /assets/asset_1/retry"] * 3
+
+
 def test_an_upload_that_was_completed_before_is_looked_at(stage, give, answer):
     conflict = answer(409, {"error": {"code": "conflict", "message": "Already complete."}})
     asset = stage.play(give(), answer(201, RESERVED), answer(204), conflict, answer(200, READY))
