@@ -18,6 +18,9 @@ from demo.processes import Part, stop, uninterrupted
 
 USER = "admin"
 
+# How many tasks can run at once: Airflow's default of 32 would cost 5 GB of memory.
+WORKERS = 4
+
 
 class AirflowError(Exception):
     """Airflow did not come up, or lost a part; the message says which, and where its log is."""
@@ -88,6 +91,9 @@ class AirflowInstance:
     def wait_healthy(self, timeout: float = 120) -> None:
         """Wait until all four parts say that they are well, and log in.
 
+        Airflow takes a part for well until half a minute after its last heartbeat, so this does not tell whether one
+        that was killed and started again is back already.
+
         Raises:
             AirflowError: when one of them ends, or is not well after `timeout` seconds.
         """
@@ -101,8 +107,11 @@ class AirflowInstance:
             if part.exit_code is not None:
                 raise AirflowError(f"the {part.name} ended with code {part.exit_code}, see {part.log}")
 
-    def stop(self, grace: float = 15) -> list[str]:
-        """End everything, by force what has not ended after `grace` seconds; return what had to be forced."""
+    def stop(self, grace: float = 5) -> list[str]:
+        """End everything, by force what has not ended after `grace` seconds; return what had to be forced.
+
+        A triggerer of Airflow 3.3 may take ten seconds although it has nothing left to do.
+        """
         self.rest.close()
         # The api-server last: a task that is cut off reports to it.
         server = self.parts["api-server"]
@@ -147,8 +156,7 @@ def _settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # Four tasks at once: the default of 32 costs 5 GB of memory.
-        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PARALLELISM": str(WORKERS),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         # New DAG files are noticed within seconds instead of minutes.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",

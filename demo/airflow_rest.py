@@ -49,10 +49,11 @@ class AirflowRest:
 
     def pages(self, path: str, items: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Iterate over a listing; `items` is the field of the answer that holds them."""
-        offset = 0
-        while page := self.request("GET", path, params={**params, "limit": 100, "offset": offset})[items]:
-            yield from page
-            offset += len(page)
+        offset, total = 0, 1
+        while offset < total:
+            answer = self.request("GET", path, params={**params, "limit": 100, "offset": offset})
+            yield from answer[items]
+            offset, total = offset + 100, answer["total_entries"]
 
     # The instance
 

@@ -33,7 +33,6 @@ class Stage:
 
     def __init__(self, folder: Path, dags_folder: Path = EXAMPLE_DAGS, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
-        self.forced: list[str] = []
         mark = {MARK: str(self.folder)}
         self.airflow = AirflowInstance(self.folder / "airflow", dags_folder, {**(env or {}), **mark})
         self.sandbox = SandboxProcess(dict(os.environ) | mark, self.folder / "airflow" / "logs" / "sandbox.log")
@@ -59,9 +58,10 @@ class Stage:
         self.stop()
 
     def stop(self) -> None:
-        """End everything; `forced` says afterwards what did not end when asked to."""
+        """End everything."""
         with uninterrupted():
-            self.forced += [*self.airflow.stop(), *stop([self.sandbox], grace=5)]
+            self.airflow.stop()
+            stop([self.sandbox], grace=5)
 
     def refuse_if_running(self) -> None:
         """Raise StageError if another stage, perhaps one whose owner was killed, is up in this folder."""
