@@ -101,6 +101,7 @@ class Wait:
 
     Attributes:
         due: unix seconds of the next look.
+        run_id, deadline: as given.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Wait:
     ) -> None:
         self.run_id = run_id
         self._policy = policy
-        self._deadline = deadline
+        self.deadline = deadline
         self._started_at = started_at
         self._last_seen = now if last_seen is None else last_seen
         self._shown: tuple[str, float] | None = None
@@ -147,14 +148,14 @@ class Wait:
         return self._go_on(now, pause, failure)
 
     def _go_on(self, now: float, pause: float, failure: FloraError | None = None) -> RunEvent | None:
-        if self._deadline is not None and now >= self._deadline:
+        if self.deadline is not None and now >= self.deadline:
             return RunEvent.timed_out(self.run_id, last_error=failure)
         self.due = self._in_time(now, pause)
         return None
 
     def _in_time(self, now: float, pause: float) -> float:
         due = now + pause
-        return due if self._deadline is None else min(due, max(self._deadline, now))
+        return due if self.deadline is None else min(due, max(self.deadline, now))
 
 
 def follow_run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,7 +10,6 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from flora_provider.api.errors import FloraError
 from flora_provider.runs.event import Limit, RunEvent
 
 
@@ -80,8 +78,8 @@ class FloraRunTrigger(BaseTrigger):
 
     async def _wait(self) -> RunEvent:
         # Loaded here, for a DAG file that defers by hand imports this module too.
-        from flora_provider.hooks.flora import FloraHook
-        from flora_provider.runs.follow import PollPolicy, Wait, follow_run
+        from flora_provider.runs.follow import PollPolicy, Wait
+        from flora_provider.triggers.watcher import watcher_for
 
         wait = Wait(
             self.run_id,
@@ -91,12 +89,7 @@ class FloraRunTrigger(BaseTrigger):
             started_at=self.started_at,
             estimated_seconds=self.estimated_seconds,
         )
-        try:
-            async with FloraHook(self.flora_conn_id).async_client() as client:
-                return await client.perform(follow_run(wait, clock=time.time, draw=random.random))
-        except FloraError as error:
-            # The connection was changed into one that cannot work, while the task was waiting.
-            return RunEvent.refused(self.run_id, error)
+        return await watcher_for(self.flora_conn_id).wait_for(wait)
 
     async def on_kill(self) -> None:
         """Say what becomes of the run; FLORA has no call that cancels it.
