@@ -46,7 +46,7 @@ def sensors_deferred(rows: Sequence[Row]) -> Check:
 def no_slot_held(moments: Sequence[Moment]) -> Check:
     """Sensors that wait take no worker slot.
 
-    Seen from a moment when no slot was taken at all, or when more sensors waited than there are workers; slots that were
+    Seen from a moment when no slot was taken at all, or when more sensors waited than there are workers; slots that are
     taken then belong to sensors that are yet to be deferred, or go on.
     """
     clearest = max(moments, key=lambda moment: moment.deferred - moment.occupied)
