@@ -111,7 +111,7 @@ def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
     if kind is errors.FloraConflictError and code == "idempotency_duplicate":
         kind = errors.FloraDuplicateError
     return kind(
-        _readable(error.get("message"), 1000) or _without_envelope(response),
+        _readable(error.get("message"), 1000) or ("it gave no reason" if code else _without_envelope(response)),
         status=response.status,
         code=code,
         fields=_fields(error.get("fields")),

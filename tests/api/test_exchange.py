@@ -143,6 +143,8 @@ REDIRECT = "a redirect, which is not followed with the API key: give the address
             {"status": 302, "body": b"", "location": "https://login.example.com/?token=secret"},
             f"FLORA answered 302: {REDIRECT}",
         ),
+        ({"status": 503, "payload": {"error": {"code": "service_unavailable", "message": ""}}},
+         "FLORA answered 503 service_unavailable: it gave no reason"),
         ({"status": 500, "payload": {"error": "upstream down.\n\x1b[31m"}}, "FLORA answered 500: upstream down. [31m"),
         ({"status": 500, "payload": {"error": {"code": 5, "message": ["?"], "fields": [1, {"field": 2}]}}},
          f"FLORA answered 500: the body is no error of FLORA's (no content type): {NOT_FLORA}"),
