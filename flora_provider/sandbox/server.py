@@ -48,7 +48,8 @@ class SandboxServer:
         port: Port; 0 takes a free one.
 
     Attributes:
-        sandbox: What is served. Its faults, clock and settings may be changed from any thread.
+        sandbox: What is served. Its faults, clock and settings may be changed from any thread; assigning another one
+            takes effect with the next request.
 
     Raises:
         OSError: On entering, if the port is taken.
@@ -61,7 +62,7 @@ class SandboxServer:
         self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
-        self._door = _Door(self.sandbox)
+        self._door = _Door(self)
 
     @property
     def url(self) -> str:
@@ -129,8 +130,8 @@ class SandboxServer:
 class _Door:
     """The ASGI app in front of a sandbox, which knows the TCP connections it came through."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, server: SandboxServer) -> None:
+        self._of = server
         # By the peer's address, which ASGI tells the app too: the way back from a request to its connection.
         self._transports: dict[tuple[Any, ...], asyncio.Transport] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -139,7 +140,7 @@ class _Door:
 
     def connected(self, transport: asyncio.Transport) -> tuple[Any, ...]:
         peer = tuple((transport.get_extra_info("peername") or ())[:2])
-        self._sandbox.connections += 1
+        self._of.sandbox.connections += 1
         self._transports[peer] = transport
         return peer
 
@@ -173,8 +174,9 @@ class _Door:
         request = await _request(scope, receive)
         if request is None:
             return
-        answer = self._sandbox.answer(request)
-        latency = self._sandbox.settings.latency_ms / 1000
+        sandbox = self._of.sandbox
+        answer = sandbox.answer(request)
+        latency = sandbox.settings.latency_ms / 1000
         await self._pause(latency + (0 if answer.wire == "trickle" else answer.delay))
         transport = self._transports.get(tuple(scope["client"] or ()))
         if answer.wire in ("refuse", "drop"):
