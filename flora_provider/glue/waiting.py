@@ -94,18 +94,13 @@ def in_worker(
         _raise_timeout(error, limit=deadline.limit, is_sensor=is_sensor)
 
 
-def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> dict[str, Any] | None:
-    """Look once: the finished run, or None when it goes on or could not be seen for a reason that may pass.
-
-    Raises:
-        FloraError: as `RunEvent.result`.
-    """
+def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
+    """Look once. `timed_out` when it goes on, or could not be seen for a reason that may pass, which `detail` tells."""
     from flora_provider.runs.follow import PollPolicy, Wait, follow_run
 
     now = time.time()
     wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, last_seen=unseen_since)
-    event = hook.client().perform(follow_run(wait, clock=time.time, draw=random.random))
-    return None if event.kind == "timed_out" else event.result()
+    return hook.client().perform(follow_run(wait, clock=time.time, draw=random.random))
 
 
 def started(context: Context) -> float:

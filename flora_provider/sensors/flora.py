@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -18,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from flora_provider.api import checks
-from flora_provider.api.errors import RunFailed
+from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.glue import waiting
 from flora_provider.glue.failures import as_airflow, is_final
 from flora_provider.glue.literals import Text, check_literals
@@ -69,6 +70,7 @@ class FloraRunSensor(BaseSensorOperator):
         self.run_id: Any = run_id  # a str once Airflow has rendered it
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
+        self._last_look = ""  # what was wrong with it
         rules = {"run_id": checks.identifier, "poll_interval": checks.positive}
         check_literals({"run_id": run_id, "poll_interval": poll_interval}, rules, task_id=self.task_id)
 
@@ -83,8 +85,7 @@ class FloraRunSensor(BaseSensorOperator):
         """Wait, in the way that was chosen."""
         with self.hook:
             if not self.deferrable:
-                polled: dict[str, Any] | None = super().execute(context)
-                return polled
+                return self._poll(context)
             # A run that has ended already needs no deferral, and an unknown one no triggerer.
             with self._softly():
                 deadline = waiting.deadline_of(self, context, self.timeout)
@@ -101,7 +102,8 @@ class FloraRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once. What may pass (429, 5xx, a broken connection, a 404 within the first minute) counts as not yet."""
-        run = self._look(context)
+        with self._softly():
+            run = self._look(context)
         return PokeReturnValue(is_done=run is not None, xcom_value=run)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -109,11 +111,29 @@ class FloraRunSensor(BaseSensorOperator):
         with self._softly(), self._explained():
             return waiting.finish(self, context, waiting.resumed(event, is_sensor=True))
 
+    def _poll(self, context: Context) -> dict[str, Any] | None:
+        """Airflow's own loop around `poke`. Its timeouts are told what becomes of the run."""
+        try:
+            run: dict[str, Any] | None = super().execute(context)
+        except (AirflowSensorTimeout, AirflowTaskTimeout) as error:
+            with self._softly():
+                raise type(error)(self._goes_on(error)) from error
+        except AirflowSkipException as skip:
+            # With soft_fail Airflow skips by itself: for `timeout` without a cause, for the alarm in a poke with it.
+            if skip.__cause__ is None or isinstance(skip.__cause__, AirflowTaskTimeout):
+                raise AirflowSkipException(self._goes_on(skip)) from skip
+            raise
+        return run
+
+    def _goes_on(self, error: BaseException) -> str:
+        return f"{RunTimedOut(run_id=self.run_id, waited=f'in time{self._last_look}')} ({error})"
+
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():
             checks.refuse(checks.problems([("run_id", self.run_id, checks.identifier)]))
-            run = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
-            return None if run is None else waiting.finish(self, context, run)
+            event = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
+            self._last_look = event.detail
+            return None if event.kind == "timed_out" else waiting.finish(self, context, event.result())
 
     def _explained(self) -> AbstractContextManager[None]:
         # The run is what it is: waiting for it again cannot help, whatever its failure was.
@@ -124,10 +144,11 @@ class FloraRunSensor(BaseSensorOperator):
 
     @contextmanager
     def _softly(self) -> Iterator[None]:
-        """What Airflow does for `soft_fail` around a poke, for what happens outside of one."""
+        """What Airflow's `soft_fail` and `never_fail` mean, with the reason, and the same in every mode."""
         try:
             yield
-        except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
-            if self.soft_fail or self.never_fail:
+        except (AirflowException, AirflowTaskTimeout) as error:
+            soft = isinstance(error, AirflowFailException | AirflowSensorTimeout | AirflowTaskTimeout)
+            if self.never_fail or (self.soft_fail and soft):
                 raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
             raise

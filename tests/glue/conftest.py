@@ -75,13 +75,20 @@ class Flora:
         return list(self.sandbox.state.runs.values())
 
 
+@pytest.fixture(scope="session")
+def port():
+    """One port for all tests: opening and closing it takes longer than most of them."""
+    with SandboxServer() as server:
+        yield server
+
+
 @pytest.fixture
-def flora(monkeypatch):
+def flora(port, monkeypatch):
     """A fresh FLORA, reached by the connection `flora_default`."""
-    with SandboxServer(Sandbox(Settings(speed=20))) as server:
-        flora = Flora(server, monkeypatch)
-        flora.connect()
-        yield flora
+    port.sandbox = Sandbox(Settings(speed=20))
+    flora = Flora(port, monkeypatch)
+    flora.connect()
+    return flora
 
 
 class Store(dict):
