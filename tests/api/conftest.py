@@ -188,5 +188,5 @@ def stream():
 
 @pytest.fixture(scope="session")
 def bomb():
-    """60 MB of nothing, as one piece of network traffic."""
-    return gzip.compress(bytes(60_000_000))
+    """20 MB of nothing, as one piece of network traffic."""
+    return gzip.compress(bytes(20_000_000))

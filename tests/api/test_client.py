@@ -337,7 +337,7 @@ def test_an_answer_that_drips_in_is_given_up(colour):
     with serving(drip) as url:
         started = time.monotonic()
         with pytest.raises(errors.FloraTimeoutError, match="within the timeout"):
-            colour(base_url=url, timeout=0.1, max_retries=0).send(calls.get_run("run_1"))
+            colour(base_url=url, timeout=0.05, max_retries=0).send(calls.get_run("run_1"))
     assert time.monotonic() - started < 1
 
 
@@ -347,7 +347,7 @@ def test_a_file_that_drips_in_is_given_up(colour, tools, tmp_path):
 
     tools["policy"] = RetryPolicy(max_retries=0)
     with serving(drip) as url, (tmp_path / "file").open("wb") as file:
-        client = colour(base_url=url, timeout=0.1)
+        client = colour(base_url=url, timeout=0.2)
         with pytest.raises(errors.FloraTimeoutError, match="more slowly than 16 kB a second"):
             client.perform(download(f"{url}/a", file, max_bytes=10_000, **tools))
 
@@ -370,7 +370,7 @@ def test_headers_that_drip_in_are_given_up_without_blocking_the_loop():
     async def main(url):
         import io
 
-        async with AsyncFloraClient(api_key="k", base_url=url, timeout=0.1, max_retries=0) as client:
+        async with AsyncFloraClient(api_key="k", base_url=url, timeout=0.05, max_retries=0) as client:
             with pytest.raises(errors.FloraTimeoutError, match="did not answer within the timeout"):
                 await client.send(calls.get_run("run_1"))
             with pytest.raises(errors.FloraTimeoutError, match="did not answer within the timeout"):

@@ -305,7 +305,7 @@ class Swallow(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize("reserved", [RESERVED, PENDING | {"upload_url": STORAGE}], ids=["form", "bytes"])
 def test_both_clients_need_little_memory_for_a_large_file(colour, give, reserved):
-    size = 200 * 1024 * 1024
+    size = 50 * 1024 * 1024
     network = Swallow(reserved)
     client = colour(transport=network)
     tracemalloc.start()
