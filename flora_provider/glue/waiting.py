@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
 from flora_provider.api.errors import RunTimedOut
+from flora_provider.glue.triggerer import NET_BELOW, can_end_there
 from flora_provider.runs.event import Limit, RunEvent
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 # How long after the deferral a task may safely come back: by then the scheduler has digested the deferral.
 SETTLED_AFTER = 10.0  # seconds
-# Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
-NET_BELOW = 60.0  # seconds
 
 
 class Deadline(NamedTuple):
@@ -78,6 +77,8 @@ def defer_until_ended(
         started_at=started_at,
         estimated_seconds=estimated_seconds,
         hold_until=now + SETTLED_AFTER,
+        ends_task=can_end_there(task),
+        pushes_result=task.do_xcom_push,
     )
     net = None if deadline.at is None else timedelta(seconds=max(deadline.at - now, 0.0) + SETTLED_AFTER + NET_BELOW)
     task.defer(trigger=trigger, method_name="execute_complete", timeout=net)

@@ -65,6 +65,12 @@ class RunEvent:
         """FLORA does not let us look, and will not later."""
         return cls(kind="refused", run_id=run_id, detail=str(error))
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether `result` returns the finished run, instead of raising."""
+        run = self.run if self.kind == "ended" else None
+        return run is not None and run["status"] == "completed" and bool(run["outputs"])
+
     def to_payload(self) -> dict[str, Any]:
         """JSON for a trigger's event."""
         return asdict(self)

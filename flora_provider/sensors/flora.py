@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 
 from flora_provider.api import checks
 from flora_provider.api.errors import RunFailed, RunTimedOut
-from flora_provider.glue import waiting
+from flora_provider.glue import triggerer, waiting
 from flora_provider.glue.failures import as_airflow, is_final
 from flora_provider.glue.literals import Text, check_literals
 
@@ -73,6 +73,15 @@ class FloraRunSensor(BaseSensorOperator):
         self._last_look = ""  # what was wrong with it
         rules = {"run_id": checks.identifier, "poll_interval": checks.positive}
         check_literals({"run_id": run_id, "poll_interval": poll_interval}, rules, task_id=self.task_id)
+        if self.deferrable and triggerer.can_start_there(self):
+            self.start_trigger_args = triggerer.start_args(
+                run_id=run_id,
+                flora_conn_id=flora_conn_id,
+                poll_interval=waiting.seconds(poll_interval) or 0.0,
+                timeout=self.timeout,
+                push=self.do_xcom_push,
+            )
+            self.start_from_trigger = self.start_trigger_args is not None
 
     @cached_property
     def hook(self) -> FloraHook:

@@ -10,7 +10,17 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from flora_provider.api.checks import identifier
+from flora_provider.api.errors import FloraInputError
+from flora_provider.glue.triggerer import NET_BELOW
 from flora_provider.runs.event import Limit, RunEvent
+
+
+class _Payload(dict[str, Any]):
+    """Airflow logs every event that a trigger fires; addresses of outputs are not for logs."""
+
+    def __repr__(self) -> str:
+        return f"{self['run_id']}: {self['kind']}"
 
 
 class FloraRunTrigger(BaseTrigger):
@@ -28,8 +38,11 @@ class FloraRunTrigger(BaseTrigger):
         limit: which of the task's limits the deadline is, for the event.
         started_at: unix seconds at which the run was started, if known.
         estimated_seconds: FLORA's estimate, if known.
-        hold_until: unix seconds before which the task is not told. Airflow fails a task that comes back before its
-            scheduler has digested the deferral (apache/airflow 66374 and others).
+        hold_until: unix seconds before which a worker is not asked to go on. Airflow fails a task that comes back
+            before its scheduler has digested the deferral (apache/airflow 66374 and others).
+        ends_task: end the task here if the run completed, instead of asking a worker to do it.
+        pushes_result: with `ends_task`, push the finished run as the task's return value.
+        run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
     """
 
     def __init__(
@@ -43,6 +56,9 @@ class FloraRunTrigger(BaseTrigger):
         started_at: float | None = None,
         estimated_seconds: float | None = None,
         hold_until: float = 0.0,
+        ends_task: bool = False,
+        pushes_result: bool = True,
+        run_id_from: dict[str, str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.run_id = run_id
@@ -53,6 +69,9 @@ class FloraRunTrigger(BaseTrigger):
         self.started_at = started_at
         self.estimated_seconds = estimated_seconds
         self.hold_until = hold_until
+        self.ends_task = ends_task
+        self.pushes_result = pushes_result
+        self.run_id_from = run_id_from
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where to find this class, and what to make it with."""
@@ -67,20 +86,38 @@ class FloraRunTrigger(BaseTrigger):
                 "started_at": self.started_at,
                 "estimated_seconds": self.estimated_seconds,
                 "hold_until": self.hold_until,
+                "ends_task": self.ends_task,
+                "pushes_result": self.pushes_result,
+                "run_id_from": self.run_id_from,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event."""
-        event = await self._wait()
+        event = replace(await self._wait(), limit=self.limit)
+        # Without a trigger_id this is no triggerer, but dag.test(), which always resumes the task.
+        if self.ends_task and self.trigger_id is not None and event.succeeded:
+            from airflow.triggers.base import TaskSuccessEvent
+
+            await self._push(event)
+            self.log.info("FLORA run %s completed; the task ends here", self.run_id)
+            yield TaskSuccessEvent()
+            return
         await asyncio.sleep(max(0.0, self.hold_until - time.time()))
-        yield TriggerEvent(replace(event, limit=self.limit).to_payload())  # type: ignore[no-untyped-call]  # Airflow's
+        yield TriggerEvent(_Payload(event.to_payload()))  # type: ignore[no-untyped-call]  # Airflow's
 
     async def _wait(self) -> RunEvent:
         # Loaded here, for a DAG file that defers by hand imports this module too.
         from flora_provider.runs.follow import PollPolicy, Wait
         from flora_provider.triggers.watcher import watcher_for
 
+        if self.run_id_from is not None:
+            self.run_id = await self._pull(**self.run_id_from)
+            if problem := identifier("run_id", self.run_id):
+                return RunEvent.refused(str(self.run_id), FloraInputError(problem))
+        if self.deadline is None and (net := getattr(self, "timeout_after", None)):
+            # Started here: Airflow counts the timeout, and we end before its net does, to say which run it was.
+            self.deadline = net.timestamp() - NET_BELOW
         wait = Wait(
             self.run_id,
             policy=PollPolicy(interval=self.poll_interval),
@@ -90,6 +127,31 @@ class FloraRunTrigger(BaseTrigger):
             estimated_seconds=self.estimated_seconds,
         )
         return await watcher_for(self.flora_conn_id).wait_for(wait)
+
+    async def _pull(self, *, task_id: str, key: str) -> Any:
+        from airflow.providers.common.compat.sdk import XCom
+
+        return await asyncio.to_thread(XCom.get_one, key=key, task_id=task_id, **self._dag_run())
+
+    async def _push(self, event: RunEvent) -> None:
+        """Push what a worker would. In a thread: the supervisor is asked synchronously.
+
+        XComs inside of a TaskSuccessEvent would reach downstream tasks as JSON text instead (3.3.2).
+        """
+        from airflow.providers.common.compat.sdk import XCom
+
+        run = event.result()
+        values = {"charged_cost_usd": run["charged_cost"]} if run["charged_cost"] is not None else {}
+        if self.pushes_result:
+            values["return_value"] = run
+        ti: Any = self.task_instance
+        for key, value in values.items():
+            place = {"task_id": ti.task_id, "map_index": ti.map_index, **self._dag_run()}
+            await asyncio.to_thread(XCom.set, key=key, value=value, **place)
+
+    def _dag_run(self) -> dict[str, str]:
+        ti: Any = self.task_instance
+        return {"dag_id": ti.dag_id, "run_id": ti.run_id}
 
     async def on_kill(self) -> None:
         """Say what becomes of the run; FLORA has no call that cancels it.
