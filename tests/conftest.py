@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["flora_provider.sandbox.pytest_plugin"]
+
 ROOT = Path(__file__).parent.parent
 
 # A home given from outside is kept, so that a failure can be looked at afterwards.
