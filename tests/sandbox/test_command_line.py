@@ -20,7 +20,7 @@ def launch():
     processes = []
 
     def launch(*options):
-        process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process, json.loads(process.stdout.readline())
 
@@ -95,7 +95,7 @@ def test_a_taken_port_is_one_line():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run([*COMMAND, "--port", str(port)], capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run([*COMMAND, "--port", str(port)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith(f"cannot listen on 127.0.0.1:{port}: Address already in use\n")
 
@@ -104,7 +104,7 @@ def test_a_taken_port_is_one_line():
 def test_a_missing_extra_says_what_to_install(tmp_path, missing):
     (tmp_path / f"{missing}.py").write_text("raise ImportError('not here')")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
-    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
+    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert "pip install 'airflow-provider-flora[sandbox]'" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -17,7 +17,7 @@ def sdk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sdk")
     (folder / "package.json").write_text("{}")
     install = [NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", SDK]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     shutil.copy(Path(__file__).with_name("official_sdk.mjs"), folder)
     return folder
@@ -34,7 +34,7 @@ def test_floras_own_sdk_generates_polls_pages_and_uploads(sdk, flora_sandbox):
         "PROJECT_ID": sandbox.project_id,
     }
     script = [NODE, "official_sdk.mjs"]
-    done = subprocess.run(script, cwd=sdk, env=environment, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    done = subprocess.run(script, cwd=sdk, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "types": ["imageUrl", "videoUrl", "audioUrl", "text"],
