@@ -8,33 +8,20 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from functools import cached_property
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
-from uuid import uuid4
-
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from flora_provider.api import calls
-from flora_provider.api.client import AsyncFloraClient, FloraClient
-from flora_provider.api.download import Downloaded, download
-from flora_provider.api.errors import FloraError, FloraInputError
-from flora_provider.api.retry import RetryPolicy
-from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR, Defaults, read_connection
-from flora_provider.runs.files import file_name
+from flora_provider.api.errors import FloraError
+from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
+from flora_provider.hooks.files import FilesHook
 from flora_provider.runs.follow import PollPolicy, Wait, follow_run
 
 if TYPE_CHECKING:
     from flora_provider.api import catalogue, models
-    from flora_provider.api.settings import Settings
-
-T = TypeVar("T")
 
 
-class FloraHook(BaseHook):
+class FloraHook(FilesHook):
     """FLORA over an Airflow connection of type `flora`.
 
     Args:
@@ -42,92 +29,6 @@ class FloraHook(BaseHook):
 
     Every verb may raise what `flora_provider.api.errors` draws, and FloraInputError before anything is sent.
     """
-
-    conn_name_attr = "flora_conn_id"
-    default_conn_name = "flora_default"
-    conn_type = "flora"
-    hook_name = "FLORA"
-
-    def __init__(self, flora_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.flora_conn_id = flora_conn_id
-
-    # ── The connection ────────────────────────────────────────────────────────────────────────────────────────────
-
-    @cached_property
-    def _connection(self) -> tuple[Settings, Defaults]:
-        connection = self.get_connection(self.flora_conn_id)
-        return read_connection(connection, connection.extra_dejson)
-
-    @property
-    def settings(self) -> Settings:
-        """How to reach FLORA, from the connection."""
-        return self._connection[0]
-
-    @property
-    def defaults(self) -> Defaults:
-        """Workspace and project for tasks that name none."""
-        return self._connection[1]
-
-    def place(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
-        """Workspace and project, each the connection's where None.
-
-        Raises:
-            FloraInputError: neither the caller nor the connection names one.
-        """
-        return {
-            "workspace_id": self.workspace(workspace_id),
-            "project_id": self._given_or_default("project_id", project_id),
-        }
-
-    def workspace(self, workspace_id: str | None = None) -> str:
-        """The workspace, the connection's where None.
-
-        Raises:
-            FloraInputError: neither the caller nor the connection names one.
-        """
-        return self._given_or_default("workspace_id", workspace_id)
-
-    def _given_or_default(self, name: str, value: str | None) -> str:
-        value = value or getattr(self.defaults, name)
-        if not value:
-            raise FloraInputError(
-                f"no {name} anywhere: give one to the task, or to the extra of connection {self.flora_conn_id!r}"
-            )
-        return value
-
-    @cached_property
-    def _client(self) -> FloraClient:
-        return FloraClient(self.settings)
-
-    def client(self) -> FloraClient:
-        """The blocking client of this hook: one, made at its first use, closed with the hook."""
-        return self._client
-
-    def get_conn(self) -> FloraClient:
-        """The same, under Airflow's usual name."""
-        return self.client()
-
-    @asynccontextmanager
-    async def async_client(self) -> AsyncIterator[AsyncFloraClient]:
-        """A client for this event loop, closed at the end of the block. Reading the connection does not block."""
-        connection = await get_async_connection(self.flora_conn_id)
-        settings, _ = read_connection(connection, await get_async_extra_dejson(connection))
-        async with AsyncFloraClient(settings) as client:
-            yield client
-
-    def close(self) -> None:
-        """Close the connections, if any were opened."""
-        if client := self.__dict__.pop("_client", None):
-            client.close()
-
-    def __enter__(self) -> Self:
-        """Close at the end of the block."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close."""
-        self.close()
 
     def test_connection(self) -> tuple[bool, str]:
         """For the Test button: list the workspaces of the key, or say in one sentence what is wrong."""
@@ -317,49 +218,3 @@ class FloraHook(BaseHook):
     def list_actions(self) -> tuple[catalogue.Action, ...]:
         """The prebuilt actions."""
         return self.client().send(calls.list_actions())
-
-    # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def download_output(
-        self, output: Mapping[str, Any], folder: Path, *, name: str | None = None, max_bytes: int = 2 * 1024**3
-    ) -> Path:
-        """Save one output of a finished run as a file; a text is saved as UTF-8.
-
-        The file appears under its name once it is whole, so a retry never finds half of one. The API key is not sent.
-
-        Args:
-            output: one of the finished run's `outputs`.
-            folder: made if it is not there.
-            name: without an ending, which comes from the content's type; None for the output's id.
-            max_bytes: the most that is saved.
-
-        Returns:
-            Where it is.
-
-        Raises:
-            FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{uuid4().hex}.part"
-        try:
-            with part.open("xb") as file:
-                if "text" in output:
-                    content_type = "text/plain"
-                    file.write(output["text"].encode())
-                else:
-                    content_type = self._fetch(output["url"], file, max_bytes).content_type
-            return part.rename(folder / file_name(name or output["output_id"], content_type))
-        finally:
-            part.unlink(missing_ok=True)
-
-    def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> Downloaded:
-        plan = download(
-            url,
-            file,
-            max_bytes=max_bytes,
-            policy=RetryPolicy(max_retries=self.settings.max_retries),
-            clock=time.time,
-            draw=random.random,
-            came_from=self.settings.base_url,
-        )
-        return self.client().perform(plan)

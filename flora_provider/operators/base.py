@@ -144,12 +144,9 @@ class FloraRunOperator(BaseOperator, ABC):
         return as_airflow(f"task {self.task_id!r}, connection {self.flora_conn_id!r}")
 
     def _submit(self, context: Context) -> Submission:
-        from flora_provider.api.retry import RetryPolicy
-
         submit = self._plan(context)
-        return self.hook.client().perform(
-            submit.plan(RetryPolicy(max_retries=self.hook.settings.max_retries), clock=time.time, draw=random.random)
-        )
+        client = self.hook.client()
+        return client.perform(submit.plan(client.retry, clock=time.time, draw=random.random))
 
     def _plan(self, context: Context) -> Submit:
         from flora_provider.api.plan import canonical_json

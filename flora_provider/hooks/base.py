@@ -1,0 +1,110 @@
+"""A hook's connection and its clients; the verbs are in `flora.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import BaseHook
+
+from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.errors import FloraInputError
+from flora_provider.hooks.connection import Defaults, read_connection
+
+if TYPE_CHECKING:
+    from flora_provider.api.settings import Settings
+
+
+class ConnectedHook(BaseHook):
+    """A connection of type `flora`, read once, and one client for it.
+
+    Args:
+        flora_conn_id: the connection.
+    """
+
+    conn_name_attr = "flora_conn_id"
+    default_conn_name = "flora_default"
+    conn_type = "flora"
+    hook_name = "FLORA"
+
+    def __init__(self, flora_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.flora_conn_id = flora_conn_id
+
+    @cached_property
+    def _connection(self) -> tuple[Settings, Defaults]:
+        connection = self.get_connection(self.flora_conn_id)
+        return read_connection(connection, connection.extra_dejson)
+
+    @property
+    def settings(self) -> Settings:
+        """How to reach FLORA, from the connection."""
+        return self._connection[0]
+
+    @property
+    def defaults(self) -> Defaults:
+        """Workspace and project for tasks that name none."""
+        return self._connection[1]
+
+    def place(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
+        """Workspace and project, each the connection's where None.
+
+        Raises:
+            FloraInputError: neither the caller nor the connection names one.
+        """
+        return {
+            "workspace_id": self.workspace(workspace_id),
+            "project_id": self._given_or_default("project_id", project_id),
+        }
+
+    def workspace(self, workspace_id: str | None = None) -> str:
+        """The workspace, the connection's where None.
+
+        Raises:
+            FloraInputError: neither the caller nor the connection names one.
+        """
+        return self._given_or_default("workspace_id", workspace_id)
+
+    def _given_or_default(self, name: str, value: str | None) -> str:
+        value = value or getattr(self.defaults, name)
+        if not value:
+            raise FloraInputError(
+                f"no {name} anywhere: give one to the task, or to the extra of connection {self.flora_conn_id!r}"
+            )
+        return value
+
+    @cached_property
+    def _client(self) -> FloraClient:
+        return FloraClient(self.settings)
+
+    def client(self) -> FloraClient:
+        """The blocking client of this hook: one, made at its first use, closed with the hook."""
+        return self._client
+
+    def get_conn(self) -> FloraClient:
+        """The same, under Airflow's usual name."""
+        return self.client()
+
+    @asynccontextmanager
+    async def async_client(self) -> AsyncIterator[AsyncFloraClient]:
+        """A client for this event loop, closed at the end of the block. Reading the connection does not block."""
+        connection = await get_async_connection(self.flora_conn_id)
+        settings, _ = read_connection(connection, await get_async_extra_dejson(connection))
+        async with AsyncFloraClient(settings) as client:
+            yield client
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if client := self.__dict__.pop("_client", None):
+            client.close()
+
+    def __enter__(self) -> Self:
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close."""
+        self.close()

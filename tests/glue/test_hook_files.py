@@ -1,0 +1,90 @@
+"""Files between FLORA and the machine of a task."""
+
+import pytest
+
+from flora_provider.api.errors import FloraDownloadError, FloraInputError
+from flora_provider.hooks import files
+from flora_provider.hooks.flora import FloraHook
+from flora_provider.sandbox.faults import Fault
+
+
+class Lineage:
+    """Airflow's collector, which is a dummy unless a plugin reads from it."""
+
+    def __init__(self):
+        self.inputs, self.outputs = [], []
+
+    def add_input_asset(self, uri, **_):
+        self.inputs.append(uri)
+
+    def add_output_asset(self, uri, **_):
+        self.outputs.append(uri)
+
+
+@pytest.fixture
+def lineage(monkeypatch):
+    lineage = Lineage()
+    monkeypatch.setattr(files, "get_hook_lineage_collector", lambda: lineage)
+    return lineage
+
+
+@pytest.fixture
+def hook(flora_sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", flora_sandbox.connection_uri)
+    with FloraHook() as hook:
+        yield hook
+
+
+@pytest.fixture
+def picture(hook):
+    run = hook.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, idempotency_key="k")
+    return hook.wait_for_run(run.run_id)["outputs"][0]
+
+
+def test_an_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
+    saved = hook.download_output(picture, tmp_path / "new", name="run 1/output")
+    assert saved == tmp_path / "new" / "run-1-output.png"
+    assert saved.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in saved.parent.iterdir()] == ["run-1-output.png"]
+    assert lineage.outputs == [saved.as_uri()]
+    assert lineage.inputs == [picture["url"].split("?")[0]]
+
+
+def test_a_text_is_saved_as_it_is(hook, tmp_path, lineage):
+    saved = hook.download_output({"output_id": "o", "type": "text", "text": "thé"}, tmp_path)
+    assert (saved.name, saved.read_text(encoding="utf-8")) == ("o.txt", "thé")
+    assert lineage.inputs == []
+
+
+def test_a_file_that_breaks_off_leaves_nothing(hook, picture, tmp_path, flora_sandbox):
+    with pytest.raises(FloraDownloadError, match="larger than"):
+        hook.download_output(picture, tmp_path, max_bytes=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_that_breaks_off_is_tried_again(hook, picture, tmp_path, flora_sandbox):
+    flora_sandbox.sandbox.faults.add(Fault("/media/{path}", wire="cut"), Fault(wire="cut", times=1))
+    assert hook.download_output(picture, tmp_path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_key_is_never_sent_to_the_media_host(hook, picture, tmp_path, flora_sandbox):
+    hook.download_output(picture, tmp_path)
+    assert flora_sandbox.sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
+
+
+@pytest.mark.parametrize("size", [1_000, 5_000_000])
+def test_a_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_sandbox, lineage, size):
+    file = tmp_path / "picture.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(size))
+    asset = hook.upload_asset(file)
+    assert (asset.status, bool(asset.url)) == ("ready", True)
+    assert lineage.inputs == [file.as_uri()]
+    assert flora_sandbox.sandbox.stats()["keys_leaked"]["storage"] == 0
+
+
+def test_an_empty_file_is_refused_before_it_is_sent(hook, tmp_path, flora_sandbox):
+    file = tmp_path / "empty.png"
+    file.touch()
+    with pytest.raises(FloraInputError, match="empty"):
+        hook.upload_asset(file)
+    assert flora_sandbox.sandbox.stats()["requests"] == {}
