@@ -116,7 +116,7 @@ def _reason(rest: AirflowRest, run_id: str, tasks: list[dict[str, Any]]) -> str:
 def results(stage: Stage, run_id: str) -> list[Row]:
     """Put together what the tasks of a finished DAG run have left in XCom and in the audit log."""
     rest = stage.airflow.rest
-    deferred = _deferred_seconds(rest.events(DAG_ID, run_id))
+    deferred = _deferred_seconds(rest.events(DAG_ID, run_id), rest.task_instances(DAG_ID, run_id, "wait"))
     with PROMPTS.open(newline="", encoding="utf-8") as file:
         prompts = list(csv.DictReader(file))
     rows = []
@@ -134,11 +134,13 @@ def results(stage: Stage, run_id: str) -> list[Row]:
     return rows
 
 
-def _deferred_seconds(events: list[dict[str, Any]]) -> dict[int, float]:
-    # A sensor's history reads: running, deferred, (running again,) success.
+def _deferred_seconds(events: list[dict[str, Any]], sensors: list[dict[str, Any]]) -> dict[int, float]:
+    # A sensor's history reads: running, deferred, and running again unless it ends in the triggerer, which the audit
+    # log does not tell; then its end is where the deferral ended.
     seconds: dict[int, float] = {}
     since: dict[int, str] = {}
-    for event in (event for event in events if event["task_id"] == "wait"):
+    ends = [{"event": "end", "map_index": ti["map_index"], "when": ti["end_date"]} for ti in sensors]
+    for event in [event for event in events if event["task_id"] == "wait"] + ends:
         index = event["map_index"]
         if (start := since.pop(index, None)) is not None:
             seconds[index] = seconds.get(index, 0) + _seconds_between(start, event["when"])
