@@ -1,0 +1,130 @@
+"""Every example DAG is parsed, and run to its end against the sandbox; each run is billed once."""
+
+import csv
+import io
+import wave
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flora_provider.glue import waiting
+from flora_provider.sandbox.app import Sandbox
+from flora_provider.sandbox.server import SandboxServer
+from flora_provider.sandbox.settings import Settings
+
+EXAMPLES = Path(__file__).parent.parent / "example_dags"
+FILES = sorted(EXAMPLES.glob("*.py"))
+
+
+def dags_of(folder):
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow 2
+        from airflow.models.dagbag import DagBag
+    bag = DagBag(str(folder))
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+@pytest.fixture(scope="module")
+def dags(airflow_db):
+    return dags_of(EXAMPLES)
+
+
+@pytest.fixture
+def flora(monkeypatch):
+    """A FLORA so fast that every run is done within the second."""
+    with SandboxServer(Sandbox(Settings(speed=1000))) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", server.connection_uri)
+        monkeypatch.setattr(waiting, "SETTLED_AFTER", 0.0)  # no scheduler here that has to digest a deferral
+        yield server.sandbox
+
+
+def succeeded(dag_run):
+    return str(getattr(dag_run.state, "value", dag_run.state)) == "success"
+
+
+def returned(dag_run, task_id):
+    """What a task returned, or its mapped tasks in their order."""
+    tis = sorted((ti for ti in dag_run.get_task_instances() if ti.task_id == task_id), key=lambda ti: ti.map_index)
+    return [ti.xcom_pull(task_ids=task_id, map_indexes=ti.map_index) for ti in tis]
+
+
+def test_every_file_holds_one_dag_of_its_name(dags):
+    assert sorted(dags) == [file.stem for file in FILES]
+    assert {dag_id: Path(dag.fileloc).name for dag_id, dag in dags.items()} == {f.stem: f.name for f in FILES}
+
+
+def test_generate_and_wait(dags, run_dag, flora):
+    dag_run = run_dag(dags["flora_generate_and_wait"])
+
+    assert succeeded(dag_run)
+    (run,) = returned(dag_run, "picture")
+    assert run["status"] == "completed"
+    assert run["outputs"][0]["type"] == "imageUrl"
+    assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 1
+
+
+def test_generate_then_sensor(dags, run_dag, flora):
+    dag_run = run_dag(dags["flora_generate_then_sensor"])
+
+    assert succeeded(dag_run)
+    assert returned(dag_run, "announce") == ["A sandbox's answer to: A slogan for a tea shop"]
+    assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 1
+
+
+def test_batch_from_csv(dags, run_dag, flora, tmp_path):
+    with (EXAMPLES / "data" / "prompts.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 20
+
+    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"folder": str(tmp_path)})
+
+    assert succeeded(dag_run)
+    run_ids = returned(dag_run, "generate")
+    assert len(set(run_ids)) == 20
+    assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 20
+    assert flora.stats()["keys_leaked"] == {"media": 0, "storage": 0}
+    assert [run["run_id"] for run in returned(dag_run, "wait")] == run_ids
+    saved = [Path(path) for (path,) in returned(dag_run, "save")]
+    assert sorted(saved) == sorted(tmp_path.iterdir())
+    for row, run_id, path in zip(rows, run_ids, saved, strict=True):
+        assert path.name.startswith(run_id)
+        OPENS[row["type"]](path, row["prompt"])
+
+
+def opens_as_png(path, _prompt):
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        assert min(image.size) >= 64
+    assert path.suffix == ".png"
+
+
+def opens_as_wav(path, _prompt):
+    with wave.open(str(path)) as sound:
+        assert sound.getnframes() / sound.getframerate() > 0.1
+        assert any(sound.readframes(sound.getnframes()))
+    assert path.suffix == ".wav"
+
+
+def opens_as_mp4(path, _prompt):
+    data = path.read_bytes()
+    assert data[4:8] == b"ftyp"
+    at, boxes = 0, []
+    while at < len(data):  # each box says how long it is; together they are the file
+        boxes.append(data[at + 4 : at + 8])
+        at += int.from_bytes(data[at : at + 4], "big")
+    assert at == len(data)
+    assert {b"moov", b"mdat"} <= set(boxes)
+    assert path.suffix == ".mp4"
+
+
+def opens_as_text(path, prompt):
+    assert path.read_text(encoding="utf-8") == f"A sandbox's answer to: {prompt}"
+    assert path.suffix == ".txt"
+
+
+OPENS = {"image": opens_as_png, "audio": opens_as_wav, "video": opens_as_mp4, "text": opens_as_text}
