@@ -128,6 +128,20 @@ def resumed(payload: Mapping[str, Any], *, is_sensor: bool = False) -> dict[str,
         _raise_timeout(error, limit=event.limit, is_sensor=is_sensor)
 
 
+def tell_lost_wait(task: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None) -> None:
+    """Say what becomes of the run, should Airflow have ended the deferral by itself (no triggerer, or one that broke).
+
+    Airflow's own error, which follows, names neither.
+    """
+    if next_method == "__fail__":
+        task.log.error(
+            "Airflow ended the wait: %s. FLORA run %s cannot be cancelled: it goes on and is billed. "
+            "A retry of this task finds it again",
+            (next_kwargs or {}).get("error", "no reason given"),
+            getattr(task, "run_id", None) or "(see XCom run_id)",
+        )
+
+
 def _raise_timeout(error: RunTimedOut, *, limit: Limit, is_sensor: bool) -> NoReturn:
     """Raise what Airflow's users expect of this limit."""
     if limit == "execution_timeout":

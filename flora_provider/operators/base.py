@@ -129,6 +129,11 @@ class FloraRunOperator(BaseOperator, ABC):
         with self._explained():
             return waiting.finish(self, context, waiting.resumed(event))
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
+        waiting.tell_lost_wait(self, next_method, next_kwargs)
+        return super().resume_execution(next_method, next_kwargs, context)
+
     def on_kill(self) -> None:
         """Say what becomes of the run. Asks nobody for anything: Airflow gives this five seconds, and may deadlock."""
         if self._run_id:

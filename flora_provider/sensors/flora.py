@@ -120,6 +120,11 @@ class FloraRunSensor(BaseSensorOperator):
         with self._softly(), self._explained():
             return waiting.finish(self, context, waiting.resumed(event, is_sensor=True))
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
+        waiting.tell_lost_wait(self, next_method, next_kwargs)
+        return super().resume_execution(next_method, next_kwargs, context)
+
     def _poll(self, context: Context) -> dict[str, Any] | None:
         """Airflow's own loop around `poke`. Its timeouts are told what becomes of the run."""
         try:

@@ -193,3 +193,14 @@ def test_a_wait_that_times_out_says_how_the_last_look_failed(flora, sensor, mode
         to_the_end(sensor(run_id, timeout=0.2, **mode))
 
     assert "FLORA answered 503" in str(failure.value)
+
+
+def test_a_deferral_that_airflow_ends_by_itself_is_explained(flora, generate, wait_for, one_task, caplog, capfd):
+    for operator in (generate(wait_for_completion=True), wait_for("run_1")):
+        task = one_task(operator)
+        with pytest.raises(AirflowException, match="Trigger timeout"):
+            operator.prepare_for_execution().resume_execution("__fail__", {"error": "Trigger timeout"}, task.context)
+
+    logged = caplog.text + "".join(capfd.readouterr())  # Airflow 3's own loggers do not lead to the root logger
+    assert "Airflow ended the wait: Trigger timeout. FLORA run (see XCom run_id) cannot be cancelled" in logged
+    assert "FLORA run run_1 cannot be cancelled: it goes on and is billed" in logged
