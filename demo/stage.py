@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from demo.airflow_instance import AirflowInstance
 from demo.processes import started_with, stop, uninterrupted
@@ -79,6 +80,8 @@ class Stage:
             CONNECTION,
             "flora",
             host=self.sandbox.base_url,
+            # Without one the Test button of Airflow 3.3 refuses to use the stored key.
+            port=urlsplit(self.sandbox.base_url).port,
             password=self.sandbox.api_key,
             extra=json.dumps(extra),
         )

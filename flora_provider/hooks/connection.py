@@ -61,13 +61,14 @@ EXTRA_FIELDS = {
 }
 
 FIELD_BEHAVIOUR: dict[str, Any] = {
-    # `port` stays although nobody needs it: Airflow 3.3's Test button sends 0 for a hidden port, and refuses that.
+    # `port` is shown although the base URL says it all: Airflow 3.3's Test button takes an empty port for another port
+    # than the stored one, and refuses to test with the stored key. With any port in both places it works.
     "hidden_fields": ["schema", "login"],
     "relabeling": {"password": "API key", "host": "Base URL"},
     "placeholders": {
         "password": "sk_live_… (FLORA: workspace settings, API keys)",
         "host": DEFAULT_BASE_URL,
-        "port": "leave empty",
+        "port": "443 (Airflow 3.3's Test button wants one)",
     },
 }
 
