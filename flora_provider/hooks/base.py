@@ -55,10 +55,7 @@ class ConnectedHook(BaseHook):
         Raises:
             FloraInputError: neither the caller nor the connection names one.
         """
-        return {
-            "workspace_id": self.workspace(workspace_id),
-            "project_id": self._given_or_default("project_id", project_id),
-        }
+        return {"workspace_id": self.workspace(workspace_id), "project_id": self.project(project_id)}
 
     def workspace(self, workspace_id: str | None = None) -> str:
         """The workspace, the connection's where None.
@@ -67,6 +64,14 @@ class ConnectedHook(BaseHook):
             FloraInputError: neither the caller nor the connection names one.
         """
         return self._given_or_default("workspace_id", workspace_id)
+
+    def project(self, project_id: str | None = None) -> str:
+        """The project, the connection's where None.
+
+        Raises:
+            FloraInputError: neither the caller nor the connection names one.
+        """
+        return self._given_or_default("project_id", project_id)
 
     def _given_or_default(self, name: str, value: str | None) -> str:
         value = value or getattr(self.defaults, name)

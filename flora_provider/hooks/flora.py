@@ -162,6 +162,21 @@ class FloraHook(FilesHook):
         call = calls.list_generations(workspace_id=workspace_id, project_id=project_id, status=status)
         return self.client().items(call, max_items=max_items)
 
+    def iter_technique_runs(
+        self,
+        *,
+        workspace_id: str | None = None,
+        project_id: str | None = None,
+        technique_id: str | None = None,
+        status: str | None = None,
+        max_items: int | None = None,
+    ) -> Iterator[models.TechniqueRun]:
+        """The whole technique run history, newest first, each run once."""
+        call = calls.list_technique_runs(
+            workspace_id=workspace_id, project_id=project_id, technique_id=technique_id, status=status
+        )
+        return self.client().items(call, max_items=max_items)
+
     def start_technique(
         self, *, technique_id: str, inputs: Mapping[str, Any], idempotency_key: str, workspace_id: str | None = None
     ) -> models.Started:
@@ -218,3 +233,13 @@ class FloraHook(FilesHook):
     def list_actions(self) -> tuple[catalogue.Action, ...]:
         """The prebuilt actions."""
         return self.client().send(calls.list_actions())
+
+    def iter_nodes(self, project_id: str | None = None) -> Iterator[catalogue.Node]:
+        """The visible media nodes of a project's canvas (None for the connection's project)."""
+        return self.client().items(calls.list_nodes(self.project(project_id)))
+
+    def iter_assets(
+        self, *, workspace_id: str | None = None, project_id: str | None = None, query: str | None = None
+    ) -> Iterator[catalogue.Asset]:
+        """The files that the key sees."""
+        return self.client().items(calls.list_assets(workspace_id=workspace_id, project_id=project_id, query=query))
