@@ -137,7 +137,7 @@ class Sandbox:
         if route is not None:
             if route.prefix != "/_sandbox":
                 template = route.template if route.is_api else route.prefix + route.template
-                call.fault = self.faults.take(request.method, template, call.path)
+                call.fault = self.faults.take(request.method, template, call.path, request.content)
             if call.fault is not None and call.fault.breaks_before():
                 return Answer(httpx.Response(200), wire=call.fault.wire)
             try:

@@ -47,6 +47,7 @@ class Fault:
         * wrong type, missing member: ``Fault("/generate", edit={"run_id": 7}, without=("poll_url",))``
         * the next run fails: ``Fault("/generate", fate=Fate(error_code="provider_error"))``
         * a page leaves a run out for 10 s: ``Fault("/generations", omit=run_id, times=None, seconds=10)``
+        * only one of many tasks is hit: ``Fault("/generate", containing="A fern", wire="drop", after=True)``
         * a run is gone for 10 s: ``Fault(run_id=run_id, status=404, times=None, seconds=10)``
 
     Attributes:
@@ -54,6 +55,7 @@ class Fault:
             ``/media/{run_id}/{file}``. None: any but the sandbox's own controls.
         method: HTTP method; None: any.
         run_id: Only calls with this id in their path.
+        containing: Only calls with this text in their body, e.g. their prompt.
         skip: Calls to let pass first.
         times: Calls to spoil; None: all.
         seconds: How long it lasts on the sandbox's clock; None: until it has been used up.
@@ -80,6 +82,7 @@ class Fault:
     route: str | None = None
     method: str | None = None
     run_id: str | None = None
+    containing: str | None = None
     skip: int = 0
     times: int | None = 1
     seconds: float | None = None
@@ -112,10 +115,13 @@ class Fault:
             data = {**data, "fate": read(Fate, data["fate"], "fate.")}
         return read(cls, data)
 
-    def matches(self, method: str, route: str, path: dict[str, str]) -> bool:
+    def matches(self, method: str, route: str, path: dict[str, str], body: bytes) -> bool:
         """Whether this fault is about such a call."""
         return (
-            self.route in (None, route) and self.method in (None, method) and self.run_id in (None, path.get("run_id"))
+            self.route in (None, route)
+            and self.method in (None, method)
+            and self.run_id in (None, path.get("run_id"))
+            and (self.containing is None or self.containing.encode() in body)
         )
 
     def breaks_before(self) -> bool:
@@ -202,11 +208,11 @@ class Faults:
         """Let all be well again. Runs that have a fate keep it."""
         self._armed = []
 
-    def take(self, method: str, route: str, path: dict[str, str]) -> Fault | None:
+    def take(self, method: str, route: str, path: dict[str, str], body: bytes) -> Fault | None:
         """Return the fault of a call, if there is one, and count it."""
         now, taken = self._clock.now(), None
         for armed in self._armed:
-            if armed.fault.matches(method, route, path) and armed.takes(now) and taken is None:
+            if armed.fault.matches(method, route, path, body) and armed.takes(now) and taken is None:
                 armed.hits += 1
                 taken = armed.fault
         return taken

@@ -35,6 +35,11 @@ def test_a_fault_strikes_only_the_calls_it_is_about(flora, sandbox):
     assert flora.get(f"/runs/{mine}").status_code == 200
 
 
+def test_a_fault_can_be_for_one_of_many_requests_to_the_same_route(flora, sandbox):
+    sandbox.faults.add(Fault("/generate", containing="A fern", status=500))
+    assert [flora.generate(prompt=prompt).status_code for prompt in ("A fox", "A fern", "A fern")] == [201, 500, 201]
+
+
 def test_skip_and_times_count_calls(flora, sandbox):
     sandbox.faults.add(Fault("/models", status=401, skip=2, times=2))
     assert [flora.get("/models").status_code for _ in range(6)] == [200, 200, 401, 401, 200, 200]
