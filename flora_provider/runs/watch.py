@@ -7,25 +7,32 @@ later page, one that FLORA loses sight of for a moment) is looked at singly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from itertools import count
+from math import ceil, inf
 from typing import Any
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraAnswerError, FloraAuthenticationError, FloraError
+from flora_provider.api.errors import FloraAnswerError, FloraAuthenticationError, FloraError, FloraRateLimitError
 from flora_provider.api.exchange import exchange
-from flora_provider.api.models import Run
-from flora_provider.api.plan import Plan
-from flora_provider.api.retry import may_retry
+from flora_provider.api.models import Run, RunStatus
+from flora_provider.api.plan import Plan, Sleep
+from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import RunEvent
-from flora_provider.runs.follow import ONE_TRY, Wait
+from flora_provider.runs.follow import ONE_TRY, Wait, is_weather
 
 # The histories that may show a run; both list the newest first, and show as much as a single look does.
 HISTORIES = (("generations", "generations"), ("technique-runs", "technique_runs"))
-GATHER_AT_MOST = 2.0  # seconds that a look may be put off to be made together with others
-GATHER_PER_WAIT = 0.01  # seconds: alone nobody waits for others, from 200 waits on the most
-PAGES_OFF_FOR = 60.0  # seconds for which pages are not tried after they did not work, or did not pay
+GATHER_AT_MOST = 1.5  # seconds that a look may be put off to be made together with others
+GATHER_PER_WAIT = 0.01  # seconds: alone nobody waits for others, from 150 waits on the most
+ALONE_FOR = 60.0  # seconds for which a run that no history showed is looked at singly
+PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
+SINGLES = 100  # looks at single runs between two rounds, for a round may find a cheaper way
+BREATH = 20  # rows after which others on the event loop have their turn
+# A page that was not shown is asked for again at once: starting anew would cost all pages before it.
+PAGE_TRIES = RetryPolicy(max_retries=4, budget=60.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +53,9 @@ class Watched:
 class Watch:
     """All waits over one connection.
 
+    Every run that is waited for either has a due time or is being looked at. Dues are kept in a dict, not in a heap: a
+    page moves a hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
+
     Args:
         clock: unix seconds.
         draw: random numbers in [0, 1).
@@ -55,169 +65,196 @@ class Watch:
         self._clock = clock
         self._draw = draw
         self._watched: dict[str, list[Watched]] = {}
-        self._size = 0
-        # Never later than the earliest of all dues; found anew in each round.
-        self._earliest = float("inf")
+        self._due: dict[str, float] = {}
+        self._earliest = inf  # of all dues, when it was last asked for
+        # On which page of which history a run was last shown, and until when one is not looked for there.
+        self._place: dict[str, tuple[str, int]] = {}
+        self._alone_until: dict[str, float] = {}
         self._pages_off_until = 0.0
-        # On which page of which history a run was shown; None for one that no history showed: it is looked at singly.
-        self._place: dict[str, tuple[str, int] | None] = {}
+        self._pages_failed = 0  # times in a row
+        self._quiet_until = 0.0  # FLORA asked not to be asked
 
     def __len__(self) -> int:
-        """How many waits there are."""
-        return self._size
+        """How many runs are waited for."""
+        return len(self._watched)
 
     def add(self, watched: Watched) -> bool:
-        """Wait for one more run; several may wait for the same one. Returns whether it is due before all others."""
-        self._watched.setdefault(watched.wait.run_id, []).append(watched)
-        self._size += 1
-        is_next = watched.wait.due < self._earliest
-        if is_next:
-            self._earliest = watched.wait.due
-        return is_next
+        """Wait for one more run; several may wait for the same one. Returns whether `next_round` is earlier now."""
+        run_id = watched.wait.run_id
+        group = self._watched.setdefault(run_id, [])
+        group.append(watched)
+        if len(group) == 1 or run_id in self._due:
+            self._plan(run_id)
+        return self._due.get(run_id, inf) < self._earliest
 
     def discard(self, watched: Watched) -> None:
         """Wait for it no longer; nothing happens if it has ended already."""
         run_id = watched.wait.run_id
         group = self._watched.get(run_id, [])
-        if watched not in group:
-            return
-        group.remove(watched)
-        self._size -= 1
-        if not group:
-            del self._watched[run_id]
-            self._place.pop(run_id, None)
+        if watched in group:
+            group.remove(watched)
+            if not group:
+                for of_run in (self._watched, self._due, self._place, self._alone_until):
+                    of_run.pop(run_id, None)
 
     def end_all(self, failure: FloraError) -> None:
         """FLORA, or the connection, allows no look any more: tell everyone."""
         for run_id in list(self._watched):
             self._tell(run_id, lambda wait: RunEvent.refused(wait.run_id, failure))
 
+    def restart(self) -> None:
+        """Whoever was looking has stopped, perhaps in the middle: all runs have their due times again."""
+        for run_id in self._watched:
+            self._plan(run_id)
+
     @property
-    def next_round(self) -> float | None:
-        """Unix seconds at which to make the next round; None when nobody waits."""
-        if not self._size:
-            return None
-        return self._earliest + min((self._size - 1) * GATHER_PER_WAIT, GATHER_AT_MOST)
+    def next_round(self) -> float:
+        """Unix seconds at which to make the next round; infinity when nobody waits, or all are being looked at."""
+        self._earliest = min(self._due.values(), default=inf)
+        gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_WAIT, GATHER_AT_MOST)
+        return max(gathered, self._quiet_until)
 
     def round(self) -> Plan[list[str]]:
         """Look at the runs that are due by pages, where that is cheaper.
 
         Returns:
-            The runs that remain to be looked at singly, with `look`.
+            The runs that remain, to be looked at with `look`, the longest overdue first.
 
         Raises:
-            FloraAuthenticationError: the key is not valid any more.
+            FloraAuthenticationError: the key is not valid any more. Go on with `restart`.
         """
-        due = {run_id for run_id, at in self._dues() if at <= self._clock()}
-        if self._clock() >= self._pages_off_until:
-            for path, member in HISTORIES:
-                yield from self._scan(path, member, {run_id for run_id in due if self._may_be_in(path, run_id)})
         now = self._clock()
-        alone = [run_id for run_id, at in self._dues() if at <= now and run_id in due]
-        # What became due meanwhile is for the next round, so that it may be seen on a page as well.
-        left = set(alone)
-        self._earliest = min((at for run_id, at in self._dues() if run_id not in left), default=float("inf"))
-        return alone
+        due = {run_id for run_id, at in self._due.items() if at <= now}
+        if now >= self._pages_off_until:
+            listed = {run_id for run_id in due if self._alone_until.get(run_id, 0.0) <= now}
+            missing = {run_id for run_id in listed if run_id not in self._place}
+            for path, member in HISTORIES:
+                here = {run_id for run_id in listed if run_id in self._place and self._place[run_id][0] == path}
+                missing = yield from self._scan(path, member, here | missing)
+            self._alone_until.update((run_id, now + ALONE_FOR) for run_id in missing if run_id in self._watched)
+        alone = sorted((at, run_id) for run_id in due if (at := self._due.get(run_id, inf)) <= now)
+        for _, run_id in alone[:SINGLES]:
+            del self._due[run_id]
+        return [run_id for _, run_id in alone[:SINGLES]]
 
-    def look(self, run_id: str) -> Plan[None]:
-        """Look at one run.
+    def look(self, run_id: str) -> Plan[bool]:
+        """Look at one run. Returns whether FLORA showed it.
 
         Raises:
-            FloraAuthenticationError: the key is not valid any more.
+            FloraAuthenticationError: the key is not valid any more. Go on with `restart`.
         """
         try:
             run = yield from exchange(calls.get_run(run_id), ONE_TRY, clock=self._clock, draw=self._draw)
         except FloraAuthenticationError:
-            self._earliest = self._clock()
             raise
         except FloraError as failure:
             self._missed(run_id, failure)
-        else:
-            self._saw(run)
+            return False
+        self._saw(run_id, run)
+        return True
 
-    def _may_be_in(self, path: str, run_id: str) -> bool:
-        place = self._place.get(run_id, (path, 0))
-        return place is not None and place[0] == path
+    def _scan(self, path: str, member: str, wanted: Collection[str]) -> Plan[set[str]]:
+        """Go through a history until it has shown all that is wanted, if that takes fewer pages than there are runs.
 
-    def _scan(self, path: str, member: str, wanted: set[str]) -> Plan[None]:
-        """Go through a history until it has shown all that is wanted, if that takes fewer pages than there are runs."""
-        # A run that was not shown yet may be anywhere among those that are waited for; others slip a page at a time.
-        unknown = -(-len(self._watched) // calls.PAGE_SIZE)
-        places = [self._place.get(run_id) for run_id in wanted]
-        pages = max((place[1] + 1 if place else unknown for place in places), default=0)
+        Returns:
+            The runs that it does not show; none when pages were not tried, or could not be had.
+        """
+        # A run that was not shown yet is taken to be among as many as are waited for.
+        new = ("", ceil(len(self._watched) / calls.PAGE_SIZE) - 1)
+        pages = max((self._place.get(run_id, new)[1] + 1 for run_id in wanted), default=0)
         if len(wanted) <= pages:
-            return
+            return set()
         missing = set(wanted)
         query = {"limit": str(calls.PAGE_SIZE)}
-        for number in range(pages + 2):
+        vain = 0  # pages in a row that showed nothing new
+        for number in count():
             try:
-                page = yield from exchange(
-                    calls.raw("GET", path, query=query), ONE_TRY, clock=self._clock, draw=self._draw
-                )
-                rows = _rows(page, member)
+                call = calls.raw("GET", path, query=query)
+                page = yield from exchange(call, PAGE_TRIES, clock=self._clock, draw=self._draw)
+                rows, cursor = _contents(page, member)
             except FloraAuthenticationError:
-                self._earliest = self._clock()
                 raise
             except FloraError as failure:
-                return self._page_failed(failure, missing)
-            for run in self._known(rows):
-                self._place[run.run_id] = (path, number)
-                missing.discard(run.run_id)
-                self._saw(run)
-            cursor = _cursor(page)
-            if not (missing and cursor and rows):
+                yield from self._no_page(failure, missing)
+                return set()
+            before = len(missing)
+            yield from self._read(rows, (path, number), missing)
+            # Others may push our runs to deeper pages; those pay as long as single looks would cost more.
+            vain = vain + 1 if len(missing) == before else 0
+            is_vain = number + 1 >= pages and vain > 1 + len(missing) // 4
+            if is_vain or not (missing and rows and cursor):
                 break
             query["cursor"] = cursor
-        if path == HISTORIES[-1][0]:
-            self._place.update(dict.fromkeys(missing))
-        return None
+        self._pages_failed = 0
+        for run_id in missing:
+            self._place.pop(run_id, None)
+        return missing
 
-    def _page_failed(self, failure: FloraError, missing: set[str]) -> None:
-        if may_retry(failure, resendable=True):
-            # Weather: single looks would meet the same, a hundred times as often.
-            for run_id in missing:
-                self._missed(run_id, failure)
-        else:
-            self._pages_off_until = self._clock() + PAGES_OFF_FOR
-
-    def _known(self, rows: Iterable[Any]) -> Iterable[Run]:
+    def _read(self, rows: list[Any], place: tuple[str, int], missing: set[str]) -> Plan[None]:
+        known = 0
         for row in rows:
-            if isinstance(row, Mapping) and row.get("run_id") in self._watched:
-                try:
-                    yield Run.read(row)
-                except FloraAnswerError:
-                    continue  # a single look will tell
+            if not isinstance(row, Mapping) or not isinstance(run_id := row.get("run_id"), str):
+                continue
+            if run_id not in self._watched:
+                continue
+            try:
+                run = Run.read(row)
+            except FloraAnswerError:
+                continue  # a single look will tell
+            if run.status == RunStatus.COMPLETED and not run.outputs:
+                continue  # should rows lack them one day, a single look has them
+            self._place[run_id] = place
+            missing.discard(run_id)
+            self._saw(run_id, run)
+            known += 1
+            if known % BREATH == 0:
+                yield Sleep(0)
 
-    def _dues(self) -> Iterator[tuple[str, float]]:
-        for run_id, group in self._watched.items():
-            yield run_id, min(watched.wait.due for watched in group)
+    def _no_page(self, failure: FloraError, missing: set[str]) -> Plan[None]:
+        """A page could not be had. One single look tells whether that is about histories only, or about FLORA."""
+        oldest = min((run_id for run_id in missing if run_id in self._due), key=self._due.__getitem__, default=None)
+        if not isinstance(failure, FloraRateLimitError):
+            about_pages = oldest is None or not is_weather(failure, unseen_for=inf)
+            if about_pages or (oldest is not None and (yield from self.look(oldest))):
+                first, most = PAGES_OFF_FOR
+                self._pages_off_until = self._clock() + min(first * 2.0 ** min(self._pages_failed, 10), most)
+                self._pages_failed += 1
+                return
+            missing.discard(oldest or "")
+        # Looks at the others would meet the same.
+        for number, run_id in enumerate(missing, 1):
+            self._missed(run_id, failure)
+            if number % BREATH == 0:
+                yield Sleep(0)
 
-    def _saw(self, run: Run) -> None:
+    def _plan(self, run_id: str) -> None:
+        self._due[run_id] = min(watched.wait.due for watched in self._watched[run_id])
+
+    def _saw(self, run_id: str, run: Run) -> None:
         now, draw = self._clock(), self._draw()
-        self._tell(run.run_id, lambda wait: wait.saw(run, now=now, draw=draw))
+        self._tell(run_id, lambda wait: wait.saw(run, now=now, draw=draw))
 
     def _missed(self, run_id: str, failure: FloraError) -> None:
         now, draw = self._clock(), self._draw()
+        if isinstance(failure, FloraRateLimitError):
+            self._quiet_until = max(self._quiet_until, now + (failure.retry_after or 0.0))
         self._tell(run_id, lambda wait: wait.missed(failure, now=now, draw=draw))
 
     def _tell(self, run_id: str, learn: Callable[[Wait], RunEvent | None]) -> None:
         for watched in list(self._watched.get(run_id, ())):
             event = watched.context.run(learn, watched.wait)
-            if event is None:
-                self._earliest = min(self._earliest, watched.wait.due)
-            else:
+            if event is not None:
                 self.discard(watched)
                 watched.tell(event)
+        if run_id in self._watched:
+            self._plan(run_id)
 
 
-def _rows(page: Any, member: str) -> list[Any]:
+def _contents(page: Any, member: str) -> tuple[list[Any], str]:
+    """The rows of a page, and the cursor of the next one, empty at the end."""
     rows = page.get(member) if isinstance(page, Mapping) else None
     if not isinstance(rows, list):
         raise FloraAnswerError(f"FLORA's answer holds no list {member!r}")
-    return rows
-
-
-def _cursor(page: Mapping[str, Any]) -> str | None:
     meta = page.get("meta")
     cursor = meta.get("next_cursor") if isinstance(meta, Mapping) else None
-    return cursor if isinstance(cursor, str) else None
+    return rows, cursor if isinstance(cursor, str) else ""
