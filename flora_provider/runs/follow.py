@@ -26,6 +26,7 @@ ONE_TRY = RetryPolicy(max_retries=0)
 # Runs that were just started, or that FLORA loses sight of for a moment, are 404 and come back.
 VANISHED_FOR = 60.0
 _PROGRESS_STEP = 10.0
+_TELLING = 25.0  # percent of progress that are worth a line: at thousands of runs, lines cost more than looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def is_weather(failure: FloraError, *, unseen_for: float) -> bool:
 class Wait:
     """One run that is waited for: when to look at it next, and what a look means.
 
-    Each change of status or progress is logged, and each look that failed; a look that shows nothing new is not.
+    Each change of status is logged, progress that moved by a quarter, and each look that failed.
 
     Args:
         run_id: the run.
@@ -120,7 +121,7 @@ class Wait:
         self.deadline = deadline
         self._started_at = started_at
         self._last_seen = now if last_seen is None else last_seen
-        self._shown: tuple[str, float] | None = None
+        self._told: tuple[str, float] = ("", 0.0)  # status and progress that were logged last
         self._failures = 0
         pause = policy.first(estimated_seconds=estimated_seconds, elapsed=now - started_at) if started_at else 0.0
         self.due = self._in_time(now, pause)
@@ -128,8 +129,8 @@ class Wait:
     def saw(self, run: Run, *, now: float, draw: float) -> RunEvent | None:
         """A look succeeded. Returns how the wait ended, or None when it goes on at `due`."""
         self._last_seen, self._failures = now, 0
-        if (run.status, run.progress) != self._shown:
-            self._shown = (run.status, run.progress)
+        if run.status != self._told[0] or run.progress - self._told[1] >= _TELLING:
+            self._told = (run.status, run.progress)
             log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
         if run.is_terminal:
             return RunEvent.ended(run)
