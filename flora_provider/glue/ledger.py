@@ -15,6 +15,8 @@ _NAME = "flora_run"
 class TaskStateLedger:
     """The task state store: survives a retry, a SIGKILL and a clear, which XCom does not."""
 
+    durable = True
+
     def __init__(self, store: Any) -> None:
         self._store = store
 
@@ -29,6 +31,8 @@ class TaskStateLedger:
 
 class NoLedger:
     """Airflow before 3.3 has no task state store: the derived key alone finds the run again."""
+
+    durable = False
 
     def read(self) -> None:
         """Nothing is known."""

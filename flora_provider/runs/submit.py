@@ -4,9 +4,10 @@ What happened before decides what is sent:
 
     ledger says                     then
     ─────────────────────────────   ───────────────────────────────────────────────────────────────────────────────────
-    nothing, first try              write the intent, POST, write the run id
-    nothing, a retry (no ledger)    POST the same key again; look at the run it names, for it may be an old one
-    intent, no run id               the same; FLORA's answer was lost, or never came
+    nothing, and would know         write the intent, POST, write the run id
+    nothing, for it cannot know     the same; in a retry, also look at the run that the POST names, for the key may have
+                                    been sent before
+    intent, no run id               POST the same key again, and look; FLORA's answer was lost, or never came
     run id                          look at it: alive or completed is ours, nothing is sent
                                     failed: the next generation, if a retry may help; else fail for good
     a record of an earlier clear    history: a cleared task is a new run
@@ -77,7 +78,13 @@ class Record:
 
 
 class Ledger(Protocol):
-    """Where a task remembers, across retries and crashes, what it started."""
+    """Where a task remembers, across retries and crashes, what it started.
+
+    Attributes:
+        durable: whether it remembers at all; if not, nothing is known of earlier tries.
+    """
+
+    durable: bool
 
     def read(self) -> Record | None:
         """The latest record, of whatever clear; None when there is none."""
@@ -109,7 +116,7 @@ class Submit:
         call: starts it; without its key.
         intent: which run is meant.
         ledger: where to remember it.
-        first_try: False when an earlier try of the same clear may have sent the request already.
+        first_try: False when an earlier try may have sent the request already; asked if the ledger is not durable.
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
         on_unknown: what to do when a run was started that cannot be told: see `FloraGenerateOperator`.
         look: which call shows a run.
@@ -140,7 +147,7 @@ class Submit:
         record = self.ledger.read()
         if record is not None and record.clears != self.intent.clears:
             record = None
-        fresh = record is None and self.first_try
+        fresh = record is None and (self.ledger.durable or self.first_try)
         generation = record.generation if record else 1
         replayed_failure = False
         for _ in range(_MAX_GENERATIONS):
@@ -168,7 +175,7 @@ class Submit:
                 log.info("Found FLORA run %s of an earlier try (%s); nothing new is started", run.run_id, run.status)
                 return replace(submission, run=run)
             # A later generation may have been sent by an earlier try as well, unless the ledger would know.
-            fresh, generation = self.ledger.read() is not None, generation + 1
+            fresh, generation = self.ledger.durable, generation + 1
         raise RunOutcomeUnknown(f"{_MAX_GENERATIONS} runs of this task have failed one after the other", run_id=None)
 
     def _record(self, generation: int, *, intended_at: float) -> Record:

@@ -1,5 +1,7 @@
 """A retry finds the run that an earlier try started; a cleared task and a sibling start their own."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -103,6 +105,16 @@ def test_a_cleared_task_is_a_new_run(flora, generate, one_task, memory, waiting)
     assert first != second
     assert run_id_of(task.retry()) == second
     assert (flora.started, flora.billed) == (2, 2)
+
+
+def test_a_task_that_is_cleared_hours_into_its_dag_run_is_a_new_run(flora, generate, one_task):
+    started = datetime.now(UTC) - timedelta(hours=5)
+    task = one_task(generate(), dag_run_started=started)
+    flora.start()  # somebody else's run of the same project, which the history shows
+
+    first, second = task.run(), task.clear()
+
+    assert first != second
 
 
 def test_mapped_tasks_with_the_same_prompt_are_runs_of_their_own(flora, generate, one_task, memory):
