@@ -21,10 +21,10 @@ install = $(BIN)/uv pip install --quiet --python $(1) --constraint $(call constr
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test matrix constraints clean
+.PHONY: help demo ui test e2e chaos matrix constraints clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## Run a DAG of 20 generations on a real Airflow, against the sandbox
 	$(BIN)/python -m demo
@@ -37,6 +37,12 @@ test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-e
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest tests --ignore=tests/e2e
+
+e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice
+	$(BIN)/pytest tests/e2e
+
+chaos: $(INSTALLED) ## The same at length: make chaos ROUNDS=200 SEED=7
+	$(BIN)/python -m tests.e2e.chaos $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
 matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow
 

@@ -1,0 +1,170 @@
+"""The operator under test, with a witness at its boundaries who also kills its process there.
+
+Nothing of the provider is changed or replaced. What the operator asks of Airflow and of the network passes through
+here, is written to a journal, and goes on to where it was meant for.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import httpx
+
+from flora_provider.operators.flora import FloraGenerateOperator
+
+JOURNAL = "FLORA_CHAOS_JOURNAL"
+_LOOK_FOR = 3.0  # seconds: less than the sandbox holds an answer back
+
+
+class ChaosOperator(FloraGenerateOperator):
+    """Dies at `kills[try - 1]`, a point of `rounds.KILLS`. `together`: tasks that are to POST at the same moment."""
+
+    def __init__(self, *, kills=(), together=0, **kwargs):
+        super().__init__(**kwargs)
+        self.kills = kills
+        self.together = together
+        self._witness = None
+
+    def execute(self, context):
+        witness = self._watched(context)
+        if self.together and context["ti"].try_number == 1:
+            witness.wait_for_others(self.together)
+        result = super().execute(context)
+        witness.reached("after its return")
+        return result
+
+    def execute_complete(self, context, event):
+        witness = self._watched(context)
+        witness.reached("deferral to resume")
+        result = super().execute_complete(context, event)
+        witness.reached("after its return")
+        return result
+
+    def defer(self, **kwargs):
+        self._witness.reached("before deferral")
+        super().defer(**kwargs)
+
+    def _watched(self, context):
+        self._witness = Witness(context["ti"], self.kills)
+        store = context["task_state_store"]
+        context["task_state_store"] = WatchedStore(store, self._witness)
+        watch_xcom(context["ti"], self._witness)
+        watch_wire(self._witness)
+        return self._witness
+
+
+class ResumingChaosOperator(ChaosOperator):
+    """Needs a worker after its wait, as every task does that has something to do then."""
+
+    def post_execute(self, context, result=None):
+        """Nothing, but in a worker."""
+
+
+class Witness:
+    """Keeps the journal of one try, and kills its process at the point that was drawn for it."""
+
+    def __init__(self, ti, kills):
+        tries = ti.try_number - 1
+        self.kill = kills[tries] if tries < len(kills) else None
+        self._who = {"task": ti.task_id, "index": ti.map_index, "try": ti.try_number, "dag_run": ti.run_id}
+        self._path = Path(os.environ[JOURNAL])
+
+    def note(self, event, **more):
+        line = json.dumps({**self._who, "event": event, "at": time.time(), **more}) + "\n"
+        with self._path.open("ab", buffering=0) as journal:
+            fcntl.flock(journal, fcntl.LOCK_EX)
+            journal.write(line.encode())
+
+    def reached(self, point):
+        if self.kill == point:
+            self.note("killed", point=point)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def wait_for_others(self, number, timeout=120):
+        """Wait until so many tasks are at this very point."""
+        self.note("ready")
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self._path.read_bytes().count(b'"event": "ready"') >= number:
+                return
+            time.sleep(0.05)
+        raise TimeoutError(f"fewer than {number} tasks were ready after {timeout} s")
+
+
+class WatchedStore:
+    """Airflow's task state store, watched."""
+
+    def __init__(self, store, witness):
+        self._store = store
+        self._witness = witness
+
+    def get(self, key, *args, **kwargs):
+        self._witness.reached("before the intent")
+        return self._store.get(key, *args, **kwargs)
+
+    def set(self, key, value, *args, **kwargs):
+        if value.get("run_id"):
+            self._witness.reached("answer to ledger")
+        self._store.set(key, value, *args, **kwargs)
+        if value.get("run_id"):
+            self._witness.note("ledger", run_id=value["run_id"])
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+def watch_xcom(ti, witness):
+    push = ti.xcom_push
+
+    def watched(key, value):
+        if key == "run_id":
+            witness.reached("ledger to XCom")
+        push(key=key, value=value)
+        if key == "run_id":
+            witness.reached("after XCom")
+
+    object.__setattr__(ti, "xcom_push", watched)
+
+
+def watch_wire(witness):
+    """Watch every request of this process; the process serves one try and ends with it."""
+    real = getattr(httpx.HTTPTransport.handle_request, "unwatched", httpx.HTTPTransport.handle_request)
+
+    def handle_request(self, request):
+        if request.method != "POST":
+            witness.reached("while waiting")
+            return real(self, request)
+        witness.reached("before POST")
+        key = request.headers["idempotency-key"]
+        before = created(request.url, key) if witness.kill == "POST to answer" else 0
+
+        def trace(event, _info):
+            if event == "http11.receive_response_headers.started":
+                witness.note("sent", key=key)
+                if witness.kill == "POST to answer":
+                    wait_until_created(request.url, key, before)
+                    witness.reached("POST to answer")
+
+        request.extensions["trace"] = trace
+        response = real(self, request)
+        witness.note("answer", status=response.status_code, key=key)
+        return response
+
+    handle_request.unwatched = real
+    httpx.HTTPTransport.handle_request = handle_request
+
+
+def created(url, key):
+    """How many runs the sandbox has started with this key."""
+    with urllib.request.urlopen(f"{url.scheme}://{url.netloc.decode()}/_sandbox/runs", timeout=10) as answer:  # noqa: S310
+        return sum(run["idempotency_key"] == key for run in json.load(answer)["runs"])
+
+
+def wait_until_created(url, key, before):
+    deadline = time.monotonic() + _LOOK_FOR
+    while time.monotonic() < deadline and created(url, key) == before:
+        time.sleep(0.02)

@@ -1,0 +1,29 @@
+"""The DAG of the chaos suite: its rows, which are its DAG run's params, say what each mapped task is and suffers."""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.common.compat.sdk import dag, task
+
+from tests.e2e.chaos.operator import ChaosOperator, ResumingChaosOperator
+
+
+@dag(
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=4,
+    params={"chaos": [], "resuming": []},
+    default_args={"retries": 8, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False},
+)
+def chaos():
+    @task
+    def rows(kind, params=None):
+        return params[kind]
+
+    for kind, operator in {"chaos": ChaosOperator, "resuming": ResumingChaosOperator}.items():
+        given = rows.override(task_id=f"{kind}_rows")(kind)
+        operator.partial(task_id=kind, poll_interval=1).expand_kwargs(given)
+
+
+chaos()
