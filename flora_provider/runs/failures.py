@@ -62,7 +62,10 @@ _FAMILIES = (
     ),
     (re.compile(r"QUEUE|OVERLOAD|CIRCUIT|RATE|BUSY|DOWNSTREAM"), Advice.RETRY_LATER),
 )
-_REFUSAL = re.compile(r"safety|moderat|refus|polic(y|ies)|nsfw|prohibited content", re.IGNORECASE)
+# A connection that was refused is the provider's trouble, and no judgement of the prompt.
+_REFUSAL = re.compile(
+    r"safety|moderat|(?<!connection )(?<!econn)refus|polic(y|ies)|nsfw|prohibited content", re.IGNORECASE
+)
 
 
 def advice_for(code: str | None, message: str | None) -> Advice:

@@ -1,0 +1,106 @@
+"""Why a run failed and what can help: every code that FLORA is known to send, and those it is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flora_provider.runs.failures import Advice, advice_for
+
+KNOWN = {
+    Advice.RETRY_NOW: """
+        provider_error model_timeout internal_error
+        GENERATION_PROVIDER_TIMEOUT GPU_PROVIDER_ERROR GENERATION_GENERIC_ERROR SERVER_ERROR
+        GENERATION_PREGENERATION_FAILED GENERATION_POSTGENERATION_FAILED GENERATION_MAP_AFTER_REQUEST_FAILED
+        GENERATION_FAILED_TO_START GENERATION_FAILED_TO_UPLOAD GENERATION_FAILED_TO_UPDATE GENERATION_FAILED_TO_GET
+    """,
+    Advice.RETRY_LATER: """
+        GENERATION_DOWNSTREAM_SERVICE_ERROR GENERATION_INVALID_PROVIDER_RESPONSE GENERATION_NO_RESULT
+        GENERATION_MODAL_POLL_ERROR GENERATION_PROVIDER_FAILED_TO_GET_STATUS GENERATION_QUEUE_TOO_LARGE
+        GENERATION_QUEUE_NOT_MOVING GENERATION_CIRCUIT_BREAKER_OPEN AUDIO_GENERATION_ERROR
+    """,
+    Advice.CHANGE_INPUT: """
+        safety_blocked input_unreachable
+        GENERATION_PROMPT_MODERATED LLM_REFUSAL GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
+        GENERATION_INVALID_URL GENERATION_ENDPOINT_NOT_FOUND GENERATION_MAP_BEFORE_REQUEST_FAILED
+        GENERATION_PROVIDER_NOT_SUPPORTED
+    """,
+    Advice.NEVER: """
+        BILLING_NOT_ENOUGH_CREDITS BILLING_WOULD_EXCEED_LIMIT BILLING_CREDITS_LIMIT_EXCEEDED
+        BILLING_FAILED_TO_RESERVE_CREDITS GENERATION_NOT_PAID GENERATION_CANCELLED
+        ACCESS_DENIED ACCESS_MODEL_NOT_IN_PLAN VIDEO_ENTITLEMENT_REQUIRED
+    """,
+}
+CODES = [(code, advice) for advice, codes in KNOWN.items() for code in codes.split()]
+
+REFUSALS = [
+    "Your prompt was flagged by our safety system.",
+    "Content moderation blocked this request",
+    "The model refused to answer.",
+    "This violates the provider's policies",
+    "against our usage POLICY",
+    "NSFW content detected",
+    "prohibited content",
+]
+
+
+@pytest.mark.parametrize(("code", "advice"), CODES)
+def test_every_documented_code_has_its_advice_in_any_case(code, advice):
+    assert [advice_for(spelled, None) for spelled in (code, code.lower(), f" {code.upper()} ")] == [advice] * 3
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("BILLING_CARD_EXPIRED", Advice.NEVER),
+        ("AUDIO_ENTITLEMENT_REQUIRED", Advice.NEVER),
+        ("RUN_CANCELED", Advice.NEVER),
+        ("IMAGE_MODERATED", Advice.CHANGE_INPUT),
+        ("content_policy_violation", Advice.CHANGE_INPUT),
+        ("INVALID_INPUT", Advice.CHANGE_INPUT),
+        ("ASPECT_RATIO_NOT_SUPPORTED", Advice.CHANGE_INPUT),
+        ("model_overloaded", Advice.RETRY_LATER),
+        ("PROVIDER_RATE_LIMIT", Advice.RETRY_LATER),
+        ("QUEUE_FULL", Advice.RETRY_LATER),
+        ("COSMIC_RAY", Advice.RETRY_NOW),
+        ("", Advice.RETRY_NOW),
+        (None, Advice.RETRY_NOW),
+    ],
+)
+def test_a_code_that_nobody_has_listed_is_taken_by_its_family(code, advice):
+    assert advice_for(code, None) is advice
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+@pytest.mark.parametrize("code", ["GPU_PROVIDER_ERROR", "GENERATION_NO_RESULT", "COSMIC_RAY", None])
+def test_a_refusal_hidden_under_a_passing_trouble_is_not_retried(code, said):
+    assert advice_for(code, said) is Advice.CHANGE_INPUT
+
+
+@pytest.mark.parametrize(
+    "said", ["Connection refused", "connect ECONNREFUSED 10.0.0.7:443", "dial tcp: connection refused by upstream"]
+)
+def test_a_connection_that_was_refused_is_no_refusal_of_the_prompt(said):
+    assert advice_for("GPU_PROVIDER_ERROR", said) is Advice.RETRY_NOW
+
+
+@pytest.mark.parametrize(("code", "advice"), [pair for pair in CODES if not pair[1].may_retry])
+def test_a_message_never_makes_hopeless_trouble_pass(code, advice):
+    assert [advice_for(code, said) for said in (*REFUSALS, "Please try again")] == [advice] * (len(REFUSALS) + 1)
+
+
+@given(st.none() | st.text(), st.none() | st.text())
+def test_any_code_and_any_message_have_an_advice(code, message):
+    advice = advice_for(code, message)
+    assert isinstance(advice, Advice)
+    assert advice.sentence
+    assert not advice.sentence.endswith("."), "errors put their own full stop"
+
+
+@given(st.sampled_from(CODES), st.text(alphabet="0123456789 äöü.,!?"))
+def test_a_message_without_meaning_changes_nothing(known, message):
+    code, advice = known
+    assert advice_for(code, message) is advice
+
+
+def test_only_what_may_pass_may_be_retried():
+    assert {advice for advice in Advice if advice.may_retry} == {Advice.RETRY_NOW, Advice.RETRY_LATER}
