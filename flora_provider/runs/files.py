@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import re
 
@@ -24,7 +25,7 @@ _ENDINGS = {
     "application/pdf": ".pdf",
     "text/plain": ".txt",
 }
-_LONGEST = 120  # characters of a stem; file systems allow 255 bytes, and an ending follows
+_LONGEST = 120  # characters of a stem; file systems allow 255 bytes, and maybe a hash and an ending follow
 
 
 def file_name(stem: str, content_type: str) -> str:
@@ -32,8 +33,11 @@ def file_name(stem: str, content_type: str) -> str:
 
     Args:
         stem: what to call it, such as a run id and an output id. Characters other than letters, digits, `.`, `_` and
-            `-` become `-`.
+            `-` become `-`. One that has to be cut ends with its hash, so that two of them do not share a file.
         content_type: as the file's host gave it; `.bin` when it is unknown.
     """
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:_LONGEST].strip(".-") or "output"
+    spelled = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)
+    safe = spelled[:_LONGEST].strip(".-")
+    if safe != spelled or not safe:
+        safe = f"{safe or 'output'}-{hashlib.sha256(stem.encode(errors='surrogatepass')).hexdigest()[:8]}"
     return safe + (_ENDINGS.get(content_type) or mimetypes.guess_extension(content_type, strict=True) or ".bin")
