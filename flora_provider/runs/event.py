@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from flora_provider.api.errors import FloraError, RunError, RunFailed, RunTimedOut
@@ -36,7 +36,7 @@ class RunEvent:
 
     kind: Literal["ended", "timed_out", "refused"]
     run_id: str
-    run: dict[str, Any] | None = None
+    run: dict[str, Any] | None = field(default=None, repr=False)  # its addresses may be signed
     error_code: str | None = None
     error_message: str | None = None
     detail: str = ""
