@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from itertools import count
 from math import ceil, inf
 from typing import Any
 
@@ -25,8 +24,8 @@ from flora_provider.runs.follow import ONE_TRY, Wait, is_weather
 
 # The histories that may show a run; both list the newest first, and show as much as a single look does.
 HISTORIES = (("generations", "generations"), ("technique-runs", "technique_runs"))
-GATHER_AT_MOST = 1.5  # seconds that a look may be put off to be made together with others
-GATHER_PER_WAIT = 0.01  # seconds: alone nobody waits for others, from 150 waits on the most
+GATHER_AT_MOST = 0.5  # seconds that a look may be put off to be made together with others
+GATHER_PER_WAIT = 0.005  # seconds: alone nobody waits for others, from 100 waits on the most
 ALONE_FOR = 60.0  # seconds for which a run that no history showed is looked at singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
 SINGLES = 100  # looks at single runs between two rounds, for a round may find a cheaper way
@@ -166,8 +165,9 @@ class Watch:
             return set()
         missing = set(wanted)
         query = {"limit": str(calls.PAGE_SIZE)}
+        number = 0
         vain = 0  # pages in a row that showed nothing new
-        for number in count():
+        while True:
             try:
                 call = calls.raw("GET", path, query=query)
                 page = yield from exchange(call, PAGE_TRIES, clock=self._clock, draw=self._draw)
@@ -180,8 +180,9 @@ class Watch:
             before = len(missing)
             yield from self._read(rows, (path, number), missing)
             # Others may push our runs to deeper pages; those pay as long as single looks would cost more.
+            number += 1
             vain = vain + 1 if len(missing) == before else 0
-            is_vain = number + 1 >= pages and vain > 1 + len(missing) // 4
+            is_vain = number >= pages and vain > 1 + len(missing) // 4
             if is_vain or not (missing and rows and cursor):
                 break
             query["cursor"] = cursor
@@ -214,7 +215,7 @@ class Watch:
         """A page could not be had. One single look tells whether that is about histories only, or about FLORA."""
         oldest = min((run_id for run_id in missing if run_id in self._due), key=self._due.__getitem__, default=None)
         if not isinstance(failure, FloraRateLimitError):
-            about_pages = oldest is None or not is_weather(failure, unseen_for=inf)
+            about_pages = oldest is None or not is_weather(failure, gone_for=inf)
             if about_pages or (oldest is not None and (yield from self.look(oldest))):
                 first, most = PAGES_OFF_FOR
                 self._pages_off_until = self._clock() + min(first * 2.0 ** min(self._pages_failed, 10), most)
