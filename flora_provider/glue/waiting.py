@@ -100,7 +100,7 @@ def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
     from flora_provider.runs.follow import PollPolicy, Wait, follow_run
 
     now = time.time()
-    wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, last_seen=unseen_since)
+    wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, gone_since=unseen_since)
     return hook.client().perform(follow_run(wait, clock=time.time, draw=random.random))
 
 

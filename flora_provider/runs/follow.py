@@ -75,14 +75,14 @@ class PollPolicy:
         return pause if asked is None else max(pause, asked * (1 + draw / 10))
 
 
-def is_weather(failure: FloraError, *, unseen_for: float) -> bool:
+def is_weather(failure: FloraError, *, gone_for: float) -> bool:
     """Whether a failed look says nothing about the run.
 
-    429, 5xx, broken connections, answers that cannot be read, and 404 for a minute since the run was last seen do;
-    401, 403 and the like are final.
+    429, 5xx, broken connections, answers that cannot be read, and 404 for less than a minute say nothing; 401, 403 and
+    the like are final.
     """
     if isinstance(failure, FloraNotFoundError):
-        return unseen_for < VANISHED_FOR
+        return gone_for < VANISHED_FOR
     return isinstance(failure, FloraAnswerError) or may_retry(failure, resendable=True)
 
 
@@ -98,7 +98,8 @@ class Wait:
         deadline: unix seconds at which to stop waiting, after one last look; None to wait for ever.
         started_at: unix seconds at which the run was started; None when only a look can tell.
         estimated_seconds: FLORA's estimate; None for none.
-        last_seen: unix seconds since when it has not been seen, for runs that are 404; None for now.
+        gone_since: unix seconds since when a run that is 404 counts as gone; None for its first 404 in a row. Looks
+            that failed otherwise do not count: after an outage of a minute a 404 may still pass.
 
     Attributes:
         due: unix seconds of the next look.
@@ -114,13 +115,13 @@ class Wait:
         deadline: float | None = None,
         started_at: float | None = None,
         estimated_seconds: float | None = None,
-        last_seen: float | None = None,
+        gone_since: float | None = None,
     ) -> None:
         self.run_id = run_id
         self._policy = policy
         self.deadline = deadline
         self._started_at = started_at
-        self._last_seen = now if last_seen is None else last_seen
+        self._gone_since = gone_since
         self._told: tuple[str, float] = ("", 0.0)  # status and progress that were logged last
         self._failures = 0
         pause = policy.first(estimated_seconds=estimated_seconds, elapsed=now - started_at) if started_at else 0.0
@@ -128,7 +129,7 @@ class Wait:
 
     def saw(self, run: Run, *, now: float, draw: float) -> RunEvent | None:
         """A look succeeded. Returns how the wait ended, or None when it goes on at `due`."""
-        self._last_seen, self._failures = now, 0
+        self._gone_since, self._failures = None, 0
         if run.status != self._told[0] or run.progress - self._told[1] >= _TELLING:
             self._told = (run.status, run.progress)
             log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
@@ -141,7 +142,8 @@ class Wait:
 
     def missed(self, failure: FloraError, *, now: float, draw: float) -> RunEvent | None:
         """A look failed. Returns how the wait ended, or None when it goes on at `due`."""
-        if not is_weather(failure, unseen_for=now - self._last_seen):
+        self._gone_since = (self._gone_since or now) if isinstance(failure, FloraNotFoundError) else None
+        if not is_weather(failure, gone_for=now - (self._gone_since or now)):
             return RunEvent.refused(self.run_id, failure)
         self._failures += 1
         pause = self._policy.after_trouble(failure, failures=self._failures, draw=draw)
