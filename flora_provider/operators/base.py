@@ -56,8 +56,8 @@ class FloraRunOperator(BaseOperator, ABC):
             be cancelled: it goes on and is billed, and a retry of the task finds it again.
         on_unknown_outcome: what to do when FLORA says that the task's key has already started a run, and its id was
             lost in a crash. `fail` (default): fail for good and list the runs that it may be. `adopt`: take it if
-            exactly one run of the history fits; safe only in a project that no other task uses. `submit_again`: start
-            another, and pay for both.
+            exactly one run of the history fits that no task of this DAG run has pushed as its `run_id`; safe only in a
+            project that nobody else uses. `submit_again`: start another, and pay for both.
 
     XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
     waited for), `flora_url`.
@@ -181,6 +181,7 @@ class FloraRunOperator(BaseOperator, ABC):
             first_try=ti.try_number <= 1,
             earliest=started.timestamp() if started else 0.0,
             on_unknown=self.on_unknown_outcome,
+            claimed=lambda: _run_ids_of(context),
             **self.recovery(),
         )
 
@@ -219,3 +220,9 @@ class FloraRunOperator(BaseOperator, ABC):
                 **known,
             )
         return waiting.in_worker(self.hook, submission.run_id, poll_interval=interval, deadline=deadline, **known)
+
+
+def _run_ids_of(context: Context) -> frozenset[str]:
+    """What the tasks of this DAG run have pushed as `run_id` so far."""
+    pushed = context["ti"].xcom_pull(task_ids=list(context["dag"].task_ids), key="run_id")
+    return frozenset(value for value in pushed if isinstance(value, str))

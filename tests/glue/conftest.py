@@ -102,14 +102,20 @@ class Store(dict):
 class TaskInstance:
     """What a running task sees of itself, for tests that need no Airflow around the task."""
 
-    def __init__(self, task_id, *, dag_id="dag", run_id="manual__1", map_index=-1, try_number=1, max_tries=2):
+    def __init__(
+        self, task_id, *, dag_id="dag", run_id="manual__1", map_index=-1, try_number=1, max_tries=2, others=()
+    ):
         self.dag_id, self.task_id, self.run_id, self.map_index = dag_id, task_id, run_id, map_index
         self.try_number, self.max_tries = try_number, max_tries
         self.start_date = datetime.now(UTC)
         self.xcoms = {}
+        self._others = others
 
     def xcom_push(self, key, value):
         self.xcoms[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids, key):
+        return [ti.xcoms.get(key) for ti in (self, *self._others) if ti.task_id in task_ids]
 
 
 class OneTask:
@@ -134,7 +140,9 @@ class OneTask:
 
     @property
     def context(self):
-        context = {"ti": self.ti, "task_instance": self.ti, "dag_run": self.dag_run, "params": {}, "ds": "2026-01-01"}
+        dag = SimpleNamespace(task_ids=[self.operator.task_id])
+        context = {"ti": self.ti, "task_instance": self.ti, "dag": dag, "dag_run": self.dag_run}
+        context |= {"params": {}, "ds": "2026-01-01"}
         return context if self.store is None else context | {"task_state_store": self.store}
 
     def execute(self):

@@ -163,6 +163,17 @@ def test_on_unknown_outcome_lets_a_user_choose_to_adopt(flora, generate, one_tas
     assert flora.billed == 1
 
 
+def test_what_another_task_of_the_dag_run_has_started_is_not_adopted(flora, generate, one_task):
+    operator = generate(on_unknown_outcome="adopt")
+    sibling = one_task(operator, map_index=0, store=False)
+    task = one_task(operator, map_index=1, store=False, others=[sibling.ti])
+
+    own, other = task.run(), sibling.run()
+
+    assert task.retry() == own != other
+    assert flora.billed == 2
+
+
 def test_on_unknown_outcome_lets_a_user_choose_to_pay_again(flora, generate, one_task):
     task = one_task(generate(on_unknown_outcome="submit_again"), store=False)
 
