@@ -19,11 +19,11 @@ class SandboxProcess(Part):
     """`python -m flora_provider.sandbox` on a free port of 127.0.0.1.
 
     After `start`, `url`, `base_url`, `api_key`, `workspace_id` and `project_id` are those that it announced. The key is
-    of its own making, so that it stands in no command line.
+    of its own making, so that it stands in no command line. Two with the same seed give their runs the same ids.
     """
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
-        command = [sys.executable, "-m", "flora_provider.sandbox", "--port", "0"]
+    def __init__(self, env: Mapping[str, str], log: Path, *, seed: int = 0) -> None:
+        command = [sys.executable, "-m", "flora_provider.sandbox", "--port", "0", "--seed", str(seed)]
         super().__init__("sandbox", command, env, log, announces=True)
 
     def start(self) -> "SandboxProcess":

@@ -1,12 +1,12 @@
-"""A real Airflow, connected to a sandbox, for the tests of what happens when pieces of it break."""
+"""A real Airflow and its sandboxes, for the tests of what happens when pieces of them break."""
 
 import pytest
 
-from demo.stage import Stage
+from tests.e2e.chaos.field import Field
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory):
-    """Both up, with the example DAGs; see `demo.stage.Stage` for how to start runs and to kill parts."""
-    with Stage(tmp_path_factory.mktemp("stage")) as stage:
-        yield stage
+def field(tmp_path_factory):
+    """Airflow, with the DAGs of this folder, and a sandbox for each account of what a repeated key means."""
+    with Field(tmp_path_factory.mktemp("field")) as field:
+        yield field

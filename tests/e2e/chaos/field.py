@@ -17,16 +17,21 @@ DAGS = Path(__file__).parent.parent / "dags"
 
 # Airflow takes minutes to miss what was killed; this is about what happens then, not about when.
 QUICK_TO_MISS = {
-    "AIRFLOW__CORE__PARALLELISM": "12",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "12",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "12",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }
+
+
+# Fifty tasks that talk to one api-server at once wait for SQLite, which lets one write at a time; by default they would
+# be answered 500 after some seconds in the queue.
+CROWDED = {"AIRFLOW__CORE__PARALLELISM": "60", "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100"}
+SQLITE = "sqlite:///{}/airflow.db?timeout=60"
 
 
 class Field:
@@ -39,10 +44,14 @@ class Field:
 
     def __init__(self, folder, env=None):
         self.journal = folder.resolve() / "journal"
-        self.stage = Stage(folder, DAGS, {**QUICK_TO_MISS, JOURNAL: str(self.journal), **(env or {})})
+        database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": SQLITE.format(folder.resolve() / "airflow")}
+        settings = QUICK_TO_MISS | CROWDED | database | {JOURNAL: str(self.journal)}
+        self.stage = Stage(folder, DAGS, settings | (env or {}))
         mark = {MARK: str(self.stage.folder)}
         self.sandboxes = {
-            mode: SandboxProcess(dict(os.environ) | mark, self.stage.logs / f"sandbox-{mode}.log") for mode in MODES
+            # Ids of runs are unique all over the world, so these must not share a seed.
+            mode: SandboxProcess(dict(os.environ) | mark, self.stage.logs / f"sandbox-{mode}.log", seed=seed)
+            for seed, mode in enumerate(MODES, 1)
         }
 
     def __enter__(self):

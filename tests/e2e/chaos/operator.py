@@ -87,11 +87,12 @@ class Witness:
     def wait_for_others(self, number, timeout=120):
         """Wait until so many tasks are at this very point."""
         self.note("ready")
+        ready = f'"dag_run": "{self._who["dag_run"]}", "event": "ready"'.encode()
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if self._path.read_bytes().count(b'"event": "ready"') >= number:
+            if self._path.read_bytes().count(ready) >= number:
                 return
-            time.sleep(0.05)
+            time.sleep(0.5)
         raise TimeoutError(f"fewer than {number} tasks were ready after {timeout} s")
 
 

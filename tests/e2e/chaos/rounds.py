@@ -42,6 +42,7 @@ class Round:
         style: how it waits.
         kills: where the task process dies, one point a try; a try that does not get there goes on.
         wire: what happens to the answer to its first POST; None for nothing.
+        on_unknown: what it does when its run exists and its id was lost.
         seconds: how long its run takes.
     """
 
@@ -52,6 +53,7 @@ class Round:
     style: str
     kills: tuple[str, ...]
     wire: str | None
+    on_unknown: str
     seconds: float
 
     @property
@@ -72,6 +74,7 @@ class Round:
             "flora_conn_id": f"flora_{self.mode}",
             "wait_for_completion": self.style != "no wait",
             "deferrable": self.style != "in worker",
+            "on_unknown_outcome": self.on_unknown,
             "model_params": {"sandbox": {"seconds": self.seconds, "estimated_seconds": 6}},
             "kills": list(self.kills),
         }
@@ -95,7 +98,7 @@ def draw(seed, count):
 
 def _draw_one(dice, number, prompt, mode=None):
     style = dice.choice(STYLES)
-    points = (*START, *AFTERWARDS[style])
+    points = (*START, *AFTERWARDS[style] * 2)
     kind = dice.random()
     kills = dice.sample(points, 2) if kind < 0.2 else [dice.choice(points)] if kind < 0.75 else []
     wire = dice.choice(list(WIRES)) if not kills and kind < 0.95 else None
@@ -107,6 +110,7 @@ def _draw_one(dice, number, prompt, mode=None):
         style=style,
         kills=tuple(kills),
         wire=wire,
+        on_unknown=dice.choice(["fail", "adopt"]),
         seconds=round(dice.uniform(1, 9), 1),
     )
 

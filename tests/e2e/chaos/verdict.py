@@ -54,15 +54,23 @@ def _problems_of_one(task, prompt, runs):
     if task.state != "success":
         yield f"ended as {task.state}"
         return
+    if task.disaster == "no disaster" and task.round.kills and not _was_hit(task):
+        yield "never got to where it was to be killed"
     value = task.value
     run_id = value if task.round.style == "no wait" else value["run_id"]
     if run_id != task.run_id or run_id not in runs:
         yield f"returned run {run_id}, pushed {task.run_id}, has {sorted(runs)}"
+    elif runs[run_id]["idempotency_key"] not in {note.get("key") for note in task.notes}:
+        yield f"took run {run_id}, which was started with a key that it has never sent"
     if task.round.style != "no wait":
         [output] = value["outputs"]
         words = output.get("text") or output.get("url") or ""
         if prompt not in words and run_id not in words:
             yield f"returned the outputs of another run: {words}"
+
+
+def _was_hit(task):
+    return any(note["event"] == "killed" and note["point"] == task.round.kills[0] for note in task.notes)
 
 
 def _lost_answers(tasks):

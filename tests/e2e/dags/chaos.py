@@ -13,6 +13,7 @@ from tests.e2e.chaos.operator import ChaosOperator, ResumingChaosOperator
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=4,
+    max_active_tasks=12,
     params={"chaos": [], "resuming": []},
     default_args={"retries": 8, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False},
 )
