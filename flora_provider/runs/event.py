@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 Limit: TypeAlias = Literal["timeout", "execution_timeout"]
 
 
-class WaitRefused(FloraError):  # noqa: N818 - named for what happened to the wait
+class WaitRefused(RunError):  # noqa: N818 - named for what happened to the wait
     """FLORA does not let us look at the run (401, 403, …). The run itself goes on."""
+
+    def __init__(self, *, run_id: str, detail: str) -> None:
+        super().__init__(
+            f"FLORA does not let us look at run {run_id}, which may go on and be billed: {detail}", run_id=run_id
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +97,7 @@ class RunEvent:
         if self.kind == "timed_out":
             raise RunTimedOut(run_id=self.run_id, waited=f"in time{self.detail}")
         if self.kind == "refused" or self.run is None:
-            raise WaitRefused(
-                f"FLORA does not let us look at run {self.run_id}, which may go on and be billed: {self.detail}"
-            )
+            raise WaitRefused(run_id=self.run_id, detail=self.detail)
         if self.run["status"] == "failed":
             advice = advice_for(self.error_code, self.error_message)
             raise RunFailed(run_id=self.run_id, code=self.error_code, reason=self.error_message, advice=advice)

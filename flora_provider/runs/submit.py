@@ -10,6 +10,7 @@ What happened before decides what is sent:
     intent, no run id               POST the same key again, and look; FLORA's answer was lost, or never came
     run id                          look at it: alive or completed is ours, nothing is sent
                                     failed: the next generation, if a retry may help; else fail for good
+                                    not shown (404): alive, for FLORA may lose sight of a run for a moment
     a record of an earlier clear    history: a cleared task is a new run
 
 and what FLORA says of the POST:
@@ -29,12 +30,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol, Self
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraDuplicateError, FloraStatusError, RunFailed, RunOutcomeUnknown
+from flora_provider.api.errors import (
+    FloraDuplicateError,
+    FloraError,
+    FloraNotFoundError,
+    FloraStatusError,
+    RunFailed,
+    RunOutcomeUnknown,
+)
 from flora_provider.api.exchange import exchange
 from flora_provider.api.models import Generation, Page, Run, RunStatus, Started
 from flora_provider.api.paging import PageWalk
 from flora_provider.api.plan import Plan
-from flora_provider.api.retry import RetryPolicy
+from flora_provider.api.retry import RetryPolicy, may_retry
+from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.failures import advice_for
 from flora_provider.runs.identity import Intent
 
@@ -100,7 +109,7 @@ class Submission:
     Attributes:
         run_id: the run.
         started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
-        run: its state when it was looked at; None right after it was started.
+        run: its state when it was looked at; None right after it was started, or while FLORA does not show it.
     """
 
     run_id: str
@@ -142,6 +151,7 @@ class Submit:
         Raises:
             RunFailed: the run of an earlier try failed, and no retry can help.
             RunOutcomeUnknown: a run was started and cannot be told.
+            WaitRefused: the run of an earlier try is known, and FLORA does not let us look at it.
             FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
         """
         record = self.ledger.read()
@@ -150,6 +160,7 @@ class Submit:
         fresh = record is None and (self.ledger.durable or self.first_try)
         generation = record.generation if record else 1
         replayed_failure = False
+        failed: set[str] = set()  # runs of the generations before
         for _ in range(_MAX_GENERATIONS):
             if record is None or record.generation != generation:
                 record = self._record(generation, intended_at=clock() if fresh else self.earliest)
@@ -157,23 +168,23 @@ class Submit:
                 submission = Submission(run_id=record.run_id)
             else:
                 try:
-                    posted = yield from self._post(record, policy, clock=clock, draw=draw)
+                    posted = yield from self._post(record, failed, policy, clock=clock, draw=draw)
                 except FloraStatusError as error:
                     if not error.replayed or replayed_failure:
                         raise
                     log.warning("FLORA repeated the stored failure of an earlier try: %s. Using the next key", error)
                     posted, replayed_failure = None, True
                 if posted is None:
-                    fresh, generation = True, generation + 1
+                    fresh, generation = fresh or self.ledger.durable, generation + 1
                     continue
                 submission = posted
                 self.ledger.write(replace(record, run_id=submission.run_id))
             if fresh:
                 return submission
-            run = yield from exchange(self.look(submission.run_id), policy, clock=clock, draw=draw)
-            if not _failed_but_may_be_retried(run):
-                log.info("Found FLORA run %s of an earlier try (%s); nothing new is started", run.run_id, run.status)
+            run = yield from self._look(submission.run_id, policy, clock=clock, draw=draw)
+            if run is None or not _failed_but_may_be_retried(run):
                 return replace(submission, run=run)
+            failed.add(run.run_id)
             # A later generation may have been sent by an earlier try as well, unless the ledger would know.
             fresh, generation = self.ledger.durable, generation + 1
         raise RunOutcomeUnknown(f"{_MAX_GENERATIONS} runs of this task have failed one after the other", run_id=None)
@@ -182,36 +193,65 @@ class Submit:
         key = self.intent.key(generation)
         return Record(clears=self.intent.clears, generation=generation, key=key, intended_at=intended_at)
 
+    def _look(
+        self, run_id: str, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]
+    ) -> Plan[Run | None]:
+        """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
+        try:
+            run = yield from exchange(self.look(run_id), policy, clock=clock, draw=draw)
+        except FloraNotFoundError:
+            log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
+            return None
+        except FloraError as failure:
+            if isinstance(failure, FloraStatusError) and not may_retry(failure, resendable=True):
+                raise WaitRefused(run_id=run_id, detail=str(failure)) from failure
+            log.warning("Run %s of this task could not be looked at; it may go on and be billed", run_id)
+            raise
+        log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
+        return run
+
     def _post(
-        self, record: Record, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]
+        self,
+        record: Record,
+        failed: set[str],
+        policy: RetryPolicy,
+        *,
+        clock: Callable[[], float],
+        draw: Callable[[], float],
     ) -> Plan[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
         self.ledger.write(record)
         if clock() - record.intended_at > KEY_TRUSTED_FOR:
             # FLORA may have forgotten the key, and would then start a second run.
-            found = yield from self._search(record, policy, clock=clock, draw=draw)
+            found = yield from self._search(record, failed, policy, clock=clock, draw=draw)
             if found or self.candidates is None:
                 return self._recover(record, found, why="FLORA has forgotten a key of that age")
         try:
             started = yield from exchange(self.call.with_key(record.key), policy, clock=clock, draw=draw)
         except FloraDuplicateError:
-            found = yield from self._search(record, policy, clock=clock, draw=draw)
+            found = yield from self._search(record, failed, policy, clock=clock, draw=draw)
             return self._recover(record, found, why="FLORA says that this key has already started a run")
         return Submission(run_id=started.run_id, started=started)
 
     def _search(
-        self, record: Record, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]
+        self,
+        record: Record,
+        failed: set[str],
+        policy: RetryPolicy,
+        *,
+        clock: Callable[[], float],
+        draw: Callable[[], float],
     ) -> Plan[list[Generation]]:
         """Rows of the history that may be the lost run, newest first."""
         found: list[Generation] = []
         walk = PageWalk(self.candidates) if self.candidates else None
-        claimed = self.claimed()
+        others = self.claimed() | failed
         since = record.intended_at - CLOCK_SKEW
         while walk and walk.call:
             page = yield from exchange(walk.call, policy, clock=clock, draw=draw)
             rows = list(walk.take(page))
             recent = [row for row in rows if row.created_at is None or row.created_at.timestamp() >= since]
-            found += [row for row in recent if row.run_id not in claimed and self.matches(row)]
+            found += [row for row in recent if row.run_id not in others and self.matches(row)]
             if len(recent) < len(rows):
                 break
         return found

@@ -93,7 +93,7 @@ def test_a_failed_run_fails_even_with_outputs_and_full_progress():
 
 
 def test_a_deadline_is_told_with_the_run_and_how_the_last_look_failed():
-    with pytest.raises(errors.RunTimedOut, match="run_1 was not finished in time. It cannot be cancelled"):
+    with pytest.raises(errors.RunTimedOut, match=r"run_1 was not finished in time\. It cannot be cancelled"):
         RunEvent.timed_out("run_1").result()
     last = errors.FloraServerError("Down.", status=503)
     with pytest.raises(errors.RunTimedOut, match=r"in time; the last look failed: FLORA answered 503: Down\."):
