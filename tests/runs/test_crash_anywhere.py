@@ -155,6 +155,7 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
     tale.live(story)
     for task, end in tale.ends():
         assert len(billed(task)) <= 1
+        assert "LLM_REFUSAL" not in [run.fate for run in task.runs[:-1]], "no run follows one that no retry can cure"
         if isinstance(end, str):
             event("ends with a run")
             assert end in {run.run_id for run in task.runs}
