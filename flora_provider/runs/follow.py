@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from flora_provider.api import calls
 from flora_provider.api.errors import (
     FloraAnswerError,
+    FloraConnectionError,
     FloraError,
     FloraNotFoundError,
+    FloraRateLimitError,
+    FloraServerError,
     FloraStatusError,
 )
 from flora_provider.api.exchange import exchange
 from flora_provider.api.models import Run
 from flora_provider.api.plan import Plan, Sleep
-from flora_provider.api.retry import RetryPolicy, may_retry
+from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import RunEvent
 
 log = logging.getLogger(__name__)
@@ -37,12 +40,12 @@ class PollPolicy:
     30 s a run whose progress moves in steps of ten ends after 43 s at the earliest and 50 s at the latest, so that is
     when to look. Without progress the pause grows with the age of the run.
 
-    For runs of 20 to 60 s with an estimate right within 30 % this needs 3.3 looks and notices the end 1.4 s late
-    (medians; `tests/runs/test_follow.py` has the simulator).
+    For runs of 20 to 60 s with an estimate right within 30 % this needs 3 looks and notices the end 1.5 s late;
+    `python -m tests.runs.simulator` tells what others cost.
 
     Attributes:
         interval: the least pause between two looks, in seconds; FLORA's docs advise 2 to 5.
-        slowest: the largest pause, in seconds.
+        slowest: the largest pause, in seconds, unless `interval` is larger.
     """
 
     interval: float = 3.0
@@ -66,24 +69,24 @@ class PollPolicy:
             earliest = elapsed * 100 / min(progress + _PROGRESS_STEP, 100)
             latest = elapsed * 100 / progress
             pause = earliest + (latest - earliest) / 4 - elapsed
-        return min(max(pause, self.interval), max(self.slowest, self.interval)) * (0.95 + draw / 10)
+        return min(max(pause, self.interval), max(self.slowest / 1.1, self.interval)) * (1 + draw / 10)
 
     def after_trouble(self, failure: FloraError, *, failures: int, draw: float) -> float:
         """Seconds until the next look after `failures` looks in a row that failed; never before FLORA allows it."""
         asked = failure.retry_after if isinstance(failure, FloraStatusError) else None
-        pause = min(self.interval * 2.0 ** min(failures - 1, 5), max(30.0, self.interval)) * (0.75 + draw / 4)
+        pause = min(self.interval * 2.0 ** min(failures - 1, 5), max(30.0, self.interval)) * (1 + draw / 4)
         return pause if asked is None else max(pause, asked * (1 + draw / 10))
 
 
 def is_weather(failure: FloraError, *, gone_for: float) -> bool:
     """Whether a failed look says nothing about the run.
 
-    429, 5xx, broken connections, answers that cannot be read, and 404 for less than a minute say nothing; 401, 403 and
-    the like are final.
+    429, every 5xx, broken connections, answers that cannot be read, and 404 for less than a minute say nothing; 401,
+    403 and the like are final, whatever `x-should-retry` says: a look costs nothing, and a wait is worth a run.
     """
     if isinstance(failure, FloraNotFoundError):
         return gone_for < VANISHED_FOR
-    return isinstance(failure, FloraAnswerError) or may_retry(failure, resendable=True)
+    return isinstance(failure, FloraRateLimitError | FloraServerError | FloraConnectionError | FloraAnswerError)
 
 
 class Wait:
@@ -95,7 +98,7 @@ class Wait:
         run_id: the run.
         policy: how often to look.
         now: unix seconds.
-        deadline: unix seconds at which to stop waiting, after one last look; None to wait for ever.
+        deadline: unix seconds at which to stop waiting, after one last look if FLORA allows it; None to wait for ever.
         started_at: unix seconds at which the run was started; None when only a look can tell.
         estimated_seconds: FLORA's estimate; None for none.
         gone_since: unix seconds since when a run that is 404 counts as gone; None for its first 404 in a row. Looks
@@ -124,12 +127,13 @@ class Wait:
         self._gone_since = gone_since
         self._told: tuple[str, float] = ("", 0.0)  # status and progress that were logged last
         self._failures = 0
+        self._silent: tuple[float, FloraError] | None = None  # until when FLORA asked not to be asked
         pause = policy.first(estimated_seconds=estimated_seconds, elapsed=now - started_at) if started_at else 0.0
         self.due = self._in_time(now, pause)
 
     def saw(self, run: Run, *, now: float, draw: float) -> RunEvent | None:
         """A look succeeded. Returns how the wait ended, or None when it goes on at `due`."""
-        self._gone_since, self._failures = None, 0
+        self._gone_since, self._failures, self._silent = None, 0, None
         if run.status != self._told[0] or run.progress - self._told[1] >= _TELLING:
             self._told = (run.status, run.progress)
             log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
@@ -146,9 +150,17 @@ class Wait:
         if not is_weather(failure, gone_for=now - (self._gone_since or now)):
             return RunEvent.refused(self.run_id, failure)
         self._failures += 1
+        asked = failure.retry_after if isinstance(failure, FloraStatusError) else None
+        self._silent = None if asked is None else (now + asked, failure)
         pause = self._policy.after_trouble(failure, failures=self._failures, draw=draw)
         log.warning("FLORA run %s could not be seen: %s. Looking again in %.0f s", self.run_id, failure, pause)
         return self._go_on(now, pause, failure)
+
+    def unseen_end(self) -> RunEvent | None:
+        """How the wait ends at `due` if that is before FLORA allows another look; None when it allows one."""
+        if self._silent and self.due < self._silent[0]:
+            return RunEvent.timed_out(self.run_id, last_error=self._silent[1])
+        return None
 
     def _go_on(self, now: float, pause: float, failure: FloraError | None = None) -> RunEvent | None:
         if self.deadline is not None and now >= self.deadline:
@@ -180,6 +192,8 @@ def follow_run(
         pause = wait.due - clock()
         if pause > 0:
             yield Sleep(pause)
+        if unseen := wait.unseen_end():
+            return unseen
         try:
             run = yield from exchange(look(wait.run_id), ONE_TRY, clock=clock, draw=draw)
         except FloraError as failure:

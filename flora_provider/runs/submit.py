@@ -42,9 +42,10 @@ from flora_provider.api.exchange import exchange
 from flora_provider.api.models import Generation, Page, Run, RunStatus, Started
 from flora_provider.api.paging import PageWalk
 from flora_provider.api.plan import Plan
-from flora_provider.api.retry import RetryPolicy, may_retry
+from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.failures import advice_for
+from flora_provider.runs.follow import is_weather
 from flora_provider.runs.identity import Intent
 
 log = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ class Submit:
             log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
             return None
         except FloraError as failure:
-            if isinstance(failure, FloraStatusError) and not may_retry(failure, resendable=True):
+            if not is_weather(failure, gone_for=0.0):
                 raise WaitRefused(run_id=run_id, detail=str(failure)) from failure
             log.warning("Run %s of this task could not be looked at; it may go on and be billed", run_id)
             raise

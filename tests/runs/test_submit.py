@@ -1,4 +1,4 @@
-"""Exactly one run per task: the outcome table, line by line, and what errors tell."""
+"""Exactly one run per task: what is sent and remembered, what is searched for, and what errors tell."""
 
 import pytest
 
@@ -6,40 +6,14 @@ from flora_provider.api import calls, errors
 from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.submit import KEY_TRUSTED_FOR, Record
-from tests.runs.small_flora import MODES, PLACE, TAKES, WINDOW, Killed, SmallFlora, Task
+from tests.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task
 
-HOUR = 3600.0
 UNKNOWN = errors.RunOutcomeUnknown
 
 
-def started(task):
-    task.run()
-
-
-def run_ended(task):
-    task.run()
-    task.flora.now += TAKES
-
-
-def cleared(task):
-    task.run()
-    task.clear()
-
-
-def run_failed(task):
-    task.flora.fates = ["SERVER_ERROR"]
-    run_ended(task)
-
-
-def run_refused(task):
-    task.flora.fates = ["LLM_REFUSAL"]
-    run_ended(task)
-
-
-def answer_lost(task):
-    task.flora.weather = ["lost"]
-    with pytest.raises(errors.FloraConnectionError):
-        task.run()
+@pytest.fixture
+def flora():
+    return SmallFlora()
 
 
 def request_lost(task):
@@ -48,104 +22,10 @@ def request_lost(task):
         task.run()
 
 
-def answer_lost_hours_ago(task):
-    answer_lost(task)
-    task.flora.now += WINDOW
-
-
-def request_lost_hours_ago(task):
-    request_lost(task)
-    task.flora.now += WINDOW
-
-
-def failure_stored(task):
-    task.flora.weather = [503]
-    with pytest.raises(errors.FloraServerError):
+def answer_lost(task):
+    task.flora.weather = ["lost"]
+    with pytest.raises(errors.FloraConnectionError):
         task.run()
-
-
-def nothing(task):
-    """The first try."""
-
-
-ALL, FAIL, ADOPT, AGAIN = MODES, "fail", "adopt", "submit_again"
-REPEATED = ("replay", "replay_failures", "current_state")
-DUPLICATE = ("duplicate_409",)
-
-# What happened before, with which ledger, by which of FLORA's accounts, what the user chose; then: how this try ends
-# (the number of its run, counted over all, or an error), and how many POSTs and runs there are by then in all.
-TABLE = [
-    (nothing, True, ALL, FAIL, 1, 1, 1),
-    (nothing, False, ALL, FAIL, 1, 1, 1),
-    # a retry, as after a task timeout: the run is alive, or has completed
-    (started, True, ALL, FAIL, 1, 1, 1),
-    (started, False, REPEATED, FAIL, 1, 2, 1),
-    (started, False, DUPLICATE, FAIL, UNKNOWN, 2, 1),
-    (started, False, DUPLICATE, ADOPT, 1, 2, 1),
-    (started, False, DUPLICATE, AGAIN, 2, 3, 2),
-    (started, False, ("none",), FAIL, 2, 2, 2),
-    (run_ended, True, ALL, FAIL, 1, 1, 1),
-    (run_ended, False, REPEATED, FAIL, 1, 2, 1),
-    (run_ended, False, DUPLICATE, FAIL, UNKNOWN, 2, 1),
-    (run_ended, False, DUPLICATE, ADOPT, 1, 2, 1),
-    # a clear
-    (cleared, True, ALL, FAIL, 2, 2, 2),
-    (cleared, False, ALL, FAIL, 2, 2, 2),
-    # a retry after the run failed
-    (run_failed, True, ALL, FAIL, 2, 2, 2),
-    (run_failed, False, REPEATED, FAIL, 2, 3, 2),
-    (run_failed, False, DUPLICATE, FAIL, UNKNOWN, 2, 1),
-    (run_failed, False, DUPLICATE, ADOPT, 2, 3, 2),
-    (run_refused, True, ALL, FAIL, errors.RunFailed, 1, 1),
-    (run_refused, False, REPEATED, FAIL, errors.RunFailed, 2, 1),
-    (run_refused, False, DUPLICATE, FAIL, UNKNOWN, 2, 1),
-    (run_refused, False, DUPLICATE, ADOPT, errors.RunFailed, 2, 1),
-    # the answer was lost on the wire, or the request was
-    (answer_lost, True, REPEATED, FAIL, 1, 2, 1),
-    (answer_lost, False, REPEATED, FAIL, 1, 2, 1),
-    (answer_lost, True, DUPLICATE, FAIL, UNKNOWN, 2, 1),
-    (answer_lost, True, DUPLICATE, ADOPT, 1, 2, 1),
-    (answer_lost, True, DUPLICATE, AGAIN, 2, 3, 2),
-    (answer_lost, True, ("none",), FAIL, 2, 2, 2),  # the one window that no client can close
-    (request_lost, True, ALL, FAIL, 1, 2, 1),
-    (request_lost, False, ALL, FAIL, 1, 2, 1),
-    # FLORA stored its failure under the key
-    (failure_stored, True, ("replay_failures",), FAIL, 1, 3, 1),
-    (failure_stored, False, ("replay_failures",), FAIL, 1, 3, 1),
-    (failure_stored, True, ("duplicate_409", "replay", "none"), FAIL, 1, 2, 1),
-    # the key is older than its window
-    (answer_lost_hours_ago, True, ALL, FAIL, UNKNOWN, 1, 1),
-    (answer_lost_hours_ago, False, ALL, FAIL, UNKNOWN, 1, 1),
-    (answer_lost_hours_ago, True, ALL, ADOPT, 1, 1, 1),
-    (answer_lost_hours_ago, True, ALL, AGAIN, 2, 2, 2),
-    (request_lost_hours_ago, True, ALL, FAIL, 1, 2, 1),
-    (request_lost_hours_ago, False, ALL, FAIL, 1, 2, 1),
-]
-LINES = [
-    pytest.param(
-        before, ledger, mode, choice, *then, id=f"{before.__name__}-{mode}-{choice}-{'ledger' if ledger else ''}"
-    )
-    for before, ledger, modes, choice, *then in TABLE
-    for mode in modes
-]
-
-
-@pytest.mark.parametrize(("before", "ledger", "mode", "choice", "ends", "posts", "runs"), LINES)
-def test_the_outcome_table(before, ledger, mode, choice, ends, posts, runs):
-    flora = SmallFlora(mode)
-    task = Task(flora, ledger=ledger, on_unknown=choice)
-    before(task)
-    if isinstance(ends, int):
-        assert task.run().run_id == f"run_{ends}"
-    else:
-        with pytest.raises(ends):
-            task.run()
-    assert (len(flora.posts), len(flora.runs)) == (posts, runs)
-
-
-@pytest.fixture
-def flora():
-    return SmallFlora()
 
 
 def test_a_run_that_the_ledger_knows_costs_one_look_and_no_post(flora):
@@ -268,11 +148,12 @@ def test_a_look_that_is_refused_names_the_run_that_goes_on(flora, status):
         task.run()
 
 
-def test_a_look_that_fails_for_a_while_is_left_to_a_retry_which_finds_the_run(flora):
+@pytest.mark.parametrize("status", [429, 503, 520])
+def test_a_look_that_fails_for_a_while_is_left_to_a_retry_which_finds_the_run(flora, status):
     task = Task(flora)
     task.run()
-    flora.weather = [503]
-    with pytest.raises(errors.FloraServerError):
+    flora.weather = [status]
+    with pytest.raises(errors.FloraRateLimitError if status == 429 else errors.FloraServerError):
         task.run()
     assert task.run().run_id == "run_1"
 
@@ -321,7 +202,7 @@ def test_no_run_is_adopted_that_is_older_than_the_intent(flora):
     flora.page_size = 2
     for _ in range(5):
         flora.start()
-    flora.now += HOUR
+    flora.now += 3600
     task = Task(flora, on_unknown="adopt")
     answer_lost(task)
     assert task.run().run_id == "run_6"
@@ -341,7 +222,9 @@ def test_a_history_is_searched_page_by_page(flora):
 def test_a_run_that_is_known_to_have_failed_is_not_adopted_for_the_next_key(flora):
     """Without a ledger, a third try finds both keys used, and only the first one's run in the history so far."""
     task = Task(flora, ledger=False, on_unknown="adopt")
-    run_failed(task)
+    flora.fates = ["SERVER_ERROR"]
+    task.run()
+    flora.now += TAKES
     flora.hidden_for = 60
     task.flora.weather = ["", "", "", "lost"]
     with pytest.raises(errors.FloraConnectionError):
