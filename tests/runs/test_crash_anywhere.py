@@ -4,7 +4,7 @@ from contextlib import suppress
 from itertools import chain, count
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
@@ -66,6 +66,9 @@ def test_a_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger)
             task.run()
         assert task.flora.billed == ["run_1"]
 
+
+# A tale is a dozen tries, and costs as much as a dozen examples of other properties.
+half_as_many = settings(max_examples=settings.default.max_examples // 2)
 
 attempts = st.tuples(
     st.none() | st.integers(0, 14),  # the moment at which it is killed
@@ -149,6 +152,7 @@ def check_that_an_error_tells(task, error):
         assert error.replayed, "nothing else is left to go wrong in a quiet try"
 
 
+@half_as_many
 @given(st.sampled_from(IDEMPOTENT), st.booleans(), fates, hidden, stories)
 def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, fates, hidden_for, story):
     tale = Tale(mode, ledger, fates, hidden_for)
@@ -165,6 +169,7 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
             check_that_an_error_tells(task, end)
 
 
+@half_as_many
 @given(st.sampled_from(("replay", "current_state")), st.booleans(), fates, hidden, stories)
 def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, fates, hidden_for, story):
     tale = Tale(mode, ledger, fates, hidden_for)
@@ -173,6 +178,7 @@ def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, l
         assert isinstance(end, str | RunFailed)
 
 
+@half_as_many
 @given(fates, hidden, stories)
 def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard_of(fates, hidden_for, story):
     tale = Tale("none", ledger=True, fates=fates, hidden_for=hidden_for)
@@ -183,6 +189,7 @@ def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard
             assert end in {run.run_id for run in task.runs}
 
 
+@half_as_many
 @given(st.sampled_from(IDEMPOTENT), st.booleans(), fates, stories)
 def test_who_chooses_to_adopt_takes_no_run_that_a_sibling_claims(mode, ledger, fates, story):
     tale = Tale(mode, ledger, fates, on_unknown="adopt")
@@ -191,6 +198,7 @@ def test_who_chooses_to_adopt_takes_no_run_that_a_sibling_claims(mode, ledger, f
     assert tale.stolen == []
 
 
+@half_as_many
 @given(st.sampled_from(MODES), st.booleans(), stories)
 def test_a_clear_is_a_new_run(mode, ledger, story):
     tale = Tale(mode, ledger)
