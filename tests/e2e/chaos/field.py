@@ -28,10 +28,16 @@ QUICK_TO_MISS = {
 }
 
 
-# Fifty tasks that talk to one api-server at once wait for SQLite, which lets one write at a time; by default they would
-# be answered 500 after some seconds in the queue.
-CROWDED = {"AIRFLOW__CORE__PARALLELISM": "60", "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100"}
-SQLITE = "sqlite:///{}/airflow.db?timeout=60"
+def many_at_once(folder, tasks):
+    """Settings for so many tasks at once, whose stage is in the folder.
+
+    They wait for SQLite, which lets one write at a time; by default they are answered 500 after seconds in the queue.
+    """
+    return {
+        "AIRFLOW__CORE__PARALLELISM": str(tasks),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder.resolve() / 'airflow' / 'airflow.db'}?timeout=60",
+    }
 
 
 class Field:
@@ -39,14 +45,12 @@ class Field:
 
     Args:
         folder: for everything that they write.
-        env: further settings for Airflow.
     """
 
-    def __init__(self, folder, env=None):
+    def __init__(self, folder):
         self.journal = folder.resolve() / "journal"
-        database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": SQLITE.format(folder.resolve() / "airflow")}
-        settings = QUICK_TO_MISS | CROWDED | database | {JOURNAL: str(self.journal)}
-        self.stage = Stage(folder, DAGS, settings | (env or {}))
+        settings = QUICK_TO_MISS | many_at_once(folder, tasks=60) | {JOURNAL: str(self.journal)}
+        self.stage = Stage(folder, DAGS, settings)
         mark = {MARK: str(self.stage.folder)}
         self.sandboxes = {
             # Ids of runs are unique all over the world, so these must not share a seed.
