@@ -10,7 +10,7 @@ Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
@@ -73,10 +73,18 @@ def _instant(value: object) -> pendulum.DateTime:
         if isinstance(value, datetime):
             return pendulum.instance(value).in_timezone("UTC")
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return pendulum.from_timestamp(value if abs(value) < _SECONDS_BELOW else value / 1000)
+            return _utc(value if abs(value) < _SECONDS_BELOW else value / 1000)
     except (OverflowError, OSError, ValueError):
         pass
     raise ValueError("neither a unix time nor an ISO 8601 date and time")
+
+
+def _utc(seconds: float) -> pendulum.DateTime:
+    """`pendulum.from_timestamp`, ten times as fast: a page of runs holds three hundred instants."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return pendulum.DateTime(
+        at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, tzinfo=pendulum.UTC
+    )
 
 
 def _exact(value: object) -> object:

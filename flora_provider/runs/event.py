@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from flora_provider.api.errors import FloraError, RunError, RunFailed, RunTimedOut
@@ -78,7 +78,8 @@ class RunEvent:
 
     def to_payload(self) -> dict[str, Any]:
         """JSON for a trigger's event."""
-        return asdict(self)
+        # Not asdict: it would copy the run, part by part, which nobody else holds.
+        return {member.name: getattr(self, member.name) for member in fields(self)}
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:

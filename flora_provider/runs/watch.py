@@ -29,6 +29,7 @@ GATHER_PER_WAIT = 0.005  # seconds: alone nobody waits for others, from 100 wait
 ALONE_FOR = 60.0  # seconds for which a run that no history showed is looked at singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
 SINGLES = 100  # looks at single runs between two rounds, for a round may find a cheaper way
+AHEAD = 5.0  # seconds; a row of a run that goes on and is due later than that tells nothing worth reading it
 BREATH = 20  # rows after which others on the event loop have their turn
 # A page that was not shown is asked for again at once: starting anew would cost all pages before it.
 PAGE_TRIES = RetryPolicy(max_retries=4, budget=60.0)
@@ -192,11 +193,14 @@ class Watch:
         return missing
 
     def _read(self, rows: list[Any], place: tuple[str, int], missing: set[str]) -> Plan[None]:
-        known = 0
+        known, soon = 0, self._clock() + AHEAD
         for row in rows:
             if not isinstance(row, Mapping) or not isinstance(run_id := row.get("run_id"), str):
                 continue
             if run_id not in self._watched:
+                continue
+            if self._due.get(run_id, 0.0) > soon and not RunStatus.is_terminal(str(row.get("status"))):
+                self._place[run_id] = place
                 continue
             try:
                 run = Run.read(row)
