@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from flora_provider.hooks.flora import FloraHook
 
-# How long after the deferral a task may safely come back: by then the scheduler has digested the deferral.
-SETTLED_AFTER = 10.0  # seconds
+# How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
+# A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
+# 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
+SETTLED_AFTER = 20.0  # seconds
 
 
 class Deadline(NamedTuple):

@@ -22,7 +22,7 @@ class Sensor(FloraRunSensor):
     """Starts the run just before it waits for it, so that it ends just after the deferral."""
 
     def __init__(self, *, seconds, **kwargs):
-        super().__init__(run_id="", **kwargs)
+        super().__init__(run_id="run_to_come", **kwargs)
         self.seconds = seconds
 
     def execute(self, context):
