@@ -21,7 +21,7 @@ install = $(BIN)/uv pip install --quiet --python $(1) --constraint $(call constr
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test e2e chaos matrix constraints clean
+.PHONY: help demo ui test quick e2e chaos matrix constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-e
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest tests --ignore=tests/e2e
+
+quick: $(INSTALLED) ## Test the pure rules by their examples, which takes two seconds
+	$(BIN)/pytest tests/api tests/runs -m "not slow and not hypothesis"
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice
 	$(BIN)/pytest tests/e2e

@@ -15,6 +15,8 @@ from flora_provider.sandbox.media import render
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PNG = render("image", "a fern", "test")
 
 

@@ -20,6 +20,8 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.plan import Request, Send, Sleep
 from flora_provider.api.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 RUN = {"run_id": "run_1", "status": "running"}
 
 

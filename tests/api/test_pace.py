@@ -140,6 +140,7 @@ def timed(answers=()):
     return flora, times
 
 
+@pytest.mark.slow
 def test_both_clients_keep_the_limit(colour):
     flora, times = timed()
     colour(flora, requests_per_second=50).send_all([calls.raw("GET", "x")] * 5)
@@ -160,6 +161,7 @@ def test_a_refusal_pauses_the_next_request_whatever_plan_it_is_from(colour):
     assert times[1] - times[0] >= 0.05
 
 
+@pytest.mark.slow
 def test_threads_share_the_limit():
     flora, times = timed()
     with (

@@ -11,6 +11,8 @@ from flora_provider.runs.follow import PollPolicy, Wait
 from flora_provider.runs.watch import HISTORIES, SINGLES, Watch, Watched
 from tests.runs.virtual_flora import BEGIN, Trouble, World, ok
 
+pytestmark = pytest.mark.slow
+
 PAGES = tuple(f"/{path}" for path, _ in HISTORIES)
 
 

@@ -8,6 +8,8 @@ from flora_provider.api.plan import Response
 from flora_provider.runs.watch import PAGES_OFF_FOR
 from tests.runs.virtual_flora import BEGIN, OUTAGES, PAGES, World, ok, on_all, on_looks, on_pages
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world():
