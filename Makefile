@@ -71,7 +71,7 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+	--python-version 3.11 --extra dev --extra bench --no-header --no-annotate --output-file .venv/pins pyproject.toml -
 sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
 rm .venv/pins
 
@@ -85,5 +85,5 @@ $(INSTALLED): pyproject.toml $(PINS)
 		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) uv
-	$(call install,.venv,$(NEWEST),--editable '.[dev]')
+	$(call install,.venv,$(NEWEST),--editable '.[dev,bench]')
 	@touch $@

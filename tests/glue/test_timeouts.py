@@ -159,7 +159,7 @@ def interrupted(kind):
     """A sensor that Airflow's alarm for execution_timeout strikes while it looks."""
 
     class Interrupted(kind):
-        def poke(self, context):  # noqa: ARG002 - Airflow's signature
+        def poke(self, context):
             raise AirflowTaskTimeout("Timeout")
 
     return Interrupted
