@@ -11,6 +11,9 @@ constraints = constraints/airflow-$(call series,$(1)).txt
 NEWEST := $(lastword $(AIRFLOWS))
 PINS := $(call constraints,$(NEWEST))
 
+# In a variable, for its comma would end an argument of a call.
+EXTRAS := dev,bench
+
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -85,5 +88,5 @@ $(INSTALLED): pyproject.toml $(PINS)
 		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) uv
-	$(call install,.venv,$(NEWEST),--editable '.[dev,bench]')
+	$(call install,.venv,$(NEWEST),--editable '.[$(EXTRAS)]')
 	@touch $@
