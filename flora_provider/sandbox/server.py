@@ -96,6 +96,8 @@ class SandboxServer:
             proxy_headers=False,
             server_header=False,
             date_header=False,
+            # As long as the proxies that stand before such APIs; uvicorn would close a connection between two polls.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
         # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
