@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flora_provider.glue import waiting
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
@@ -37,7 +36,6 @@ def flora(monkeypatch):
     """A FLORA so fast that every run is done within the second."""
     with SandboxServer(Sandbox(Settings(speed=1000))) as server:
         monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", server.connection_uri)
-        monkeypatch.setattr(waiting, "SETTLED_AFTER", 0.0)  # no scheduler here that has to digest a deferral
         yield server.sandbox
 
 

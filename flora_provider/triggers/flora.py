@@ -95,15 +95,17 @@ class FloraRunTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event."""
         event = replace(await self._wait(), limit=self.limit)
-        # Without a trigger_id this is no triggerer, but dag.test(), which always resumes the task.
-        if self.ends_task and self.trigger_id is not None and event.succeeded:
+        # Without a trigger_id this is no triggerer, but dag.test(): it always resumes the task, and has no scheduler.
+        in_triggerer = self.trigger_id is not None
+        if in_triggerer and self.ends_task and event.succeeded:
             from airflow.triggers.base import TaskSuccessEvent
 
             await self._push(event)
             self.log.info("FLORA run %s completed; the task ends here", self.run_id)
             yield TaskSuccessEvent()
             return
-        await asyncio.sleep(max(0.0, self.hold_until - time.time()))
+        if in_triggerer:
+            await asyncio.sleep(max(0.0, self.hold_until - time.time()))
         yield TriggerEvent(_Payload(event.to_payload()))  # type: ignore[no-untyped-call]  # Airflow's
 
     async def _wait(self) -> RunEvent:

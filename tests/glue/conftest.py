@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from flora_provider.glue import waiting
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
@@ -229,12 +228,6 @@ def wait_for():
         )
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _nothing_to_settle(monkeypatch):
-    """Without a scheduler there is nothing to wait for before a deferred task may come back."""
-    monkeypatch.setattr(waiting, "SETTLED_AFTER", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from pendulum import datetime
 
-from flora_provider.glue import waiting
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.settings import Settings
@@ -70,7 +69,6 @@ def ran(run_dag, airflow_db, port, request):
     seen, ear, root = {}, Ear(), logging.getLogger()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", port.connection_uri)
-        patch.setattr(waiting, "SETTLED_AFTER", 0.0)
         level = root.level
         root.setLevel(logging.DEBUG)
         root.addHandler(ear)
