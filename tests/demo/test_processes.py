@@ -66,7 +66,15 @@ def test_children_are_found_by_the_environment_they_inherit(part, tmp_path):
     assert started_with("MARK", str(tmp_path)) == []
 
 
-def test_ctrl_c_takes_effect_only_when_all_is_stopped(part):
+@pytest.fixture
+def heeds_ctrl_c():
+    """A shell that starts its commands in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_takes_effect_only_when_all_is_stopped(part, heeds_ctrl_c):
     main = threading.main_thread().ident
     threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):

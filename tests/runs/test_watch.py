@@ -275,12 +275,12 @@ def test_end_all_tells_everyone_why(world):
     assert len(world.watch) == 0
 
 
-def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog):
+def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog, monkeypatch):
     caplog.set_level("INFO")
     task = ContextVar("task", default="nobody")
     watch = Watch(clock=lambda: BEGIN, draw=lambda: 0.5)
     heard = []
-    caplog.handler.addFilter(lambda record: heard.append((task.get(), record.args[0])) or True)
+    monkeypatch.setattr(caplog.handler, "filters", [lambda record: heard.append((task.get(), record.args[0])) or True])
     for name in ("first", "second"):
         context = copy_context()
         context.run(task.set, name)
