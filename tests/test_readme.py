@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_the_pytest_snippet_passes(tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_pool_can_be_made(airflow_db):
+    (command,) = [text for text in SNIPPETS["bash"] if text.startswith("airflow pools")]
+    made = [sys.executable, "-m", *shlex.split(command)]
+    done = subprocess.run(made, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "flora" in done.stdout
+
+
+def test_the_connection_can_be_exported(monkeypatch):
+    from flora_provider.hooks.flora import FloraHook
+
+    (export,) = [text for text in SNIPPETS["bash"] if text.startswith("export")]
+    shown = ["bash", "-c", f'{export}\nprintf %s "$AIRFLOW_CONN_FLORA_DEFAULT"']
+    given = subprocess.run(shown, capture_output=True, text=True, timeout=10, check=True).stdout.replace("…", "123")
+    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", given)
+    hook = FloraHook()
+    assert hook.settings.api_key == "sk_live_123"
+    assert hook.place(None, None) == {"workspace_id": "ws_123", "project_id": "prj_123"}
 
 
 def test_the_make_targets_exist():
