@@ -24,7 +24,7 @@ install = $(BIN)/uv pip install --quiet --python $(1) --constraint $(call constr
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test quick e2e chaos matrix constraints clean
+.PHONY: help demo ui test quick e2e chaos bench matrix constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost 
 
 chaos: $(INSTALLED) ## The same at length: make chaos ROUNDS=200 SEED=7
 	$(BIN)/python -m tests.e2e.chaos $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+
+bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes a quarter of an hour
+	$(BIN)/python -m benchmarks --write
 
 matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow
 

@@ -1,0 +1,48 @@
+"""What must hold, and whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MEDIAN, P99 = 0, 1  # of a wait's lag, of the loop's lag
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A promise, what was measured, and the most that it may be."""
+
+    promise: str
+    measured: float
+    most: float
+    unit: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was kept."""
+        return self.measured <= self.most
+
+
+def bounds(results: dict[str, Any]) -> Iterator[Bound]:
+    """All that can be told from what was measured."""
+    for name in ("1 wait", "10 waits"):
+        if alone := results.get(name):
+            yield Bound(f"{name}: requests per run", alone["requests"] / alone["count"], 5)
+            yield Bound(f"{name}: median lag", alone["lag"][MEDIAN], 2, " s")
+    if (ours := results.get("1000 ours")) and (peer := results.get("1000 HttpEventTrigger")):
+        yield Bound("1,000 waits: requests per run", ours["requests"] / ours["count"], 1)
+        yield Bound("1,000 waits: connections", ours["connections"], 10)
+        yield Bound("1,000 waits: median lag", ours["lag"][MEDIAN], 3, " s")
+        yield Bound("1,000 waits: loop lag p99", ours["loop_lag"][P99], 20, " ms")
+        yield Bound("1,000 waits: CPU over that of HttpEventTrigger", ours["cpu"] / peer["cpu"], 0.1)
+        yield Bound("1,000 waits: memory per run", ours["memory"] / ours["count"] / 1000, 10, " KB")
+    if ours := results.get("10000 ours"):
+        yield Bound("10,000 waits: not noticed", ours["count"] - ours["noticed"], 0)
+        yield Bound("10,000 waits: loop lag p99", ours["loop_lag"][P99], 20, " ms")
+        yield Bound("10,000 waits: answers 429", ours["refused"], 0)
+    if ours and (limited := results.get("10000 limited")):
+        yield Bound("10,000 waits at 5 requests/s: not noticed", limited["count"] - limited["noticed"], 0)
+        yield Bound("10,000 waits at 5 requests/s: requests before Retry-After allows", limited["too_early"], 0)
+        yield Bound("10,000 waits at 5 requests/s: requests over those without a limit",
+                    limited["requests"] / ours["requests"], 1.2)  # fmt: skip
