@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 # Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
 NET_BELOW = 60.0  # seconds
+
+_XCOM_PULL = re.compile(
+    r"""\{\{\s* (ti|task_instance)\.xcom_pull\(\s*
+        (task_ids\s*=\s*)? (?P<task>["'])(?P<task_id>[\w.-]+)(?P=task) \s*
+        (,\s* key\s*=\s* (?P<quote>["'])(?P<key>[^"']+)(?P=quote) \s*)?
+    \)\s*\}\}""",
+    re.VERBOSE,
+)
 
 
 def can_end_there(task: BaseOperator) -> bool:
@@ -53,8 +62,9 @@ def start_args(
 ) -> StartTriggerArgs | None:
     """How the triggerer starts the wait, or None if it cannot.
 
-    A literal run id, and one that an upstream task pushes, can be had there. Jinja cannot: rendering it asks for XComs
-    or Variables on the triggerer's event loop, which blocks it, or hangs for ever (3.3.2).
+    A literal run id, and one that an upstream task pushes, can be had there, also if a template says so that does
+    nothing else. Other Jinja cannot: rendering it asks for XComs or Variables on the triggerer's event loop, which
+    blocks it, or hangs for ever (3.3.2).
     """
     from airflow.triggers.base import StartTriggerArgs
 
@@ -82,7 +92,10 @@ def start_args(
 
 
 def _reference(value: object) -> dict[str, str] | None:
-    """Which XCom of which task an XComArg means; None if it is more than one, or the result of a function."""
+    """Which XCom of which task is meant; None if it is more than one, or the result of a function."""
+    if isinstance(value, str):
+        pull = _XCOM_PULL.fullmatch(value.strip())
+        return {"task_id": pull["task_id"], "key": pull["key"] or "return_value"} if pull else None
     operator, key = getattr(value, "operator", None), getattr(value, "key", None)
     if not isinstance(value, XComArg) or not isinstance(operator, BaseOperator) or not isinstance(key, str):
         return None

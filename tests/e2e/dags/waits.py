@@ -32,7 +32,9 @@ def waits():
 
     started = start()
     for number in range(SENSORS):
-        FloraRunSensor(task_id=f"sensor_{number}", run_id=started[f"run_{number}"])
+        key = f"run_{number}"
+        pulled = f"{{{{ ti.xcom_pull(task_ids='start', key='{key}') }}}}"
+        started >> FloraRunSensor(task_id=f"sensor_{number}", run_id=pulled if number % 2 else started[key])
 
     @task
     def rows(params=None):
