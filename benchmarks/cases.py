@@ -48,9 +48,9 @@ class Case:
 
 
 ALONE = {
-    # A hundred samples of each in one go: they share nothing but the loop.
-    "1 wait": Case(count=100, watchers=100, interval=DEFAULT_INTERVAL),
-    "10 waits": Case(count=100, watchers=10, interval=DEFAULT_INTERVAL),
+    # Two hundred samples of each in one go: they share nothing but the loop.
+    "1 wait": Case(count=200, watchers=200, interval=DEFAULT_INTERVAL),
+    "10 waits": Case(count=200, watchers=20, interval=DEFAULT_INTERVAL),
 }
 SIDE_BY_SIDE: dict[int, dict[str, Case]] = {
     count: {"ours": Case(count=count), "HttpEventTrigger": Case(count=count, side="HttpEventTrigger")}

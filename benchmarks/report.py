@@ -47,8 +47,8 @@ def page(results: dict[str, Any]) -> Iterator[str]:
     yield "## What must hold\n"
     yield from table(("", "measured", "at most", "holds"), verdicts(results))
     yield f"## Alone, at our defaults (an interval of {DEFAULT_INTERVAL:g} s)\n"
-    yield "A hundred waits in groups of one, and of ten, each group with a connection of its own. Groups share nothing"
-    yield "but the event loop: CPU, memory and connections are mostly those of a hundred, or ten, clients.\n"
+    yield "Two hundred waits in groups of one, and of ten, each group with a connection of its own. They share nothing"
+    yield "but the event loop: CPU, memory and connections are mostly those of two hundred, or twenty, clients.\n"
     yield from table(COLUMNS, [row(name, results[name]) for name in ("1 wait", "10 waits") if name in results])
     yield f"## Side by side, at the same interval of {INTERVAL:g} s\n"
     yield from table(COLUMNS, side_by_side(results))
