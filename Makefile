@@ -50,7 +50,7 @@ e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost 
 chaos: $(INSTALLED) ## The same at length: make chaos ROUNDS=200 SEED=7
 	$(BIN)/python -m tests.e2e.chaos $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
-bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes a quarter of an hour
+bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes 17 minutes
 	$(BIN)/python -m benchmarks --write
 
 matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow
