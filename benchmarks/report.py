@@ -24,7 +24,7 @@ PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "aiohttp", "httpx
 INTRODUCTION = f"""\
 # What waiting costs
 
-`make bench` writes this page. It starts runs of 20 to 60 s in the sandbox, all at once, and waits for them with triggers
+`make bench` wrote this page. It starts runs of 20 to 60 s in the sandbox, all at once, and waits for them with triggers
 on one event loop, as Airflow's triggerer does: with ours, and with `HttpEventTrigger` of apache-airflow-providers-http,
 which is what one would use instead. The sandbox has a process of its own and answers after {LATENCY_MS:g} ms; FLORA's
 estimates are right within 30 %, and progress comes in steps of 10 %.
