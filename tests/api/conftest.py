@@ -2,19 +2,13 @@
 
 import asyncio
 import gzip
-import os
 
 import httpx
 import pytest
-from hypothesis import settings as hypothesis_settings
 
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.plan import Response, Sleep
 from flora_provider.api.retry import RetryPolicy
-
-hypothesis_settings.register_profile("default", max_examples=100, deadline=None)
-hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
-hypothesis_settings.load_profile(os.environ.get("FLORA_HYPOTHESIS_PROFILE", "default"))
 
 KEY = "sk_test_do_not_show"
 
