@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
+import pytest
+
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraConnectionError
 from flora_provider.api.plan import Response, Sleep
@@ -259,3 +261,19 @@ class Task:
             return plan.throw(failure)
         self.boundary(f"after {effect.request}")
         return plan.send(response)
+
+
+def answer_lost(task):
+    """A try whose run was started, but FLORA's answer never came."""
+    _try_that_breaks(task, "lost")
+
+
+def request_lost(task):
+    """A try whose POST never reached FLORA."""
+    _try_that_breaks(task, "broken")
+
+
+def _try_that_breaks(task, how):
+    task.flora.weather = [how]
+    with pytest.raises(FloraConnectionError):
+        task.run()

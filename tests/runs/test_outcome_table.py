@@ -3,7 +3,7 @@
 import pytest
 
 from flora_provider.api import errors
-from tests.runs.small_flora import MODES, TAKES, WINDOW, SmallFlora, Task
+from tests.runs.small_flora import MODES, TAKES, WINDOW, SmallFlora, Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 
@@ -30,18 +30,6 @@ def run_failed(task):
 def run_refused(task):
     task.flora.fates = ["LLM_REFUSAL"]
     run_ended(task)
-
-
-def answer_lost(task):
-    task.flora.weather = ["lost"]
-    with pytest.raises(errors.FloraConnectionError):
-        task.run()
-
-
-def request_lost(task):
-    task.flora.weather = ["broken"]
-    with pytest.raises(errors.FloraConnectionError):
-        task.run()
 
 
 def answer_lost_hours_ago(task):

@@ -6,7 +6,7 @@ from flora_provider.api import calls, errors
 from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.submit import KEY_TRUSTED_FOR, Record
-from tests.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task
+from tests.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 
@@ -14,18 +14,6 @@ UNKNOWN = errors.RunOutcomeUnknown
 @pytest.fixture
 def flora():
     return SmallFlora()
-
-
-def request_lost(task):
-    task.flora.weather = ["broken"]
-    with pytest.raises(errors.FloraConnectionError):
-        task.run()
-
-
-def answer_lost(task):
-    task.flora.weather = ["lost"]
-    with pytest.raises(errors.FloraConnectionError):
-        task.run()
 
 
 def test_a_run_that_the_ledger_knows_costs_one_look_and_no_post(flora):
