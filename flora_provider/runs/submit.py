@@ -27,7 +27,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Protocol, Self
+from functools import partial
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from flora_provider.api import calls
 from flora_provider.api.errors import (
@@ -49,6 +50,8 @@ from flora_provider.runs.follow import is_weather
 from flora_provider.runs.identity import Intent
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 UnknownOutcome = Literal["fail", "adopt", "submit_again"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
@@ -103,6 +106,12 @@ class Ledger(Protocol):
         """Remember; must be durable when it returns."""
 
 
+class _Ask(Protocol):
+    """A call with its retries, by the policy, clock and dice of the plan that it is part of."""
+
+    def __call__(self, call: calls.Call[T], /) -> Plan[T]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """The one run of a task.
@@ -155,6 +164,7 @@ class Submit:
             WaitRefused: the run of an earlier try is known, and FLORA does not let us look at it.
             FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
         """
+        ask: _Ask = partial(exchange, policy=policy, clock=clock, draw=draw)
         record = self.ledger.read()
         if record is not None and record.clears != self.intent.clears:
             record = None
@@ -169,7 +179,7 @@ class Submit:
                 submission = Submission(run_id=record.run_id)
             else:
                 try:
-                    posted = yield from self._post(record, failed, policy, clock=clock, draw=draw)
+                    posted = yield from self._post(ask, record, failed, now=clock())
                 except FloraStatusError as error:
                     if not error.replayed or replayed_failure:
                         raise
@@ -182,7 +192,7 @@ class Submit:
                 self.ledger.write(replace(record, run_id=submission.run_id))
             if fresh:
                 return submission
-            run = yield from self._look(submission.run_id, policy, clock=clock, draw=draw)
+            run = yield from self._look(ask, submission.run_id)
             if run is None or not _failed_but_may_be_retried(run):
                 return replace(submission, run=run)
             failed.add(run.run_id)
@@ -194,12 +204,10 @@ class Submit:
         key = self.intent.key(generation)
         return Record(clears=self.intent.clears, generation=generation, key=key, intended_at=intended_at)
 
-    def _look(
-        self, run_id: str, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]
-    ) -> Plan[Run | None]:
+    def _look(self, ask: _Ask, run_id: str) -> Plan[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
-            run = yield from exchange(self.look(run_id), policy, clock=clock, draw=draw)
+            run = yield from ask(self.look(run_id))
         except FloraNotFoundError:
             log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
             return None
@@ -211,45 +219,29 @@ class Submit:
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(
-        self,
-        record: Record,
-        failed: set[str],
-        policy: RetryPolicy,
-        *,
-        clock: Callable[[], float],
-        draw: Callable[[], float],
-    ) -> Plan[Submission | None]:
+    def _post(self, ask: _Ask, record: Record, failed: set[str], *, now: float) -> Plan[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
         self.ledger.write(record)
-        if clock() - record.intended_at > KEY_TRUSTED_FOR:
+        if now - record.intended_at > KEY_TRUSTED_FOR:
             # FLORA may have forgotten the key, and would then start a second run.
-            found = yield from self._search(record, failed, policy, clock=clock, draw=draw)
+            found = yield from self._search(ask, record, failed)
             if found or self.candidates is None:
                 return self._recover(record, found, why="FLORA has forgotten a key of that age")
         try:
-            started = yield from exchange(self.call.with_key(record.key), policy, clock=clock, draw=draw)
+            started = yield from ask(self.call.with_key(record.key))
         except FloraDuplicateError:
-            found = yield from self._search(record, failed, policy, clock=clock, draw=draw)
+            found = yield from self._search(ask, record, failed)
             return self._recover(record, found, why="FLORA says that this key has already started a run")
         return Submission(run_id=started.run_id, started=started)
 
-    def _search(
-        self,
-        record: Record,
-        failed: set[str],
-        policy: RetryPolicy,
-        *,
-        clock: Callable[[], float],
-        draw: Callable[[], float],
-    ) -> Plan[list[Generation]]:
+    def _search(self, ask: _Ask, record: Record, failed: set[str]) -> Plan[list[Generation]]:
         """Rows of the history that may be the lost run, newest first."""
         found: list[Generation] = []
         walk = PageWalk(self.candidates) if self.candidates else None
         others = self.claimed() | failed
         since = record.intended_at - CLOCK_SKEW
         while walk and walk.call:
-            page = yield from exchange(walk.call, policy, clock=clock, draw=draw)
+            page = yield from ask(walk.call)
             rows = list(walk.take(page))
             recent = [row for row in rows if row.created_at is None or row.created_at.timestamp() >= since]
             found += [row for row in recent if row.run_id not in others and self.matches(row)]
