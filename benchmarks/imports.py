@@ -10,12 +10,12 @@ from statistics import median
 
 TIMES = 5
 # Each as a DAG file would import it.
-MODULES = {
-    "flora_provider.operators.flora": "ours",
-    "flora_provider.sensors.flora": "ours",
-    "airflow.providers.http.operators.http": "HttpEventTrigger",
-    "airflow.providers.http.sensors.http": "HttpEventTrigger",
-}
+MODULES = (
+    "flora_provider.operators.flora",
+    "flora_provider.sensors.flora",
+    "airflow.providers.http.operators.http",
+    "airflow.providers.http.sensors.http",
+)
 PROGRAM = """
 import time
 import airflow.sdk

@@ -49,9 +49,9 @@ class Meters:
         self._beating.cancel()
 
     def result(self) -> dict[str, Any]:
-        """CPU and the meter's own per second of time, memory over that before in bytes, the loop's lag in ms."""
+        """CPU in seconds, memory over that before in bytes, the loop's lag in milliseconds (p50, p99, max)."""
         lag = [late * 1000 for late in quantiles(self._late, of=(0.5, 0.99, 1.0))]
-        return {"cpu": self._cpu, "meter": self._own, "memory": self._peak - self._before, "loop_lag": lag}
+        return {"cpu": self._cpu, "memory": self._peak - self._before, "loop_lag": lag}
 
     async def _cost_of_beating(self) -> float:
         beating = asyncio.create_task(self._beat([]))
