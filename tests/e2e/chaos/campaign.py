@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from demo.airflow_rest import FINISHED, wait_until
 from tests.e2e.chaos.field import control
@@ -28,6 +28,8 @@ class Result:
         errors: what the log of its last try says, if it failed.
         notes: of the journal, oldest first.
         disaster: what befell it besides, if it was not over by then.
+        known: run ids that an XCom or an error has named.
+        before_clear: what had become of it when it was cleared.
     """
 
     round: Round
@@ -41,6 +43,7 @@ class Result:
     notes: list = field(default_factory=list)
     disaster: str = "no disaster"
     known: set = field(default_factory=set)
+    before_clear: "Result | None" = None
 
 
 def fight(place, seed, count, say=print, batch=BATCH):
@@ -124,6 +127,7 @@ def _clear_some(place, results, picks):
     }
     place.rest.request("POST", "dags/chaos/clearTaskInstances", json=body)
     for result in chosen:
+        result.before_clear = replace(result)
         result.clears += 1
     _wait(place, chosen[0].dag_run)
     _gather(place, results)

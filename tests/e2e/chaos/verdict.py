@@ -35,14 +35,15 @@ def _problems_of(mode, prompt, tasks, runs):
         least, most = (intended + lost for intended, lost in zip((least, most), _lost_answers(tasks), strict=True))
     if not least <= billed <= most:
         yield f"{billed} runs billed, {least} to {most} meant"
-    owners = Counter(task.run_id for task in tasks if task.state == "success")
+    lives = [life for task in tasks for life in (task.before_clear, task) if life]
+    owners = Counter(life.run_id for life in lives if life.state == "success")
     if shared := [run_id for run_id, number in owners.items() if number > 1]:
-        yield f"run {shared} taken by two tasks"
-    for task in tasks:
-        yield from _problems_of_one(task, prompt, runs)
+        yield f"run {shared} taken twice, by two tasks or by one that was cleared"
+    for life in lives:
+        yield from _problems_of_one(life, prompt, runs)
     known = {run_id for task in tasks for run_id in task.known}
     orphans = [run_id for run_id in runs if run_id not in known]
-    if mode != "none" and orphans and not all(task.clears for task in tasks):
+    if mode != "none" and orphans:
         yield f"no error and no XCom names {orphans}"
 
 
@@ -50,6 +51,8 @@ def _problems_of_one(task, prompt, runs):
     if task.state == "failed":
         if "RunOutcomeUnknown" not in task.errors or task.round.mode != "duplicate_409":
             yield f"failed, but not because the outcome is unknown: …{task.errors[-600:]}"
+        elif not _lost_answers([task])[1]:
+            yield f"failed for an unknown outcome, although no answer was lost: …{task.errors[-600:]}"
         return
     if task.state != "success":
         yield f"ended as {task.state}"
