@@ -1,4 +1,4 @@
-"""Airflow's own retry, with the task state store that this Airflow really has (3.3 and newer), or none."""
+"""Airflow's own retry, task state store (3.3 and newer, or none) and XComs, as this Airflow really has them."""
 
 from datetime import timedelta
 
@@ -47,3 +47,18 @@ def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag,
     assert picture.try_number == 2
     assert picture.xcom_pull(task_ids="picture")["run_id"] == flora.runs[0].run_id
     assert (flora.started, flora.billed) == (1, 1)
+
+
+def test_a_run_that_another_task_has_pushed_is_not_adopted(run_dag, flora):
+    with DAG("siblings", start_date=datetime(2026, 1, 1), schedule=None) as dag:
+        asked = {"prompt": "a fern", "model_params": {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}}}
+        common = {"type": "image", "idempotency_key": "shared"}
+        owners = FloraGenerateOperator.partial(task_id="owner", **common).expand_kwargs([asked])
+        adopter = FloraGenerateOperator.partial(task_id="adopter", on_unknown_outcome="adopt", **common)
+        # FLORA says that the key has started a run, and the history shows one: that of the other task.
+        owners >> adopter.expand_kwargs([asked])
+
+    dag_run = run_dag(dag)
+
+    assert states(dag_run) == {"owner": "success", "adopter": "failed"}
+    assert flora.started == 1
