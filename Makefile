@@ -24,7 +24,7 @@ install = $(BIN)/uv pip install --quiet --python $(1) --constraint $(call constr
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test quick e2e chaos bench matrix constraints clean
+.PHONY: help demo ui test quick coverage e2e chaos bench matrix constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-e
 
 quick: $(INSTALLED) ## Test the pure rules by their examples, which takes two seconds
 	$(BIN)/pytest tests/api tests/runs -m "not slow and not hypothesis"
+
+coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
+	$(BIN)/pytest tests/api tests/runs --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice
 	$(BIN)/pytest tests/e2e
