@@ -188,6 +188,10 @@ def follow_run(
         draw: random numbers in [0, 1).
         look: which call shows the run.
     """
+    try:
+        call = look(wait.run_id)
+    except FloraError as failure:
+        return RunEvent.refused(wait.run_id, failure)
     while True:
         pause = wait.due - clock()
         if pause > 0:
@@ -195,7 +199,7 @@ def follow_run(
         if unseen := wait.unseen_end():
             return unseen
         try:
-            run = yield from exchange(look(wait.run_id), ONE_TRY, clock=clock, draw=draw)
+            run = yield from exchange(call, ONE_TRY, clock=clock, draw=draw)
         except FloraError as failure:
             event = wait.missed(failure, now=clock(), draw=draw())
         else:

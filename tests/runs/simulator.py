@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, median
 
 from flora_provider.api import calls
@@ -101,6 +102,7 @@ class Stage:
             return stop.value
 
 
+@cache
 def shown(status, progress=0, **members):
     """What FLORA answers to a look."""
     output = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.example/1.png"}

@@ -35,7 +35,7 @@ def test_runs_of_20_to_60_s_with_a_fair_estimate_cost_five_requests_and_are_seen
 @pytest.mark.parametrize("estimate", ESTIMATES)
 @pytest.mark.parametrize("times", TIMES)
 def test_whatever_flora_says_of_a_run_its_end_is_seen_soon_and_at_a_fair_price(times, estimate, progress):
-    found = simulate(times=times, estimate=estimate, progress=progress, runs=4)
+    found = simulate(times=times, estimate=estimate, progress=progress, runs=2)
     latest = 30 if estimate == "x 3" else PollPolicy().slowest
     assert max(found.lags) <= latest + 2 * LATENCY
     longest = {"1-3 s": 3, "lognormal": 200, "10 or 110 s": 121, "video": 360, "technique": 900}.get(times, 60)

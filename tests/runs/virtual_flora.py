@@ -107,10 +107,11 @@ class Flora:
         if request.target in PAGES:
             query = dict(request.query)
             start, size = int(query.get("cursor", 0)), int(query["limit"])
-            rows = [run.row(now) for run in reversed(self.runs.values()) if run.listed == request.target]
-            more = str(start + size) if len(rows) > start + size else None
+            listed = [run for run in reversed(self.runs.values()) if run.listed == request.target]
+            more = str(start + size) if len(listed) > start + size else None
             member = request.target[1:].replace("-", "_")
-            return ok({member: rows[start : start + size], "meta": {"next_cursor": more}})
+            rows = [run.row(now) for run in listed[start : start + size]]
+            return ok({member: rows, "meta": {"next_cursor": more}})
         run = self.runs.get(request.target.removeprefix("/runs/"))
         return Response(404) if run is None else ok(run.row(now))
 

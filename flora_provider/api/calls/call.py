@@ -93,7 +93,8 @@ def path(*segments: str) -> str:
 def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
     """The parameters that are not None, as text."""
     pairs = tuple((name, str(value)) for name, value in given(**parameters).items())
-    canonical_json(dict(pairs))  # refuses text that has no UTF-8
+    if pairs:
+        canonical_json(dict(pairs))  # refuses text that has no UTF-8
     return pairs
 
 
