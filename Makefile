@@ -41,11 +41,11 @@ test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-e
 	$(BIN)/mypy
 	$(BIN)/pytest tests --ignore=tests/e2e
 
-quick: $(INSTALLED) ## Test the pure rules by their examples, which takes two seconds
-	$(BIN)/pytest tests/api tests/runs -m "not slow and not hypothesis"
+quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in less than two seconds
+	$(BIN)/pytest tests/api tests/runs --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
-	$(BIN)/pytest tests/api tests/runs --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+	$(BIN)/pytest tests/api tests/client tests/runs tests/fleets --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+hypothesis_settings.register_profile("quick", max_examples=5, deadline=None)
 hypothesis_settings.register_profile("default", max_examples=100, deadline=None)
 hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
-hypothesis_settings.load_profile(os.environ.get("FLORA_HYPOTHESIS_PROFILE", "default"))
+hypothesis_settings.load_profile("default")  # `--hypothesis-profile` takes another one
 
 pytest_plugins = ["flora_provider.sandbox.pytest_plugin"]
 

@@ -8,6 +8,7 @@ import pytest
 import flora_provider
 
 PACKAGE = Path(flora_provider.__file__).parent
+TESTS = Path(__file__).parent
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -122,6 +123,17 @@ def test_plans_are_given_their_clock_and_their_dice(name):
 def test_a_dag_file_does_not_pay_for_the_http_client(name):
     heavy = ("httpx", "pydantic", *(f"flora_provider.api.{module}" for module in ("models", "client", "calls")))
     assert [used for used in imported(read(MODULES[name]), deep=False) if within(used, *heavy)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*(TESTS / "api").glob("*.py"), *(TESTS / "runs").glob("*.py")]),
+    ids=lambda path: path.parent.name + "/" + path.stem,
+)
+def test_pure_tests_act_as_little_as_what_they_test(path):
+    """So all of them together take less than two seconds: what needs a client or a network is in tests/client."""
+    acting = (*WORLD, "time", "asyncio", "airflow", "flora_provider.sandbox", "flora_provider.api.client")
+    assert [used for used in imported(read(path)) if within(used, *acting)] == []
 
 
 @pytest.mark.parametrize("name", MODULES)

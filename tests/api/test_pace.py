@@ -1,17 +1,10 @@
-"""How fast requests follow one another: pure first, then as both clients keep it."""
+"""How fast requests follow one another."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.api import calls
-from flora_provider.api.client import FloraClient
 from flora_provider.api.pace import DEFAULT_PAUSE, MAX_PAUSE, Pacer
-from flora_provider.api.plan import Request, Send
 
 
 def sent_at(pacer, arrivals):
@@ -127,63 +120,3 @@ def test_no_history_makes_anyone_wait_longer_than_a_minute_and_a_gap(history):
         pacer.answered(status, retry_after=retry_after, sent=now, now=now)
         now += later
         assert 0 <= pacer.wait(now) <= MAX_PAUSE + 2
-
-
-def timed(answers=()):
-    """A FLORA with these answers and then successes, and the times at which it was asked."""
-    times, left = [], list(answers)
-
-    def flora(_request):
-        times.append(time.monotonic())
-        return left.pop(0) if left else httpx.Response(200, json={})
-
-    return flora, times
-
-
-@pytest.mark.slow
-def test_both_clients_keep_the_limit(colour):
-    flora, times = timed()
-    colour(flora, requests_per_second=50).send_all([calls.raw("GET", "x")] * 5)
-    assert times[-1] - times[0] >= 3 / 50
-
-
-def sends(*targets):
-    """A plan that sends without retries or pauses of its own."""
-    for target in targets:
-        yield Send(Request(method="GET", target=target))
-
-
-def test_a_refusal_pauses_the_next_request_whatever_plan_it_is_from(colour):
-    flora, times = timed([httpx.Response(429, headers={"retry-after": "0.05"})])
-    client = colour(flora)
-    client.perform(sends("/a"))
-    client.perform(sends("/b"))
-    assert times[1] - times[0] >= 0.05
-
-
-@pytest.mark.slow
-def test_threads_share_the_limit():
-    flora, times = timed()
-    with (
-        FloraClient(api_key="k", requests_per_second=100, transport=httpx.MockTransport(flora)) as client,
-        ThreadPoolExecutor(8) as threads,
-    ):
-        list(threads.map(client.send, [calls.raw("GET", "x")] * 8))
-    assert times[-1] - times[0] >= 6 / 100
-
-
-def test_async_tasks_are_served_in_the_order_they_came(colour):
-    order = []
-
-    def flora(request):
-        order.append(request.url.path[-1])
-        return httpx.Response(200, json={})
-
-    colour(flora, requests_per_second=500).send_all([calls.raw("GET", letter) for letter in "abcdefgh"])
-    assert "".join(order) == "abcdefgh"
-
-
-def test_file_storage_is_not_paced(colour):
-    flora, times = timed()
-    colour(flora, requests_per_second=1).perform(sends(*["https://storage.example.com/x"] * 5))
-    assert times[-1] - times[0] < 0.5

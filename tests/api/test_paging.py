@@ -1,42 +1,11 @@
 """Walks through random lists, whatever the server does with its pages and cursors."""
 
-import httpx
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraServerError
 from flora_provider.api.paging import MAX_STALE_PAGES, PageWalk
-
-LISTS = {
-    "generations": (calls.list_generations(), {"status": "running", "project_id": "p", "workspace_id": "w"}),
-    "technique_runs": (
-        calls.list_technique_runs(),
-        {"status": "running", "project_id": "p", "workspace_id": "w", "technique": {}},
-    ),
-    "techniques": (calls.list_techniques(), {"name": "n", "run_cost": 0, "inputs": [], "outputs": []}),
-    "projects": (
-        calls.list_projects(workspace_id="ws_1"),
-        {"workspace_id": "ws_1", "name": "n", "created_at": 1750000000000},
-    ),
-    "nodes": (calls.list_nodes("prj_1"), {"type": "image", "asset_id": "asset_1"}),
-    "assets": (calls.list_assets(), {"status": "ready", "project_id": "prj_1"}),
-    "models": (calls.list_models(), {"name": "n", "type": "image"}),
-}
-NAMES = {
-    "generations": ("run_id", "generation_id"),
-    "technique_runs": ("run_id", "technique_run_id"),
-    "techniques": ("technique_id",),
-    "projects": ("project_id",),
-    "nodes": ("node_id",),
-    "assets": ("asset_id",),
-    "models": ("model_id",),
-}
-
-
-def row(name, identity):
-    return LISTS[name][1] | dict.fromkeys(NAMES[name], identity)
+from tests.api.lists import LISTS, NAMES, row
 
 
 def walk_through(pages, *, name="generations", max_items=None, limit=1000):
@@ -113,30 +82,3 @@ def test_rows_without_a_name_are_all_kept():
     walk = PageWalk(calls.list_assets())
     nameless = row("assets", None)
     assert len(list(walk.take(walk.call.read({"assets": [nameless, nameless], "meta": {}})))) == 2
-
-
-@pytest.mark.parametrize("name", sorted(LISTS))
-def test_both_clients_walk_every_list(colour, name):
-    call, _ = LISTS[name]
-
-    def flora(request):
-        start = int(request.url.params.get("cursor", 0))
-        last = start >= 4
-        rows = [row(name, f"id_{number}") for number in range(start, start + 3)]
-        return httpx.Response(200, json={name: rows, "meta": {"next_cursor": None if last else str(start + 2)}})
-
-    flora_client = colour(flora)
-    found = [getattr(item, NAMES[name][0]) for item in flora_client.items(call)]
-    assert found == [f"id_{number}" for number in range(7)]
-    assert len(flora_client.items(call, max_items=4)) == 4
-    assert flora_client.items(call, max_items=0) == []
-
-
-def test_a_walk_stops_where_flora_fails(colour):
-    def flora(request):
-        if "cursor" in request.url.params:
-            return httpx.Response(500)
-        return httpx.Response(200, json={"nodes": [row("nodes", "a")], "meta": {"next_cursor": "c"}})
-
-    with pytest.raises(FloraServerError):
-        colour(flora, max_retries=1).items(calls.list_nodes("prj_1"))

@@ -1,12 +1,9 @@
 """How to reach FLORA: what is accepted, completed or refused, and never shown."""
 
-import ssl
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.api.client import FloraClient
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.settings import DEFAULT_BASE_URL, Settings, canonical_base_url
 
@@ -107,19 +104,6 @@ def test_the_environment_fills_in_what_is_not_given():
     )
     with pytest.raises(FloraInputError, match="FLORA_API_KEY is not set: export it, or pass api_key"):
         Settings.from_environment({"FLORA_API_KEY": " "})
-
-
-def test_certificates_are_checked_against_the_users_bundle(tmp_path):
-    broken = tmp_path / "broken.pem"
-    broken.write_text("no certificate")
-    for path in (tmp_path / "missing.pem", broken):
-        with pytest.raises(FloraInputError, match=r"verify is '.*pem', which is no readable CA bundle: "):
-            FloraClient(api_key="k", verify=str(path))
-    bundle = ssl.get_default_verify_paths()
-    for path in (str(tmp_path), bundle.cafile):
-        if path:
-            FloraClient(api_key="k", verify=path).close()
-    FloraClient(api_key="k", verify=False, proxy="http://127.0.0.1:3128").close()
 
 
 @given(st.text())

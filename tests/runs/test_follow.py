@@ -111,7 +111,7 @@ def test_who_knows_since_when_it_is_gone_may_say_so():
 
 def test_a_run_id_that_cannot_be_asked_for_is_refused_not_raised():
     event, stage = follow(lambda _: DONE, look=lambda _: calls.get_run(".."))
-    assert (event.kind, stage.asked_at) == ("refused", [])
+    assert (event.kind, stage.asked_at, stage.now) == ("refused", [], BEGIN)
 
 
 def test_there_is_one_last_look_at_it():

@@ -4,13 +4,9 @@ import pkgutil
 import subprocess
 import sys
 
-import pytest
-
 import flora_provider.api
 import flora_provider.api.calls
 import flora_provider.runs
-
-pytestmark = pytest.mark.slow
 
 MODULES = [
     module.name

@@ -1,7 +1,6 @@
 """Both clients against the sandbox on a real port: whole stories instead of single requests."""
 
 import io
-import random
 import uuid
 
 import pytest
@@ -14,8 +13,6 @@ from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.media import render
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
-
-pytestmark = pytest.mark.slow
 
 PNG = render("image", "a fern", "test")
 
@@ -46,11 +43,6 @@ def fail(server):
 @pytest.fixture
 def key():
     return lambda: uuid.uuid4().hex
-
-
-@pytest.fixture
-def tools(flora, stage):
-    return {"policy": flora.client.retry, "clock": stage.clock, "draw": random.random}
 
 
 def generate(place, kind="image"):

@@ -20,8 +20,6 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.plan import Request, Send, Sleep
 from flora_provider.api.settings import Settings
 
-pytestmark = pytest.mark.slow
-
 RUN = {"run_id": "run_1", "status": "running"}
 
 
@@ -39,6 +37,19 @@ def raising(error):
 def test_a_stop_that_is_not_the_plans_is_not_its_end(colour):
     with pytest.raises((StopIteration, RuntimeError)):
         colour(raising(StopIteration())).send(calls.get_run("run_1"))
+
+
+def test_certificates_are_checked_against_the_users_bundle(tmp_path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    for path in (tmp_path / "missing.pem", broken):
+        with pytest.raises(errors.FloraInputError, match=r"verify is '.*pem', which is no readable CA bundle: "):
+            FloraClient(api_key="k", verify=str(path))
+    bundle = ssl.get_default_verify_paths()
+    for path in (str(tmp_path), bundle.cafile):
+        if path:
+            FloraClient(api_key="k", verify=path).close()
+    FloraClient(api_key="k", verify=False, proxy="http://127.0.0.1:3128").close()
 
 
 @pytest.mark.parametrize("kind", [FloraClient, AsyncFloraClient])

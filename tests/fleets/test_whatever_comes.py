@@ -3,14 +3,11 @@
 import json
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from flora_provider.api.plan import Response
 from tests.runs.virtual_flora import BEGIN, OUTAGES, World, ok, on_all, on_looks, on_pages
-
-pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

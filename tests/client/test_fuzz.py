@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraError, FloraStatusError
 
-pytestmark = pytest.mark.slow
-
 CALLS = [
     calls.get_run("run_1"),
     calls.generate(type="text", prompt="p", workspace_id="ws_1", project_id="prj_1").with_key("k"),

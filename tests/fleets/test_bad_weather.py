@@ -8,8 +8,6 @@ from flora_provider.api.plan import Response
 from flora_provider.runs.watch import PAGES_OFF_FOR
 from tests.runs.virtual_flora import BEGIN, OUTAGES, PAGES, World, ok, on_all, on_looks, on_pages
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def world():
@@ -57,17 +55,6 @@ def test_a_429_without_a_time_slows_all_down_for_a_while(world):
     times = [at for at, _, _ in world.flora.record]
     assert max(after - before for before, after in pairwise(times) if before > BEGIN + 18) >= 4
     assert len(world.ended) == 40
-
-
-def test_a_strict_limit_costs_time_but_hardly_a_request():
-    free, limited = World(), World(limit=2)
-    for world in (free, limited):
-        for number in range(1000):
-            world.wait(*world.start(seconds=20 + number % 41))
-        world.run()
-        assert len(world.ended) == 1000
-    assert limited.flora.asked_too_early() == []
-    assert len(limited.asked()) <= 1.2 * len(free.asked())
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
