@@ -34,7 +34,8 @@ class FilesHook(ConnectedHook):
         Args:
             output: one of the finished run's `outputs`.
             folder: made if it is not there.
-            name: without an ending, which comes from the content's type; None for the output's id.
+            name: without an ending, which comes from the content's type; None for the output's id. One with other
+                characters than letters, digits, `.`, `_` and `-` is changed, and its hash added.
             max_bytes: the most that is saved.
 
         Returns:

@@ -33,11 +33,10 @@ def file_name(stem: str, content_type: str) -> str:
 
     Args:
         stem: what to call it, such as a run id and an output id. Characters other than letters, digits, `.`, `_` and
-            `-` become `-`. One that has to be cut ends with its hash, so that two of them do not share a file.
+            `-` become `-`. One that had to be changed ends with its hash, so that two of them do not share a file.
         content_type: as the file's host gave it; `.bin` when it is unknown.
     """
-    spelled = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)
-    safe = spelled[:_LONGEST].strip(".-")
-    if safe != spelled or not safe:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:_LONGEST].strip(".-")
+    if safe != stem or not safe:
         safe = f"{safe or 'output'}-{hashlib.sha256(stem.encode(errors='surrogatepass')).hexdigest()[:8]}"
     return safe + (_ENDINGS.get(content_type) or mimetypes.guess_extension(content_type, strict=True) or ".bin")

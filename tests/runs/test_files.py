@@ -59,12 +59,13 @@ def test_the_same_output_has_the_same_name_again(stem, content_type):
     assert file_name(stem, content_type) == file_name(stem, content_type)
 
 
-ids = st.text(alphabet="ab19._-", max_size=10) | st.text(alphabet="ab", min_size=115, max_size=200)
+ids = st.text(alphabet="ab19._- /:ä", max_size=10) | st.text(alphabet="ab", min_size=115, max_size=200)
 
 
 @given(st.lists(ids, min_size=2, max_size=5, unique=True))
 @example(["x" * 120 + "1", "x" * 120 + "2"])
 @example(["", "output", ".output", "output-"])
+@example(["output/1", "output:1", "output-1"])
 def test_two_outputs_of_one_run_never_share_a_file(output_ids):
     names = [file_name(output_id, "image/png") for output_id in output_ids]
     assert len(set(names)) == len(output_ids)
