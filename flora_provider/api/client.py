@@ -39,6 +39,10 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Answer)
 
 
+# By address, key and limit: all clients of this process share one, for FLORA counts requests and knows no clients.
+PACERS: dict[tuple[str, str, float | None], Pacer] = {}
+
+
 class _Client:
     """What both colours share.
 
@@ -61,7 +65,8 @@ class _Client:
             raise TypeError("give settings or keywords, not both")
         self.settings = settings
         self.retry = RetryPolicy(max_retries=settings.max_retries)
-        self._pacer = Pacer(settings.requests_per_second)
+        limit = settings.requests_per_second
+        self._pacer = PACERS.setdefault((settings.base_url, settings.api_key, limit), Pacer(limit))
 
     def _exchange(self, call: Call[T]) -> Plan[T]:
         return exchange(call, self.retry, clock=time.time, draw=random.random)

@@ -13,7 +13,7 @@ _NEGLIGIBLE = 0.02
 
 
 class Pacer:
-    """The gap between the requests of one client, and the pauses that FLORA asks for.
+    """The gap between the requests of one process, and the pauses that FLORA asks for.
 
     FLORA counts per workspace and publishes no limit, so the gap is what the user sets, or none. A 429 pauses everyone
     who shares this pacer, and widens the gap; successes narrow it again. Threads may share one.

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.client import PACERS, AsyncFloraClient, FloraClient
 from flora_provider.api.retry import RetryPolicy
 
 KEY = "sk_test_do_not_show"
@@ -69,6 +69,12 @@ class Awaited:
 
         self._loop.run(close())
         self._loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_pace():
+    """What FLORA asked of one test's clients does not slow another's."""
+    PACERS.clear()
 
 
 @pytest.fixture(params=["sync", "async"])

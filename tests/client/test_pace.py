@@ -1,13 +1,16 @@
 """How both clients keep the pace that is set for them or asked of them."""
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from flora_provider.api import calls
-from flora_provider.api.client import FloraClient
+from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.plan import Request, Send
+from flora_provider.api.settings import Settings
 
 
 def timed(answers=()):
@@ -25,6 +28,30 @@ def test_both_clients_keep_the_limit(colour):
     flora, times = timed()
     colour(flora, requests_per_second=50).send_all([calls.raw("GET", "x")] * 5)
     assert times[-1] - times[0] >= 3 / 50
+
+
+def test_all_clients_of_a_process_keep_the_limit_of_their_key_together():
+    flora, times = timed()
+    settings = Settings(api_key="k", requests_per_second=50)
+
+    async def ask():
+        async with AsyncFloraClient(settings, transport=httpx.MockTransport(flora)) as client:
+            await client.send(calls.raw("GET", "x"))
+
+    for _ in range(3):
+        with FloraClient(settings, transport=httpx.MockTransport(flora)) as client:
+            client.send(calls.raw("GET", "x"))
+        asyncio.run(ask())
+    assert times[-1] - times[0] >= 4 / 50
+
+
+@pytest.mark.parametrize("other", [{"api_key": "other"}, {"base_url": "https://flora.example.com"}])
+def test_who_has_another_key_or_another_flora_does_not_wait(other):
+    flora, times = timed()
+    for settings in ({"api_key": "k", "requests_per_second": 1}, {"api_key": "k", "requests_per_second": 1} | other):
+        with FloraClient(Settings(**settings), transport=httpx.MockTransport(flora)) as client:
+            client.send(calls.raw("GET", "x"))
+    assert times[-1] - times[0] < 0.5
 
 
 def sends(*targets):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from flora_provider.api.client import PACERS
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
@@ -83,7 +84,8 @@ def port():
 
 @pytest.fixture
 def flora(port, monkeypatch):
-    """A fresh FLORA, reached by the connection `flora_default`."""
+    """A fresh FLORA, reached by the connection `flora_default`; what it asked of earlier clients is forgotten."""
+    PACERS.clear()
     port.sandbox = Sandbox(Settings(speed=20))
     flora = Flora(port, monkeypatch)
     flora.connect()
