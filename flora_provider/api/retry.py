@@ -68,13 +68,14 @@ def may_retry(failure: FloraError, *, resendable: bool) -> bool:
     """Whether the same request may be sent again after this failure.
 
     Connection errors, timeouts, 408, 429, 500, 502, 503 and 504 may; 409 and other 4xx never. What is not
-    `resendable` only when FLORA surely did not act on it. `x-should-retry` overrides the status, except for 409.
+    `resendable` only when FLORA surely did not act on it, and what FLORA stored under the key not at all, for it would
+    only be repeated. Else `x-should-retry` overrides the status, except for 409.
     """
     if isinstance(failure, FloraConnectionError):
         return resendable or not failure.ambiguous
     if isinstance(failure, FloraFileError):
         return failure.may_retry
-    if not isinstance(failure, FloraStatusError) or isinstance(failure, FloraConflictError):
+    if not isinstance(failure, FloraStatusError) or isinstance(failure, FloraConflictError) or failure.replayed:
         return False
     passing = status_passes(failure.status) if failure.should_retry is None else failure.should_retry
     return passing and (resendable or failure.status in _REFUSED_UNTOUCHED)

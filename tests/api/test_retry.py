@@ -35,6 +35,11 @@ def test_flora_may_overrule_the_status_but_not_for_a_conflict():
     assert not may_retry(failed(500, should_retry=True), resendable=False)
 
 
+def test_a_failure_that_flora_stored_under_the_key_would_only_be_repeated():
+    assert not may_retry(failed(503, replayed=True), resendable=True)
+    assert not may_retry(failed(503, replayed=True, should_retry=True), resendable=True)
+
+
 def test_a_connection_that_broke_is_resent_unless_flora_may_have_acted():
     broke = errors.FloraConnectionError("broke")
     refused = errors.FloraConnectionError("refused", ambiguous=False)
