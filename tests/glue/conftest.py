@@ -92,6 +92,16 @@ def flora(port, monkeypatch):
     return flora
 
 
+@pytest.fixture
+def hook(flora_sandbox, monkeypatch):
+    """A hook of the connection `flora_default`, which leads to a FLORA on a port of its own."""
+    from flora_provider.hooks.flora import FloraHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", flora_sandbox.connection_uri)
+    with FloraHook() as hook:
+        yield hook
+
+
 class Store(dict):
     """Airflow's task state store, as far as we use it: JSON values, and no null."""
 

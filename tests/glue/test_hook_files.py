@@ -1,38 +1,37 @@
 """Files between FLORA and the machine of a task."""
 
 import pytest
+from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
 from flora_provider.api.errors import FloraDownloadError, FloraInputError
-from flora_provider.hooks import files
-from flora_provider.hooks.flora import FloraHook
 from flora_provider.sandbox.faults import Fault
 
 
 class Lineage:
-    """Airflow's collector, which is a dummy unless a plugin reads from it."""
+    """What Airflow's collector, which serves a whole process, was told since this began."""
 
     def __init__(self):
-        self.inputs, self.outputs = [], []
+        self._before = self._collected()
 
-    def add_input_asset(self, uri, **_):
-        self.inputs.append(uri)
+    @property
+    def inputs(self):
+        return self._collected()[0] - self._before[0]
 
-    def add_output_asset(self, uri, **_):
-        self.outputs.append(uri)
+    @property
+    def outputs(self):
+        return self._collected()[1] - self._before[1]
+
+    def _collected(self):
+        lineage = get_hook_lineage_collector().collected_assets
+        return [
+            {(info.asset if hasattr(info, "asset") else info.dataset).uri for info in infos}  # datasets: Airflow 2
+            for infos in (lineage.inputs, lineage.outputs)
+        ]
 
 
 @pytest.fixture
-def lineage(monkeypatch):
-    lineage = Lineage()
-    monkeypatch.setattr(files, "get_hook_lineage_collector", lambda: lineage)
-    return lineage
-
-
-@pytest.fixture
-def hook(flora_sandbox, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", flora_sandbox.connection_uri)
-    with FloraHook() as hook:
-        yield hook
+def lineage():
+    return Lineage()
 
 
 @pytest.fixture
@@ -46,14 +45,14 @@ def test_an_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
     assert saved == tmp_path / "new" / "run_1-output_1.png"
     assert saved.read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in saved.parent.iterdir()] == ["run_1-output_1.png"]
-    assert lineage.outputs == [saved.as_uri()]
-    assert lineage.inputs == [picture["url"].split("?")[0]]
+    assert lineage.outputs == {saved.as_uri()}
+    assert lineage.inputs == {picture["url"].split("?")[0]}
 
 
 def test_a_text_is_saved_as_it_is(hook, tmp_path, lineage):
     saved = hook.download_output({"output_id": "o", "type": "text", "text": "thé"}, tmp_path)
     assert (saved.name, saved.read_text(encoding="utf-8")) == ("o.txt", "thé")
-    assert lineage.inputs == []
+    assert lineage.inputs == set()
 
 
 def test_a_file_that_breaks_off_leaves_nothing(hook, picture, tmp_path, flora_sandbox):
@@ -78,7 +77,7 @@ def test_a_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_s
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(size))
     asset = hook.upload_asset(file)
     assert (asset.status, bool(asset.url)) == ("ready", True)
-    assert lineage.inputs == [file.as_uri()]
+    assert lineage.inputs == {file.as_uri()}
     assert flora_sandbox.sandbox.stats()["keys_leaked"]["storage"] == 0
 
 

@@ -2,15 +2,6 @@
 
 import pytest
 
-from flora_provider.hooks.flora import FloraHook
-
-
-@pytest.fixture
-def hook(flora_sandbox, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", flora_sandbox.connection_uri)
-    with FloraHook() as hook:
-        yield hook
-
 
 @pytest.fixture
 def technique(hook):
