@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flora_provider.api.catalogue import Asset, Model, Node, Project, Technique, TechniqueSlot, Upload, Workspace
 from flora_provider.api.errors import FloraAnswerError
 from flora_provider.api.models import Generation, Run, RunStatus, Started, WebhookEvent
+from tests.texts import texts
 
 REQUIRED = {
     Run: {"run_id": "run_1", "status": "running"},
@@ -32,8 +33,8 @@ REQUIRED = {
 SHAPES = sorted(REQUIRED, key=lambda model: model.__name__)
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | texts(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3),
     max_leaves=8,
 )
 shapes = st.sampled_from(SHAPES)
@@ -48,7 +49,7 @@ def refusal(model, data):
     return ""
 
 
-@given(shapes, st.dictionaries(st.text(), json_values))
+@given(shapes, st.dictionaries(texts(), json_values))
 def test_members_that_flora_adds_stay_reachable(model, extra):
     extra = {name: value for name, value in extra.items() if name not in model.model_fields}
     value = model.read(REQUIRED[model] | extra)
@@ -93,7 +94,7 @@ def test_nothing_optional_is_needed(model):
             assert getattr(value, name) == field.get_default(call_default_factory=True)
 
 
-@given(st.text())
+@given(texts())
 @example("completed ")
 def test_a_status_that_nobody_knows_stays_itself_and_is_not_the_end(status):
     run = Run.read({"run_id": "run_1", "status": status})

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api import checks
+from tests.texts import texts
 
 SILENT = [
     (checks.identifier, "workspace_id", ["ws_1", "ws_/x", "ws_ä"]),
@@ -92,7 +93,7 @@ def test_public_hosts_are_known(host):
     assert not checks.is_private_host(host)
 
 
-@given(st.text() | st.text().map("https://{}".format))
+@given(texts() | texts().map("https://{}".format))
 def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
     host = checks.host_to_connect(url)
     assert host is None or ((host in url.lower() or host) and url.lower().startswith(("https://", "http://")))
@@ -100,7 +101,7 @@ def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
 
 @given(
     st.sampled_from([check for check, *_ in SILENT]),
-    st.none() | st.text() | st.integers() | st.binary() | st.lists(st.text()),
+    st.none() | texts() | st.integers() | st.binary() | st.lists(texts()),
 )
 def test_no_value_breaks_a_check(check, value):
     name = "run_id" if check is checks.identifier else "value"

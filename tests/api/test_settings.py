@@ -2,10 +2,10 @@
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.settings import DEFAULT_BASE_URL, Settings, canonical_base_url
+from tests.texts import texts
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_environment_fills_in_what_is_not_given():
         Settings.from_environment({"FLORA_API_KEY": " "})
 
 
-@given(st.text())
+@given(texts())
 def test_whatever_is_typed_as_a_host_is_an_address_or_refused(typed):
     try:
         url = canonical_base_url(typed)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraError, FloraStatusError
+from tests.texts import texts
 
 CALLS = [
     calls.get_run("run_1"),
@@ -44,9 +45,9 @@ values = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False)
-    | st.text()
+    | texts()
     | st.sampled_from(["completed", "x"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS) | st.text(), inner, max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS) | texts(), inner, max_size=6),
     max_leaves=20,
 )
 bodies = st.one_of(

@@ -12,6 +12,7 @@ from flora_provider.api import errors
 from flora_provider.api.models import Run
 from flora_provider.runs.event import Limit, RunEvent, WaitRefused
 from flora_provider.runs.failures import Advice
+from tests.texts import texts
 
 SIGNED = "https://media.flora.ai/1.png?sig=secret"
 OUTPUT = {"output_id": "output_1", "type": "imageUrl", "url": SIGNED}
@@ -30,27 +31,23 @@ def refused():
     return errors.FloraPermissionError("Forbidden.", status=403)
 
 
-texts = st.none() | st.text()
+maybe_texts = st.none() | texts()
 outputs = st.lists(
-    st.fixed_dictionaries(
-        {"output_id": st.text(), "type": st.sampled_from(["imageUrl", "text", "x"]), "url": st.text()}
-    )
+    st.fixed_dictionaries({"output_id": texts(), "type": st.sampled_from(["imageUrl", "text", "x"]), "url": texts()})
 )
 runs = st.builds(
     run,
     st.sampled_from(["completed", "failed"]),
     outputs=outputs,
-    error_code=texts,
-    error_message=texts,
+    error_code=maybe_texts,
+    error_message=maybe_texts,
     charged_cost=st.none() | st.floats(0, 1000),
     created_at=st.none() | st.integers(0, 4_000_000_000_000),
 )
 ways = (
     st.builds(RunEvent.ended, runs)
-    | st.builds(
-        lambda run_id, text: RunEvent.timed_out(run_id, last_error=errors.FloraError(text)), st.text(), st.text()
-    )
-    | st.builds(lambda run_id, text: RunEvent.refused(run_id, errors.FloraError(text)), st.text(), st.text())
+    | st.builds(lambda run_id, text: RunEvent.timed_out(run_id, last_error=errors.FloraError(text)), texts(), texts())
+    | st.builds(lambda run_id, text: RunEvent.refused(run_id, errors.FloraError(text)), texts(), texts())
 )
 events = st.builds(lambda event, limit: replace(event, limit=limit), ways, st.sampled_from(typing.get_args(Limit)))
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.runs.failures import Advice, advice_for
+from tests.texts import texts
 
 KNOWN = {
     Advice.RETRY_NOW: """
@@ -88,7 +89,7 @@ def test_a_message_never_makes_hopeless_trouble_pass(code, advice):
     assert [advice_for(code, said) for said in (*REFUSALS, "Please try again")] == [advice] * (len(REFUSALS) + 1)
 
 
-@given(st.none() | st.text(), st.none() | st.text())
+@given(st.none() | texts(), st.none() | texts())
 def test_any_code_and_any_message_have_an_advice(code, message):
     advice = advice_for(code, message)
     assert isinstance(advice, Advice)

@@ -7,9 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.runs.files import file_name
+from tests.texts import texts
 
-hostile = st.text(max_size=300) | st.text(alphabet="./\\-_~ \x00aA%:\n", max_size=300)
-types = st.text(max_size=60) | st.sampled_from(["image/png", "text/html", "../../etc/passwd", "image/png/../x", ""])
+hostile = texts(max_size=300) | st.text(alphabet="./\\-_~ \x00aA%:\n", max_size=300)
+types = texts(max_size=60) | st.sampled_from(["image/png", "text/html", "../../etc/passwd", "image/png/../x", ""])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api import calls
 from flora_provider.runs.identity import Intent
+from tests.texts import texts
 
 INTENT = Intent(
     dag_id="pictures",
@@ -24,15 +25,15 @@ INTENT = Intent(
 KEY = "airflow-4c0cba9ea29f3f5ace9e148aecb89027-g1"
 KEY_OF_A_MAPPED_TASK = "airflow-9cb8bbe864abd22fc9baf981c8061b81-g1"
 
-texts = st.text(max_size=30)
+words = texts(max_size=30)
 intents = st.builds(
     Intent,
-    dag_id=texts,
-    task_id=texts,
-    run_id=texts,
+    dag_id=words,
+    task_id=words,
+    run_id=words,
     map_index=st.integers(-1, 2000),
-    dag_run_started=texts,
-    connection=texts,
+    dag_run_started=words,
+    connection=words,
     clears=st.integers(0, 100),
     body=st.binary(max_size=30),
 )
@@ -89,7 +90,7 @@ def test_only_the_same_intent_has_the_same_key(one, other):
     assert (one.key(1) == other.key(1)) == (one == other)
 
 
-@given(intents, st.text(min_size=1, max_size=10))
+@given(intents, texts(min_size=1, max_size=10))
 def test_text_that_moves_from_one_name_to_the_next_makes_another_key(intent, text):
     one = replace(intent, dag_id=intent.dag_id + text)
     other = replace(intent, task_id=text + intent.task_id)
