@@ -18,8 +18,9 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 # Install into the environment $(1), pinned for the Airflow $(2), what $(3) names. uv takes seconds where pip takes a minute,
-# but mirrors and certificates may be set up for pip alone.
-install = $(BIN)/uv pip install --quiet --python $(1) --constraint $(call constraints,$(2)) $(3) || \
+# but mirrors and certificates may be set up for pip alone. Both compile: five processes of an Airflow start at a time, and
+# each would compile all of it, the first time, or every time where PYTHONDONTWRITEBYTECODE is set.
+install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --constraint $(call constraints,$(2)) $(3) || \
 	{ echo "uv could not; pip may, which takes a minute"; \
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
