@@ -14,7 +14,13 @@ from flora_provider.api import calls, checks
 from flora_provider.api.calls.assets import MAX_DIRECT, SIGNED_UPLOAD
 from flora_provider.api.catalogue import Asset
 from flora_provider.api.checks import host_to_connect
-from flora_provider.api.errors import FloraAnswerError, FloraConflictError, FloraDuplicateError, FloraUploadError
+from flora_provider.api.errors import (
+    FloraAnswerError,
+    FloraConflictError,
+    FloraDuplicateError,
+    FloraStatusError,
+    FloraUploadError,
+)
 from flora_provider.api.exchange import exchange, retrying
 from flora_provider.api.plan import Form, Plan, Request, Response, Send, Sleep, canonical_json
 from flora_provider.api.retry import RetryPolicy, retry_after, status_passes
@@ -120,10 +126,15 @@ class _Steps:
         return exchange(call, self.policy, clock=self.clock, draw=self.draw)
 
     def obtain(self, call: calls.Call[Asset]) -> Plan[Asset]:
-        """An asset or a reservation; another one if the answer was lost and the resend is refused as a duplicate."""
+        """An asset or a reservation, under another key if FLORA has an answer to the first one that is of no use.
+
+        That is one that was lost, so that the resend is refused as a duplicate, or a failure that FLORA stored.
+        """
         try:
             return (yield from self.send(call))
-        except FloraDuplicateError:
+        except FloraStatusError as error:
+            if not (error.replayed or isinstance(error, FloraDuplicateError)):
+                raise
             return (yield from self.send(call))
 
     def through_storage(self, asset: Asset, file: IO[bytes], name: str, kind: str) -> Plan[Asset]:

@@ -121,6 +121,15 @@ def test_a_lost_answer_makes_a_second_asset_rather_than_an_error(stage, give, an
     assert key(first) == key(resent) != key(anew)
 
 
+def test_a_failure_that_flora_stored_under_the_key_is_left_behind_with_it(stage, give, answer):
+    stored = answer(503, idempotent_replayed="true")
+    stage.play(give("https://example.com/b.png"), answer(503), stored, answer(201, READY))
+    first, resent, anew = stage.requests
+    assert key(first) == key(resent) != key(anew)
+    with pytest.raises(errors.FloraServerError):
+        stage.play(give("https://example.com/b.png"), stored, stored)
+
+
 def test_a_lost_reservation_is_asked_for_again(stage, give, answer):
     duplicate = answer(409, {"error": {"code": "idempotency_duplicate", "message": "Duplicate idempotency key."}})
     lost = [errors.FloraConnectionError("broke"), duplicate, answer(200, RESERVED)]
