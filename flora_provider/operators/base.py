@@ -57,7 +57,8 @@ class FloraRunOperator(BaseOperator, ABC):
         on_unknown_outcome: what to do when FLORA says that the task's key has already started a run, and its id was
             lost in a crash. `fail` (default): fail for good and list the runs that it may be. `adopt`: take it if
             exactly one run of the history fits that no task of this DAG run has pushed as its `run_id`; safe only in a
-            project that nobody else uses. `submit_again`: start another, and pay for both.
+            project that nobody else uses. `submit_again`: start another, and pay for both. A key that may be older
+            than FLORA remembers it (two hours) tells nothing, so with `adopt`, too, it fails if any run fits.
 
     XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
     waited for), `flora_url`.

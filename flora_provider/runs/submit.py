@@ -8,6 +8,8 @@ What happened before decides what is sent:
     nothing, for it cannot know     the same; in a retry, also look at the run that the POST names, for the key may have
                                     been sent before
     intent, no run id               POST the same key again, and look; FLORA's answer was lost, or never came
+    the same, too old for FLORA     POST only if the history shows no run that may be ours; else fail, or start another,
+    to know the key                 as `on_unknown` says: what fits may be a sibling's that has not heard of it either
     run id                          look at it: alive or completed is ours, nothing is sent
                                     failed: the next generation, if a retry may help; else fail for good
                                     not shown (404): alive, for FLORA may lose sight of a run for a moment
@@ -56,6 +58,8 @@ T = TypeVar("T")
 UnknownOutcome = Literal["fail", "adopt", "submit_again"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
+_IS_THERE = "FLORA says that this key has already started a run, but not which one"
+_TOO_OLD = "the key may be too old for FLORA to know whether it has started a run"
 _MAX_GENERATIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
 
 
@@ -223,15 +227,14 @@ class Submit:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
         self.ledger.write(record)
         if now - record.intended_at > KEY_TRUSTED_FOR:
-            # FLORA may have forgotten the key, and would then start a second run.
             found = yield from self._search(ask, record, failed)
             if found or self.candidates is None:
-                return self._recover(record, found, why="FLORA has forgotten a key of that age")
+                return self._recover(record, found, why=_TOO_OLD, is_there=False)
         try:
             started = yield from ask(self.call.with_key(record.key))
         except FloraDuplicateError:
             found = yield from self._search(ask, record, failed)
-            return self._recover(record, found, why="FLORA says that this key has already started a run")
+            return self._recover(record, found, why=_IS_THERE, is_there=True)
         return Submission(run_id=started.run_id, started=started)
 
     def _search(self, ask: _Ask, record: Record, failed: set[str]) -> Plan[list[Generation]]:
@@ -249,8 +252,9 @@ class Submit:
                 break
         return found
 
-    def _recover(self, record: Record, found: list[Generation], *, why: str) -> Submission | None:
-        if self.on_unknown == "adopt" and len(found) == 1:
+    def _recover(self, record: Record, found: list[Generation], *, why: str, is_there: bool) -> Submission | None:
+        """Do as `on_unknown` says; `is_there` tells whether the lost run is known to be among those that may be it."""
+        if self.on_unknown == "adopt" and is_there and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(run_id=found[0].run_id)
         if self.on_unknown == "submit_again":
@@ -258,7 +262,7 @@ class Submit:
             return None
         listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
         raise RunOutcomeUnknown(
-            f"{why}, but not which one, and nothing was sent again. Key {record.key}, first sent at unix time "
+            f"{why}. Nothing was sent again. Key {record.key}, first sent at unix time "
             f"{record.intended_at:.0f} or later. Runs of the history that fit: {listed}. Look at them in FLORA: if one "
             "is this task's, give its run_id to a FloraRunSensor; if none is, clear the task to start a new run",
             run_id=found[0].run_id if len(found) == 1 else None,

@@ -100,7 +100,7 @@ TABLE = [
     # the key is older than its window
     (answer_lost_hours_ago, True, ALL, FAIL, UNKNOWN, 1, 1),
     (answer_lost_hours_ago, False, ALL, FAIL, UNKNOWN, 1, 1),
-    (answer_lost_hours_ago, True, ALL, ADOPT, 1, 1, 1),
+    (answer_lost_hours_ago, True, ALL, ADOPT, UNKNOWN, 1, 1),
     (answer_lost_hours_ago, True, ALL, AGAIN, 2, 2, 2),
     (request_lost_hours_ago, True, ALL, FAIL, 1, 2, 1),
     (request_lost_hours_ago, False, ALL, FAIL, 1, 2, 1),

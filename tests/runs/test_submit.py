@@ -226,7 +226,7 @@ def test_without_a_history_an_old_key_is_not_sent_again(flora):
     task = Task(flora, candidates=None)
     request_lost(task)
     flora.now += KEY_TRUSTED_FOR + 1
-    with pytest.raises(UNKNOWN, match=r"forgotten a key of that age.*that fit: none"):
+    with pytest.raises(UNKNOWN, match=r"too old for FLORA to know.*that fit: none"):
         task.run()
     assert len(flora.posts) == 1
 
