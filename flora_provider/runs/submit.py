@@ -258,7 +258,7 @@ class Submit:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(run_id=found[0].run_id)
         if self.on_unknown == "submit_again":
-            log.warning("%s; starting another run, as on_unknown_outcome says. The earlier one is billed too", why)
+            log.warning("%s; starting another run, as on_unknown_outcome says. An earlier one is billed too", why)
             return None
         listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
         raise RunOutcomeUnknown(
