@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from flora_provider.sandbox.server import SandboxServer
+from flora_provider.sandbox.app import Sandbox
+from flora_provider.sandbox.server import SandboxServer
+from flora_provider.sandbox.settings import Settings
 
 
 @pytest.fixture
@@ -18,10 +18,5 @@ def flora_sandbox() -> Iterator[SandboxServer]:
     ``flora_sandbox.connection_uri`` is the value for ``AIRFLOW_CONN_FLORA_DEFAULT``; ``flora_sandbox.sandbox`` has
     faults, clock, settings and statistics.
     """
-    # Imported by the first test that asks for it: a suite whose other tests are run alone does not wait for it.
-    from flora_provider.sandbox.app import Sandbox  # noqa: PLC0415
-    from flora_provider.sandbox.server import SandboxServer  # noqa: PLC0415
-    from flora_provider.sandbox.settings import Settings  # noqa: PLC0415
-
     with SandboxServer(Sandbox(Settings(speed=20))) as server:
         yield server
