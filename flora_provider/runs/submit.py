@@ -58,8 +58,6 @@ T = TypeVar("T")
 UnknownOutcome = Literal["fail", "adopt", "submit_again"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
-_IS_THERE = "FLORA says that this key has already started a run, but not which one"
-_TOO_OLD = "the key may be too old for FLORA to know whether it has started a run"
 _MAX_GENERATIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
 
 
@@ -229,12 +227,19 @@ class Submit:
         if now - record.intended_at > KEY_TRUSTED_FOR:
             found = yield from self._search(ask, record, failed)
             if found or self.candidates is None:
-                return self._recover(record, found, why=_TOO_OLD, is_there=False)
+                why = "the key may be too old for FLORA to know whether it has started a run"
+                self._refuse_unless_submitting_again(record, found, why=why)
+                return None
         try:
             started = yield from ask(self.call.with_key(record.key))
         except FloraDuplicateError:
+            why = "FLORA says that this key has already started a run, but not which one"
             found = yield from self._search(ask, record, failed)
-            return self._recover(record, found, why=_IS_THERE, is_there=True)
+            if self.on_unknown == "adopt" and len(found) == 1:
+                log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
+                return Submission(run_id=found[0].run_id)
+            self._refuse_unless_submitting_again(record, found, why=why)
+            return None
         return Submission(run_id=started.run_id, started=started)
 
     def _search(self, ask: _Ask, record: Record, failed: set[str]) -> Plan[list[Generation]]:
@@ -252,14 +257,10 @@ class Submit:
                 break
         return found
 
-    def _recover(self, record: Record, found: list[Generation], *, why: str, is_there: bool) -> Submission | None:
-        """Do as `on_unknown` says; `is_there` tells whether the lost run is known to be among those that may be it."""
-        if self.on_unknown == "adopt" and is_there and len(found) == 1:
-            log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
-            return Submission(run_id=found[0].run_id)
+    def _refuse_unless_submitting_again(self, record: Record, found: list[Generation], *, why: str) -> None:
         if self.on_unknown == "submit_again":
             log.warning("%s; starting another run, as on_unknown_outcome says. An earlier one is billed too", why)
-            return None
+            return
         listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
         raise RunOutcomeUnknown(
             f"{why}. Nothing was sent again. Key {record.key}, first sent at unix time "
