@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -249,6 +250,16 @@ def test_an_operator_uses_one_connection_for_a_whole_try(flora, generate, one_ta
     assert flora.sandbox.stats()["connections"] == 1
 
 
+def test_hooks_that_follow_one_another_keep_the_limit_of_their_connection(flora):
+    flora.connect(extra={"requests_per_second": 20})
+    began = time.monotonic()
+    for _ in range(4):
+        with FloraHook() as hook:
+            hook.list_workspaces()
+
+    assert time.monotonic() - began >= 3 / 20
+
+
 def test_the_provider_info_is_what_this_airflow_accepts():
     import jsonschema
 
@@ -257,7 +268,6 @@ def test_the_provider_info_is_what_this_airflow_accepts():
     jsonschema.validate(get_provider_info(), schema)
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="conn-fields came with Airflow 3")
 def test_the_form_is_what_this_airflow_documents():
     import jsonschema
 

@@ -41,10 +41,10 @@ def picture(hook):
 
 
 def test_an_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
-    saved = hook.download_output(picture, tmp_path / "new", name="run_1-output_1")
-    assert saved == tmp_path / "new" / "run_1-output_1.png"
+    saved = hook.download_output(picture, tmp_path / "new", name="run 1/output")
+    assert saved == tmp_path / "new" / "run-1-output-82c92a43.png"
     assert saved.read_bytes().startswith(b"\x89PNG")
-    assert [path.name for path in saved.parent.iterdir()] == ["run_1-output_1.png"]
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
     assert lineage.outputs == {saved.as_uri()}
     assert lineage.inputs == {picture["url"].split("?")[0]}
 
