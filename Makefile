@@ -17,9 +17,12 @@ EXTRAS := dev,bench
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
+# Bytecode is kept, as Python does by default: else pytest rewrites all tests at each run, a quarter of what make quick takes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Install into the environment $(1), pinned for the Airflow $(2), what $(3) names. uv takes seconds where pip takes a minute,
 # but mirrors and certificates may be set up for pip alone. Both compile: five processes of an Airflow start at a time, and
-# each would compile all of it, the first time, or every time where PYTHONDONTWRITEBYTECODE is set.
+# each would compile all of it the first time.
 install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --constraint $(call constraints,$(2)) $(3) || \
 	{ echo "uv could not; pip may, which takes a minute"; \
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
@@ -90,6 +93,7 @@ endef
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .matrix .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
