@@ -50,7 +50,7 @@ class ResumingOperator(BusyAfterwards, FloraGenerateOperator):
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    max_active_tasks=100,
+    max_active_tasks=12,
     params={name: [] for name in ("naive", "operator", "resuming_operator", "sensor", "resuming_sensor")},
     default_args={"retries": 0},
 )
