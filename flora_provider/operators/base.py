@@ -155,7 +155,6 @@ class FloraRunOperator(BaseOperator, ABC):
         return client.perform(submit.plan(client.retry, clock=time.time, draw=random.random))
 
     def _plan(self, context: Context) -> Submit:
-        from flora_provider.api.plan import canonical_json
         from flora_provider.glue.ledger import ledger_of
         from flora_provider.runs.identity import Intent
         from flora_provider.runs.submit import Submit
@@ -172,7 +171,7 @@ class FloraRunOperator(BaseOperator, ABC):
             dag_run_started=started.isoformat() if started else "",
             connection=f"{self.flora_conn_id} {self.hook.settings.base_url}",
             clears=ti.max_tries,
-            body=canonical_json(call.payload),
+            body=call.body,
             own_key=self.idempotency_key,
         )
         return Submit(

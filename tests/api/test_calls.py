@@ -124,6 +124,33 @@ def test_the_bytes_of_a_call_are_the_same_in_any_order_of_members():
     assert one.request().body == two.request().body == one.request().body
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda given: calls.generate(type="text", prompt="p", params=given, **PLACE),
+        lambda given: calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs=given),
+        lambda given: calls.run_action(action_id="a", inputs=[{"type": "text", "text": "a"}], params=given, **PLACE),
+        lambda given: calls.raw("POST", "x", payload=given),
+    ],
+)
+def test_what_was_checked_is_sent_whatever_becomes_of_it_afterwards(make):
+    given = {"seed": 1, "deep": {"list": [1]}}
+    call = make(given)
+    checked = call.request().body
+    given["seed"] = 2
+    given["deep"]["list"].append(object())
+    assert call.request().body == checked
+
+
+def test_what_was_checked_row_by_row_is_sent_too():
+    action, technique = {"type": "text", "text": "a"}, {"id": "a", "type": "text", "value": "b"}
+    run_action = calls.run_action(action_id="a", inputs=[action], **PLACE)
+    start = calls.start_technique("cctv-cam", inputs=[technique]).with_key("key-1")
+    checked = [run_action.request().body, start.request().body]
+    action["size"] = technique["size"] = 5
+    assert [run_action.request().body, start.request().body] == checked
+
+
 def test_only_calls_with_a_key_and_gets_may_be_sent_twice():
     create = calls.create_project(workspace_id="ws_1", name="n")
     assert calls.get_run("run_1").resendable

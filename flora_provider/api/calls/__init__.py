@@ -106,12 +106,11 @@ def raw(
     """
     verb = method.upper()
     checks.refuse(checks.problems([("method", verb, checks.one_of("GET", "POST", "PUT", "PATCH", "DELETE"))]))
-    canonical_json(payload)
     return Call(
         method=verb,
         path=path(*segments),
         query=query_of(**(query or {})),
-        payload=payload,
+        body=b"" if payload is None else canonical_json(payload),
         read=lambda data: data,
         takes_key=takes_key,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -25,7 +26,7 @@ class Call(Generic[T]):
 
     Attributes:
         method, path, query: of the request; the path lies below the base URL.
-        payload: JSON members of the body; None for no body.
+        body: canonical JSON, so that what was checked is what is sent; empty for none.
         form: a multipart body instead.
         read: from parsed JSON to the answer's type; raises FloraAnswerError.
         takes_key: whether FLORA documents an `Idempotency-Key` for it.
@@ -37,7 +38,7 @@ class Call(Generic[T]):
     path: str
     read: Callable[[Any], T]
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    payload: Mapping[str, Any] | None = field(default=None, repr=False)
+    body: bytes = field(default=b"", repr=False)
     form: Form | None = field(default=None, repr=False)
     takes_key: bool = False
     key: str | None = None
@@ -57,22 +58,19 @@ class Call(Generic[T]):
         if not self.takes_key:
             raise FloraInputError(f"{self.method} {self.path} takes no idempotency key")
         checks.refuse(checks.problems([("idempotency_key", key, checks.idempotency_key)]))
-        return replace(self, key=key)
+        body = canonical_json({**json.loads(self.body), self.key_member: key}) if self.key_member else self.body
+        return replace(self, key=key, body=body)
 
     def request(self) -> Request:
         """The bytes to send; the same at every call."""
-        body, headers = None, {}
-        if self.payload is not None:
-            member = {self.key_member: self.key} if self.key_member and self.key else {}
-            body = canonical_json({**self.payload, **member})
-            headers["Content-Type"] = "application/json"
+        headers = {"Content-Type": "application/json"} if self.body else {}
         if self.key is not None:
             headers["Idempotency-Key"] = self.key
         return Request(
             method=self.method,
             target=self.path,
             query=self.query,
-            body=body,
+            body=self.body or None,
             form=self.form,
             headers=tuple(headers.items()),
         )
@@ -109,9 +107,8 @@ def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
 
 
 def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any], takes_key: bool = True) -> Call[T]:
-    """A JSON POST; refuses now what could not be sent later."""
-    canonical_json(payload)
-    return Call(method="POST", path=path(*segments), payload=payload, read=read, takes_key=takes_key)
+    """A JSON POST."""
+    return Call(method="POST", path=path(*segments), body=canonical_json(payload), read=read, takes_key=takes_key)
 
 
 def members(data: Any, name: str) -> list[Any]:
