@@ -29,7 +29,7 @@ Standard library only, so that an operator can catch them without loading an HTT
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,11 @@ class FieldError(NamedTuple):
 
 
 class FloraError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of everything this package raises on purpose. All of them can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without `__init__`, which `Exception` would call with the message alone, where ours take more."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class FloraInputError(FloraError, ValueError):

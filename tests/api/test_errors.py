@@ -1,11 +1,14 @@
 """The tree of errors as drawn, and how its sentences read."""
 
+import copy
 import inspect
+import pickle
 import re
 
 import pytest
 
 from flora_provider.api import errors
+from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.failures import Advice
 
 CLASSES = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
@@ -28,6 +31,55 @@ def drawn_tree():
 
 def test_the_tree_is_as_drawn():
     assert drawn_tree() == {name: kind.__bases__[0].__name__ for name, kind in CLASSES.items()}
+
+
+RUN = {"run_id": "run_1"}
+STATUS = {
+    "status": 429,
+    "code": "rate_limited",
+    "fields": [errors.FieldError("prompt", "Required")],
+    "request_id": "req_1",
+    "retry_after": 2.5,
+    "should_retry": True,
+    "replayed": True,
+}
+MADE = [
+    *(kind("m", **STATUS) for kind in CLASSES.values() if issubclass(kind, errors.FloraStatusError)),
+    *(
+        kind("m", may_retry=True, retry_after=3.0)
+        for kind in CLASSES.values()
+        if issubclass(kind, errors.FloraFileError)
+    ),
+    errors.FloraError("m"),
+    errors.FloraInputError(["a", "b"]),
+    errors.FloraConnectionError("m", ambiguous=False),
+    errors.FloraTimeoutError("m"),
+    errors.FloraAnswerError("m", request_id="req_1"),
+    errors.FloraWebhookError("m"),
+    errors.RunError("m", **RUN),
+    errors.RunFailed(code="SERVER_ERROR", reason="Down.", advice=Advice.RETRY_NOW, **RUN),
+    errors.RunTimedOut(waited="after 5 s", **RUN),
+    errors.RunOutcomeUnknown("m", run_id=None),
+    WaitRefused(detail="FLORA answered 403", **RUN),
+]
+
+
+def by_pickle(error):
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+
+
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("sent", [copy.copy, copy.deepcopy, by_pickle])
+def test_an_error_reaches_another_process_as_it_was(error, sent):
+    error.add_note("seen by worker 3")
+    arrived = sent(error)
+    assert type(arrived) is type(error)
+    assert (str(arrived), arrived.args) == (str(error), error.args)
+    assert vars(arrived) == vars(error)
+
+
+def test_every_error_was_sent_to_another_process():
+    assert {type(error) for error in MADE} == {*CLASSES.values(), WaitRefused}
 
 
 def test_wrong_input_is_also_a_value_error_and_keeps_all_problems():
