@@ -1,7 +1,8 @@
 """Why a run failed, and whether another try can help.
 
-`error_code` is an open string with some forty known values in three vocabularies. Two codes that read like the
-provider's trouble often hide a refusal of the prompt, so the message is read as well.
+`error_code` is an open string with some forty known values in three vocabularies; the codes of FLORA's HTTP errors are
+a fourth. Two codes that read like the provider's trouble often hide a refusal of the prompt, so the message is read as
+well.
 """
 
 from __future__ import annotations
@@ -39,40 +40,47 @@ _KNOWN = {
         GENERATION_DOWNSTREAM_SERVICE_ERROR GENERATION_INVALID_PROVIDER_RESPONSE GENERATION_NO_RESULT
         GENERATION_MODAL_POLL_ERROR GENERATION_PROVIDER_FAILED_TO_GET_STATUS GENERATION_QUEUE_TOO_LARGE
         GENERATION_QUEUE_NOT_MOVING GENERATION_CIRCUIT_BREAKER_OPEN AUDIO_GENERATION_ERROR
+        rate_limited service_unavailable
     """,
     Advice.CHANGE_INPUT: """
         safety_blocked input_unreachable
         GENERATION_PROMPT_MODERATED LLM_REFUSAL GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
         GENERATION_INVALID_URL GENERATION_ENDPOINT_NOT_FOUND GENERATION_MAP_BEFORE_REQUEST_FAILED
         GENERATION_PROVIDER_NOT_SUPPORTED
+        input_validation_error not_found
     """,
     Advice.NEVER: """
         BILLING_NOT_ENOUGH_CREDITS BILLING_WOULD_EXCEED_LIMIT BILLING_CREDITS_LIMIT_EXCEEDED
         BILLING_FAILED_TO_RESERVE_CREDITS GENERATION_NOT_PAID GENERATION_CANCELLED
+        insufficient_credits unauthorized invalid_api_key forbidden paid_plan_required
     """,
 }
 _ADVICE = {code.upper(): advice for advice, codes in _KNOWN.items() for code in codes.split()}
 
-# For codes that nobody has listed yet, by the words they are made of. The first that matches wins.
+# For codes that nobody has listed yet, by their words. The first that matches wins.
 _FAMILIES = (
-    (re.compile(r"^(BILLING|ACCESS)_|_ENTITLEMENT_REQUIRED$|CANCELL?ED|NOT_PAID"), Advice.NEVER),
+    (re.compile(r"^(BILLING|ACCESS)\b|\bENTITLEMENT REQUIRED$|\bCANCELL?ED\b|\bNOT PAID\b"), Advice.NEVER),
     (
-        re.compile(r"MODERAT|SAFETY|REFUSAL|POLICY|INVALID_(PARAM|INPUT|URL|PROMPT)|VALIDATION|NOT_SUPPORTED"),
+        re.compile(r"\bINVALID (PARAM|INPUT|URL|PROMPT|IMAGE|VIDEO|AUDIO)|\bVALIDATION\b|\bNOT SUPPORTED\b"),
         Advice.CHANGE_INPUT,
     ),
-    (re.compile(r"QUEUE|OVERLOAD|CIRCUIT|RATE|BUSY|DOWNSTREAM"), Advice.RETRY_LATER),
+    (re.compile(r"\b(QUEUE|OVERLOAD|CIRCUIT|RATE LIMIT|BUSY|UNAVAILABLE|DOWNSTREAM)"), Advice.RETRY_LATER),
 )
-# A connection that was refused is the provider's trouble, and no judgement of the prompt.
 _REFUSAL = re.compile(
-    r"safety|moderat|(?<!connection )(?<!econn)refus|polic(y|ies)|nsfw|prohibited content", re.IGNORECASE
+    r"safety|unsafe|moderat(ion|ed)|refus|polic(y|ies)|nsfw|prohibited content|content (filter|block)", re.IGNORECASE
+)
+# The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt.
+_TECHNICAL = re.compile(
+    r"connect\w*:?( \S+){0,2} refus\w*|refus\w*( \w+){1,2} ?connect|econnrefused|(retry|timeout) polic(y|ies)",
+    re.IGNORECASE,
 )
 
 
 def advice_for(code: str | None, message: str | None) -> Advice:
     """Classify a failed run.
 
-    A message that speaks of safety, moderation, refusal or policy wins over a code that reads like a passing
-    trouble. An unknown code is taken by family, and otherwise as passing: a failed run costs nothing, and the
+    A code or a message that speaks of safety, moderation, refusal or policy wins over a code that reads like a
+    passing trouble. An unknown code is taken by family, and otherwise as passing: a failed run costs nothing, and the
     task's `retries` bound how often it is tried.
 
     Args:
@@ -80,7 +88,8 @@ def advice_for(code: str | None, message: str | None) -> Advice:
         message: FLORA's `error_message`; None when absent.
     """
     name = (code or "").strip().upper()
-    advice = _ADVICE.get(name) or next((a for pattern, a in _FAMILIES if pattern.search(name)), Advice.RETRY_NOW)
-    if advice.may_retry and message and _REFUSAL.search(message):
+    words = re.sub(r"[\W_]+", " ", name)
+    advice = _ADVICE.get(name) or next((a for pattern, a in _FAMILIES if pattern.search(words)), Advice.RETRY_NOW)
+    if advice.may_retry and _REFUSAL.search(_TECHNICAL.sub("", f"{words}. {message or ''}")):
         return Advice.CHANGE_INPUT
     return advice

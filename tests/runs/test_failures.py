@@ -18,17 +18,20 @@ KNOWN = {
         GENERATION_DOWNSTREAM_SERVICE_ERROR GENERATION_INVALID_PROVIDER_RESPONSE GENERATION_NO_RESULT
         GENERATION_MODAL_POLL_ERROR GENERATION_PROVIDER_FAILED_TO_GET_STATUS GENERATION_QUEUE_TOO_LARGE
         GENERATION_QUEUE_NOT_MOVING GENERATION_CIRCUIT_BREAKER_OPEN AUDIO_GENERATION_ERROR
+        rate_limited service_unavailable
     """,
     Advice.CHANGE_INPUT: """
         safety_blocked input_unreachable
         GENERATION_PROMPT_MODERATED LLM_REFUSAL GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
         GENERATION_INVALID_URL GENERATION_ENDPOINT_NOT_FOUND GENERATION_MAP_BEFORE_REQUEST_FAILED
         GENERATION_PROVIDER_NOT_SUPPORTED
+        input_validation_error not_found
     """,
     Advice.NEVER: """
         BILLING_NOT_ENOUGH_CREDITS BILLING_WOULD_EXCEED_LIMIT BILLING_CREDITS_LIMIT_EXCEEDED
         BILLING_FAILED_TO_RESERVE_CREDITS GENERATION_NOT_PAID GENERATION_CANCELLED
         ACCESS_DENIED ACCESS_MODEL_NOT_IN_PLAN VIDEO_ENTITLEMENT_REQUIRED
+        insufficient_credits unauthorized invalid_api_key forbidden paid_plan_required
     """,
 }
 CODES = [(code, advice) for advice, codes in KNOWN.items() for code in codes.split()]
@@ -41,6 +44,23 @@ REFUSALS = [
     "against our usage POLICY",
     "NSFW content detected",
     "prohibited content",
+    "The image was flagged as unsafe",
+    "content filter triggered",
+    "output was moderated",
+    "The connection is fine, but the model refused",
+]
+# Of the network and of machines; no judgement of the prompt.
+TECHNICAL = [
+    "Connection refused",
+    "connect ECONNREFUSED 10.0.0.7:443",
+    "connect: refused",
+    "connection to 10.0.0.7:443 refused",
+    "dial tcp: connection refused by upstream",
+    "The provider refused the connection",
+    "upstream refused to connect",
+    "exceeded retry policy",
+    "timeout policies of the gateway",
+    "under moderate load",
 ]
 
 
@@ -58,10 +78,21 @@ def test_every_documented_code_has_its_advice_in_any_case(code, advice):
         ("IMAGE_MODERATED", Advice.CHANGE_INPUT),
         ("content_policy_violation", Advice.CHANGE_INPUT),
         ("INVALID_INPUT", Advice.CHANGE_INPUT),
+        ("GENERATION_INVALID_IMAGE", Advice.CHANGE_INPUT),
+        ("GENERATION_REFUSED", Advice.CHANGE_INPUT),
+        ("CONTENT_BLOCKED", Advice.CHANGE_INPUT),
+        ("NSFW", Advice.CHANGE_INPUT),
+        ("CONTENT-FILTER", Advice.CHANGE_INPUT),
         ("ASPECT_RATIO_NOT_SUPPORTED", Advice.CHANGE_INPUT),
         ("model_overloaded", Advice.RETRY_LATER),
         ("PROVIDER_RATE_LIMIT", Advice.RETRY_LATER),
         ("QUEUE_FULL", Advice.RETRY_LATER),
+        ("PROVIDER_UNAVAILABLE", Advice.RETRY_LATER),
+        ("CANNOT_GENERATE", Advice.RETRY_NOW),
+        ("INACCURATE_CLOCK", Advice.RETRY_NOW),
+        ("PROVIDER_CONNECTION_REFUSED", Advice.RETRY_NOW),
+        ("RETRY_POLICY_EXHAUSTED", Advice.RETRY_NOW),
+        ("INVALID_UPSTREAM_ANSWER", Advice.RETRY_NOW),
         ("COSMIC_RAY", Advice.RETRY_NOW),
         ("", Advice.RETRY_NOW),
         (None, Advice.RETRY_NOW),
@@ -77,10 +108,8 @@ def test_a_refusal_hidden_under_a_passing_trouble_is_not_retried(code, said):
     assert advice_for(code, said) is Advice.CHANGE_INPUT
 
 
-@pytest.mark.parametrize(
-    "said", ["Connection refused", "connect ECONNREFUSED 10.0.0.7:443", "dial tcp: connection refused by upstream"]
-)
-def test_a_connection_that_was_refused_is_no_refusal_of_the_prompt(said):
+@pytest.mark.parametrize("said", TECHNICAL)
+def test_what_is_said_of_a_connection_is_no_refusal_of_the_prompt(said):
     assert advice_for("GPU_PROVIDER_ERROR", said) is Advice.RETRY_NOW
 
 
@@ -101,6 +130,16 @@ def test_any_code_and_any_message_have_an_advice(code, message):
 def test_a_message_without_meaning_changes_nothing(known, message):
     code, advice = known
     assert advice_for(code, message) is advice
+
+
+@given(st.none() | texts(), texts(), st.sampled_from(REFUSALS), texts())
+def test_a_refusal_is_heard_whatever_surrounds_it_and_under_any_code(code, before, said, after):
+    assert not advice_for(code, f"{before}. {said}. {after}").may_retry
+
+
+@given(st.lists(st.text("BDFGHJKZ", min_size=1), max_size=4), st.sampled_from(["_", "-", " ", "."]))
+def test_a_code_of_words_that_mean_nothing_to_us_may_pass(words, mark):
+    assert advice_for(mark.join(words), None) is Advice.RETRY_NOW
 
 
 def test_only_what_may_pass_may_be_retried():
