@@ -38,7 +38,14 @@ _WHERE = {
 def shown(value: object) -> str:
     """A value as a message shows it, cut to a readable length."""
     text = repr(value)
+    if _is_rendered_none(value):
+        return f"{text} (what a template of a missing value renders to)"
     return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
+
+
+def _is_rendered_none(value: object) -> bool:
+    """Whether Jinja wrote this for an XCom, variable or param that is missing: FLORA would bill a picture of it."""
+    return isinstance(value, str) and value.strip() == "None"
 
 
 def identifier(name: str, value: object) -> str | None:
@@ -56,9 +63,9 @@ def media_type(name: str, value: object) -> str | None:
 
 def text(name: str, value: object) -> str | None:
     """Something to read."""
-    return (
-        None if isinstance(value, str) and value.strip() else f"{name} is {shown(value)}: give a text that is not empty"
-    )
+    if isinstance(value, str) and value.strip() and not _is_rendered_none(value):
+        return None
+    return f"{name} is {shown(value)}: give a text that is not empty"
 
 
 def slug(name: str, value: object) -> str | None:
@@ -77,7 +84,8 @@ def slug_or_id(name: str, value: object) -> str | None:
 
 
 def _is_word(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and bool(re.fullmatch(r"[^\s/]+", value))
+    whole = isinstance(value, str) and value.isprintable() and re.fullmatch(r"[^\s/]+", value)
+    return bool(whole) and not _is_rendered_none(value)
 
 
 def one_of(*choices: str) -> Check:

@@ -69,6 +69,7 @@ def test_all_that_is_wrong_is_said_at_once(generate):
 
 TEMPLATED = [
     ("prompt", "{{ '' }}", "give a text that is not empty"),
+    ("prompt", "{{ {}.get('missing') }}", "what a template of a missing value renders to"),
     ("type", "{{ 'picture' }}", "use one of image, video, audio, text"),
     ("workspace_id", "{{ 'my-team' }}", "starts with 'ws_'"),
     ("project_id", "{{ ds }}", "starts with 'prj_'"),
