@@ -68,6 +68,11 @@ def text(name: str, value: object) -> str | None:
     return f"{name} is {shown(value)}: give a text that is not empty"
 
 
+def string(name: str, value: object) -> str | None:
+    """A text that may be empty."""
+    return None if isinstance(value, str) else f"{name} is {shown(value)}: give a string"
+
+
 def slug(name: str, value: object) -> str | None:
     """A model's or an action's id such as `t2i-flux-2-pro`; a display name has spaces and is refused by FLORA."""
     if _is_word(value):
@@ -127,6 +132,11 @@ def callback_url(name: str, value: object) -> str | None:
 def source_url(name: str, value: object) -> str | None:
     """HTTPS on a public host: FLORA fetches from nowhere else (FLORA's docs)."""
     return _public(name, value, "FLORA fetches only https:// from a public host; upload a local file as a file")
+
+
+def media(name: str, value: object) -> str | None:
+    """What FLORA can fetch, or the id of an element, which looks like nothing in particular."""
+    return None if _is_word(value) else source_url(name, value)
 
 
 def content_type(name: str, value: object) -> str | None:

@@ -201,20 +201,35 @@ REFUSED = {
         lambda: calls.run_technique(technique_id="cctv-cam", workspace_id=None, inputs=[]),
         ["technique_id is 'cctv-cam'", "workspace_id is None", "inputs is []: give a dict"],
     ),
+    "values of a technique's inputs": (
+        lambda: calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs={"a": "", "b": "None", "c": 5}),
+        ["inputs.a is '': give a text", "inputs.b is 'None' (what a template of a missing value renders to)"],
+    ),
     "action inputs": (
         lambda: calls.run_action(
             action_id="Ken Burns",
-            inputs=[{"type": "imageUrl", "url": 5, "size": 1}, "https://a", {"type": "image"}],
+            inputs=[
+                {"type": "imageUrl", "url": 5, "size": 1},
+                "https://a",
+                {"type": "image"},
+                {"type": "image", "url": "./a.png"},
+                {"type": "video", "url": "http://127.0.0.1/a"},
+                {"type": "text", "text": 5, "name": ""},
+            ],
             params=3,
             **PLACE,
         ),
         [
             "action_id is 'Ken Burns': give an id as hook.list_actions() shows it",
             "inputs[0].type is 'imageUrl': use one of image, video, audio, text",
-            "inputs[0].url is 5: give a text",
+            "inputs[0].url is a broken int: FLORA fetches only https://",
             "inputs[0] has the unknown members ['size']: remove them",
             "inputs[1] is 'https://a': give a dict",
             "inputs[2] has neither url nor text",
+            "inputs[3].url is (no scheme)://(no host)/…: FLORA fetches only https://",
+            "inputs[4].url is http://127.0.0.1/…: FLORA fetches only https://",
+            "inputs[5].text is 5: give a string",
+            "inputs[5].name is ''",
             "params is 3: give a dict",
         ],
     ),
@@ -224,11 +239,41 @@ REFUSED = {
         ["inputs[0] has neither url nor text"],
     ),
     "technique inputs": (
-        lambda: calls.start_technique("a b", inputs=[{"id": "a", "type": "text", "value": ""}, 3], callback_url="x"),
-        ["technique is 'a b'", "inputs[0]: give exactly id, type and value", "inputs[1]: give exactly", "callback_url"],
+        lambda: calls.start_technique(
+            "a b",
+            inputs=[
+                {"id": "a", "type": "text", "value": ""},
+                3,
+                {"id": "", "type": "IMAGE_URL", "value": "b", "c": "d"},
+                {"id": "a", "type": "imageUrl", "value": "http://10.0.0.1/a?sig=1"},
+                {"id": "a", "type": "videoUrl", "value": "./a.mp4"},
+                {"id": "a", "type": "imageUrl", "value": None},
+                {"id": "a", "type": "text", "value": "None"},
+                {"id": "a"},
+            ],
+            callback_url="x",
+        ),
+        [
+            "technique is 'a b'",
+            "inputs[0].value is '': give a text",
+            "inputs[1] is 3: give a dict of id, type, value",
+            "inputs[2].id is '': give a text",
+            "inputs[2].type is 'IMAGE_URL': use one of text, imageUrl, videoUrl",
+            "inputs[2] has the unknown members ['c']: remove them",
+            "inputs[3].value is http://10.0.0.1/…: FLORA fetches only https://",
+            "inputs[4].value is (no scheme)://(no host)/…: FLORA fetches only https://",
+            "inputs[5].value is a broken NoneType: FLORA fetches only",
+            "inputs[6].value is 'None' (what a template of a missing value renders to)",
+            "inputs[7].type is None: use one of text, imageUrl, videoUrl",
+            "inputs[7].value is None: give a text",
+            "callback_url",
+        ],
     ),
     "no technique inputs": (lambda: calls.start_technique("a", inputs=[]), ["inputs is empty"]),
-    "no list of technique inputs": (lambda: calls.start_technique("a", inputs=None), ["inputs[0]: give exactly"]),
+    "no list of technique inputs": (
+        lambda: calls.start_technique("a", inputs=None),
+        ["inputs[0] is None: give a dict"],
+    ),
     "an asset from inside": (
         lambda: calls.create_asset(source="http://localhost/a?sig=1", workspace_id="ws_1"),
         ["source is http://localhost/…: FLORA fetches only https://"],
@@ -275,6 +320,14 @@ def test_what_flora_would_refuse_is_refused_before_it_is_sent(name):
         assert problem in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "sig=1" not in str(caught.value)
+
+
+def test_inputs_that_flora_takes_are_let_through():
+    element = {"id": "face", "type": "imageUrl", "value": "element-7"}  # a slot that accepts one
+    assert calls.start_technique("a", inputs=[element, {"id": "a", "type": "text", "value": "b"}])
+    for words in ("", "\n", "None"):  # to be joined with others, say; an action costs nothing
+        assert calls.run_action(action_id="a", inputs=[{"type": "text", "text": words}], **PLACE)
+    assert calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs={"a": 5, "b": ["c"], "d": None})
 
 
 def test_a_call_does_not_take_members_that_flora_does_not_know():

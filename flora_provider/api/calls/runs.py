@@ -11,6 +11,11 @@ from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_proble
 
 MediaType = Literal["image", "video", "audio", "text"]
 
+# The members that an input may have. Both are closed: FLORA may refuse any other (FLORA's OpenAPI).
+_ACTION_INPUT = {"type": checks.media_type, "url": checks.source_url, "text": checks.string, "name": checks.text}
+_TECHNIQUE_MEDIA = ("imageUrl", "videoUrl")
+_TECHNIQUE_INPUT = {"id": checks.text, "type": checks.one_of("text", *_TECHNIQUE_MEDIA)}
+
 
 def generate(
     *,
@@ -106,15 +111,16 @@ def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, 
         workspace_id: the workspace that is billed.
         inputs: input id to value.
     """
-    checks.refuse(
-        checks.problems(
-            [
-                ("technique_id", technique_id, checks.identifier),
-                ("workspace_id", workspace_id, checks.identifier),
-                ("inputs", inputs, checks.mapping),
-            ]
-        )
+    found = checks.problems(
+        [
+            ("technique_id", technique_id, checks.identifier),
+            ("workspace_id", workspace_id, checks.identifier),
+            ("inputs", inputs, checks.mapping),
+        ]
     )
+    values = inputs.items() if isinstance(inputs, Mapping) else ()
+    found += checks.problems((f"inputs.{name}", value, checks.text) for name, value in values if isinstance(value, str))
+    checks.refuse(found)
     payload = {"technique_id": technique_id, "workspace_id": workspace_id, "inputs": inputs}
     return post(models.Started.read, "runs", "technique", payload=payload)
 
@@ -133,7 +139,8 @@ def run_action(
         action_id: such as `ken-burns-video`; see `list_actions`.
         workspace_id: the workspace that is billed.
         project_id: for ownership and history; its canvas is not touched.
-        inputs: at least one `{type, url?, text?, name?}`, type being one of image, video, audio, text.
+        inputs: at least one `{type, url?, text?, name?}`, type being one of image, video, audio, text, and url public
+            and https.
         params: per action.
     """
     rows = _listed(inputs)
@@ -142,7 +149,9 @@ def run_action(
     found += checks.problems([("project_id", project_id, checks.identifier)])
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
     for index, row in enumerate(rows):
-        found += _action_input_problems(f"inputs[{index}]", row)
+        found += _row_problems(f"inputs[{index}]", row, _ACTION_INPUT, required=("type",))
+        if isinstance(row, Mapping) and not row.keys() & {"url", "text"}:
+            found.append(f"inputs[{index}] has neither url nor text: give one")
     if params is not None:
         found += checks.problems([("params", params, checks.mapping)])
     checks.refuse(found)
@@ -162,16 +171,17 @@ def start_technique(
 
     Args:
         technique: a `tech_…` id or a slug such as `cctv-cam`.
-        inputs: at least one `{id, type, value}`, all strings, as the technique's definition names them.
+        inputs: at least one `{id, type, value}`, as the technique's definition names them; type is text, imageUrl or
+            videoUrl, and the value of a medium an https address, or an element's id where the slot accepts one.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
     """
     rows = _listed(inputs)
     found = checks.problems([("technique", technique, checks.slug_or_id)])
     found += [] if rows else ["inputs is empty: give at least one {id, type, value}"]
     for index, row in enumerate(rows):
-        named = isinstance(row, Mapping) and set(row) == {"id", "type", "value"}
-        if not named or not all(isinstance(value, str) and value for value in row.values()):
-            found.append(f"inputs[{index}]: give exactly id, type and value, each a text that is not empty")
+        is_media = isinstance(row, Mapping) and row.get("type") in _TECHNIQUE_MEDIA
+        members = _TECHNIQUE_INPUT | {"value": checks.media if is_media else checks.text}
+        found += _row_problems(f"inputs[{index}]", row, members, required=tuple(members))
     if callback_url is not None:
         found += checks.problems([("callback_url", callback_url, checks.callback_url)])
     checks.refuse(found)
@@ -207,15 +217,14 @@ def _listed(rows: object) -> list[Any]:
     return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | Mapping) else [rows]
 
 
-def _action_input_problems(name: str, row: object) -> list[str]:
+def _row_problems(name: str, row: object, members: Mapping[str, checks.Check], *, required: Iterable[str]) -> list[str]:
+    """What is wrong with a row that may have these members and no others."""
     if not isinstance(row, Mapping):
-        return [f"{name} is {checks.shown(row)}: give a dict of type, url or text, and maybe name"]
-    found = checks.problems([(f"{name}.type", row.get("type"), checks.media_type)])
-    texts = {member: row[member] for member in ("url", "text", "name") if member in row}
-    found += checks.problems((f"{name}.{member}", value, checks.text) for member, value in texts.items())
-    unknown = sorted(set(row) - {"type", "url", "text", "name"}, key=str)
-    found += [f"{name} has the unknown members {unknown}: remove them"] if unknown else []
-    return found if texts.keys() & {"url", "text"} else [*found, f"{name} has neither url nor text: give one"]
+        return [f"{name} is {checks.shown(row)}: give a dict of {', '.join(members)}"]
+    asked = [(member, check) for member, check in members.items() if member in row or member in required]
+    found = checks.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
+    unknown = sorted(set(row) - set(members), key=str)
+    return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])
 
 
 def _status_problems(status: object) -> list[str]:
