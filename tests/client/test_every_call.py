@@ -5,7 +5,8 @@ import json
 import httpx
 import pytest
 
-from tests.api.reference import EXAMPLES, READY, from_file
+from tests.api.reference import EXAMPLES
+from tests.api.reference.assets import READY, from_file
 
 
 @pytest.mark.parametrize(("make", "line", "sent", "said"), EXAMPLES, ids=[example[1] for example in EXAMPLES])
