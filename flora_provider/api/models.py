@@ -174,7 +174,7 @@ class TechniqueRun(Run):
 
 
 class Page(Answer, Generic[T]):
-    """One page of a list.
+    """One page of a list, and in `model_extra` what else FLORA says of it, such as `meta`.
 
     Attributes:
         items: in FLORA's order, newest first for histories.

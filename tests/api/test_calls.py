@@ -46,6 +46,7 @@ def assert_answers(value, said):
         assert value.next_cursor == said["meta"].get("next_cursor")
         assert value.total_estimate == said["meta"].get("total_estimate")
         assert_holds(value.items, rows)
+        assert_holds(value, {name: member for name, member in said.items() if member is not rows})
     elif isinstance(said, dict) and set(said) & {"actions", "workspaces", "models"}:
         (rows,) = said.values()
         assert_holds(getattr(value, "items", value), rows)
@@ -75,6 +76,24 @@ def test_outputs_of_type_text_are_another_kind_than_files():
     assert image.to_dict() == RUN["outputs"][0]
     assert isinstance(text, TextOutput)
     assert text.to_dict() == {"output_id": "output_2", "type": "text", "text": "A fern, in words."}
+
+
+def test_what_flora_says_beside_the_rows_of_a_page_stays_reachable():
+    said = {
+        "nodes": [],
+        "meta": {"next_cursor": "c", "limit": 5},
+        "project_id": "prj_1",
+        "canvas_url": "https://app.flora.ai/projects/1",
+        "items": "FLORA's own",
+        "next_cursor": "FLORA's own",
+        "data": {"later": True},
+    }
+    page = calls.list_nodes("prj_1").read(said)
+    assert (page.project_id, page.canvas_url, page.data, page.meta) == (
+        "prj_1", said["canvas_url"], {"later": True}, {"next_cursor": "c", "limit": 5},
+    )  # fmt: skip
+    assert (page.items, page.next_cursor, page.total_estimate) == ((), "c", None)
+    assert "canvas_url" not in repr(page)
 
 
 def test_a_finished_run_is_plain_json():

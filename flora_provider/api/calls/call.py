@@ -129,12 +129,11 @@ def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
 
     def read(data: Any) -> Page[M]:
         rows = members(data, name)
-        meta = data.get("meta") if isinstance(data.get("meta"), Mapping) else {}
-        cursor, estimate = meta.get("next_cursor"), meta.get("total_estimate")
-        return Page(
-            items=tuple(model.read(row) for row in rows),
-            next_cursor=cursor if isinstance(cursor, str) else None,
-            total_estimate=estimate if isinstance(estimate, int) else None,
+        meta = data["meta"] if isinstance(data.get("meta"), Mapping) else {}
+        return Page.read(
+            {member: value for member, value in data.items() if member != name}
+            | {"items": tuple(model.read(row) for row in rows)}
+            | {member: meta.get(member) for member in ("next_cursor", "total_estimate")}
         )
 
     return read
