@@ -1,8 +1,9 @@
 """How FLORA's JSON becomes types.
 
 Frozen, and tolerant in one direction: unknown members survive (`model_extra`), unknown enum values stay plain strings,
-and an optional member that cannot be read counts as absent, for FLORA adds values at any time and a paid run must not
-be lost to a typo of the server. Only members that FLORA always sends are required.
+an optional member that cannot be read counts as absent, and so does a row of a list, for FLORA adds values at any time
+and a paid run must not be lost to a typo of the server. Only members that FLORA always sends are required. What is
+lost that way can be seen with `calls.raw`, and in `Run.raw`.
 
 Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
 """
@@ -10,9 +11,11 @@ Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, get_origin
 
 import pendulum
 from pydantic import (
@@ -94,6 +97,12 @@ def _exact(value: object) -> object:
     return Decimal(str(value)) if isinstance(value, int | float) else value
 
 
+def _readable(rows: list[Any], read: Callable[[list[Any]], Iterable[Any]]) -> Iterator[Any]:
+    for row in rows:
+        with suppress(ValidationError):
+            yield from read([row])
+
+
 Instant: TypeAlias = Annotated[pendulum.DateTime, PlainValidator(_instant)]
 # Nothing of FLORA's costs a billion: the bound keeps what is no price out of everything that computes with prices.
 Usd: TypeAlias = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, lt=10**9)]
@@ -116,11 +125,13 @@ class Answer(BaseModel):
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _optional_members_never_fail(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _lose_no_more_than_needed(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         try:
             return read(value)
         except ValidationError:
             field = cls.model_fields[info.field_name or ""]
+            if isinstance(value, list) and get_origin(field.annotation) is tuple:
+                return tuple(_readable(value, read))
             if field.is_required():
                 raise
             return field.get_default(call_default_factory=True)

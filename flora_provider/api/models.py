@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from flora_provider.api.answers import Answer, Instant, Usd
 
@@ -61,14 +61,6 @@ def _output_kind(value: Any) -> str:
     return "text" if kind == "text" else "file"
 
 
-def _readable(value: Any) -> Any:
-    """Without the rows that nobody could use: one of them must not cost the others. `Run.raw` keeps them."""
-    if not isinstance(value, list):
-        return value
-    needed = ("output_id", "type", "url")
-    return [row for row in value if isinstance(row, Mapping) and all(isinstance(row.get(name), str) for name in needed)]
-
-
 RunOutput: TypeAlias = Annotated[
     Annotated[TextOutput, Tag("text")] | Annotated[FileOutput, Tag("file")], Discriminator(_output_kind)
 ]
@@ -118,7 +110,7 @@ class Run(Answer):
     charged_cost: Usd | None = None
     error_code: str | None = None
     error_message: str | None = None
-    outputs: Annotated[tuple[RunOutput, ...], BeforeValidator(_readable)] = Field(default=(), repr=False)
+    outputs: tuple[RunOutput, ...] = Field(default=(), repr=False)
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flora_provider.api.catalogue import Asset, Model, Node, Project, Technique, TechniqueSlot, Upload, Workspace
+from flora_provider.api.catalogue import (
+    Action,
+    Asset,
+    Model,
+    ModelParam,
+    Node,
+    Project,
+    Technique,
+    TechniqueSlot,
+    Upload,
+    Workspace,
+)
 from flora_provider.api.errors import FloraAnswerError
 from flora_provider.api.models import Generation, Run, RunStatus, Started, WebhookEvent
 from tests.texts import texts
@@ -21,6 +32,8 @@ REQUIRED = {
     Workspace: {"workspace_id": "ws_1", "name": "n", "role": "owner"},
     Technique: {"technique_id": "tech_1", "name": "n", "run_cost": 0.05, "inputs": [], "outputs": []},
     Model: {"model_id": "m", "name": "n", "type": "image"},
+    ModelParam: {"name": "seed", "type": "int"},
+    Action: {"action_id": "ken-burns-video", "name": "Ken Burns"},
     Node: {"node_id": "n3", "type": "image"},
     Asset: {"asset_id": "asset_1", "status": "ready"},
     WebhookEvent: {
@@ -119,6 +132,26 @@ def test_a_new_kind_of_output_is_a_file_and_an_unreadable_one_does_not_cost_the_
     assert [(output.output_id, output.type) for output in run.outputs] == [("a", "splatUrl"), ("d", "text")]
     assert len(run.raw["outputs"]) == 4
     assert Run.read({"run_id": "run_1", "status": "completed", "outputs": "none"}).outputs == ()
+
+
+READABLE = {
+    (Model, "params"): {"name": "seed", "type": "int"},
+    (Model, "capabilities"): "t2i",
+    (Action, "inputs"): {"name": "image", "type": "image"},
+    (Action, "params"): {"key": "fps", "type": "enum"},
+    (Technique, "inputs"): {"id": "a", "name": "A", "type": "text"},
+    (ModelParam, "options"): {"label": "square", "value": "1:1"},
+    (Run, "outputs"): {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
+}
+
+
+@given(st.sampled_from(sorted(READABLE, key=str)), st.lists(json_values, max_size=3), st.lists(json_values, max_size=3))
+def test_rows_that_cannot_be_read_do_not_cost_the_others(where, before, after):
+    model, name = where
+    good = READABLE[where]
+    (row,) = getattr(model.read(REQUIRED[model] | {name: [good]}), name)
+    assert row in getattr(model.read(REQUIRED[model] | {name: [*before, good, *after]}), name)
+    assert getattr(model.read(REQUIRED[model] | {name: [good, 5.5, good]}), name) == (row, row)
 
 
 def test_money_is_exact():
