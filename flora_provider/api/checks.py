@@ -27,10 +27,10 @@ PREFIXES = {
     "asset_id": "asset_",
 }
 _WHERE = {
-    "workspace_id": "the connection's Test button and hook.list_workspaces() list yours",
-    "project_id": "hook.iter_projects() lists yours, and FLORA shows it in the project's address",
-    "technique_id": "hook.iter_techniques() lists them",
-    "run_id": "it is the XCom `run_id` of the operator that started the run",
+    "workspace_id": "list_workspaces() names yours, and so does the connection's Test button",
+    "project_id": "calls.list_projects() or hook.iter_projects() names yours, and so does its address in FLORA",
+    "technique_id": "calls.list_techniques() or hook.iter_techniques() names them",
+    "run_id": "it is what starting the run returned, and its operator's XCom `run_id`",
     "asset_id": "it is what uploading an asset returned",
 }
 
@@ -77,7 +77,7 @@ def slug(name: str, value: object) -> str | None:
     """A model's or an action's id such as `t2i-flux-2-pro`; a display name has spaces and is refused by FLORA."""
     if _is_word(value):
         return None
-    lister = "hook.list_actions()" if name.startswith("action") else "hook.list_models()"
+    lister = "list_actions()" if name.startswith("action") else "list_models()"
     return f"{name} is {shown(value)}: give an id as {lister} shows it, not a display name"
 
 
@@ -85,7 +85,7 @@ def slug_or_id(name: str, value: object) -> str | None:
     """A technique's `tech_…` id or its slug such as `cctv-cam`."""
     if _is_word(value):
         return None
-    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; hook.iter_techniques() lists them"
+    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; {_WHERE['technique_id']}"
 
 
 def _is_word(value: object) -> bool:

@@ -146,13 +146,13 @@ class FloraRequestError(FloraStatusError):
 class FloraAuthenticationError(FloraStatusError):
     """401: no key, or a wrong, rotated or revoked one."""
 
-    remedy = "Put a current API key into the connection's password; a key stops working the moment it is rotated"
+    remedy = "Give a current API key (the connection's password, or FLORA_API_KEY); rotating a key ends it at once"
 
 
 class FloraPaymentError(FloraStatusError):
     """402: the workspace is out of credits. Nothing was started and nothing charged."""
 
-    remedy = "Nothing was started. Top up the workspace's credits, then run the task again"
+    remedy = "Nothing was started. Top up the workspace's credits, then try again"
 
 
 class FloraPermissionError(FloraStatusError):
@@ -178,7 +178,7 @@ class FloraDuplicateError(FloraConflictError):
 class FloraRateLimitError(FloraStatusError):
     """429: too many requests of this workspace, over all its clients."""
 
-    remedy = "Limit how many tasks start runs at once (an Airflow pool), or set requests_per_second on the connection"
+    remedy = "Start fewer runs at once (an Airflow pool limits its tasks), or set requests_per_second"
 
 
 class FloraServerError(FloraStatusError):

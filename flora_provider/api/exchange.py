@@ -152,6 +152,7 @@ def _without_envelope(response: Response) -> str:
     kind = response.headers.get("content-type", "no content type").split(";")[0][:80]
     if 300 <= response.status < 400:  # noqa: PLR2004 - the HTTP redirect class
         return (
-            "a redirect, which is not followed with the API key: give the address it leads to as the connection's host"
+            "a redirect, which is not followed with the API key: give the address it leads to as base_url "
+            "(the connection's host)"
         )
     return f"the body is no error of FLORA's ({kind}): a proxy may stand between, or the host is not FLORA's"

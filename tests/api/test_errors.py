@@ -104,6 +104,12 @@ def test_sentences_are_divided_by_one_mark(said, read_aloud):
     assert read_aloud in str(errors.FloraPaymentError(said, status=402))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if getattr(kind, "remedy", "")])
+def test_a_remedy_is_right_in_a_script_too(kind):
+    assert "run the task" not in kind.remedy
+    assert "the connection's" not in kind.remedy.replace("(the connection's password, or FLORA_API_KEY)", "")
+
+
 def test_a_failed_run_names_its_cause_and_the_remedy():
     def told(code, reason):
         return str(errors.RunFailed(run_id="run_1", code=code, reason=reason, advice=Advice.CHANGE_INPUT))

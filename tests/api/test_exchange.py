@@ -78,8 +78,8 @@ def test_each_retry_is_logged_with_reason_wait_and_request_id(stage, tools, answ
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.message == (
-        "GET /runs/run_1: FLORA answered 429 rate_limited: Rate limit exceeded (request req_9). Limit how many tasks "
-        "start runs at once (an Airflow pool), or set requests_per_second on the connection. Trying again in 7.0 s"
+        "GET /runs/run_1: FLORA answered 429 rate_limited: Rate limit exceeded (request req_9). Start fewer runs at "
+        "once (an Airflow pool limits its tasks), or set requests_per_second. Trying again in 7.0 s"
     )
 
 
@@ -129,7 +129,10 @@ def test_the_message_quotes_flora_and_its_fields(answer):
 
 
 NOT_FLORA = "a proxy may stand between, or the host is not FLORA's"
-REDIRECT = "a redirect, which is not followed with the API key: give the address it leads to as the connection's host"
+REDIRECT = (
+    "a redirect, which is not followed with the API key: give the address it leads to as base_url "
+    "(the connection's host)"
+)
 
 
 @pytest.mark.parametrize(

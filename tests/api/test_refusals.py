@@ -56,7 +56,7 @@ REFUSED = {
             **PLACE,
         ),
         [
-            "action_id is 'Ken Burns': give an id as hook.list_actions() shows it",
+            "action_id is 'Ken Burns': give an id as list_actions() shows it",
             "inputs[0].type is 'imageUrl': use one of image, video, audio, text",
             "inputs[0].url is a broken int: FLORA fetches only https://",
             "inputs[0] has the unknown members ['size']: remove them",

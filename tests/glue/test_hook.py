@@ -118,7 +118,7 @@ def test_a_wrong_key(flora):
     flora.connect(password="sk_live_of_somebody_else")
 
     assert "401 invalid_api_key" in said()
-    assert "Put a current API key into the connection's password" in said()
+    assert "Give a current API key (the connection's password" in said()
 
 
 def test_a_host_whose_name_nobody_knows(flora):

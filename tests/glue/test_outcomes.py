@@ -10,7 +10,7 @@ HTML = {"body": "<html><h1>Bad gateway</h1></html>", "content_type": "text/html"
 ANY = {"times": None}
 
 FINAL = [
-    (401, "invalid_api_key", "Invalid API key", "Put a current API key into the connection's password"),
+    (401, "invalid_api_key", "Invalid API key", "Give a current API key (the connection's password"),
     (402, "insufficient_credits", "Insufficient credits", "Top up the workspace's credits"),
     (403, "forbidden", "Forbidden", "Check the role of the key's owner"),
     (404, "not_found", "Not found", "a workspace this API key cannot see"),
