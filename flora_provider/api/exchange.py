@@ -98,7 +98,7 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
     try:
         return call.read(parse_json(response.body))
     except errors.FloraAnswerError as error:
-        raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=response.request_id) from None
+        raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=_request_id(response)) from None
 
 
 def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
@@ -115,7 +115,7 @@ def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
         status=response.status,
         code=code,
         fields=_fields(error.get("fields")),
-        request_id=response.request_id,
+        request_id=_request_id(response),
         retry_after=retry_after(response.headers, now=now),
         should_retry={"true": True, "false": False}.get(response.headers.get("x-should-retry", "").lower()),
         replayed=response.headers.get("idempotent-replayed", "").lower() == "true",
@@ -139,6 +139,10 @@ def _readable(value: object, longest: int) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+def _request_id(response: Response) -> str | None:
+    return _readable(response.headers.get("request-id"), 100) or None
+
+
 def _fields(value: object) -> list[errors.FieldError]:
     rows = value if isinstance(value, list) else []
     return [
@@ -149,7 +153,7 @@ def _fields(value: object) -> list[errors.FieldError]:
 
 
 def _without_envelope(response: Response) -> str:
-    kind = response.headers.get("content-type", "no content type").split(";")[0][:80]
+    kind = _readable(response.headers.get("content-type", "").split(";")[0], 80) or "no content type"
     if 300 <= response.status < 400:  # noqa: PLR2004 - the HTTP redirect class
         return (
             "a redirect, which is not followed with the API key: give the address it leads to as base_url "

@@ -92,11 +92,6 @@ class Response:
         text = self.headers.get("content-length", "")
         return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
-    @property
-    def request_id(self) -> str | None:
-        """FLORA's id of this exchange, which its support asks for."""
-        return self.headers.get("request-id")
-
 
 @dataclass(frozen=True, slots=True)
 class Send:

@@ -92,6 +92,7 @@ KINDS = [
     (408, None, errors.FloraServerError),
     (409, "conflict", errors.FloraConflictError),
     (409, "idempotency_duplicate", errors.FloraDuplicateError),
+    (422, "idempotency_duplicate", errors.FloraRequestError),
     (418, "teapot", errors.FloraRequestError),
     (422, "idempotency_conflict", errors.FloraRequestError),
     (429, "rate_limited", errors.FloraRateLimitError),
@@ -161,6 +162,19 @@ def test_what_is_not_floras_envelope_is_still_told_in_a_sentence(answer, answere
     with pytest.raises(errors.FloraStatusError) as caught:
         read(get(), answer(**answered), now=0)
     assert str(caught.value) == message
+
+
+def test_what_headers_say_is_shown_readably(answer):
+    odd = {"request_id": "req_\x1b[31m\t" + "9" * 1000, "content_type": "text/\x9b" + "x" * 1000}
+    for said in (answer(500, **odd), answer(200, body=b"{", **odd)):
+        with pytest.raises(errors.FloraError) as caught:
+            read(get(), said, now=0)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500
+        assert caught.value.request_id == "req_ [31m " + "9" * 90
+    with pytest.raises(errors.FloraServerError) as caught:
+        read(get(), answer(500, request_id=" "), now=0)
+    assert caught.value.request_id is None
 
 
 def test_a_message_is_shown_in_a_readable_length(answer):
