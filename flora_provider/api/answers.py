@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic_core.core_schema import ValidationInfo
 
-from flora_provider.api.errors import FloraAnswerError
+from flora_provider.api.errors import FloraAnswerError, unsigned
 
 _MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
@@ -151,6 +151,12 @@ class Answer(BaseModel):
                 for problem in error.errors(include_input=False, include_url=False, include_context=False)[:5]
             )
             raise FloraAnswerError(f"FLORA's answer is no {cls.__name__}: {problems}") from None
+
+    def __repr__(self) -> str:
+        """Without signatures: members whose type says nothing may hold signed addresses, too."""
+        return unsigned(super().__repr__())
+
+    __str__ = __repr__
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show the members with a declared type only, and no addresses: they may be signed."""

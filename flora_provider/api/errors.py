@@ -29,6 +29,7 @@ Standard library only, so that an operator can catch them without loading an HTT
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ def _sentences(first: str, second: str) -> str:
     return f"{first}{' ' if first.endswith(('!', '?', '…')) else '. '}{second}" if second else first
 
 
+def unsigned(text: str) -> str:
+    """Without what its addresses may be signed with: users, queries and fragments."""
+    text = re.sub(r"(?<=://)[^\s/?#@]*@", "", text)
+    return re.sub(r"(://[^\s?#]*)([?#]\S*[^\s'\".,:;)\]}])?", lambda url: url[1] + ("?…" if url[2] else ""), text)
+
+
 class FieldError(NamedTuple):
     """One field that FLORA refused, with FLORA's own sentence."""
 
@@ -56,7 +63,13 @@ class FieldError(NamedTuple):
 
 
 class FloraError(Exception):
-    """Base of everything this package raises on purpose. All of them can be pickled and copied."""
+    """Base of everything this package raises on purpose. All of them can be pickled and copied.
+
+    What FLORA says, and values that are refused, may hold signed addresses. A message shows them without their query.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(unsigned(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without `__init__`, which `Exception` would call with the message alone, where ours take more."""

@@ -218,8 +218,11 @@ def test_addresses_are_not_shown():
             Asset.read(REQUIRED[Asset] | {"url": signed, "upload_url": signed, "canvas": signed}),
             Upload.read({"url": signed, "form_fields": {"policy": "secret"}}),
             Node.read(REQUIRED[Node] | {"url": signed}),
+            Started.read(REQUIRED[Started] | {"model": {"model_id": "m", "preview": signed}}),
+            Run.read({"run_id": "run_2", "status": "failed", "error_message": f"could not load {signed}."}),
             TechniqueSlot.read({"id": "a", "name": "b", "type": "text"}),
         ]
     )
     assert "run_1" in shown
+    assert "could not load https://storage.example.com/a?…." in shown
     assert "secret" not in shown

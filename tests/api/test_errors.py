@@ -104,6 +104,27 @@ def test_sentences_are_divided_by_one_mark(said, read_aloud):
     assert read_aloud in str(errors.FloraPaymentError(said, status=402))
 
 
+@pytest.mark.parametrize(
+    "signed", ["?X-Goog-Signature=secret", "#secret", "?a=b&sig=secret", "?secret=1#x", "?a='secret'"]
+)
+@pytest.mark.parametrize("place", ["https://s.example/a.png", "https://ann:secret@s.example/a.png", "ws://s.example"])
+def test_no_message_shows_what_an_address_was_signed_with(place, signed):
+    said = f"could not load {place}{signed}, sorry"
+    seen = f"could not load {place.replace('ann:secret@', '')}?…"
+    for error in (
+        errors.FloraRequestError(said, status=400, fields=[errors.FieldError("source", said)]),
+        errors.FloraInputError([f"inputs[0] is {[{'a': place + signed}]}: give a dict", said]),
+        errors.RunFailed(code=None, reason=said, advice=Advice.CHANGE_INPUT, **RUN),
+    ):
+        assert "secret" not in str(error)
+        assert seen in str(error)
+
+
+@pytest.mark.parametrize("said", ["https://app.flora.ai/api/v1 cannot be reached", "What? Is it https://a/b? No: a@b"])
+def test_what_is_no_secret_is_shown_as_it_is(said):
+    assert str(errors.FloraError(said)) == said
+
+
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if getattr(kind, "remedy", "")])
 def test_a_remedy_is_right_in_a_script_too(kind):
     assert "run the task" not in kind.remedy
