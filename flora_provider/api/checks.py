@@ -147,16 +147,21 @@ def content_type(name: str, value: object) -> str | None:
 
 
 def _public(name: str, value: object, remedy: str) -> str | None:
-    try:
-        url = urlsplit(value) if isinstance(value, str) else None
-        host = (url.hostname or "") if url else ""
-    except ValueError:
-        url, host = None, ""
-    if url and url.scheme == "https" and host and not is_private_host(host):
+    if isinstance(value, str) and re.fullmatch(r"\S+", value) and _is_public_host(host_to_connect(value) or ""):
         return None
     # The value may carry a token of the user's own, so only its scheme and host are shown.
-    seen = f"{url.scheme or '(no scheme)'}://{host or '(no host)'}/…" if url else f"a broken {type(value).__name__}"
-    return f"{name} is {seen}: {remedy}"
+    seen = re.match(r"([\w+.-]+://)(?:[^\s/?#]*@)?([^\s/?#]*)", value) if isinstance(value, str) else None
+    return f"{name} is {f'{seen[1]}{seen[2]}/…' if seen else 'no address'}: {remedy}"
+
+
+def _is_public_host(host: str) -> bool:
+    """Whether this is a name with a dot that does not end like a number, as `127.1` does, or a public address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not re.fullmatch(r"([\w-]+\.)+[^\W\d_][\w-]*\.?", host):
+            return False
+    return not is_private_host(host)
 
 
 def is_private_host(host: str) -> bool:

@@ -19,7 +19,17 @@ SILENT = [
     (checks.mapping, "params", [{}, {"a": 1}]),
     (checks.positive, "timeout", [1, 0.5, timedelta(seconds=1)]),
     (checks.idempotency_key, "key", ["a", "x" * 255]),
-    (checks.callback_url, "callback_url", ["https://example.com/hook?token=1", "https://1.1.1.1"]),
+    (
+        checks.callback_url,
+        "callback_url",
+        [
+            "https://example.com/hook?token=1",
+            "https://1.1.1.1",
+            "https://a.xn--p1ai:8443/",
+            "HTTPS://Müller.de./",
+            "https://[2606:4700::1111]/",
+        ],
+    ),
     (checks.content_type, "content_type", ["image/svg+xml", "application/vnd.x-y_1.0"]),
 ]
 
@@ -54,15 +64,37 @@ def test_what_is_right_is_let_through(check, name, values):
         (checks.idempotency_key, "key", "a b", "key is 'a b': give 1 to 255 printable ASCII characters without spaces"),
         (checks.content_type, "content_type", "image/png; a=b", "content_type is 'image/png; a=b': give a"),
         (checks.callback_url, "callback_url", "http://e.com/?token=secret", "callback_url is http://e.com/…: FLORA"),
-        (checks.callback_url, "callback_url", "example.com", "callback_url is (no scheme)://(no host)/…: FLORA"),
-        (checks.callback_url, "callback_url", "https://[half", "callback_url is a broken str: FLORA"),
-        (checks.callback_url, "callback_url", 5, "callback_url is a broken int: FLORA"),
+        (checks.callback_url, "callback_url", "example.com/secret", "callback_url is no address: FLORA"),
+        (checks.callback_url, "callback_url", "https://[half", "callback_url is https://[half/…: FLORA"),
+        (checks.callback_url, "callback_url", 5, "callback_url is no address: FLORA"),
         (checks.callback_url, "callback_url", "https://a.local", "callback_url is https://a.local/…: FLORA"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_remedy(check, name, value, sentence):
     told = check(name, value)
     assert told.startswith(sentence)
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("check", [checks.callback_url, checks.source_url])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *[
+            "ftp://example.com/",
+            "https:///path",
+            "https://exa mple.com/a",
+            "https://example.com/a b",
+            "https://a\n.com/",
+        ],
+        *["https://x.com:99999/", "https://x.com:port/", "https://ann:secret@x.com/", "https://@x.com/"],
+        *["https://intranet/", "https://a..b/", "https://127.1/", "https://2130706433/", "https://0x7f000001/"],
+        *["https://0177.0.0.1/", "https://127.0.0.0x1/", "https://①②⑦.0.0.1/", "https://10.0.0.1/", "https://[::1]/"],
+    ],
+)
+def test_an_address_that_flora_cannot_reach_is_refused(check, address):
+    told = check("url", address)
+    assert told.startswith("url is ")
     assert "secret" not in told
 
 

@@ -58,11 +58,11 @@ REFUSED = {
         [
             "action_id is 'Ken Burns': give an id as list_actions() shows it",
             "inputs[0].type is 'imageUrl': use one of image, video, audio, text",
-            "inputs[0].url is a broken int: FLORA fetches only https://",
+            "inputs[0].url is no address: FLORA fetches only https://",
             "inputs[0] has the unknown members ['size']: remove them",
             "inputs[1] is 'https://a': give a dict",
             "inputs[2] has neither url nor text",
-            "inputs[3].url is (no scheme)://(no host)/…: FLORA fetches only https://",
+            "inputs[3].url is no address: FLORA fetches only https://",
             "inputs[4].url is http://127.0.0.1/…: FLORA fetches only https://",
             "inputs[5].text is 5: give a string",
             "inputs[5].name is ''",
@@ -97,8 +97,8 @@ REFUSED = {
             "inputs[2].type is 'IMAGE_URL': use one of text, imageUrl, videoUrl",
             "inputs[2] has the unknown members ['c']: remove them",
             "inputs[3].value is http://10.0.0.1/…: FLORA fetches only https://",
-            "inputs[4].value is (no scheme)://(no host)/…: FLORA fetches only https://",
-            "inputs[5].value is a broken NoneType: FLORA fetches only",
+            "inputs[4].value is no address: FLORA fetches only https://",
+            "inputs[5].value is no address: FLORA fetches only",
             "inputs[6].value is 'None' (what a template of a missing value renders to)",
             "inputs[7].type is None: use one of text, imageUrl, videoUrl",
             "inputs[7].value is None: give a text",
@@ -116,7 +116,7 @@ REFUSED = {
     ),
     "an asset from nowhere": (
         lambda: calls.create_asset(source=b"", workspace_id="ws_1"),
-        ["source is a broken bytes"],
+        ["source is no address"],
     ),
     "an asset's description": (
         lambda: calls.create_asset(

@@ -91,12 +91,15 @@ EXAMPLES = [
     ),
     (
         lambda: calls.run_action(
-            action_id="ken-burns-video", inputs=[{"type": "image", "url": "https://a"}], params={"fps": "24"}, **PLACE
+            action_id="ken-burns-video",
+            inputs=[{"type": "image", "url": "https://media.flora.ai/a.png"}],
+            params={"fps": "24"},
+            **PLACE,
         ),
         "POST /runs/action",
         {
             "action_id": "ken-burns-video",
-            "inputs": [{"type": "image", "url": "https://a"}],
+            "inputs": [{"type": "image", "url": "https://media.flora.ai/a.png"}],
             "params": {"fps": "24"},
             **PLACE,
         },
