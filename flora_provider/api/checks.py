@@ -102,11 +102,23 @@ def one_of(*choices: str) -> Check:
     return check
 
 
+def optional(check: Check) -> Check:
+    """The same, or None."""
+    return lambda name, value: None if value is None else check(name, value)
+
+
 def mapping(name: str, value: object) -> str | None:
     """A dict with string keys."""
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return None
     return f"{name} is {shown(value)}: give a dict with string keys"
+
+
+def count(name: str, value: object) -> str | None:
+    """How many; maybe none."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return None
+    return f"{name} is {shown(value)}: give a whole number, 0 or more"
 
 
 def positive(name: str, value: object) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+from flora_provider.api import checks
 from flora_provider.api.answers import Answer
 from flora_provider.api.calls.call import Call
 from flora_provider.api.models import Page
@@ -25,9 +26,13 @@ class PageWalk(Generic[M]):
 
     Attributes:
         call: the next page to ask for; None at the end.
+
+    Raises:
+        FloraInputError: `max_items` is not a whole number, 0 or more.
     """
 
     def __init__(self, first: Call[Page[M]], *, max_items: int | None = None) -> None:
+        checks.refuse(checks.problems([("max_items", max_items, checks.optional(checks.count))]))
         self.call: Call[Page[M]] | None = first if max_items is None or max_items > 0 else None
         self._left = max_items
         self._seen: set[str] = set()

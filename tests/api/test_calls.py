@@ -1,5 +1,6 @@
 """Every endpoint: what is sent, and that nothing of the answer is lost."""
 
+import enum
 import inspect
 import json
 from decimal import Decimal
@@ -182,6 +183,23 @@ def test_only_calls_with_a_key_and_gets_may_be_sent_twice():
     for key in ("", "two words", "ä", "x" * 256):
         with pytest.raises(FloraInputError, match="printable ASCII"):
             create.with_key(key)
+
+
+class OldEnum(str, enum.Enum):  # noqa: UP042 - the kind whose str() is its name
+    FAILED = "failed"
+
+
+class OldNumber(enum.IntEnum):
+    FEW = 5
+
+
+def test_texts_and_numbers_of_the_callers_own_kinds_are_sent_as_what_they_are():
+    assert calls.list_generations(status=OldEnum.FAILED, limit=OldNumber.FEW).query == (
+        ("status", "failed"), ("limit", "5")
+    )  # fmt: skip
+    assert calls.send_feedback(kind="bug", summary="s", detail="d", attempted_tools="generate").request().body == (
+        b'{"attempted_tools":["generate"],"detail":"d","kind":"bug","summary":"s"}'
+    )
 
 
 def test_path_segments_cannot_climb_or_break_out():

@@ -1,9 +1,11 @@
 """Walks through random lists, whatever the server does with its pages and cursors."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api import calls
+from flora_provider.api.errors import FloraInputError
 from flora_provider.api.paging import MAX_STALE_PAGES, PageWalk
 from tests.api.lists import LISTS, NAMES, row
 
@@ -76,6 +78,12 @@ def test_a_cursor_kept_elsewhere_is_where_the_walk_starts():
     assert dict(walk.call.query)["cursor"] == "c7"
     assert len(list(walk.take(walk.call.read({"assets": [row("assets", "a")], "meta": {"next_cursor": "c7"}})))) == 1
     assert walk.call is None
+
+
+@pytest.mark.parametrize("odd", [-1, True, "3", 1.5])
+def test_a_number_of_items_that_is_none_is_refused(odd):
+    with pytest.raises(FloraInputError, match=r"max_items is .*: give a whole number, 0 or more"):
+        PageWalk(calls.list_assets(), max_items=odd)
 
 
 def test_rows_without_a_name_are_all_kept():

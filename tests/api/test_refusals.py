@@ -142,7 +142,37 @@ REFUSED = {
         lambda: calls.send_feedback(kind="rant", summary="", detail=None, attempted_tools=[1], project_id="p"),
         ["kind is 'rant': use one of feature_request", "summary is ''", "detail is None", "attempted_tools[0] is 1"],
     ),
+    "no list of tools": (
+        lambda: calls.send_feedback(kind="bug", summary="s", detail="d", attempted_tools=None),
+        ["attempted_tools[0] is None: give a text"],
+    ),
+    "a search for what is no text": (
+        lambda: calls.list_techniques(query=["a"], cursor="", limit="5"),
+        ["query is ['a']: give a string", "cursor is '': give a text", "limit is '5': FLORA gives 1 to 100"],
+    ),
+    "other cursors": (
+        lambda: calls.list_projects(workspace_id="x", query=5, cursor=b"c"),
+        ["workspace_id is 'x'", "query is 5: give a string", "cursor is b'c': give a text"],
+    ),
+    "a history's cursor": (lambda: calls.list_generations(cursor="None"), ["cursor is 'None' (what a template"]),
+    "the other history's": (lambda: calls.list_technique_runs(cursor=5), ["cursor is 5: give a text"]),
+    "a canvas's": (lambda: calls.list_nodes("prj_1", cursor=5), ["cursor is 5: give a text"]),
+    "a library's": (lambda: calls.list_assets(cursor=5, query=5), ["query is 5: give a string", "cursor is 5"]),
     "a method": (lambda: calls.raw("BREW", "coffee"), ["method is 'BREW': use one of GET"]),
+    "a raw call of nothing right": (
+        lambda: calls.raw(None, 5, "..", query={"a": [1], "b": True}, payload=[1]),
+        [
+            "method is None: use one of GET",
+            "5 is no path segment",
+            "'..' is no path segment",
+            "query.a is [1]: give a string",
+            "query.b is True: give a string",
+            "payload is [1]: give a dict with string keys",
+        ],
+    ),
+    "a raw query of odd names": (lambda: calls.raw("GET", "x", query={5: "a"}), ["query is {5: 'a'}: give a dict"]),
+    "a raw query that is none": (lambda: calls.raw("GET", "x", query="a=b"), ["query is 'a=b': give a dict"]),
+    "a raw call of no path": (lambda: calls.raw("GET"), ["a path has at least one segment"]),
     "a raw body": (lambda: calls.raw("POST", "x", payload={"a": object()}), ["cannot be sent as JSON"]),
 }
 

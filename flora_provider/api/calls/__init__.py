@@ -23,7 +23,7 @@ from flora_provider.api.calls.assets import (
     list_assets,
     retry_asset,
 )
-from flora_provider.api.calls.call import PAGE_SIZE, Call, path, query_of
+from flora_provider.api.calls.call import PAGE_SIZE, Call, path, query_of, segment_problems
 from flora_provider.api.calls.catalogue import (
     create_project,
     get_action,
@@ -104,12 +104,22 @@ def raw(
         takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
             resent after a failure that leaves open whether FLORA acted on it.
     """
-    verb = method.upper()
-    checks.refuse(checks.problems([("method", verb, checks.one_of("GET", "POST", "PUT", "PATCH", "DELETE"))]))
+    verb = method.upper() if isinstance(method, str) else method
+    found = segment_problems(*segments)
+    found += checks.problems(
+        [
+            ("method", verb, checks.one_of("GET", "POST", "PUT", "PATCH", "DELETE")),
+            ("query", query, checks.optional(checks.mapping)),
+            ("payload", payload, checks.optional(checks.mapping)),
+        ]
+    )
+    parameters = query if isinstance(query, Mapping) else {}
+    found += checks.problems((f"query.{name}", value, checks.string) for name, value in parameters.items())
+    checks.refuse(found)
     return Call(
         method=verb,
         path=path(*segments),
-        query=query_of(**(query or {})),
+        query=query_of(**parameters),
         body=b"" if payload is None else canonical_json(payload),
         read=lambda data: data,
         takes_key=takes_key,

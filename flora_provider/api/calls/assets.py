@@ -7,7 +7,7 @@ import os
 from typing import IO
 
 from flora_provider.api import catalogue, checks
-from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, limit_problems, page, path, post
+from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, page, page_problems, path, post
 from flora_provider.api.models import Page
 from flora_provider.api.plan import Form
 
@@ -93,7 +93,10 @@ def list_assets(
     cursor: str | None = None,
 ) -> Call[Page[catalogue.Asset]]:
     """`GET /assets`: one page of the files that the key sees."""
-    checks.refuse(id_problems(workspace_id=workspace_id, project_id=project_id) + limit_problems(limit))
+    checks.refuse(
+        id_problems(workspace_id=workspace_id, project_id=project_id)
+        + page_problems(limit=limit, cursor=cursor, query=query)
+    )
     return get(
         page("assets", catalogue.Asset), "assets",
         workspace_id=workspace_id, project_id=project_id, query=query, limit=limit, cursor=cursor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -77,23 +77,23 @@ class Call(Generic[T]):
 
 
 def path(*segments: str) -> str:
-    """Segments, percent-encoded; a dot segment would climb out of the API, so it is refused."""
-    checks.refuse(
-        [
-            f"{checks.shown(segment)} is no path segment"
-            for segment in segments
-            if segment in ("", ".", "..") or not segment.isprintable()
-        ]
-    )
+    """Segments, percent-encoded."""
+    checks.refuse(segment_problems(*segments))
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+def segment_problems(*segments: object) -> list[str]:
+    """What is wrong with the segments of a path; a dot segment would climb out of the API."""
+    bad = [it for it in segments if not isinstance(it, str) or it in ("", ".", "..") or not it.isprintable()]
+    found = [f"{checks.shown(it)} is no path segment" for it in bad]
+    return found if segments else ["a path has at least one segment: give some"]
 
 
 def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
     """The parameters that are not None, as text."""
-    pairs = tuple((name, str(value)) for name, value in given(**parameters).items())
-    if pairs:
-        canonical_json(dict(pairs))  # refuses text that has no UTF-8
-    return pairs
+    pairs = list(given(**parameters).items())
+    # By way of JSON, which refuses text that has no UTF-8, and takes an enum for its value.
+    return tuple((name, str(value)) for name, value in json.loads(canonical_json(pairs)))
 
 
 def given(**members: Any) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
     return Call(method="GET", path=path(*segments), query=query_of(**query), read=read)
 
 
-def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any], takes_key: bool = True) -> Call[T]:
-    """A JSON POST."""
-    return Call(method="POST", path=path(*segments), body=canonical_json(payload), read=read, takes_key=takes_key)
+def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any]) -> Call[T]:
+    """A JSON POST that takes a key."""
+    return Call(method="POST", path=path(*segments), body=canonical_json(payload), read=read, takes_key=True)
 
 
 def members(data: Any, name: str) -> list[Any]:
@@ -141,10 +141,18 @@ def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
 
 def id_problems(**named: str | None) -> list[str]:
     """What is wrong with these ids; None is left out."""
-    return checks.problems((name, value, checks.identifier) for name, value in named.items() if value is not None)
+    return checks.problems((name, value, checks.optional(checks.identifier)) for name, value in named.items())
 
 
-def limit_problems(value: object) -> list[str]:
-    """What is wrong with a page size."""
-    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= PAGE_SIZE
-    return [] if good else [f"limit is {value!r}: FLORA gives 1 to {PAGE_SIZE} items a page"]
+def page_problems(*, limit: object, cursor: object, query: object = None) -> list[str]:
+    """What is wrong with how a page is asked for."""
+    good = isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= PAGE_SIZE
+    found = [] if good else [f"limit is {checks.shown(limit)}: FLORA gives 1 to {PAGE_SIZE} items a page"]
+    return found + checks.problems(
+        [("query", query, checks.optional(checks.string)), ("cursor", cursor, checks.optional(checks.text))]
+    )
+
+
+def listed(rows: object) -> list[Any]:
+    """The rows; whatever else was given becomes one row, to be taken or refused as one."""
+    return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | Mapping) else [rows]

@@ -13,8 +13,9 @@ from flora_provider.api.calls.call import (
     get,
     given,
     id_problems,
-    limit_problems,
+    listed,
     page,
+    page_problems,
     post,
 )
 from flora_provider.api.models import Page
@@ -26,7 +27,7 @@ def list_techniques(
     *, workspace_id: str | None = None, query: str | None = None, limit: int = PAGE_SIZE, cursor: str | None = None
 ) -> Call[Page[catalogue.Technique]]:
     """`GET /techniques`: one page of the techniques that the key sees, with their full slots."""
-    checks.refuse(id_problems(workspace_id=workspace_id) + limit_problems(limit))
+    checks.refuse(id_problems(workspace_id=workspace_id) + page_problems(limit=limit, cursor=cursor, query=query))
     read = page("techniques", catalogue.Technique)
     return get(read, "techniques", workspace_id=workspace_id, query=query, limit=limit, cursor=cursor)
 
@@ -54,7 +55,7 @@ def list_models(*, type: str | None = None) -> Call[Page[catalogue.Model]]:  # n
     Args:
         type: image, video, audio or text; None for all.
     """
-    checks.refuse(checks.problems([("type", type, checks.media_type)]) if type is not None else [])
+    checks.refuse(checks.problems([("type", type, checks.optional(checks.media_type))]))
     return get(page("models", catalogue.Model), "models", type=type)
 
 
@@ -68,7 +69,7 @@ def list_projects(
 ) -> Call[Page[catalogue.Project]]:
     """`GET /projects`: one page of a workspace's projects, the most recently used first."""
     found = checks.problems([("workspace_id", workspace_id, checks.identifier)])
-    checks.refuse(found + limit_problems(limit))
+    checks.refuse(found + page_problems(limit=limit, cursor=cursor, query=query))
     read = page("projects", catalogue.Project)
     return get(read, "projects", workspace_id=workspace_id, query=query, limit=limit, cursor=cursor)
 
@@ -87,7 +88,9 @@ def get_project(project_id: str) -> Call[catalogue.Project]:
 
 def list_nodes(project_id: str, *, limit: int = PAGE_SIZE, cursor: str | None = None) -> Call[Page[catalogue.Node]]:
     """`GET /projects/{project_id}/nodes`: one page of the visible media nodes of a canvas."""
-    checks.refuse(checks.problems([("project_id", project_id, checks.identifier)]) + limit_problems(limit))
+    checks.refuse(
+        checks.problems([("project_id", project_id, checks.identifier)]) + page_problems(limit=limit, cursor=cursor)
+    )
     return get(page("nodes", catalogue.Node), "projects", project_id, "nodes", limit=limit, cursor=cursor)
 
 
@@ -102,7 +105,7 @@ def send_feedback(
     run_id: str | None = None,
 ) -> Call[catalogue.Feedback]:
     """`POST /feedback`: tell FLORA's makers about a bug or a wish."""
-    tools = list(attempted_tools) or None
+    tools = listed(attempted_tools) or None
     ids = given(workspace_id=workspace_id, project_id=project_id, run_id=run_id)
     found = checks.problems(
         [

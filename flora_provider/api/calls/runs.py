@@ -7,7 +7,18 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from flora_provider.api import checks, models
-from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, limit_problems, page, path, post
+from flora_provider.api.calls.call import (
+    PAGE_SIZE,
+    Call,
+    get,
+    given,
+    id_problems,
+    listed,
+    page,
+    page_problems,
+    path,
+    post,
+)
 
 MediaType = Literal["image", "video", "audio", "text"]
 
@@ -96,7 +107,7 @@ def list_generations(
 ) -> Call[models.Page[models.Generation]]:
     """`GET /generations`: one page of the generation history, newest first."""
     found = id_problems(workspace_id=workspace_id, project_id=project_id)
-    checks.refuse(found + _status_problems(status) + limit_problems(limit))
+    checks.refuse(found + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
     return get(
         page("generations", models.Generation), "generations",
         workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor,
@@ -143,17 +154,20 @@ def run_action(
             and https.
         params: per action.
     """
-    rows = _listed(inputs)
-    found = checks.problems([("action_id", action_id, checks.slug)])
-    found += checks.problems([("workspace_id", workspace_id, checks.identifier)])
-    found += checks.problems([("project_id", project_id, checks.identifier)])
+    rows = listed(inputs)
+    found = checks.problems(
+        [
+            ("action_id", action_id, checks.slug),
+            ("workspace_id", workspace_id, checks.identifier),
+            ("project_id", project_id, checks.identifier),
+            ("params", params, checks.optional(checks.mapping)),
+        ]
+    )
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
     for index, row in enumerate(rows):
         found += _row_problems(f"inputs[{index}]", row, _ACTION_INPUT, required=("type",))
         if isinstance(row, Mapping) and not row.keys() & {"url", "text"}:
             found.append(f"inputs[{index}] has neither url nor text: give one")
-    if params is not None:
-        found += checks.problems([("params", params, checks.mapping)])
     checks.refuse(found)
     payload = given(action_id=action_id, workspace_id=workspace_id, project_id=project_id, inputs=rows, params=params)
     return post(models.Started.read, "runs", "action", payload=payload)
@@ -175,15 +189,14 @@ def start_technique(
             videoUrl, and the value of a medium an https address, or an element's id where the slot accepts one.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
     """
-    rows = _listed(inputs)
-    found = checks.problems([("technique", technique, checks.slug_or_id)])
+    rows = listed(inputs)
+    callback = checks.optional(checks.callback_url)
+    found = checks.problems([("technique", technique, checks.slug_or_id), ("callback_url", callback_url, callback)])
     found += [] if rows else ["inputs is empty: give at least one {id, type, value}"]
     for index, row in enumerate(rows):
         is_media = isinstance(row, Mapping) and row.get("type") in _TECHNIQUE_MEDIA
         members = _TECHNIQUE_INPUT | {"value": checks.media if is_media else checks.text}
         found += _row_problems(f"inputs[{index}]", row, members, required=tuple(members))
-    if callback_url is not None:
-        found += checks.problems([("callback_url", callback_url, checks.callback_url)])
     checks.refuse(found)
     payload = given(inputs=rows, mode="async", callback_url=callback_url)
     call = post(models.Run.read, "techniques", technique, "runs", payload=payload)
@@ -207,14 +220,9 @@ def list_technique_runs(
 ) -> Call[models.Page[models.TechniqueRun]]:
     """`GET /technique-runs`: one page of the technique run history, newest first."""
     ids = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id}
-    checks.refuse(id_problems(**ids) + _status_problems(status) + limit_problems(limit))
+    checks.refuse(id_problems(**ids) + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
     query = {**ids, "status": status, "limit": limit, "cursor": cursor}
     return get(page("technique_runs", models.TechniqueRun), "technique-runs", **query)
-
-
-def _listed(rows: object) -> list[Any]:
-    """The rows; whatever else was given becomes one row, to be refused with its reason."""
-    return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | Mapping) else [rows]
 
 
 def _row_problems(name: str, row: object, members: Mapping[str, checks.Check], *, required: Iterable[str]) -> list[str]:
@@ -228,5 +236,4 @@ def _row_problems(name: str, row: object, members: Mapping[str, checks.Check], *
 
 
 def _status_problems(status: object) -> list[str]:
-    check = checks.one_of(*models.RunStatus)
-    return checks.problems([("status", status, check)] if status is not None else [])
+    return checks.problems([("status", status, checks.optional(checks.one_of(*models.RunStatus)))])
