@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Generic, TypeVar
@@ -12,6 +13,7 @@ from flora_provider.api.calls.call import Call
 from flora_provider.api.models import Page
 
 M = TypeVar("M", bound=Answer)
+log = logging.getLogger(__name__)
 
 # Cursors are offsets over a newest-first list, so rows show up twice while new ones arrive; even a page of nothing else
 # may. As many in a row are a server that goes round in circles.
@@ -22,7 +24,7 @@ class PageWalk(Generic[M]):
     """Which page to ask for next, and which of its items are new.
 
     The walk ends at a page without a cursor, at an empty page (FLORA's SDK ends there too), at a cursor that was
-    followed before, after five pages with nothing new, or after `max_items`.
+    followed before, or after five pages with nothing new (each logged: items may be missing), or after `max_items`.
 
     Attributes:
         call: the next page to ask for; None at the end.
@@ -51,11 +53,14 @@ class PageWalk(Generic[M]):
                 self._left = None if self._left is None else self._left - 1
                 self._stale_pages = 0
                 yield item
-        ends = not cursor or not page.items or cursor in self._cursors or self._stale_pages >= MAX_STALE_PAGES
-        if current and cursor and not ends and self._left != 0:
-            self._cursors.add(cursor)
-            query = tuple(pair for pair in current.query if pair[0] != "cursor")
-            self.call = replace(current, query=(*query, ("cursor", cursor)))
+        if not (current and cursor and page.items) or self._left == 0:
+            return
+        if cursor in self._cursors or self._stale_pages >= MAX_STALE_PAGES:
+            log.warning("GET %s: FLORA repeats its pages. The walk ends here, and may have missed items", current.path)
+            return
+        self._cursors.add(cursor)
+        query = tuple(pair for pair in current.query if pair[0] != "cursor")
+        self.call = replace(current, query=(*query, ("cursor", cursor)))
 
     def _is_new(self, item: M) -> bool:
         name = getattr(item, item.IDENTITY, None)

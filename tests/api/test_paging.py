@@ -66,11 +66,35 @@ def test_rows_that_arrive_while_walking_cost_no_old_row(arrivals, size):
     assert [name for name in seen if name.startswith("old")] == [f"old_{n}" for n in range(20)]
 
 
-def test_a_server_that_goes_round_in_circles_is_left():
+def test_a_server_that_goes_round_in_circles_is_left(caplog):
     ever_new = (str(number) for number in range(10_000))
     seen, asked = walk_through(lambda _cursor: (["id_1", "id_2"], next(ever_new)))
     assert seen == ["id_1", "id_2"]
     assert len(asked) == 1 + MAX_STALE_PAGES
+    assert caplog.messages == [INCOMPLETE]
+
+
+INCOMPLETE = "GET /generations: FLORA repeats its pages. The walk ends here, and may have missed items"
+
+
+@pytest.mark.parametrize(
+    ("book", "told"),
+    [
+        ({None: (["a"], "x"), "x": (["b"], "x")}, [INCOMPLETE]),
+        ({None: (["a"], "x"), "x": (["b"], "y"), "y": (["c"], "x")}, [INCOMPLETE]),
+        ({None: (["a"], "x"), "x": (["a", "b"], None)}, []),
+        ({None: (["a"], "x"), "x": ([], "y")}, []),
+        ({None: ([], "")}, []),
+    ],
+)
+def test_a_list_that_may_be_incomplete_is_told(caplog, book, told):
+    walk_through(book.__getitem__)
+    assert caplog.messages == told
+
+
+def test_who_has_all_that_was_asked_for_is_not_warned(caplog):
+    walk_through({None: (["a"], "x"), "x": (["b"], "x")}.__getitem__, max_items=2)
+    assert caplog.messages == []
 
 
 def test_a_cursor_kept_elsewhere_is_where_the_walk_starts():
