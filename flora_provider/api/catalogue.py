@@ -38,12 +38,13 @@ class Technique(Answer):
 
 
 class ActionSlot(Answer):
-    """An input or an output of an action; `multiple` is True or `{min, max}`."""
+    """An input or an output of an action; `multiple` is True or `{min, max}`, `dynamic` its deprecated mirror."""
 
     name: str
     type: str
     optional: bool = False
     multiple: bool | dict[str, Any] | None = None
+    dynamic: bool = False
 
 
 class ActionParam(Answer):
@@ -160,6 +161,8 @@ class Upload(Answer):
     """Where to send a file, as a multipart POST: the form fields first, then the file. Signed: never log it."""
 
     url: str = Field(repr=False)
+    method: str = "POST"
+    content_type: str = "multipart/form-data"
     file_field: str = "file"
     form_fields: dict[str, str] = Field(repr=False)
 

@@ -75,6 +75,7 @@ class Started(Answer):
         type: `generation`, `technique` or `action`.
         charged_cost: a quote; the bill can differ both ways.
         estimated_seconds: seconds, None when FLORA cannot tell.
+        poll_url: of the run's state. Not followed: `get_run` knows the way, and this may lead the key elsewhere.
         project_id: the project the run belongs to; None for a technique started by `POST /runs/technique`.
     """
 
@@ -82,6 +83,7 @@ class Started(Answer):
     type: str | None = None
     charged_cost: Usd | None = None
     estimated_seconds: float | None = None
+    poll_url: str | None = Field(default=None, repr=False)
     project_id: str | None = None
     model: dict[str, Any] | None = None
     technique: dict[str, Any] | None = None
@@ -96,6 +98,7 @@ class Run(Answer):
         progress: 0 to 100, coarse and not linear.
         charged_cost: the bill once completed; None while FLORA has not settled it (it may lag by a minute).
         error_code: of a failed run; an open string.
+        poll_url: as in `Started`.
         raw: FLORA's own JSON of a run that has ended, else empty.
     """
 
@@ -110,6 +113,7 @@ class Run(Answer):
     charged_cost: Usd | None = None
     error_code: str | None = None
     error_message: str | None = None
+    poll_url: str | None = Field(default=None, repr=False)
     outputs: tuple[RunOutput, ...] = Field(default=(), repr=False)
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.catalogue import (
     Action,
+    ActionSlot,
     Asset,
     Model,
     ModelParam,
@@ -105,6 +106,14 @@ def test_nothing_optional_is_needed(model):
     for name, field in model.model_fields.items():
         if not field.is_required():
             assert getattr(value, name) == field.get_default(call_default_factory=True)
+
+
+def test_members_that_flora_mostly_sends_can_be_asked_for_when_they_are_absent():
+    assert Started.read(REQUIRED[Started]).poll_url is None
+    assert Run.read(REQUIRED[Run]).poll_url is None
+    assert ActionSlot.read({"name": "image", "type": "image"}).dynamic is False
+    upload = Upload.read({"url": "https://s.example/", "form_fields": {}})
+    assert (upload.method, upload.content_type, upload.file_field) == ("POST", "multipart/form-data", "file")
 
 
 @given(texts())
