@@ -2,9 +2,16 @@
 
     client.send(calls.get_run("run_123"))
 
-Every function checks its arguments before anything is sent and reports all problems at once as `FloraInputError`.
-Calls that FLORA documents as taking an `Idempotency-Key` are given one with `Call.with_key`, and are then safe to
-resend; `Call.request` is the same bytes every time. `raw` is the way to an endpoint that has no function here.
+Every function checks its arguments before anything is sent and raises `FloraInputError` with all problems at once.
+What sending may raise is in `errors.py`.
+
+A GET is resent after any failure that may pass. Every POST here takes an `Idempotency-Key` (FLORA's SDK), given with
+`Call.with_key`: with one it is resent as a GET is, in the same bytes; without one only if FLORA surely did not act on
+it, which is after 429 and when no connection was made. For two hours a key starts nothing twice: FLORA answers it with
+409, or, by other pages of its docs, as it did the first time.
+
+Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`. `raw` is the way to an endpoint that has no
+function here.
 """
 
 from __future__ import annotations
@@ -100,7 +107,7 @@ def raw(
         method: GET, POST, PUT, PATCH or DELETE.
         segments: of the path below the base URL, not yet percent-encoded.
         query: its parameters.
-        payload: JSON members of the body.
+        payload: JSON members of the body; None for no body.
         takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
             resent after a failure that leaves open whether FLORA acted on it.
     """

@@ -26,14 +26,25 @@ FeedbackKind: TypeAlias = Literal["feature_request", "bug", "technique_request",
 def list_techniques(
     *, workspace_id: str | None = None, query: str | None = None, limit: int = PAGE_SIZE, cursor: str | None = None
 ) -> Call[Page[catalogue.Technique]]:
-    """`GET /techniques`: one page of the techniques that the key sees, with their full slots."""
+    """`GET /techniques`: one page of the techniques that the key sees, with their full slots.
+
+    Args:
+        workspace_id: only its techniques; None for all.
+        query: words to look for; None for all.
+        limit: rows of the page, 1 to 100.
+        cursor: `next_cursor` of the page before; None for the first.
+    """
     checks.refuse(id_problems(workspace_id=workspace_id) + page_problems(limit=limit, cursor=cursor, query=query))
     read = page("techniques", catalogue.Technique)
     return get(read, "techniques", workspace_id=workspace_id, query=query, limit=limit, cursor=cursor)
 
 
 def get_technique(technique: str) -> Call[catalogue.Technique]:
-    """`GET /techniques/{technique}`: one definition, by `tech_…` id or slug."""
+    """`GET /techniques/{technique}`: one definition.
+
+    Args:
+        technique: a `tech_…` id or a slug such as `cctv-cam`.
+    """
     checks.refuse(checks.problems([("technique", technique, checks.slug_or_id)]))
     return get(catalogue.Technique.read, "techniques", technique)
 
@@ -44,7 +55,11 @@ def list_actions() -> Call[tuple[catalogue.Action, ...]]:
 
 
 def get_action(action_id: str) -> Call[catalogue.Action]:
-    """`GET /actions/{action_id}`."""
+    """`GET /actions/{action_id}`: one action, with its inputs and params.
+
+    Args:
+        action_id: such as `ken-burns-video`; see `list_actions`.
+    """
     checks.refuse(checks.problems([("action_id", action_id, checks.slug)]))
     return get(catalogue.Action.read, "actions", action_id)
 
@@ -60,14 +75,21 @@ def list_models(*, type: str | None = None) -> Call[Page[catalogue.Model]]:  # n
 
 
 def list_workspaces() -> Call[tuple[catalogue.Workspace, ...]]:
-    """`GET /workspaces`: the workspaces of the key; not paged."""
+    """`GET /workspaces`: the workspaces of the key, normally one; not paged."""
     return get(everything("workspaces", catalogue.Workspace), "workspaces")
 
 
 def list_projects(
     *, workspace_id: str, query: str | None = None, limit: int = PAGE_SIZE, cursor: str | None = None
 ) -> Call[Page[catalogue.Project]]:
-    """`GET /projects`: one page of a workspace's projects, the most recently used first."""
+    """`GET /projects`: one page of a workspace's projects, the most recently used first.
+
+    Args:
+        workspace_id: whose projects.
+        query: words to look for; None for all.
+        limit: rows of the page, 1 to 100.
+        cursor: `next_cursor` of the page before; None for the first.
+    """
     found = checks.problems([("workspace_id", workspace_id, checks.identifier)])
     checks.refuse(found + page_problems(limit=limit, cursor=cursor, query=query))
     read = page("projects", catalogue.Project)
@@ -75,19 +97,36 @@ def list_projects(
 
 
 def create_project(*, workspace_id: str, name: str) -> Call[catalogue.Project]:
-    """`POST /projects`. Names are not unique: creating twice makes two."""
+    """`POST /projects`: a new project. Names are not unique: creating twice makes two, unless under one key.
+
+    Some workspaces refuse it with a 400 that says `Server Error` (FLORA's playbooks): take one of theirs.
+
+    Args:
+        workspace_id: where.
+        name: not empty.
+    """
     checks.refuse(checks.problems([("workspace_id", workspace_id, checks.identifier), ("name", name, checks.text)]))
     return post(catalogue.Project.read, "projects", payload={"workspace_id": workspace_id, "name": name})
 
 
 def get_project(project_id: str) -> Call[catalogue.Project]:
-    """`GET /projects/{project_id}`; a missing and a forbidden one are both 404."""
+    """`GET /projects/{project_id}`: one project; a missing and a forbidden one are both 404.
+
+    Args:
+        project_id: the project.
+    """
     checks.refuse(checks.problems([("project_id", project_id, checks.identifier)]))
     return get(catalogue.Project.read, "projects", project_id)
 
 
 def list_nodes(project_id: str, *, limit: int = PAGE_SIZE, cursor: str | None = None) -> Call[Page[catalogue.Node]]:
-    """`GET /projects/{project_id}/nodes`: one page of the visible media nodes of a canvas."""
+    """`GET /projects/{project_id}/nodes`: one page of the visible media nodes of a canvas.
+
+    Args:
+        project_id: whose canvas.
+        limit: rows of the page, 1 to 100.
+        cursor: `next_cursor` of the page before; None for the first.
+    """
     checks.refuse(
         checks.problems([("project_id", project_id, checks.identifier)]) + page_problems(limit=limit, cursor=cursor)
     )
@@ -104,7 +143,17 @@ def send_feedback(
     project_id: str | None = None,
     run_id: str | None = None,
 ) -> Call[catalogue.Feedback]:
-    """`POST /feedback`: tell FLORA's makers about a bug or a wish."""
+    """`POST /feedback`: tell FLORA's makers about a bug or a wish.
+
+    Args:
+        kind: feature_request, bug, technique_request or missing_capability.
+        summary: not empty.
+        detail: not empty.
+        attempted_tools: what was tried.
+        workspace_id: where, if it matters.
+        project_id: where, if it matters.
+        run_id: the run it is about, if any.
+    """
     tools = listed(attempted_tools) or None
     ids = given(workspace_id=workspace_id, project_id=project_id, run_id=run_id)
     found = checks.problems(

@@ -49,6 +49,9 @@ def generate(
         params: per model, see `list_models`. FLORA ignores keys it does not know, and bills all the same.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
 
+    Returns:
+        Call whose answer holds the run's id and a quote; it has no status, for which see `get_run`.
+
     Raises:
         FloraInputError: with every problem found.
     """
@@ -78,7 +81,10 @@ def run_generation(
     params: Mapping[str, Any] | None = None,
     callback_url: str | None = None,
 ) -> Call[models.Started]:
-    """`POST /runs/generation`: the twin of `generate` that FLORA has deprecated. Bills."""
+    """`POST /runs/generation`: the twin of `generate`, deprecated in FLORA's SDK. Bills.
+
+    Args, answer and errors are those of `generate`.
+    """
     call = generate(
         type=type,
         prompt=prompt,
@@ -92,7 +98,14 @@ def run_generation(
 
 
 def get_run(run_id: str) -> Call[models.Run]:
-    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique` or `run_action` started."""
+    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique` or `run_action` started.
+
+    Whether it also shows those of `start_technique` is not documented; `get_technique_run` does. Right after a start
+    FLORA may answer 404 for some seconds.
+
+    Args:
+        run_id: what starting it returned.
+    """
     checks.refuse(checks.problems([("run_id", run_id, checks.identifier)]))
     return get(models.Run.read, "runs", run_id)
 
@@ -105,7 +118,17 @@ def list_generations(
     limit: int = PAGE_SIZE,
     cursor: str | None = None,
 ) -> Call[models.Page[models.Generation]]:
-    """`GET /generations`: one page of the generation history, newest first."""
+    """`GET /generations`: one page of the generation history, newest first; runs of actions are in it, too.
+
+    Rows hold outputs, but neither prompt nor params nor key, so none can surely be told to be a given request's.
+
+    Args:
+        workspace_id: only its runs; None for all that the key sees.
+        project_id: only its runs; None for all.
+        status: pending, running, completed or failed; None for all.
+        limit: rows of the page, 1 to 100.
+        cursor: `next_cursor` of the page before; None for the first.
+    """
     found = id_problems(workspace_id=workspace_id, project_id=project_id)
     checks.refuse(found + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
     return get(
@@ -115,12 +138,13 @@ def list_generations(
 
 
 def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, Any]) -> Call[models.Started]:
-    """`POST /runs/technique`: start a technique in a named workspace. Bills.
+    """`POST /runs/technique`: start a technique in a named workspace. Bills. Look at it with `get_run`.
 
     Args:
         technique_id: a `tech_…` id; this endpoint takes no slug.
         workspace_id: the workspace that is billed.
-        inputs: input id to value.
+        inputs: the value of each input by its id, as `get_technique` shows them. Leave an optional text out; FLORA
+            refuses an empty one.
     """
     found = checks.problems(
         [
@@ -144,7 +168,7 @@ def run_action(
     inputs: Iterable[Mapping[str, Any]],
     params: Mapping[str, Any] | None = None,
 ) -> Call[models.Started]:
-    """`POST /runs/action`: run a prebuilt action.
+    """`POST /runs/action`: run a prebuilt action. Costs no credits (FLORA's playbooks). Look at it with `get_run`.
 
     Args:
         action_id: such as `ken-burns-video`; see `list_actions`.
@@ -152,7 +176,7 @@ def run_action(
         project_id: for ownership and history; its canvas is not touched.
         inputs: at least one `{type, url?, text?, name?}`, type being one of image, video, audio, text, and url public
             and https.
-        params: per action.
+        params: per action, which FLORA checks; None for its defaults.
     """
     rows = listed(inputs)
     found = checks.problems(
@@ -181,6 +205,7 @@ def start_technique(
 ) -> Call[models.Run]:
     """`POST /techniques/{technique}/runs`: start a technique by id or slug, in the key's default workspace. Bills.
 
+    Look at it with `get_technique_run`.
     This endpoint reads the idempotency key from the body (FLORA's playbooks) as well as the header; both are sent.
 
     Args:
@@ -204,7 +229,14 @@ def start_technique(
 
 
 def get_technique_run(technique: str, run_id: str) -> Call[models.Run]:
-    """`GET /techniques/{technique}/runs/{run_id}`: the state of a run that `start_technique` started."""
+    """`GET /techniques/{technique}/runs/{run_id}`: the state of a run that `start_technique` started.
+
+    A run of `run_technique` is a 404 here, users report.
+
+    Args:
+        technique: a `tech_…` id or a slug.
+        run_id: what starting it returned.
+    """
     checks.refuse(checks.problems([("technique", technique, checks.slug_or_id), ("run_id", run_id, checks.identifier)]))
     return get(models.Run.read, "techniques", technique, "runs", run_id)
 
@@ -218,7 +250,16 @@ def list_technique_runs(
     limit: int = PAGE_SIZE,
     cursor: str | None = None,
 ) -> Call[models.Page[models.TechniqueRun]]:
-    """`GET /technique-runs`: one page of the technique run history, newest first."""
+    """`GET /technique-runs`: one page of the technique run history, newest first.
+
+    Args:
+        workspace_id: only its runs; None for all that the key sees.
+        project_id: only its runs; None for all.
+        technique_id: only its runs, by `tech_…` id; None for all.
+        status: pending, running, completed or failed; None for all.
+        limit: rows of the page, 1 to 100.
+        cursor: `next_cursor` of the page before; None for the first.
+    """
     ids = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id}
     checks.refuse(id_problems(**ids) + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
     query = {**ids, "status": status, "limit": limit, "cursor": cursor}
