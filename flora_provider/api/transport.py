@@ -13,6 +13,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import h11
 import httpx
 
 from flora_provider import __version__
@@ -21,6 +22,7 @@ from flora_provider.api.errors import (
     FloraConnectionError,
     FloraInputError,
     FloraTimeoutError,
+    FloraUploadError,
 )
 from flora_provider.api.plan import Request
 from flora_provider.api.settings import Settings
@@ -135,6 +137,7 @@ def translated(place: str) -> Iterator[None]:
         FloraConnectionError: no connection, or it broke; `ambiguous` unless the request surely did not leave.
         FloraTimeoutError: no answer in time.
         FloraInputError: this is no address.
+        FloraUploadError: the file that is sent grew or shrank meanwhile.
     """
     ours = _OURS.set(True)
     try:
@@ -149,6 +152,8 @@ def translated(place: str) -> Iterator[None]:
         raise FloraConnectionError(f"{place} cannot be reached: {_cause(error)}", ambiguous=False) from error
     except httpx.HTTPError as error:
         raise FloraConnectionError(f"the connection to {place} broke: {type(error).__name__}") from error
+    except h11.LocalProtocolError:  # httpx lets it through: more or fewer bytes came than were announced
+        raise FloraUploadError(f"the file changed while it was sent to {place}", may_retry=True) from None
     except (socket.gaierror, UnicodeError) as error:  # from looking up a name; httpx wraps its own
         raise FloraConnectionError(f"{place} cannot be reached: {_UNKNOWN_NAME}", ambiguous=False) from error
     finally:

@@ -127,3 +127,27 @@ def test_a_file_is_uploaded_through_bad_weather(flora, fail, place, tools):
         fail(route, method="POST", wire="drop", after=True)
     asset = flora.perform(upload(io.BytesIO(PNG + bytes(5_000_000)), file_name="fern.png", **place, **tools))
     assert asset.status == "ready"
+
+
+@pytest.mark.parametrize("change", [-1_000_000, 1_000_000], ids=["shorter", "longer"])
+def test_a_file_that_changes_while_it_is_sent_is_sent_anew(flora, server, place, tools, change):
+    class Restless(io.BytesIO):
+        """Somebody else writes to it when a part of it was sent."""
+
+        changed = False
+
+        def read(self, size=-1):
+            if self.tell() > 2_000_000 and not self.changed:
+                self.changed, at, end = True, self.tell(), len(self.getbuffer()) + change
+                self.truncate(end)  # shortens only
+                self.seek(end - 1)
+                self.write(b"\0")
+                self.seek(at)
+            return super().read(size)
+
+    file = Restless(PNG + bytes(6_000_000))
+    asset = flora.perform(upload(file, file_name="fern.png", **place, **tools))
+    stored = io.BytesIO()
+    flora.perform(download(asset.url, stored, max_bytes=10_000_000, came_from=server.base_url, **tools))
+    assert file.changed
+    assert stored.getvalue() == file.getvalue()

@@ -61,6 +61,20 @@ def test_both_clients_stream_a_large_file_without_the_key(colour, give, reserved
         assert stored.headers["content-type"] == "image/png"
 
 
+def test_a_small_file_is_sent_again_as_it_was(colour, give):
+    file, seen = io.BytesIO(b"first"), []
+
+    def flora(request):
+        seen.append((request.headers["idempotency-key"], request.read()))
+        file.write(b"later")
+        return httpx.Response(503 if len(seen) == 1 else 201, json=READY)
+
+    client = colour(flora)
+    client.perform(give(file, policy=client.client.retry))
+    assert seen[0] == seen[1]
+    assert b"first" in seen[0][1]
+
+
 class Pattern(io.RawIOBase):
     """A large file that takes no memory."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from typing import IO
 
@@ -57,7 +58,7 @@ def create_asset_from_file(
     """`POST /assets` as multipart: send at most 4 MB directly. Ready at once.
 
     Args:
-        file: seekable, open for reading in binary; it stays open.
+        file: seekable, open for reading in binary; read at once.
         workspace_id: the workspace that owns it.
         content_type: such as `image/png`.
         file_name: as FLORA shows it.
@@ -65,16 +66,19 @@ def create_asset_from_file(
         project_id: also puts it on that project's canvas.
     """
     found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
-    size = file.seek(0, os.SEEK_END)
-    if not 0 < size <= MAX_DIRECT:
-        found.append(f"the file has {size} bytes: FLORA takes 1 to {MAX_DIRECT} directly; reserve a signed upload")
+    file.seek(0)
+    content = file.read(MAX_DIRECT + 1)
+    if not 0 < len(content) <= MAX_DIRECT:
+        found.append(
+            f"the file has {file.seek(0, os.SEEK_END)} bytes: FLORA takes 1 to {MAX_DIRECT} directly; "
+            "reserve a signed upload for more"
+        )
     checks.refuse(found)
     fields = given(
         workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder, project_id=project_id
     )
-    file.seek(0)
-    boundary = hashlib.file_digest(file, "sha256").hexdigest()[:32]  # type: ignore[arg-type] # typeshed wants readinto
-    form = Form(fields, "file", file_name, content_type, file, boundary)
+    # Kept, for a resend under the same key must repeat these bytes, whatever has become of the file.
+    form = Form(fields, "file", file_name, content_type, io.BytesIO(content), hashlib.sha256(content).hexdigest()[:32])
     return Call(method="POST", path=path("assets"), form=form, read=catalogue.Asset.read, takes_key=True)
 
 
