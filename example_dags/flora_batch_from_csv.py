@@ -43,10 +43,7 @@ def flora_batch_from_csv() -> None:
 
         folder = Path((params or {})["folder"])
         with FloraHook() as hook:
-            return [
-                str(hook.download_output(output, folder, name=f"{run['run_id']}-{output['output_id']}"))
-                for output in run["outputs"]
-            ]
+            return [str(hook.download_output(output, folder)) for output in run["outputs"]]
 
     save.expand(run=wait.output)
 

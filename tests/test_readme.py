@@ -95,8 +95,10 @@ def test_the_finished_run_has_the_members_that_the_example_shows():
     from flora_provider.api.models import Run
 
     (example,) = map(json.loads, SNIPPETS["json"])
-    run = Run.read({"run_id": "run_1", "status": "completed"})
-    assert list(run.to_dict()) == list(example)
+    output = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.flora.ai/1.png"}
+    run = Run.read({"run_id": "run_1", "status": "completed", "outputs": [output]}).to_dict()
+    assert list(run) == list(example)
+    assert list(run["outputs"][0]) == list(example["outputs"][0])
 
 
 @pytest.mark.parametrize("file", re.findall(r"\]\(([\w./]+)\)", README))

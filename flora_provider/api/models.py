@@ -136,7 +136,8 @@ class Run(Answer):
         return {
             "run_id": self.run_id,
             "status": str(self.status),
-            "outputs": [output.to_dict() for output in self.outputs],
+            # Each names its run, so that one of them can be passed on alone, to a mapped task say.
+            "outputs": [{"run_id": self.run_id, **output.to_dict()} for output in self.outputs],
             "charged_cost": None if self.charged_cost is None else float(self.charged_cost),
             **{
                 name: None if (at := getattr(self, name)) is None else at.isoformat()

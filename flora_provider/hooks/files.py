@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from uuid import uuid4
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
 from flora_provider.api.download import Downloaded, download
+from flora_provider.api.errors import FloraInputError
 from flora_provider.api.upload import upload
 from flora_provider.hooks.base import ConnectedHook
 from flora_provider.runs.files import file_name
@@ -25,40 +27,43 @@ class FilesHook(ConnectedHook):
     """The verbs that move files; Airflow's lineage is told of both ends."""
 
     def download_output(
-        self, output: Mapping[str, Any], folder: Path, *, name: str | None = None, max_bytes: int = 2 * 1024**3
+        self, output: Mapping[str, Any], folder: Path | str, *, name: str | None = None, max_bytes: int = 2 * 1024**3
     ) -> Path:
         """Save one output of a finished run as a file; a text is saved as UTF-8.
 
         The file appears under its name once it is whole, so a retry never finds half of one. The API key is not sent.
 
         Args:
-            output: one of the finished run's `outputs`.
+            output: one of a finished run's `outputs`.
             folder: made if it is not there.
-            name: without an ending, which comes from the content's type; None for the output's id. One with other
-                characters than letters, digits, `.`, `_` and `-` is changed, and its hash added.
+            name: without an ending, which comes from the content's type; None for the ids of run and output. One with
+                other characters than letters, digits, `.`, `_` and `-` is changed, and its hash added.
             max_bytes: the most that is saved.
 
         Returns:
             Where it is.
 
         Raises:
+            FloraInputError: it is no output.
             FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
         """
+        if not isinstance(output, Mapping) or not output.keys() >= {"run_id", "output_id"}:
+            raise FloraInputError("give one of the outputs of a finished run, as wait_for_run and the sensor return it")
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid4().hex}.part"
         try:
             with part.open("xb") as file:
                 if "text" in output:
                     content_type = "text/plain"
-                    file.write(output["text"].encode())
+                    file.write(output["text"].encode(errors="replace"))  # half a surrogate pair is no UTF-8
                 else:
                     content_type = self._fetch(output["url"], file, max_bytes).content_type
-            saved = part.rename(folder / file_name(name or output["output_id"], content_type))
+            stem = name or f"{output['run_id']}-{output['output_id']}"
+            saved = part.rename(folder / file_name(stem, content_type))
         finally:
             part.unlink(missing_ok=True)
-        if "url" in output:
-            self._record(received=_without_query(output["url"]))
-        self._record(sent=saved.absolute().as_uri())
+        self._record(received=output.get("url"), sent=saved.absolute().as_uri())
         return saved
 
     def upload_asset(
@@ -68,6 +73,9 @@ class FilesHook(ConnectedHook):
         workspace_id: str | None = None,
         project_id: str | None = None,
         folder: str | None = None,
+        file_name: str | None = None,
+        content_type: str | None = None,
+        patience: float = 120.0,
     ) -> catalogue.Asset:
         """Give FLORA a file, and wait until runs can use its `url` as an input.
 
@@ -76,25 +84,33 @@ class FilesHook(ConnectedHook):
             workspace_id: the owner; None for the connection's.
             project_id: also puts it on that project's canvas; None for no canvas.
             folder: in FLORA's library.
+            file_name: as FLORA shows it; None for the local file's.
+            content_type: such as `image/png`; None for what the file's name suggests.
+            patience: seconds to wait until it is ready, once all is sent.
 
         Raises:
             FloraInputError: the file is empty, or of a type that FLORA does not take.
             FloraUploadError: it did not arrive, or FLORA could not use it.
         """
-        options: dict[str, Any] = {
-            "workspace_id": self.workspace(workspace_id),
-            "project_id": project_id,
-            "folder": folder,
-            "policy": self.client().retry,
-            "clock": time.time,
-            "draw": random.random,
-        }
+        client = self.client()
+        give = partial(
+            upload,
+            workspace_id=self.workspace(workspace_id),
+            project_id=project_id,
+            folder=folder,
+            content_type=content_type,
+            patience=patience,
+            policy=client.retry,
+            clock=time.time,
+            draw=random.random,
+        )
         if isinstance(source, str):
-            self._record(received=_without_query(source))
-            return self.client().perform(upload(source, **options))
+            asset = client.perform(give(source, file_name=file_name))
+            self._record(received=source, sent=asset.url)
+            return asset
         with source.open("rb") as file:
-            asset = self.client().perform(upload(file, file_name=source.name, **options))
-        self._record(received=source.absolute().as_uri())
+            asset = client.perform(give(file, file_name=file_name or source.name))
+        self._record(received=source.absolute().as_uri(), sent=asset.url)
         return asset
 
     def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> Downloaded:
@@ -109,13 +125,18 @@ class FilesHook(ConnectedHook):
         )
         return self.client().perform(plan)
 
-    def _record(self, *, received: str | None = None, sent: str | None = None) -> None:
-        """Tell Airflow's lineage, where it is collected, what was read and what was written."""
+    def _record(self, *, received: str | None, sent: str | None) -> None:
+        """Tell Airflow's lineage, where it is collected, what was read and what was written.
+
+        The file is where it should be by now, so whatever Airflow thinks of its name must not fail the task.
+        """
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]  # Airflow's
-        if received:
-            collector.add_input_asset(context=self, uri=received)
-        if sent:
-            collector.add_output_asset(context=self, uri=sent)
+        for add, uri in ((collector.add_input_asset, received), (collector.add_output_asset, sent)):
+            if uri:
+                try:
+                    add(context=self, uri=_without_query(uri))
+                except Exception as error:  # noqa: BLE001 - Airflow does not say which it raises
+                    self.log.warning("Lineage was not told of a file: %s", type(error).__name__)
 
 
 def _without_query(url: str) -> str:

@@ -103,7 +103,7 @@ def test_a_finished_run_is_plain_json():
     assert run.to_dict() == {
         "run_id": "run_1",
         "status": "completed",
-        "outputs": [output.to_dict() for output in run.outputs],
+        "outputs": [{"run_id": "run_1", **output.to_dict()} for output in run.outputs],
         "charged_cost": 0.04,
         "created_at": "2025-06-15T15:06:40+00:00",
         "started_at": "2025-06-15T15:06:41+00:00",

@@ -34,10 +34,14 @@ def lineage():
     return Lineage()
 
 
+def picture_of(hook, key):
+    run = hook.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, idempotency_key=key)
+    return hook.wait_for_run(run.run_id)["outputs"][0]
+
+
 @pytest.fixture
 def picture(hook):
-    run = hook.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, idempotency_key="k")
-    return hook.wait_for_run(run.run_id)["outputs"][0]
+    return picture_of(hook, "k")
 
 
 def test_an_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
@@ -49,10 +53,32 @@ def test_an_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
     assert lineage.inputs == {picture["url"].split("?")[0]}
 
 
+def test_runs_share_a_folder_and_a_retry_its_file(hook, tmp_path):
+    first, second = picture_of(hook, "k1"), picture_of(hook, "k2")
+    saved = [hook.download_output(output, tmp_path).name for output in (first, second, first)]
+    assert saved == [f"{output['run_id']}-{output['output_id']}.png" for output in (first, second, first)]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_text_is_saved_as_it_is(hook, tmp_path, lineage):
-    saved = hook.download_output({"output_id": "o", "type": "text", "text": "thé"}, tmp_path)
-    assert (saved.name, saved.read_text(encoding="utf-8")) == ("o.txt", "thé")
+    saved = hook.download_output({"run_id": "run_1", "output_id": "o", "type": "text", "text": "thé"}, tmp_path)
+    assert (saved.name, saved.read_text(encoding="utf-8")) == ("run_1-o.txt", "thé")
     assert lineage.inputs == set()
+
+
+def test_a_text_with_half_a_character_is_saved_too(hook, tmp_path):
+    output = {"run_id": "run_1", "output_id": "o", "type": "text", "text": "a\ud800b"}
+    assert hook.download_output(output, tmp_path).read_text(encoding="utf-8") == "a?b"
+
+
+@pytest.mark.parametrize("output", [{"run_id": "run_1", "outputs": []}, "https://media.flora.ai/a.png", None])
+def test_what_is_no_output_is_refused_with_what_to_give(hook, tmp_path, output):
+    with pytest.raises(FloraInputError, match="one of the outputs of a finished run"):
+        hook.download_output(output, tmp_path)
+
+
+def test_a_folder_may_be_a_text(hook, picture, tmp_path):
+    assert hook.download_output(picture, str(tmp_path / "a")).parent == tmp_path / "a"
 
 
 def test_a_file_that_breaks_off_leaves_nothing(hook, picture, tmp_path, flora_sandbox):
@@ -78,6 +104,7 @@ def test_a_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_s
     asset = hook.upload_asset(file)
     assert (asset.status, bool(asset.url)) == ("ready", True)
     assert lineage.inputs == {file.as_uri()}
+    assert lineage.outputs == {asset.url.split("?")[0]}
     assert flora_sandbox.sandbox.stats()["keys_leaked"]["storage"] == 0
 
 
@@ -87,3 +114,27 @@ def test_an_empty_file_is_refused_before_it_is_sent(hook, tmp_path, flora_sandbo
     with pytest.raises(FloraInputError, match="empty"):
         hook.upload_asset(file)
     assert flora_sandbox.sandbox.stats()["requests"] == {}
+
+
+def test_a_file_whose_name_tells_nothing_is_taken_with_its_type(hook, tmp_path):
+    file = tmp_path / "picture"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(FloraInputError, match="give content_type"):
+        hook.upload_asset(file)
+    assert hook.upload_asset(file, content_type="image/png").status == "ready"
+    assert hook.upload_asset(file, file_name="fern.png").status == "ready"
+
+
+@pytest.mark.parametrize("source", ["http://example.com/a.png", "https://[::1", "https://me:secret@example.com/a.png"])
+def test_an_address_that_flora_cannot_fetch_is_refused_before_lineage_hears_of_it(hook, lineage, source):
+    with pytest.raises(FloraInputError) as refusal:
+        hook.upload_asset(source)
+    assert "secret" not in str(refusal.value)
+    assert lineage.inputs == set()
+
+
+def test_lineage_never_fails_a_download_that_has_succeeded(hook, picture, tmp_path):
+    deep = tmp_path
+    for _ in range(8):
+        deep /= "d" * 250
+    assert hook.download_output(picture, deep).is_file()

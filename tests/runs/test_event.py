@@ -58,7 +58,7 @@ def test_a_completed_run_is_returned_as_a_plain_dict():
     assert event.result() == {
         "run_id": "run_1",
         "status": "completed",
-        "outputs": [OUTPUT],
+        "outputs": [{"run_id": "run_1", **OUTPUT}],
         "charged_cost": 0.04,
         "created_at": "2025-06-15T15:06:40+00:00",
         "started_at": None,
