@@ -18,6 +18,8 @@ from flora_provider.api.errors import FloraInputError
 
 Check: TypeAlias = Callable[[str, Any], str | None]
 
+_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is routed on the internet
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # how a network without IPv4 sees the internet's IPv4 addresses
 MEDIA_TYPES = ("image", "video", "audio", "text")
 PREFIXES = {
     "workspace_id": "ws_",
@@ -66,6 +68,13 @@ def text(name: str, value: object) -> str | None:
     if isinstance(value, str) and value.strip() and not _is_rendered_none(value):
         return None
     return f"{name} is {shown(value)}: give a text that is not empty"
+
+
+def line(name: str, value: object) -> str | None:
+    """A text without line breaks and the like, which would end a form's header, and of characters that have bytes."""
+    if isinstance(value, str) and not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value):
+        return text(name, value)
+    return f"{name} is {shown(value)}: give a text of one line, without control characters"
 
 
 def string(name: str, value: object) -> str | None:
@@ -190,7 +199,11 @@ def is_private_address(address: str) -> bool:
         ip = ipaddress.ip_address(address.split("%", 1)[0])
     except ValueError:
         return False
-    return not (getattr(ip, "ipv4_mapped", None) or ip).is_global
+    if isinstance(ip, ipaddress.IPv6Address):
+        # What translates and tunnels carry an IPv4 address, which is where they lead to.
+        translated = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or translated or ip
+    return not ip.is_global or ip.is_multicast or (ip.version == 6 and ip not in _UNICAST)  # noqa: PLR2004 - IPv6
 
 
 def is_loopback(host: str) -> bool:

@@ -117,6 +117,8 @@ def test_a_long_value_is_cut():
             "127.1.2.3",
         ],
         *["169.254.169.254", "100.64.0.1", "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1"],
+        # Addresses that lead to 10.0.0.1 by way of a translator or a tunnel, and groups.
+        *["64:ff9b::a00:1", "2002:a00:1::", "::a00:1", "fec0::1", "224.0.0.1", "ff0e::1"],
     ],
 )
 def test_private_hosts_are_known(host):
@@ -124,7 +126,8 @@ def test_private_hosts_are_known(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "localhost.example.com"]
+    "host",
+    ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "localhost.example.com"],
 )
 def test_public_hosts_are_known(host):
     assert not checks.is_private_host(host)
