@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import IO
 from urllib.parse import urljoin
 
@@ -76,8 +77,15 @@ def _once(
         location = response.headers.get("location")
         if response.status not in _REDIRECTS or not location:
             return _whole(response, file, host, now=clock())
-        came_from, url = url, urljoin(url, location)
+        came_from, url = url, _joined(url, location)
     raise FloraDownloadError(f"{host} redirects more than {MAX_REDIRECTS} times: no file was reached")
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:  # brackets that hold no IPv6 address
+        return location
 
 
 def _permitted(url: str, came_from: str | None) -> Plan[str]:
@@ -113,7 +121,7 @@ def _whole(response: Response, file: IO[bytes], host: str, *, now: float) -> Dow
     Raises:
         FloraDownloadError: it did not.
     """
-    if not response.ok:
+    if response.status != HTTPStatus.OK:  # a part (206) was not asked for
         remedy = ": its address may have expired; get the run again for a fresh one" * (response.status in _EXPIRED)
         raise FloraDownloadError(
             f"{host} answered {response.status}{remedy}",

@@ -104,14 +104,14 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
 def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
     """An error answer as an exception; its body may be FLORA's envelope, HTML of a proxy, or anything."""
     error = _envelope(response.body)
-    code = _readable(error.get("code"), 100) or None
+    code = readable(error.get("code"), 100) or None
     kind = _BY_STATUS.get(response.status)
     if kind is None:
         kind = errors.FloraServerError if response.status >= 500 else errors.FloraRequestError  # noqa: PLR2004 - HTTP
     if kind is errors.FloraConflictError and code == "idempotency_duplicate":
         kind = errors.FloraDuplicateError
     return kind(
-        _readable(error.get("message"), 1000) or ("it gave no reason" if code else _without_envelope(response)),
+        readable(error.get("message"), 1000) or ("it gave no reason" if code else _without_envelope(response)),
         status=response.status,
         code=code,
         fields=_fields(error.get("fields")),
@@ -133,27 +133,27 @@ def _envelope(body: bytes) -> Mapping[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _readable(value: object, longest: int) -> str:
+def readable(value: object, longest: int) -> str:
     """A text on one line, without what would confuse a log; empty if it is none."""
     text = value[:longest] if isinstance(value, str) else ""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _request_id(response: Response) -> str | None:
-    return _readable(response.headers.get("request-id"), 100) or None
+    return readable(response.headers.get("request-id"), 100) or None
 
 
 def _fields(value: object) -> list[errors.FieldError]:
     rows = value if isinstance(value, list) else []
     return [
-        errors.FieldError(_readable(row.get("field"), 100), _readable(row.get("message"), 300))
+        errors.FieldError(readable(row.get("field"), 100), readable(row.get("message"), 300))
         for row in rows[:_MAX_FIELDS]
         if isinstance(row, dict)
     ]
 
 
 def _without_envelope(response: Response) -> str:
-    kind = _readable(response.headers.get("content-type", "").split(";")[0], 80) or "no content type"
+    kind = readable(response.headers.get("content-type", "").split(";")[0], 80) or "no content type"
     if 300 <= response.status < 400:  # noqa: PLR2004 - the HTTP redirect class
         return (
             "a redirect, which is not followed with the API key: give the address it leads to as base_url "

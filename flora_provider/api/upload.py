@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +19,19 @@ from flora_provider.api.errors import (
     FloraAnswerError,
     FloraConflictError,
     FloraDuplicateError,
+    FloraError,
+    FloraNotFoundError,
     FloraStatusError,
     FloraUploadError,
 )
-from flora_provider.api.exchange import exchange, retrying
+from flora_provider.api.exchange import exchange, readable, retrying
 from flora_provider.api.plan import Form, Plan, Request, Response, Send, Sleep, canonical_json
-from flora_provider.api.retry import RetryPolicy, retry_after, status_passes
+from flora_provider.api.retry import RetryPolicy, may_retry, retry_after, status_passes
 
 T = TypeVar("T")
 
 POLL_SECONDS = 1.0  # as FLORA's SDK
+_ONE_TRY = RetryPolicy(max_retries=0)
 # What FLORA takes (its docs). A table of our own, for Python's differs from version to version and machine to machine.
 _TYPES = {
     ".jpg": "image/jpeg",
@@ -92,6 +96,7 @@ def upload(
     if isinstance(source, str):
         asset = yield from steps.obtain(create_asset(source=source, file_name=file_name, content_type=content_type))
         return _ready((yield from steps.settled(asset)))
+    checks.refuse(_unreadable(source))
     size = source.seek(0, os.SEEK_END)
     name, kind = _described(file_name, content_type, size)
     if size > MAX_DIRECT:
@@ -178,14 +183,26 @@ class _Steps:
         until = self.clock() + self.patience
         while asset.status not in (Asset.READY, Asset.FAILED) and self.clock() < until:
             yield Sleep(POLL_SECONDS)
-            asset = yield from self.send(calls.get_asset(_id(asset)))
+            look = calls.get_asset(_id(asset))
+            try:
+                asset = yield from exchange(look, _ONE_TRY, clock=self.clock, draw=self.draw)
+            except FloraError as failure:
+                # What was created a moment ago may be 404; what may pass is looked at again anyway.
+                if not isinstance(failure, FloraNotFoundError) and not may_retry(failure, resendable=True):
+                    raise
         return asset
+
+
+def _unreadable(file: IO[bytes]) -> list[str]:
+    if file.closed:
+        return ["the file is closed: open it in binary"]
+    return ["the file is open for text: open it in binary"] if isinstance(file, io.TextIOBase) else []
 
 
 def _described(file_name: str | None, content_type: str | None, size: int) -> tuple[str, str]:
     """A file's name and media type, the latter by default as the name suggests."""
     kind = content_type or _TYPES.get(PurePath(file_name or "").suffix.lower())
-    found = checks.problems([("file_name", file_name, checks.text)])
+    found = checks.problems([("file_name", file_name, checks.line)])
     if size == 0:
         found.append("the file is empty")
     if file_name and kind is None:
@@ -225,7 +242,8 @@ def _ready(asset: Asset) -> Asset:
     if asset.status == Asset.READY:
         return asset
     if asset.status == Asset.FAILED:
-        raise FloraUploadError(f"FLORA could not use {asset.asset_id}: {asset.failure_message or 'it gave no reason'}")
+        reason = readable(asset.failure_message, 1000) or "it gave no reason"
+        raise FloraUploadError(f"FLORA could not use {asset.asset_id}: {reason}")
     raise FloraUploadError(
         f"{asset.asset_id} is still {asset.status}: raise the patience, or look again with calls.get_asset()",
         may_retry=True,

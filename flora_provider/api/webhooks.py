@@ -34,17 +34,19 @@ def verify(body: bytes, headers: Mapping[str, str] | str, secret: str, *, now: f
     Raises:
         FloraWebhookError: it is not FLORA's, or too old or too new. While a secret is being replaced, a signature by
             any of FLORA's secrets will do.
-        FloraInputError: there is no secret.
+        FloraInputError: there is no secret, or the body is no bytes.
     """
     if not secret:
         raise FloraInputError("the webhook's secret is empty: FLORA shows it once, together with the API key")
+    if not isinstance(body, bytes):
+        raise FloraInputError(f"the body is of type {type(body).__name__}: give the raw bytes of the request")
     sent_at, signatures = _parts(headers if isinstance(headers, str) else _header(headers))
     expected = hmac.new(secret.encode(), f"{sent_at}.".encode() + body, hashlib.sha256).hexdigest().encode()
     if not any(hmac.compare_digest(expected, signature.encode(errors="replace")) for signature in signatures):
         raise FloraWebhookError(
             f"the {HEADER} does not fit the body: not FLORA's, or another workspace's secret, or not the raw bytes"
         )
-    if tolerance and abs(now - int(sent_at)) > tolerance:
+    if tolerance and not abs(now - int(sent_at)) <= tolerance:  # so that NaN bounds, too
         raise FloraWebhookError(
             f"the callback was signed at {sent_at}, more than {tolerance:g} s from now: a replay, or a wrong clock"
         )

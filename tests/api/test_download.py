@@ -125,6 +125,18 @@ def test_redirects_are_followed_by_hand(stage, fetch, answer, status):
     ]
 
 
+@pytest.mark.parametrize("location", ["//[", "https://[::1"])
+def test_a_redirect_to_nowhere_is_told(stage, fetch, answer, location):
+    with pytest.raises(errors.FloraDownloadError, match="none that is followed"):
+        stage.play(fetch(), moved(answer, location))
+
+
+@pytest.mark.parametrize("status", [204, 206])
+def test_a_part_of_a_file_is_no_file(stage, fetch, answer, status):
+    with pytest.raises(errors.FloraDownloadError, match=f"media.flora.ai answered {status}"):
+        stage.play(fetch(), arrives(answer, status=status))
+
+
 def test_more_than_three_redirects_are_too_many(stage, fetch, answer):
     with pytest.raises(errors.FloraDownloadError, match=r"media.flora.ai redirects more than 3 times"):
         stage.play(fetch(), *[moved(answer, f"/{number}") for number in range(4)])

@@ -9,6 +9,8 @@ from flora_provider.api import errors
 from flora_provider.api.retry import RetryPolicy
 from flora_provider.api.upload import upload
 
+CLOSED = io.BytesIO(b"x")
+CLOSED.close()
 LARGE = 4 * 1024 * 1024 + 1
 STORAGE = "https://storage.googleapis.com/bucket"
 PENDING = {"asset_id": "asset_1", "workspace_id": "ws_1", "status": "pending_upload", "url": None}
@@ -183,6 +185,31 @@ def test_what_flora_could_not_fetch_is_told(stage, give, answer, failure):
     assert str(caught.value) == f"FLORA could not use asset_1: {reason}"
 
 
+def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(stage, give, answer):
+    failed = FAILED | {"failure_message": "Too\nlarge. " + "x" * 5000}
+    with pytest.raises(errors.FloraUploadError, match="asset_1: Too large") as caught:
+        stage.play(give("https://example.com/b.png"), answer(201, failed))
+    assert len(str(caught.value)) < 1100
+
+
+def test_a_look_that_fails_is_followed_by_another(stage, give, answer):
+    unseen = [answer(404), answer(503), errors.FloraConnectionError("broke")]
+    asset = stage.play(give("https://example.com/b.png"), answer(201, PENDING), *unseen, answer(200, READY))
+    assert asset.status == "ready"
+    assert stage.sleeps == [1, 1, 1, 1]
+
+
+def test_patience_bounds_the_looks_that_fail_too(stage, give, answer):
+    with pytest.raises(errors.FloraUploadError, match="asset_1 is still pending_upload"):
+        stage.play(give("https://example.com/b.png", patience=3), answer(201, PENDING), *[answer(503)] * 3)
+    assert stage.sleeps == [1, 1, 1]
+
+
+def test_a_key_that_was_revoked_meanwhile_ends_the_wait(stage, give, answer):
+    with pytest.raises(errors.FloraAuthenticationError):
+        stage.play(give("https://example.com/b.png"), answer(201, PENDING), answer(401))
+
+
 def test_patience_ends(stage, give, answer):
     with pytest.raises(errors.FloraUploadError, match="asset_1 is still processing: raise the patience") as caught:
         stage.play(
@@ -218,6 +245,11 @@ def test_a_reservation_that_cannot_be_used_is_refused(stage, give, answer, reser
         (io.BytesIO(b"x"), {"file_name": "b.xyz"}, "file_name is 'b.xyz', which does not tell what it holds: give con"),
         (io.BytesIO(b"x"), {"content_type": "png"}, "content_type is 'png': give a media type"),
         (io.BytesIO(b"x"), {"workspace_id": "w"}, "workspace_id is 'w'"),
+        (io.BytesIO(b"x"), {"file_name": "b.png\r\n--boundary"}, "file_name is 'b.png\\r\\n--boundary': give a text"),
+        (io.BytesIO(b"x"), {"folder": "a\ud800"}, "folder is 'a\\ud800': give a text"),
+        ("https://example.com/b.png", {"file_name": "b\n.png"}, "file_name is 'b\\n.png': give a text"),
+        (io.StringIO("x"), {}, "the file is open for text: open it in binary"),
+        (CLOSED, {}, "the file is closed"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(stage, give, source, options, problem):

@@ -106,6 +106,18 @@ def test_age_is_bounded_both_ways():
         verify(BODY, HEADER, SECRET, now=SENT + 6, tolerance=5)
 
 
+@pytest.mark.parametrize("tolerance", [float("nan"), -5])
+def test_a_tolerance_that_is_none_accepts_nothing(tolerance):
+    with pytest.raises(FloraWebhookError, match="more than"):
+        verify(BODY, HEADER, SECRET, now=SENT + 10, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("body", [BODY.decode(), json.loads(BODY), None])
+def test_anything_but_the_raw_bytes_is_refused(body):
+    with pytest.raises(FloraInputError, match="raw bytes"):
+        verify(body, HEADER, SECRET, now=SENT)
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b'{"id": 1}', b"[" * 100_000])
 def test_what_flora_signed_and_nobody_can_read_is_told(body):
     with pytest.raises(FloraWebhookError, match="FLORA signed this callback, but it cannot be read"):

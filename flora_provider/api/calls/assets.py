@@ -133,4 +133,4 @@ def _asset_step(asset_id: str, step: str) -> Call[catalogue.Asset]:
 def _problems(workspace_id: str, project_id: str | None, *, content_type: str | None, **texts: str | None) -> list[str]:
     found = checks.problems([("workspace_id", workspace_id, checks.identifier)]) + id_problems(project_id=project_id)
     found += checks.problems([("content_type", content_type, checks.content_type)] if content_type is not None else [])
-    return found + checks.problems((name, value, checks.text) for name, value in given(**texts).items())
+    return found + checks.problems((name, value, checks.line) for name, value in given(**texts).items())
