@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from typing import IO
+from typing import IO, Any
 
 import httpx
 
@@ -21,12 +21,11 @@ SLOWEST = 16 * 1024  # bytes a second, on average; a file that moves more slowly
 
 
 class Arriving:
-    """An answer while it arrives: bounded in bytes and in time, whatever the server sends."""
+    """An answer while it arrives: bounded in bytes, whatever the server sends."""
 
-    def __init__(self, answer: httpx.Response, settings: Settings, *, until: float) -> None:
+    def __init__(self, answer: httpx.Response, settings: Settings) -> None:
         self._answer = answer
         self._settings = settings
-        self._until = until
         self._coding = _Coding(answer)
         self._parts: list[bytes] = []
         self._size = 0
@@ -36,25 +35,34 @@ class Arriving:
 
         Raises:
             FloraAnswerError: a success larger than any of FLORA's.
-            FloraTimeoutError: it trickles in too slowly.
+            FloraConnectionError: a success that cannot be decompressed.
         """
-        if time.monotonic() > self._until:
-            raise FloraTimeoutError("the answer did not arrive whole within the timeout")
-        for piece in self._coding.undone(chunk):
-            self._parts.append(piece)
-            self._size += len(piece)
-            if self._size > (MAX_ANSWER if self._answer.is_success else MAX_ERROR):
-                break
+        try:
+            for piece in self._coding.undone(chunk):
+                self._parts.append(piece)
+                self._size += len(piece)
+                if self._size > (MAX_ANSWER if self._answer.is_success else MAX_ERROR):
+                    break
+        except FloraConnectionError:
+            if self._answer.is_success:
+                raise
+            return False  # an error's status says enough
         if self._answer.is_success and self._size > MAX_ANSWER:
             raise FloraAnswerError(f"the answer is larger than {MAX_ANSWER // 2**20} MB, so it is not FLORA's")
         return self._size <= MAX_ERROR or self._answer.is_success
 
     def whole(self) -> Response:
-        """The answer, once all of it is there. Should an error quote the key, it is blotted out."""
+        """The answer, once all of it is there. Should an error quote the key, it is blotted out.
+
+        Raises:
+            FloraConnectionError: a success that ends in the middle of its compression.
+        """
         body, key = b"".join(self._parts), self._settings.api_key.encode()
-        if not self._answer.is_success and len(key) >= _TELLING:
+        if self._answer.is_success:
+            self._coding.end()
+        elif len(key) >= _TELLING:
             body = body.replace(key, b"(the API key)")
-        return response(self._answer, body)
+        return as_response(self._answer, body)
 
 
 class FileArriving:
@@ -73,7 +81,7 @@ class FileArriving:
         self._until = time.monotonic() + patience
         file.seek(0)
         file.truncate()
-        self._bound(response(answer).announced or 0)
+        self._bound(as_response(answer).announced or 0)
 
     def add(self, chunk: bytes) -> None:
         """Write a chunk.
@@ -90,52 +98,65 @@ class FileArriving:
             self._bound(self._written)
             self._file.write(piece)
 
+    def end(self) -> None:
+        """Say that no chunk follows.
+
+        Raises:
+            FloraConnectionError: it ends in the middle of its compression.
+        """
+        self._coding.end()
+
     def _bound(self, size: int) -> None:
         if size > self._max:
             raise FloraDownloadError(f"the file is larger than {self._max} bytes: raise max_bytes if that is right")
 
 
 class _Coding:
-    """Undoes gzip in small pieces, so that a bomb goes off where its pieces are counted.
-
-    Raises:
-        FloraConnectionError: it is compressed in a way that was not asked for.
-    """
+    """Undoes gzip in small pieces, so that a bomb goes off where its pieces are counted."""
 
     def __init__(self, answer: httpx.Response) -> None:
-        name = answer.headers.get("content-encoding", "identity").strip().lower()
-        plain = name == "identity" or answer.is_stream_consumed
-        if not plain and name != "gzip":
-            raise FloraConnectionError(
-                f"the answer ({answer.status_code}) is compressed in an unknown way: {name[:40]}"
-            )
-        self._inflate = None if plain else zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        name = answer.headers.get("content-encoding", "").strip().lower()
+        # What was made in memory (`httpx.MockTransport`) is already decompressed.
+        self._name = "" if name == "identity" or answer.is_stream_consumed else name
+        self._inflate: Any = None
 
     def undone(self, chunk: bytes) -> Iterator[bytes]:
-        """The pieces of a chunk, at most `CHUNK` bytes each if it was compressed."""
-        if self._inflate is None:
+        """The pieces of a chunk, at most `CHUNK` bytes each if it was compressed.
+
+        Raises:
+            FloraConnectionError: it was compressed in a way that was not asked for, or damaged.
+        """
+        if not self._name:
             yield chunk
             return
+        if self._name != "gzip":
+            raise FloraConnectionError(f"the answer is compressed in an unknown way: {self._name[:40]}")
         try:
-            full = True
+            full = False
             while chunk or full:
+                if self._inflate is None or (self._inflate.eof and chunk):  # gzip's members may follow one another
+                    self._inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
                 piece = self._inflate.decompress(chunk, CHUNK)
                 yield piece
-                chunk, full = self._inflate.unconsumed_tail, len(piece) == CHUNK
+                chunk, full = self._inflate.unconsumed_tail or self._inflate.unused_data, len(piece) == CHUNK
         except zlib.error:
             raise FloraConnectionError("the answer arrived damaged: it cannot be decompressed") from None
 
+    def end(self) -> None:
+        """Say that no chunk follows.
 
-def raw(answer: httpx.Response) -> Iterator[bytes]:
+        Raises:
+            FloraConnectionError: some had to.
+        """
+        if self._inflate is not None and not self._inflate.eof:
+            raise FloraConnectionError("the answer broke off: it ends in the middle of its compression")
+
+
+def raw(answer: httpx.Response) -> AsyncIterator[bytes]:
     """The bytes as they come in. What was made in memory (`httpx.MockTransport`) is already read and decompressed."""
-    return answer.iter_bytes() if answer.is_stream_consumed else answer.iter_raw()
-
-
-def async_raw(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The same for httpx's AsyncClient."""
     return answer.aiter_bytes() if answer.is_stream_consumed else answer.aiter_raw()
 
 
-def response(answer: httpx.Response, body: bytes = b"") -> Response:
+def as_response(answer: httpx.Response, body: bytes = b"") -> Response:
     """Httpx's response in our words."""
     return Response(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)

@@ -12,11 +12,11 @@ but colour.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -24,9 +24,9 @@ import httpx
 
 from flora_provider.api import transport as http
 from flora_provider.api.answers import Answer
-from flora_provider.api.arriving import Arriving, FileArriving, async_raw, raw, response
+from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
 from flora_provider.api.calls.call import Call
-from flora_provider.api.errors import FloraError
+from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.exchange import exchange
 from flora_provider.api.models import Page
 from flora_provider.api.pace import Pacer
@@ -65,32 +65,24 @@ class _Client:
             raise TypeError("give settings or keywords, not both")
         self.settings = settings
         self.retry = RetryPolicy(max_retries=settings.max_retries)
-        limit = settings.requests_per_second
-        self._pacer = PACERS.setdefault((settings.base_url, settings.api_key, limit), Pacer(limit))
 
     def _exchange(self, call: Call[T]) -> Plan[T]:
         return exchange(call, self.retry, clock=time.time, draw=random.random)
-
-    def _learn(self, request: Request, response: Response, *, sent: float) -> Response:
-        if request.is_for_flora:
-            asked = retry_after(response.headers, now=time.time())
-            self._pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
-        return response
 
 
 class FloraClient(_Client):
     """FLORA, blocking. Threads may share one. Close it, or use it in a `with` statement.
 
-    `settings.timeout` bounds the body of an answer as a whole, but its headers only from read to read: a server that
-    trickles them holds a thread for as long as it likes. `AsyncFloraClient` bounds both.
+    Plans run where you call it. What they send is sent by an `AsyncFloraClient`, on an event loop that all blocking
+    clients of a process share, in a thread of its own: only there can an attempt as a whole be bounded in time,
+    whatever a server trickles.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, transport: httpx.BaseTransport | None = None, **keywords: Any
+        self, settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **keywords: Any
     ) -> None:
         super().__init__(settings, **keywords)
-        self._turn = threading.Lock()
-        self._http = httpx.Client(transport=transport, **http.client_arguments(self.settings))
+        self._sender = AsyncFloraClient(self.settings, transport=transport)
 
     def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
@@ -121,42 +113,13 @@ class FloraClient(_Client):
             plan.close()
 
     def _act(self, effect: Effect) -> Any:
-        match effect:
-            case Send():
-                return self._send(effect.request)
-            case Sleep():
-                return time.sleep(effect.seconds)
-            case Fetch():
-                return self._fetch(effect)
-            case _:  # Resolve
-                with http.translated(effect.host):
-                    return http.addresses(socket.getaddrinfo(effect.host, None))
-
-    def _send(self, request: Request) -> Response:
-        if request.is_for_flora:
-            with self._turn:
-                while (wait := self._pacer.wait(time.monotonic())) > 0:
-                    time.sleep(wait)
-        arguments = http.request_arguments(request, self.settings, http.chunks_of)
-        sent = time.monotonic()
-        with http.translated(http.place_of(request, self.settings)), self._http.stream(**arguments) as answer:
-            arriving = Arriving(answer, self.settings, until=sent + http.seconds_for(request, self.settings))
-            for chunk in raw(answer):
-                if not arriving.add(chunk):
-                    break
-        return self._learn(request, arriving.whole(), sent=sent)
-
-    def _fetch(self, effect: Fetch) -> Response:
-        with http.translated(http.host_of(effect.url)), self._http.stream(**http.fetch_arguments(effect.url)) as answer:
-            if answer.is_success:
-                file = FileArriving(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
-                for chunk in raw(answer):
-                    file.add(chunk)
-            return response(answer)
+        if isinstance(effect, Sleep):
+            return time.sleep(effect.seconds)
+        return _awaited(self._sender.act(effect))
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        _awaited(self._sender.close())
 
     def __enter__(self) -> Self:
         """Close at the end of the block."""
@@ -176,7 +139,10 @@ class AsyncFloraClient(_Client):
         self, settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **keywords: Any
     ) -> None:
         super().__init__(settings, **keywords)
+        limit = self.settings.requests_per_second
+        self._pacer = PACERS.setdefault((self.settings.base_url, self.settings.api_key, limit), Pacer(limit))
         self._turn = asyncio.Lock()
+        self._free = asyncio.Semaphore(http.CONNECTIONS)
         self._http = httpx.AsyncClient(transport=transport, **http.client_arguments(self.settings))
 
     async def send(self, call: Call[T]) -> T:
@@ -202,13 +168,16 @@ class AsyncFloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = plan.send, await self._act(effect)
+                    step, result = plan.send, await self.act(effect)
                 except FloraError as failure:
                     step, result = plan.throw, failure
         finally:
             plan.close()
 
-    async def _act(self, effect: Effect) -> Any:
+    async def act(self, effect: Effect) -> Any:
+        """Do one thing that a plan asks for, and return its result."""
+        if self._http.is_closed:
+            raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
         match effect:
             case Send():
                 return await self._send(effect.request)
@@ -225,28 +194,38 @@ class AsyncFloraClient(_Client):
             async with self._turn:  # first come, first served
                 while (wait := self._pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
                     await asyncio.sleep(wait)
-        arguments = http.request_arguments(request, self.settings, http.async_chunks_of)
-        sent, seconds = time.monotonic(), http.seconds_for(request, self.settings)
-        with http.translated(http.place_of(request, self.settings)):
-            async with asyncio.timeout(seconds), self._http.stream(**arguments) as answer:
-                arriving = Arriving(answer, self.settings, until=sent + seconds)
-                async for chunk in async_raw(answer):
-                    if not arriving.add(chunk):
-                        break
-        return self._learn(request, arriving.whole(), sent=sent)
+        arguments = http.request_arguments(request, self.settings)
+        async with self._free:  # waiting for a connection is no part of the attempt
+            sent = time.monotonic()
+            with http.translated(http.place_of(request, self.settings)):
+                async with (
+                    asyncio.timeout(http.seconds_for(request, self.settings)),
+                    self._http.stream(**arguments) as answer,
+                ):
+                    arriving = Arriving(answer, self.settings)
+                    async for chunk in raw(answer):
+                        if not arriving.add(chunk):
+                            break
+        response = arriving.whole()
+        if request.is_for_flora:
+            asked = retry_after(response.headers, now=time.time())
+            self._pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
+        return response
 
     async def _fetch(self, effect: Fetch) -> Response:
         with http.translated(http.host_of(effect.url)):
             async with (
+                self._free,
                 asyncio.timeout(self.settings.timeout) as until_headers,
                 self._http.stream(**http.fetch_arguments(effect.url)) as answer,
             ):
                 until_headers.reschedule(None)
                 if answer.is_success:
                     file = FileArriving(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
-                    async for chunk in async_raw(answer):
+                    async for chunk in raw(answer):
                         file.add(chunk)
-                return response(answer)
+                    file.end()
+                return as_response(answer)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -261,3 +240,23 @@ class AsyncFloraClient(_Client):
     ) -> None:
         """Close."""
         await self.close()
+
+
+# By process, for a fork copies no threads.
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+_STARTING = threading.Lock()
+
+
+def _awaited(work: Coroutine[Any, Any, T]) -> T:
+    """The result of work that is done on the loop of all blocking clients."""
+    with _STARTING:
+        loop = _LOOPS.get(os.getpid())
+        if loop is None:
+            loop = _LOOPS[os.getpid()] = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="flora", daemon=True).start()
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return future.result()
+    except BaseException:  # a signal may raise anything here, such as Airflow's timeouts
+        future.cancel()
+        raise

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from flora_provider.api import checks
 from flora_provider.api.answers import Answer
 from flora_provider.api.calls.call import Call
+from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Page
 
 M = TypeVar("M", bound=Answer)
@@ -42,7 +43,14 @@ class PageWalk(Generic[M]):
         self._stale_pages = 0
 
     def take(self, page: Page[M]) -> Iterator[M]:
-        """The items of the page that were not seen before; afterwards `call` is the page after it."""
+        """The items of the page that were not seen before; afterwards `call` is the page after it.
+
+        Raises:
+            FloraInputError: the call's answer is no page.
+        """
+        if not isinstance(page, Page):
+            asked = self.call.path if self.call else "this"
+            raise FloraInputError(f"{asked} does not come in pages: use send, whose answer is all of it")
         cursor = page.next_cursor
         current, self.call = self.call, None
         self._stale_pages += 1

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,22 +27,30 @@ from flora_provider.api.errors import (
 from flora_provider.api.plan import Request
 from flora_provider.api.settings import Settings
 
+CONNECTIONS = 10  # of one client at most
 _OURS: ContextVar[bool] = ContextVar("_OURS", default=False)
 
 
 def client_arguments(settings: Settings) -> dict[str, Any]:
-    """What both of httpx's clients are made with.
+    """What httpx's client is made with.
 
     Raises:
         FloraInputError: `verify` names no CA bundle.
     """
+    # Plain http stays on the machine, and so must the key: it goes by no proxy, not even one of the environment.
+    may_leave = settings.base_url.startswith("https:")
     return {
-        "timeout": settings.timeout,
+        # An attempt as a whole is bounded by the client. Connecting takes two steps, TCP and TLS: should both together
+        # not end in time, the request surely did not leave.
+        "timeout": httpx.Timeout(settings.timeout, connect=settings.timeout / 2),
         "verify": _trusted(settings.verify),
-        "proxy": settings.proxy,
+        "proxy": settings.proxy if may_leave else None,
+        "trust_env": may_leave,
         "headers": {"User-Agent": f"airflow-provider-flora/{__version__}", "Accept-Encoding": "gzip"},
         # Kept longer than any poll interval: httpx's 5 s would reconnect at every poll.
-        "limits": httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=120),
+        "limits": httpx.Limits(
+            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=120
+        ),
         # Nothing that one answer sets is sent along with the next request.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
@@ -59,15 +67,12 @@ def _trusted(verify: bool | str) -> bool | ssl.SSLContext:
         raise FloraInputError(f"verify is {verify!r}, which is no readable CA bundle: {error}") from None
 
 
-def request_arguments(
-    request: Request, settings: Settings, from_disk: Callable[[IO[bytes]], Iterator[bytes] | AsyncIterator[bytes]]
-) -> dict[str, Any]:
+def request_arguments(request: Request, settings: Settings) -> dict[str, Any]:
     """What httpx's `stream` takes. Credentials are added for paths below the base URL, and for nothing else.
 
     Args:
         request: ours.
         settings: the base URL and the key.
-        from_disk: `chunks_of` or `async_chunks_of`, as httpx's client wants them.
     """
     headers = dict(request.headers)
     url = request.target
@@ -85,20 +90,14 @@ def request_arguments(
         arguments["content"] = request.body
     elif request.body is not None:
         headers["Content-Length"] = str(request.body.seek(0, os.SEEK_END))
-        arguments["content"] = from_disk(request.body)
+        arguments["content"] = _chunks_of(request.body)
     return arguments
 
 
-def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
-    """A file from its start, piece by piece."""
+async def _chunks_of(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """A file from its start. Reading a small piece from disk blocks the loop less than a thread would."""
     file.seek(0)
     while chunk := file.read(CHUNK):
-        yield chunk
-
-
-async def async_chunks_of(file: IO[bytes]) -> AsyncIterator[bytes]:
-    """The same for httpx's AsyncClient. Reading a small piece from disk blocks the loop less than a thread would."""
-    for chunk in chunks_of(file):
         yield chunk
 
 

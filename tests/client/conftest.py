@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -26,11 +27,18 @@ class Blocking:
     def send_all(self, calls):
         return [self.client.send(call) for call in calls]
 
+    def send_at_once(self, calls):
+        with ThreadPoolExecutor(len(calls)) as threads:
+            return list(threads.map(self.client.send, calls))
+
     def items(self, call, **options):
         return list(self.client.items(call, **options))
 
     def perform(self, plan):
         return self.client.perform(plan)
+
+    def shut(self):
+        self.client.close()
 
     def close(self):
         with self.client as client:
@@ -53,6 +61,8 @@ class Awaited:
 
         return self._loop.run(gather())
 
+    send_at_once = send_all
+
     def items(self, call, **options):
         async def collect():
             return [item async for item in self.client.items(call, **options)]
@@ -61,6 +71,9 @@ class Awaited:
 
     def perform(self, plan):
         return self._loop.run(self.client.perform(plan))
+
+    def shut(self):
+        self._loop.run(self.client.close())
 
     def close(self):
         async def close():

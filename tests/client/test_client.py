@@ -1,21 +1,13 @@
 """Both clients, doing the same: what leaves them, what they make of failures, what bounds them."""
 
-import gzip
-import itertools
-import json
 import logging
 import socket
 import ssl
-import threading
-import time
-import tracemalloc
-from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
 
 from flora_provider.api import calls, errors
-from flora_provider.api.arriving import MAX_ANSWER, MAX_ERROR
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.plan import Request, Send, Sleep
 from flora_provider.api.settings import Settings
@@ -188,71 +180,6 @@ def test_storage_is_named_by_its_host(colour):
         colour(raising(httpx.ReadError(""))).perform(store())
 
 
-def test_an_error_of_ten_megabytes_is_read_in_part(colour, stream):
-    page = b"<html>" + b"x" * 10_000_000
-    taken = []
-
-    class Counted(type(stream(b""))):
-        def __iter__(self):
-            for piece in super().__iter__():
-                taken.append(len(piece))
-                yield piece
-
-        async def __aiter__(self):
-            for piece in super().__iter__():
-                taken.append(len(piece))
-                yield piece
-
-    client = colour(lambda _request: httpx.Response(403, stream=Counted(page, 4096)), max_retries=0)
-    with pytest.raises(errors.FloraPermissionError, match="no error of FLORA's"):
-        client.send(calls.get_run("run_1"))
-    assert sum(taken) <= MAX_ERROR + 4096
-
-
-def test_a_success_larger_than_any_of_floras_is_refused(colour, stream):
-    client = colour(lambda _request: httpx.Response(200, stream=stream(b" " * (MAX_ANSWER + 1))))
-    with pytest.raises(errors.FloraAnswerError, match="larger than 16 MB, so it is not FLORA's"):
-        client.send(calls.get_run("run_1"))
-
-
-@pytest.mark.parametrize(("status", "most"), [(200, 3 * MAX_ANSWER), (500, 10 * MAX_ERROR)])
-def test_a_bomb_goes_off_in_pieces_that_are_counted(colour, stream, bomb, status, most):
-    def flora(_request):
-        return httpx.Response(status, headers={"content-encoding": "gzip"}, stream=stream(bomb))
-
-    client = colour(flora, max_retries=0)
-    tracemalloc.start()
-    with pytest.raises(errors.FloraAnswerError if status == 200 else errors.FloraServerError):
-        client.send(calls.get_run("run_1"))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < most
-
-
-@pytest.mark.parametrize("size", [1, 7, 65_536])
-def test_compressed_answers_are_read_however_they_are_cut(colour, stream, size):
-    text = json.dumps(RUN | {"error_message": "x" * 200_000}).encode()
-    headers = {"content-encoding": "GZIP", "content-type": "application/json"}
-    client = colour(lambda _request: httpx.Response(200, headers=headers, stream=stream(gzip.compress(text), size)))
-    assert len(client.send(calls.get_run("run_1")).error_message) == 200_000
-
-
-@pytest.mark.parametrize(
-    ("coding", "body", "message"),
-    [
-        ("gzip", b"no gzip at all", "the answer arrived damaged: it cannot be decompressed"),
-        ("gzip, gzip", b"x", r"the answer \(200\) is compressed in an unknown way: gzip, gzip"),
-        ("br", b"x", r"the answer \(200\) is compressed in an unknown way: br"),
-    ],
-)
-def test_compression_that_cannot_be_undone_is_no_whole_answer(colour, stream, coding, body, message):
-    def flora(_request):
-        return httpx.Response(200, headers={"content-encoding": coding}, stream=stream(body))
-
-    with pytest.raises(errors.FloraConnectionError, match=message):
-        colour(flora, max_retries=1).send(calls.get_run("run_1"))
-
-
 def test_one_answer_leaves_no_cookie_for_the_next_request(colour):
     seen = []
 
@@ -308,112 +235,13 @@ def test_httpx_logs_none_of_our_addresses_and_all_of_others(colour, caplog):
     assert "https://example.com/theirs" in caplog.text
 
 
-# On real sockets.
+def test_a_client_that_was_closed_says_so(colour):
+    client = colour(answering(json=RUN))
+    client.shut()
+    with pytest.raises(errors.FloraInputError, match="closed"):
+        client.send(calls.get_run("run_1"))
 
 
-@contextmanager
-def serving(act):
-    """A server that does `act(connection)` for each connection, once its request has come."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stop = threading.Event()
-
-    def one(connection):
-        with connection:
-            connection.recv(65_536)
-            with suppress(OSError):
-                act(connection, stop)
-
-    def accept():
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        stop.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-
-
-def drip(connection, stop):
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
-    while not stop.wait(0.02):
-        connection.sendall(b" ")
-
-
-def test_an_answer_that_drips_in_is_given_up(colour):
-    with serving(drip) as url:
-        started = time.monotonic()
-        with pytest.raises(errors.FloraTimeoutError, match="within the timeout"):
-            colour(base_url=url, timeout=0.05, max_retries=0).send(calls.get_run("run_1"))
-    assert time.monotonic() - started < 1
-
-
-def test_a_file_that_drips_in_is_given_up(colour, tools, tmp_path):
-    from flora_provider.api.download import download
-    from flora_provider.api.retry import RetryPolicy
-
-    tools["policy"] = RetryPolicy(max_retries=0)
-    with serving(drip) as url, (tmp_path / "file").open("wb") as file:
-        client = colour(base_url=url, timeout=0.2)
-        with pytest.raises(errors.FloraTimeoutError, match="more slowly than 16 kB a second"):
-            client.perform(download(f"{url}/a", file, max_bytes=10_000, **tools))
-
-
-def test_headers_that_drip_in_are_given_up_without_blocking_the_loop():
-    import asyncio
-
-    from flora_provider.api.plan import Fetch
-
-    def trickle(connection, stop):
-        connection.sendall(b"HTTP/1.1 200 OK\r\n")
-        for number in itertools.count():
-            if stop.wait(0.02):
-                return
-            connection.sendall(f"x-{number}: y\r\n".encode())
-
-    def fetch(url, file):
-        yield Fetch(url, file, 10)
-
-    async def main(url):
-        import io
-
-        async with AsyncFloraClient(api_key="k", base_url=url, timeout=0.05, max_retries=0) as client:
-            with pytest.raises(errors.FloraTimeoutError, match="did not answer within the timeout"):
-                await client.send(calls.get_run("run_1"))
-            with pytest.raises(errors.FloraTimeoutError, match="did not answer within the timeout"):
-                await client.perform(fetch(f"{url}/a", io.BytesIO()))
-
-    with serving(trickle) as url:
-        asyncio.run(main(url))
-
-
-def test_a_connection_that_closes_early_is_told(colour):
-    with (
-        serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}")) as url,
-        pytest.raises(errors.FloraConnectionError, match="broke: RemoteProtocolError"),
-    ):
-        colour(base_url=url, max_retries=0).send(calls.get_run("run_1"))
-
-
-def test_nothing_that_listens_is_told(colour):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(
-        errors.FloraConnectionError, match=f"127.0.0.1:{port}/api/v1 cannot be reached: nothing"
-    ) as caught:
-        colour(base_url=f"http://127.0.0.1:{port}", max_retries=0).send(calls.get_run("run_1"))
-    assert not caught.value.ambiguous
-
-
-def test_a_host_that_speaks_no_tls_is_told(colour):
-    def plain(connection, _stop):
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    with serving(plain) as url, pytest.raises(errors.FloraConnectionError, match="it does not speak TLS"):
-        colour(base_url=url.replace("http", "https"), max_retries=0).send(calls.get_run("run_1"))
+def test_what_does_not_come_in_pages_is_no_list_of_items(colour):
+    with pytest.raises(errors.FloraInputError, match="/workspaces does not come in pages"):
+        colour(answering(json={"workspaces": []})).items(calls.list_workspaces())

@@ -238,7 +238,7 @@ def test_a_hook_has_one_client_and_closes_it(flora):
         assert client is hook.client() is hook.get_conn()
     assert flora.sandbox.stats()["connections"] == 1
 
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(FloraInputError, match="closed"):
         client.send(calls.list_workspaces())
     assert hook.client() is not client
     hook.close()
