@@ -143,7 +143,9 @@ class AsyncFloraClient(_Client):
         self._pacer = PACERS.setdefault((self.settings.base_url, self.settings.api_key, limit), Pacer(limit))
         self._turn = asyncio.Lock()
         self._free = asyncio.Semaphore(http.CONNECTIONS)
-        self._http = httpx.AsyncClient(transport=transport, **http.client_arguments(self.settings))
+        arguments = http.client_arguments(self.settings)
+        with http.usable_proxy():
+            self._http = httpx.AsyncClient(transport=transport, **arguments)
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""

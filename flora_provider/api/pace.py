@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-DEFAULT_PAUSE = 5.0  # seconds after a 429 that names none, as FLORA's own sample
+from flora_provider.api.retry import PAUSE_AFTER_429
+
 MAX_PAUSE = 60.0  # a longer one is for a scheduler to wait out, not for a process
 _FIRST_GAP = 0.2
 _LARGEST_GAP = 2.0
@@ -53,7 +54,7 @@ class Pacer:
         """
         with self._lock:
             if status == 429:  # noqa: PLR2004 - HTTP: too many requests
-                pause = DEFAULT_PAUSE if retry_after is None else min(retry_after, MAX_PAUSE)
+                pause = PAUSE_AFTER_429 if retry_after is None else min(retry_after, MAX_PAUSE)
                 self._next = max(self._next, now + pause)
                 # Requests already under way when the gap was widened say nothing about the wider gap.
                 if sent >= self._slowed:

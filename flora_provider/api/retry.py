@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -15,6 +16,7 @@ from flora_provider.api.errors import (
     FloraStatusError,
 )
 
+PAUSE_AFTER_429 = 5.0  # seconds, when it names none; as FLORA's own sample
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 # FLORA did not act on a request that it answered with 429; after these it may have.
 _REFUSED_UNTOUCHED = frozenset({429})
@@ -54,6 +56,8 @@ class RetryPolicy:
         if attempt >= self.max_retries or not may_retry(failure, resendable=resendable):
             return None
         asked = failure.retry_after if isinstance(failure, FloraStatusError | FloraFileError) else None
+        if asked is None and isinstance(failure, FloraStatusError) and failure.status in _REFUSED_UNTOUCHED:
+            asked = PAUSE_AFTER_429
         if asked is None:
             wait = min(self.first_delay * 2**attempt, self.max_delay) * (1 - draw / 4)
         elif asked > self.max_retry_after:
@@ -107,8 +111,5 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
+    # Plain digits: float() reads "1_0", "1e9" and other scripts' digits, too.
+    return float(text) if text and re.fullmatch(r"\s*[0-9]{1,12}(\.[0-9]+)?\s*", text) else None

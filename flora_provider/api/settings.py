@@ -28,7 +28,8 @@ class Settings:
         max_retries: how often one call is sent again after a failure that may pass. Default 4.
         requests_per_second: the most that one process sends; None for no limit. FLORA publishes no limit of its own.
         verify: check TLS certificates; False, or the path of a CA bundle. Default True.
-        proxy: address of an HTTP proxy; None for none.
+        proxy: address of an HTTP proxy; None for the one that `HTTPS_PROXY` and `NO_PROXY` name, if any. Plain http
+            stays on the machine, and goes by no proxy.
 
     Raises:
         FloraInputError: anything of this cannot be right; the message never shows the key.
@@ -45,11 +46,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what cannot work, and give the address its canonical form."""
         problems = []
-        if (
-            not self.api_key
-            or not self.api_key.isascii()
-            or any(c.isspace() or not c.isprintable() for c in self.api_key)
-        ):
+        if not isinstance(self.api_key, str) or not re.fullmatch("[!-~]+", self.api_key):
             problems.append("the API key is missing, or holds spaces or other characters that no key has")
         for name, value in (("timeout", self.timeout), ("requests_per_second", self.requests_per_second)):
             if value is not None and not (_is_number(value) and 0 < value < float("inf")):
@@ -58,7 +55,7 @@ class Settings:
             problems.append(f"max_retries is {self.max_retries!r}: give a whole number from 0 to 20")
         if not isinstance(self.verify, bool | str) or self.verify == "":
             problems.append(f"verify is {self.verify!r}: give true, false or the path of a CA bundle")
-        if self.proxy is not None and not re.match(r"(https?|socks5h?)://[^\s/]", self.proxy):
+        if self.proxy is not None and not _is_proxy(self.proxy):
             # Not shown: it may hold a password.
             problems.append("proxy is no address: give one such as http://proxy.example.com:3128")
         try:
@@ -93,6 +90,8 @@ def canonical_base_url(value: str) -> str:
     Raises:
         FloraInputError: not an address, or plain HTTP to another machine, or one that carries credentials or a query.
     """
+    if not isinstance(value, str):
+        raise FloraInputError(f"the host is {value!r}: give an address such as {DEFAULT_BASE_URL}")
     text = value.strip()
     try:
         url = urlsplit(text if "://" in text else f"https://{text}")
@@ -110,6 +109,15 @@ def canonical_base_url(value: str) -> str:
         )
     place = f"[{host}]" if ":" in host else host
     return urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path.rstrip("/") or "/api/v1", "", ""))
+
+
+def _is_proxy(value: object) -> bool:
+    try:
+        url = urlsplit(value) if isinstance(value, str) and not re.search(r"\s", value) else None
+        _ = url and url.port  # raises on a port that is none
+    except ValueError:
+        return False
+    return url is not None and url.scheme in ("http", "https") and bool(url.hostname)
 
 
 def _is_number(value: object) -> bool:

@@ -24,6 +24,7 @@ from flora_provider.api.errors import (
     FloraTimeoutError,
     FloraUploadError,
 )
+from flora_provider.api.exchange import readable
 from flora_provider.api.plan import Request
 from flora_provider.api.settings import Settings
 
@@ -40,7 +41,7 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
     # Plain http stays on the machine, and so must the key: it goes by no proxy, not even one of the environment.
     may_leave = settings.base_url.startswith("https:")
     return {
-        # An attempt as a whole is bounded by the client. Connecting takes two steps, TCP and TLS: should both together
+        # An attempt as a whole is bounded by our client. Connecting takes two steps, TCP and TLS: should both together
         # not end in time, the request surely did not leave.
         "timeout": httpx.Timeout(settings.timeout, connect=settings.timeout / 2),
         "verify": _trusted(settings.verify),
@@ -54,6 +55,22 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
         # Nothing that one answer sets is sent along with the next request.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
+
+
+@contextmanager
+def usable_proxy() -> Iterator[None]:
+    """Make httpx's client herein, which reads the environment.
+
+    Raises:
+        FloraInputError: the environment names a proxy that cannot be used.
+    """
+    try:
+        yield
+    except (ImportError, ValueError, httpx.InvalidURL):  # not shown: the address may hold a password
+        raise FloraInputError(
+            "HTTPS_PROXY or ALL_PROXY names a proxy that cannot be used: give http:// or https:// (SOCKS takes the "
+            "package socksio), or set NO_PROXY"
+        ) from None
 
 
 def _trusted(verify: bool | str) -> bool | ssl.SSLContext:
@@ -147,7 +164,10 @@ def translated(place: str) -> Iterator[None]:
         raise FloraTimeoutError(f"{place} did not accept a connection in time", ambiguous=False) from error
     except (httpx.TimeoutException, TimeoutError) as error:
         raise FloraTimeoutError(f"{place} did not answer within the timeout") from error
-    except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+    except httpx.ProxyError as error:
+        said = readable(str(error), 100) or "no"
+        raise FloraConnectionError(f"the proxy does not lead to {place}: it said {said}", ambiguous=False) from error
+    except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
         raise FloraConnectionError(f"{place} cannot be reached: {_cause(error)}", ambiguous=False) from error
     except httpx.HTTPError as error:
         raise FloraConnectionError(f"the connection to {place} broke: {type(error).__name__}") from error

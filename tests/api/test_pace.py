@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.api.pace import DEFAULT_PAUSE, MAX_PAUSE, Pacer
+from flora_provider.api.pace import MAX_PAUSE, Pacer
+from flora_provider.api.retry import PAUSE_AFTER_429
 
 
 def sent_at(pacer, arrivals):
@@ -61,7 +62,7 @@ def test_everyone_waits_as_long_as_flora_asks():
 def test_a_pause_without_a_length_is_five_seconds_and_none_is_longer_than_a_minute():
     pacer = Pacer()
     refused(pacer, now=0.0)
-    assert pacer.wait(0.0) == DEFAULT_PAUSE == 5
+    assert pacer.wait(0.0) == PAUSE_AFTER_429 == 5
     refused(pacer, now=0.0, retry_after=3600)
     assert pacer.wait(0.0) == MAX_PAUSE == 60
     refused(pacer, now=0.0, retry_after=1)

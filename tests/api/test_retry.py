@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.api import errors
-from flora_provider.api.retry import RetryPolicy, may_retry, retry_after
+from flora_provider.api.retry import PAUSE_AFTER_429, RetryPolicy, may_retry, retry_after
 from tests.texts import texts
 
 NOW = 1_750_000_000.0
@@ -77,6 +77,8 @@ def test_a_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, s
     wait = policy.delay(failure, attempt=attempt, elapsed=elapsed, resendable=may, draw=draw)
     if wait is None:
         return
+    if status == 429 and seconds is None:
+        seconds = PAUSE_AFTER_429
     assert may_retry(failure, resendable=may)
     assert attempt < policy.max_retries
     assert elapsed + wait <= policy.budget
@@ -127,10 +129,20 @@ def test_whatever_retry_after_says_it_is_read_as_seconds_or_as_nothing(text):
         assert seconds is None or 0 <= seconds < math.inf
 
 
-@given(st.floats(0, 1e9))
+@given(st.decimals(0, 10**9, places=3))
 def test_seconds_are_read_as_they_are(seconds):
-    assert retry_after({"retry-after": str(seconds)}, now=NOW) == seconds
-    assert retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, now=NOW) == seconds / 1000
+    assert retry_after({"retry-after": str(seconds)}, now=NOW) == float(seconds)
+    assert retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, now=NOW) == float(seconds) / 1000
+
+
+@pytest.mark.parametrize("odd", ["1_0", "\u0661\u0662", "1e3", "0x10", "+5", "-5", "inf", "9" * 13])
+def test_what_is_no_plain_number_says_nothing(odd):
+    assert retry_after({"retry-after": odd}, now=NOW) is None
+
+
+def test_a_refusal_that_names_no_pause_is_waited_out_as_the_pace_does():
+    policy = RetryPolicy()
+    assert policy.delay(failed(429), attempt=0, elapsed=0, resendable=True, draw=0) == PAUSE_AFTER_429
 
 
 @given(st.integers(-(10**9), 10**9))

@@ -68,7 +68,9 @@ def test_all_problems_are_told_at_once_and_no_secret():
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("api_key", ["", "a b", "ä", "a\n", "\x7f"]),
+        ("api_key", ["", "a b", "ä", "a\n", "\x7f", 5, None]),
+        ("base_url", [None, 5]),
+        ("proxy", [5, "http://[::1", "http://proxy:port", "socks5://proxy", "proxy:3128", "http:// proxy", "https://"]),
         ("timeout", [True, "60", -1, float("nan"), None]),
         ("max_retries", [True, 2.0, 21, None]),
         ("requests_per_second", [0, "5", False]),

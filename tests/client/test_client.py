@@ -138,9 +138,9 @@ FAILURES = [
         UNREACHABLE + "nothing listens there, or no network leads to it; check the host, and the proxy if you need one",
     ),
     (
-        httpx.ProxyError("407"),
+        httpx.ProxyError("407 Proxy Authentication\nRequired"),
         False,
-        UNREACHABLE + "nothing listens there, or no network leads to it; check the host, and the proxy if you need one",
+        "the proxy does not lead to https://app.flora.ai/api/v1: it said 407 Proxy Authentication Required",
     ),
     (
         caused(httpx.ConnectError(""), socket.gaierror(-2, "Name or service not known")),
@@ -233,6 +233,14 @@ def test_httpx_logs_none_of_our_addresses_and_all_of_others(colour, caplog):
     with httpx.Client(transport=httpx.MockTransport(answering())) as other:
         other.get("https://example.com/theirs")
     assert "https://example.com/theirs" in caplog.text
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@proxy.example.com", "gopher://proxy", "http://[::1"])
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_told(colour, monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(errors.FloraInputError, match="HTTPS_PROXY or ALL_PROXY") as caught:
+        colour()
+    assert "secret" not in str(caught.value)
 
 
 def test_a_client_that_was_closed_says_so(colour):
