@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,10 +14,19 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraInputError
-from flora_provider.hooks.connection import Defaults, read_connection
+from flora_provider.hooks.connection import Defaults, naming, read_connection
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The client of one event loop, and how many blocks use it."""
+
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    client: AsyncFloraClient | None = None
+    blocks: int = 0
 
 
 class ConnectedHook(BaseHook):
@@ -33,6 +44,7 @@ class ConnectedHook(BaseHook):
     def __init__(self, flora_conn_id: str = default_conn_name) -> None:
         super().__init__()
         self.flora_conn_id = flora_conn_id
+        self._shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
     @cached_property
     def _connection(self) -> tuple[Settings, Defaults]:
@@ -83,7 +95,9 @@ class ConnectedHook(BaseHook):
 
     @cached_property
     def _client(self) -> FloraClient:
-        return FloraClient(self.settings)
+        settings = self.settings
+        with naming(self.flora_conn_id):
+            return FloraClient(settings)
 
     def client(self) -> FloraClient:
         """The blocking client of this hook: one, made at its first use, closed with the hook."""
@@ -95,11 +109,29 @@ class ConnectedHook(BaseHook):
 
     @asynccontextmanager
     async def async_client(self) -> AsyncIterator[AsyncFloraClient]:
-        """A client for this event loop, closed at the end of the block. Reading the connection does not block."""
+        """The client of this hook for this event loop: blocks at a time share one, and the last one closes it.
+
+        Reading the connection does not block the loop.
+        """
+        loop = asyncio.get_running_loop()
+        shared = self._shared.setdefault(loop, _Shared())
+        shared.blocks += 1
+        try:
+            async with shared.making:
+                shared.client = shared.client or await self._new_async_client()
+            yield shared.client
+        finally:
+            shared.blocks -= 1
+            if not shared.blocks:
+                del self._shared[loop]
+                if shared.client:
+                    await shared.client.close()
+
+    async def _new_async_client(self) -> AsyncFloraClient:
         connection = await get_async_connection(self.flora_conn_id)
         settings, _ = read_connection(connection, await get_async_extra_dejson(connection))
-        async with AsyncFloraClient(settings) as client:
-            yield client
+        with naming(self.flora_conn_id):
+            return AsyncFloraClient(settings)
 
     def close(self) -> None:
         """Close the connections, if any were opened."""

@@ -6,11 +6,11 @@ methods (older).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flora_provider.api.checks import identifier, problems
+from flora_provider.api.checks import identifier, problems, refuse
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.settings import DEFAULT_BASE_URL, Settings
 
@@ -56,7 +56,9 @@ EXTRA_FIELDS = {
         {"type": ["string", "null"]},
     ),
     "proxy": ExtraField(
-        "HTTP proxy", "Such as http://proxy.example.com:3128. Default none.", {"type": ["string", "null"]}
+        "HTTP proxy",
+        "Such as http://proxy.example.com:3128. Default: HTTPS_PROXY.",
+        {"type": ["string", "null"]},
     ),
 }
 
@@ -106,6 +108,8 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
         FloraInputError: something of it cannot be right; names the connection, never shows the key.
     """
     conn_id = connection.conn_id
+    with naming(conn_id):
+        refuse([] if isinstance(extra, Mapping) else ["its extra is no JSON object: give one, with members by name"])
     given = {name: value for name, value in extra.items() if value is not None and value != ""}
     found = problems((name, given[name], identifier) for name in ("workspace_id", "project_id") if name in given)
     if not connection.password:
@@ -118,9 +122,18 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
         settings = Settings(api_key=connection.password or "none", base_url=host or DEFAULT_BASE_URL, **options)
     except FloraInputError as error:
         found += error.problems
-    if found:
-        raise FloraInputError([f"connection {conn_id!r}: {problem}" for problem in found])
+    with naming(conn_id):
+        refuse(found)
     return settings, Defaults(given.get("workspace_id"), given.get("project_id"))
+
+
+@contextmanager
+def naming(conn_id: str) -> Iterator[None]:
+    """Name the connection in what is wrong with it."""
+    try:
+        yield
+    except FloraInputError as error:
+        raise FloraInputError([f"connection {conn_id!r}: {problem}" for problem in error.problems]) from None
 
 
 def _read(name: str, value: object) -> object:

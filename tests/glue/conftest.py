@@ -30,8 +30,10 @@ class Flora:
     def connect(self, conn_id="flora_default", *, extra=None, **changes):
         """Make the connection; what is given here replaces what leads to the sandbox."""
         connection = json.loads(self.server.connection_uri) | changes
-        # Retries of a request wait half a second and more: tests that are about them ask for them.
-        connection["extra"] |= {"max_retries": 0, **(extra or {})}
+        if not isinstance(extra, str):
+            # Retries of a request wait half a second and more: tests that are about them ask for them.
+            extra = {**connection["extra"], "max_retries": 0, **(extra or {})}
+        connection["extra"] = extra
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         return conn_id
 

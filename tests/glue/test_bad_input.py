@@ -167,6 +167,7 @@ CONNECTIONS = [
     ({"extra": {"verify": 1}}, "verify is 1"),
     ({"extra": {"verify": "/no/such/bundle.pem"}}, "no readable CA bundle"),
     ({"extra": {"proxy": "proxy.example.com"}}, "proxy is no address"),
+    ({"extra": "[1]"}, "its extra is no JSON object"),
 ]
 
 

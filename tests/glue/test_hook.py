@@ -1,5 +1,6 @@
 """The hook: what the Test button says, how a connection is read, and what the form shows."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -242,6 +243,35 @@ def test_a_hook_has_one_client_and_closes_it(flora):
         client.send(calls.list_workspaces())
     assert hook.client() is not client
     hook.close()
+
+
+def test_a_hook_has_one_client_per_event_loop_and_closes_it_with_its_last_block(flora):
+    hook = FloraHook()
+
+    async def ask(seen):
+        async with hook.async_client() as client:
+            await client.send(calls.list_workspaces())
+            seen.append(client)
+            return client
+
+    async def main():
+        seen = []
+        async with hook.async_client() as outer:
+            await asyncio.gather(*(ask(seen) for _ in range(3)))
+            assert {id(client) for client in seen} == {id(outer)}
+            await outer.send(calls.list_workspaces())
+        with pytest.raises(FloraInputError, match="closed"):
+            await outer.send(calls.list_workspaces())
+        assert await ask(seen) is not outer
+        return outer
+
+    assert asyncio.run(main()) is not asyncio.run(main())
+
+
+def test_what_is_wrong_with_a_connection_names_it(flora):
+    flora.connect("other", extra={"verify": "no"})
+    with pytest.raises(FloraInputError, match=r"^connection 'other': verify is 'no', which is no readable CA bundle"):
+        FloraHook("other").list_workspaces()
 
 
 def test_an_operator_uses_one_connection_for_a_whole_try(flora, generate, one_task):
