@@ -1,9 +1,10 @@
 """How FLORA's JSON becomes types.
 
 Frozen, and tolerant in one direction: unknown members survive (`model_extra`), unknown enum values stay plain strings,
-an optional member that cannot be read counts as absent, and so does a row of a list, for FLORA adds values at any time
-and a paid run must not be lost to a typo of the server. Only members that FLORA always sends are required. What is
-lost that way can be seen with `calls.raw`, and in `Run.raw`.
+an optional member that cannot be read counts as absent, and so does a row of a member that is a list, for FLORA adds
+values at any time and a paid run must not be lost to a typo of the server. `calls.raw` and `Run.raw` show what was
+left out. Only members that FLORA always sends are required. A page with a row that lacks one is refused: whoever looks
+for a lost run there must not overlook it.
 
 Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
 """

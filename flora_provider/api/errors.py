@@ -84,7 +84,7 @@ class FloraInputError(FloraError, ValueError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.problems = tuple(map(unsigned, [problems] if isinstance(problems, str) else problems))
         super().__init__("; ".join(self.problems))
 
 

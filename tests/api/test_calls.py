@@ -10,7 +10,7 @@ import pendulum
 import pytest
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraInputError
+from flora_provider.api.errors import FloraAnswerError, FloraInputError
 from flora_provider.api.models import FileOutput, RunStatus, TextOutput
 from flora_provider.api.paging import PageWalk
 from tests.api.reference import EXAMPLES
@@ -95,6 +95,11 @@ def test_what_flora_says_beside_the_rows_of_a_page_stays_reachable():
     )  # fmt: skip
     assert (page.items, page.next_cursor, page.total_estimate) == ((), "c", None)
     assert "canvas_url" not in repr(page)
+
+
+def test_a_page_with_a_row_that_cannot_be_read_is_refused_for_it_may_be_the_lost_run():
+    with pytest.raises(FloraAnswerError, match="FLORA's answer is no Generation: run_id: Field required"):
+        calls.list_generations().read({"generations": [GENERATION, {"status": "running"}]})
 
 
 def test_a_finished_run_is_plain_json():
