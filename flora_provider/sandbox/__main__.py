@@ -67,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings(**options)
     except ValueError as error:
-        parser.error(f"--{str(error).replace('_', '-', 1)}")
+        name, _, problem = str(error).partition(":")
+        parser.error(f"--{name.replace('_', '-')}:{problem}")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -23,15 +23,8 @@ from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.state import State
 from flora_provider.sandbox.wire import Answer
 
-_ROUTER = Router(
-    [
-        *routes_runs.ROUTES,
-        *routes_catalog.ROUTES,
-        *routes_assets.ROUTES,
-        *routes_media.ROUTES,
-        *routes_control.ROUTES,
-    ]
-)
+_ROUTES = [*routes_runs.ROUTES, *routes_catalog.ROUTES, *routes_assets.ROUTES, *routes_media.ROUTES]
+_ROUTER = Router([*_ROUTES, *routes_control.ROUTES])
 
 
 class Sandbox:
@@ -57,7 +50,7 @@ class Sandbox:
         """Start with a key, a workspace and a project, and no runs."""
         self.settings = dataclasses.replace(settings) if settings else Settings()
         self.clock = clock or Clock()
-        self.faults = Faults(self.clock)
+        self.faults = Faults(self.clock, {route.place for route in _ROUTES})
         self.state = State(self.settings, self.clock)
         self.assets = Assets(self.state)
         self.connections = 0
@@ -136,8 +129,7 @@ class Sandbox:
         self._count(route, request)
         if route is not None:
             if route.prefix != "/_sandbox":
-                template = route.template if route.is_api else route.prefix + route.template
-                call.fault = self.faults.take(request.method, template, call.path, request.content)
+                call.fault = self.faults.take(request.method, route.place, call.path, request.content)
             if call.fault is not None and call.fault.breaks_before():
                 return Answer(httpx.Response(200), wire=call.fault.wire)
             try:

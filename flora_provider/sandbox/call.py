@@ -106,9 +106,14 @@ class Route:
     prefix: str = "/api/v1"
 
     @property
+    def place(self) -> str:
+        """Return the route as faults name it: below the API's base, or else the whole path."""
+        return self.template if self.is_api else self.prefix + self.template
+
+    @property
     def name(self) -> str:
         """Return the route's name in the statistics, e.g. ``GET /runs/{run_id}``."""
-        return f"{self.method} {self.template if self.prefix == '/api/v1' else self.prefix + self.template}"
+        return f"{self.method} {self.place}"
 
     @property
     def is_api(self) -> bool:

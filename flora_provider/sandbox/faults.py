@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 
@@ -13,7 +14,7 @@ from flora_provider.sandbox.clock import Clock
 from flora_provider.sandbox.fate import Fate
 from flora_provider.sandbox.paging import cursor_of
 from flora_provider.sandbox.reading import read
-from flora_provider.sandbox.reply import Refusal, Reply
+from flora_provider.sandbox.reply import Refusal, Reply, invalid
 from flora_provider.sandbox.wire import Answer, RawStream, Wire
 
 _SENTENCES = {
@@ -192,13 +193,23 @@ class _Armed:
 class Faults:
     """The faults waiting for their calls. One fault spoils a call: the first that matches and is not used up."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Start without any."""
+    def __init__(self, clock: Clock, routes: Collection[str]) -> None:
+        """Start without any; ``routes`` are those that a fault may name."""
         self._clock = clock
+        self._routes = routes
         self._armed: list[_Armed] = []
 
     def add(self, *faults: Fault) -> None:
-        """Script faults; they take effect with the next call."""
+        """Script faults; they take effect with the next call.
+
+        Raises:
+            Refusal: One could never strike, for no call has its route, or there is no such way to break a connection.
+        """
+        for fault in faults:
+            if fault.route is not None and fault.route not in self._routes:
+                raise invalid(("route", f"Got {fault.route!r}; expected one of {', '.join(sorted(self._routes))}."))
+            if fault.wire is not None and fault.wire not in get_args(Wire):
+                raise invalid(("wire", f"Got {fault.wire!r}; expected one of {', '.join(get_args(Wire))}."))
         now = self._clock.now()
         self._armed += [
             _Armed(fault, now + fault.seconds if fault.seconds is not None else float("inf")) for fault in faults

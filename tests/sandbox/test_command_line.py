@@ -78,6 +78,7 @@ def test_options_become_settings(launch):
         (["--api-key", ""], "--api-key: must be text that fits into a header"),
         (["--idempotency", "maybe"], "--idempotency"),
         (["--idempotency-window", "-1"], "--idempotency-window: must be a number not below 0"),
+        (["--requests-per-second", "-1"], "--requests-per-second: must be"),
         (["--colour"], "--colour"),
     ],
 )

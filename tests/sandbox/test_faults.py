@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from flora_provider.sandbox import Fate, Fault
+from flora_provider.sandbox.reply import Refusal
 
 
 def test_a_fault_answers_in_floras_envelope_with_words_that_fit(flora, sandbox):
@@ -229,10 +230,19 @@ def test_async_clients_meet_the_same_faults(flora, sandbox):
 
 
 @pytest.mark.parametrize(
+    ("fault", "could"), [(Fault("/generat", status=500), "/generate"), (Fault(wire="knot"), "drop")]
+)
+def test_a_fault_that_could_never_strike_is_refused_with_what_could(sandbox, fault, could):
+    with pytest.raises(Refusal, match=could):
+        sandbox.faults.add(fault)
+
+
+@pytest.mark.parametrize(
     "fault",
     [
         {"colour": "red"},
         {"wire": "knot"},
+        {"route": "/generat"},
         {"times": "often"},
         {"status": "500"},
         {"fate": {"colour": "red"}},
