@@ -58,6 +58,18 @@ def identifier(name: str, value: object) -> str | None:
     return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {_WHERE[name]}"
 
 
+def run_id(name: str, value: object) -> str | None:
+    """A run's id, and not what a task returns that has waited for the run."""
+    if isinstance(value, Mapping):
+        return f"{name} is a finished run, for which its task has waited already; its id alone is XCom `run_id`"
+    return identifier("run_id", value)
+
+
+def flag(name: str, value: object) -> str | None:
+    """True or False; every text would count as true."""
+    return None if isinstance(value, bool) else f"{name} is {shown(value)}: give True or False"
+
+
 def media_type(name: str, value: object) -> str | None:
     """The four kinds of output; not a model family such as `t2i`."""
     return one_of(*MEDIA_TYPES)(name, value)
@@ -130,10 +142,17 @@ def count(name: str, value: object) -> str | None:
     return f"{name} is {shown(value)}: give a whole number, 0 or more"
 
 
+def seconds(name: str, value: object) -> str | None:
+    """Seconds, as a number; maybe none."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return None
+    return f"{name} is {shown(value)}: give seconds, 0 or more"
+
+
 def positive(name: str, value: object) -> str | None:
     """Seconds, as a number or a timedelta, above zero."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < float("inf"):
+    length = value.total_seconds() if isinstance(value, timedelta) else value
+    if seconds(name, length) is None and length != 0:
         return None
     return f"{name} is {shown(value)}: give seconds above zero, or a timedelta"
 

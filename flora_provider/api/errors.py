@@ -187,6 +187,8 @@ class FloraConflictError(FloraStatusError):
 class FloraDuplicateError(FloraConflictError):
     """409 `idempotency_duplicate`: this key has already started something. Never retried; the answer names no run."""
 
+    remedy = "Look for it in the history (list_generations); another key starts another run, which is billed too"
+
 
 class FloraRateLimitError(FloraStatusError):
     """429: too many requests of this workspace, over all its clients."""
@@ -256,10 +258,13 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
 class RunTimedOut(RunError):  # noqa: N818 - named for what happened to the run, as users say it
     """We stopped waiting. The run itself cannot be cancelled: it goes on and is billed."""
 
-    def __init__(self, *, run_id: str, waited: str) -> None:
+    def __init__(self, *, run_id: str, waited: str, unseen: bool = False) -> None:
         super().__init__(
-            f"FLORA run {run_id} was not finished {waited}. It cannot be cancelled: it goes on and will be billed. "
-            f"FloraRunSensor(run_id={run_id!r}) picks it up again; a larger timeout avoids this",
+            f"FLORA run {run_id} was never seen {waited}. Check the id, and that the key is of the run's workspace; "
+            "if there is such a run, it goes on and will be billed"
+            if unseen
+            else f"FLORA run {run_id} was not finished {waited}. It cannot be cancelled: it goes on and will be "
+            f"billed. FloraRunSensor(run_id={run_id!r}) picks it up again; a larger timeout avoids this",
             run_id=run_id,
         )
 

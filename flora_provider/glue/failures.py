@@ -48,4 +48,5 @@ def as_airflow(where: str, *, final: Callable[[FloraError], bool] = is_final) ->
         yield
     except FloraError as error:
         kind = AirflowFailException if final(error) else AirflowException
-        raise kind(f"{error} [{where}]") from error
+        # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
+        raise kind(f"{error} [{where}]") from error.__cause__

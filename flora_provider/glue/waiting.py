@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
 from flora_provider.api.errors import RunTimedOut
 from flora_provider.glue.triggerer import NET_BELOW, can_end_there
@@ -86,15 +86,19 @@ def defer_until_ended(
     task.defer(trigger=trigger, method_name="execute_complete", timeout=net)
 
 
-def in_worker(
-    hook: FloraHook, run_id: str, *, deadline: Deadline, is_sensor: bool = False, **known: Any
-) -> dict[str, Any]:
+def place_of(task: Any) -> str:
+    """Which task and connection an error is about."""
+    return f"task {task.task_id!r}, connection {task.flora_conn_id!r}"
+
+
+def in_worker(task: Any, run_id: str, *, deadline: Deadline, **known: Any) -> dict[str, Any]:
     """Wait here, blocking, and return the finished run; `known` is what `FloraHook.wait_for_run` takes."""
     timeout = None if deadline.at is None else max(deadline.at - time.time(), 0.0)
     try:
-        return hook.wait_for_run(run_id, timeout=timeout, **known)
+        run: dict[str, Any] = task.hook.wait_for_run(run_id, timeout=timeout, **known)
     except RunTimedOut as error:
-        _raise_timeout(error, limit=deadline.limit, is_sensor=is_sensor)
+        _raise_timeout(task, error, limit=deadline.limit)
+    return run
 
 
 def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
@@ -115,7 +119,7 @@ def started(context: Context) -> float:
     return at.timestamp() if at else time.time()
 
 
-def resumed(payload: Mapping[str, Any], *, is_sensor: bool = False) -> dict[str, Any]:
+def resumed(task: Any, payload: Mapping[str, Any]) -> dict[str, Any]:
     """The finished run, from what the trigger told.
 
     Raises:
@@ -127,7 +131,7 @@ def resumed(payload: Mapping[str, Any], *, is_sensor: bool = False) -> dict[str,
     try:
         return event.result()
     except RunTimedOut as error:
-        _raise_timeout(error, limit=event.limit, is_sensor=is_sensor)
+        _raise_timeout(task, error, limit=event.limit)
 
 
 def tell_lost_wait(task: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None) -> None:
@@ -144,13 +148,13 @@ def tell_lost_wait(task: BaseOperator, next_method: str, next_kwargs: Mapping[st
         )
 
 
-def _raise_timeout(error: RunTimedOut, *, limit: Limit, is_sensor: bool) -> NoReturn:
+def _raise_timeout(task: Any, error: RunTimedOut, *, limit: Limit) -> NoReturn:
     """Raise what Airflow's users expect of this limit."""
-    if limit == "execution_timeout":
-        raise AirflowTaskTimeout(f"{error} (execution_timeout)") from error
-    if is_sensor:
-        raise AirflowSensorTimeout(f"{error} (timeout)") from error
-    raise error
+    length = seconds(getattr(task, limit)) or 0.0
+    if limit == "timeout" and not isinstance(task, BaseSensorOperator):
+        raise error
+    kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
+    raise kind(f"{error} ({limit} of {length:g} s) [{place_of(task)}]") from error
 
 
 def finish(task: BaseOperator, context: Context, run: dict[str, Any]) -> dict[str, Any]:

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from flora_provider.api import checks
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
+
+
+@contextmanager
+def existing(conn_id: str) -> Iterator[None]:
+    """Look up a connection herein.
+
+    Raises:
+        FloraInputError: there is none of that name.
+    """
+    checks.refuse(checks.problems([("flora_conn_id", conn_id, checks.text)]))
+    try:
+        yield
+    except AirflowNotFoundException:
+        raise FloraInputError(
+            f"connection {conn_id!r} is not there: make one of type FLORA (Admin, Connections), or export "
+            f"AIRFLOW_CONN_{conn_id.upper()}"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -48,7 +66,8 @@ class ConnectedHook(BaseHook):
 
     @cached_property
     def _connection(self) -> tuple[Settings, Defaults]:
-        connection = self.get_connection(self.flora_conn_id)
+        with existing(self.flora_conn_id):
+            connection = self.get_connection(self.flora_conn_id)
         return read_connection(connection, connection.extra_dejson)
 
     @property
@@ -128,7 +147,8 @@ class ConnectedHook(BaseHook):
                     await shared.client.close()
 
     async def _new_async_client(self) -> AsyncFloraClient:
-        connection = await get_async_connection(self.flora_conn_id)
+        with existing(self.flora_conn_id):
+            connection = await get_async_connection(self.flora_conn_id)
         settings, _ = read_connection(connection, await get_async_extra_dejson(connection))
         with naming(self.flora_conn_id):
             return AsyncFloraClient(settings)

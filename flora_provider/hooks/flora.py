@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flora_provider.api import calls
+from flora_provider.api import calls, checks
 from flora_provider.api.errors import FloraError
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
@@ -119,10 +119,20 @@ class FloraHook(FilesHook):
             The finished run as a plain dict: run_id, status, outputs, charged_cost and its times.
 
         Raises:
+            FloraInputError: an argument cannot be right.
             RunFailed: FLORA ended it as failed.
             RunTimedOut: `timeout` passed.
             WaitRefused: FLORA does not let us look at it.
         """
+        checks.refuse(
+            checks.problems(
+                [
+                    ("run_id", run_id, checks.run_id),
+                    ("timeout", timeout, checks.optional(checks.seconds)),
+                    ("poll_interval", poll_interval, checks.positive),
+                ]
+            )
+        )
         now = time.time()
         wait = Wait(
             run_id,

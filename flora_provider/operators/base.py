@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _NOT_WORTH_DEFERRING = 5.0  # seconds
 
 RULES: Mapping[str, checks.Check] = {
+    "flora_conn_id": checks.text,
+    "wait_for_completion": checks.flag,
+    "deferrable": checks.flag,
     "idempotency_key": checks.idempotency_key,
     "poll_interval": checks.positive,
     "timeout": checks.positive,
@@ -128,7 +131,7 @@ class FloraRunOperator(BaseOperator, ABC):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._explained():
-            return waiting.finish(self, context, waiting.resumed(event))
+            return waiting.finish(self, context, waiting.resumed(self, event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
@@ -147,10 +150,12 @@ class FloraRunOperator(BaseOperator, ABC):
             self.log.warning("Killed before FLORA said which run it started, if any; a retry sends the same key again")
 
     def _explained(self) -> AbstractContextManager[None]:
-        return as_airflow(f"task {self.task_id!r}, connection {self.flora_conn_id!r}")
+        return as_airflow(waiting.place_of(self))
 
     def _submit(self, context: Context) -> Submission:
         submit = self._plan(context)
+        # Before anything else can fail: an XCom that a link looks for and does not find is an error in the log (3.3.2).
+        context["ti"].xcom_push(key=FloraRunLink.key, value=self._project_url())
         client = self.hook.client()
         return client.perform(submit.plan(client.retry, clock=time.time, draw=random.random))
 
@@ -191,7 +196,6 @@ class FloraRunOperator(BaseOperator, ABC):
         quote = getattr(started, "charged_cost", None)
         push = context["ti"].xcom_push
         push(key="run_id", value=submission.run_id)
-        push(key=FloraRunLink.key, value=self._project_url())
         if quote is not None:
             push(key="quoted_cost_usd", value=float(quote))
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
@@ -219,7 +223,7 @@ class FloraRunOperator(BaseOperator, ABC):
                 deadline=deadline,
                 **known,
             )
-        return waiting.in_worker(self.hook, submission.run_id, poll_interval=interval, deadline=deadline, **known)
+        return waiting.in_worker(self, submission.run_id, poll_interval=interval, deadline=deadline, **known)
 
 
 def _run_ids_of(context: Context) -> frozenset[str]:

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from flora_provider.api.errors import FloraError, RunError, RunFailed, RunTimedOut
+from flora_provider.api.errors import (
+    FloraError,
+    FloraInputError,
+    FloraNotFoundError,
+    RunError,
+    RunFailed,
+    RunTimedOut,
+)
 from flora_provider.runs.failures import advice_for
 
 if TYPE_CHECKING:
@@ -31,20 +38,22 @@ class RunEvent:
 
     Attributes:
         kind: `ended` (FLORA says completed or failed), `timed_out` (we stopped waiting), `refused` (FLORA does not
-            let us look).
+            let us look), `invalid` (nobody was asked, for there is no such id).
         run_id: the run.
         run: of an ended one, as `Run.to_dict` gives it.
         error_code, error_message: of a failed run, as FLORA gave them.
         detail: a sentence about a wait that timed out or was refused.
+        unseen: of a wait that timed out, whether FLORA said to the end that it knows no such run.
         limit: which of the task's limits the deadline was.
     """
 
-    kind: Literal["ended", "timed_out", "refused"]
+    kind: Literal["ended", "timed_out", "refused", "invalid"]
     run_id: str
     run: dict[str, Any] | None = field(default=None, repr=False)  # its addresses may be signed
     error_code: str | None = None
     error_message: str | None = None
     detail: str = ""
+    unseen: bool = False
     limit: Limit = "timeout"
 
     @classmethod
@@ -59,16 +68,24 @@ class RunEvent:
         )
 
     @classmethod
-    def timed_out(cls, run_id: str, *, last_error: FloraError | None = None) -> Self:
-        """The deadline passed; if looking failed to the end, `last_error` says how."""
+    def timed_out(cls, run_id: str, *, last_error: FloraError | None = None, seen: bool = True) -> Self:
+        """The deadline passed; if looking failed to the end, `last_error` says how. `seen` if it ever succeeded."""
         return cls(
-            kind="timed_out", run_id=run_id, detail=f"; the last look failed: {last_error}" if last_error else ""
+            kind="timed_out",
+            run_id=run_id,
+            detail=f"; the last look failed: {last_error}" if last_error else "",
+            unseen=not seen and isinstance(last_error, FloraNotFoundError),
         )
 
     @classmethod
     def refused(cls, run_id: str, error: FloraError) -> Self:
         """FLORA does not let us look, and will not later."""
         return cls(kind="refused", run_id=run_id, detail=str(error))
+
+    @classmethod
+    def invalid(cls, run_id: object, problem: str) -> Self:
+        """This is no id of a run."""
+        return cls(kind="invalid", run_id=str(run_id), detail=problem)
 
     @property
     def succeeded(self) -> bool:
@@ -93,10 +110,13 @@ class RunEvent:
             RunFailed: FLORA ended it as failed.
             RunTimedOut: the deadline passed first.
             WaitRefused: FLORA does not let us look.
+            FloraInputError: the run id is none.
             RunError: it completed without an output that can be read; a later look may find one.
         """
         if self.kind == "timed_out":
-            raise RunTimedOut(run_id=self.run_id, waited=f"in time{self.detail}")
+            raise RunTimedOut(run_id=self.run_id, waited=f"in time{self.detail}", unseen=self.unseen)
+        if self.kind == "invalid":
+            raise FloraInputError(self.detail)
         if self.kind == "refused" or self.run is None:
             raise WaitRefused(run_id=self.run_id, detail=self.detail)
         if self.run["status"] == "failed":

@@ -127,13 +127,14 @@ class Wait:
         self._gone_since = gone_since
         self._told: tuple[str, float] = ("", 0.0)  # status and progress that were logged last
         self._failures = 0
+        self._seen = False
         self._silent: tuple[float, FloraError] | None = None  # until when FLORA asked not to be asked
         pause = policy.first(estimated_seconds=estimated_seconds, elapsed=now - started_at) if started_at else 0.0
         self.due = self._in_time(now, pause)
 
     def saw(self, run: Run, *, now: float, draw: float) -> RunEvent | None:
         """A look succeeded. Returns how the wait ended, or None when it goes on at `due`."""
-        self._gone_since, self._failures, self._silent = None, 0, None
+        self._gone_since, self._failures, self._silent, self._seen = None, 0, None, True
         if run.status != self._told[0] or run.progress - self._told[1] >= _TELLING:
             self._told = (run.status, run.progress)
             log.info("FLORA run %s: %s, %g %%", self.run_id, run.status, run.progress)
@@ -159,12 +160,12 @@ class Wait:
     def unseen_end(self) -> RunEvent | None:
         """How the wait ends at `due` if that is before FLORA allows another look; None when it allows one."""
         if self._silent and self.due < self._silent[0]:
-            return RunEvent.timed_out(self.run_id, last_error=self._silent[1])
+            return RunEvent.timed_out(self.run_id, last_error=self._silent[1], seen=self._seen)
         return None
 
     def _go_on(self, now: float, pause: float, failure: FloraError | None = None) -> RunEvent | None:
         if self.deadline is not None and now >= self.deadline:
-            return RunEvent.timed_out(self.run_id, last_error=failure)
+            return RunEvent.timed_out(self.run_id, last_error=failure, seen=self._seen)
         self.due = self._in_time(now, pause)
         return None
 
@@ -191,7 +192,7 @@ def follow_run(
     try:
         call = look(wait.run_id)
     except FloraError as failure:
-        return RunEvent.refused(wait.run_id, failure)
+        return RunEvent.invalid(wait.run_id, str(failure))
     while True:
         pause = wait.due - clock()
         if pause > 0:

@@ -23,11 +23,20 @@ from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.glue import triggerer, waiting
 from flora_provider.glue.failures import as_airflow, is_final
 from flora_provider.glue.literals import Text, check_literals
+from flora_provider.runs.event import RunEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from flora_provider.hooks.flora import FloraHook
+
+
+_RULES = {
+    "run_id": checks.run_id,
+    "flora_conn_id": checks.text,
+    "deferrable": checks.flag,
+    "poll_interval": checks.positive,
+}
 
 
 class FloraRunSensor(BaseSensorOperator):
@@ -70,9 +79,8 @@ class FloraRunSensor(BaseSensorOperator):
         self.run_id: Any = run_id  # a str once Airflow has rendered it
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
-        self._last_look = ""  # what was wrong with it
-        rules = {"run_id": checks.identifier, "poll_interval": checks.positive}
-        check_literals({"run_id": run_id, "poll_interval": poll_interval}, rules, task_id=self.task_id)
+        self._last_look: RunEvent | None = None
+        check_literals({name: getattr(self, name) for name in _RULES}, _RULES, task_id=self.task_id)
         if self.deferrable and triggerer.can_start_there(self):
             self.start_trigger_args = triggerer.start_args(
                 run_id=run_id,
@@ -118,7 +126,7 @@ class FloraRunSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._softly(), self._explained():
-            return waiting.finish(self, context, waiting.resumed(event, is_sensor=True))
+            return waiting.finish(self, context, waiting.resumed(self, event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
@@ -140,19 +148,21 @@ class FloraRunSensor(BaseSensorOperator):
         return run
 
     def _goes_on(self, error: BaseException) -> str:
-        return f"{RunTimedOut(run_id=self.run_id, waited=f'in time{self._last_look}')} ({error})"
+        look = self._last_look or RunEvent.timed_out(self.run_id)
+        happened = RunTimedOut(run_id=self.run_id, waited=f"in time{look.detail}", unseen=look.unseen)
+        return f"{happened} ({error}) [{waiting.place_of(self)}]"
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():
-            checks.refuse(checks.problems([("run_id", self.run_id, checks.identifier)]))
+            checks.refuse(checks.problems([("run_id", self.run_id, checks.run_id)]))
             event = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
-            self._last_look = event.detail
+            self._last_look = event
             return None if event.kind == "timed_out" else waiting.finish(self, context, event.result())
 
     def _explained(self) -> AbstractContextManager[None]:
         # The run is what it is: waiting for it again cannot help, whatever its failure was.
         return as_airflow(
-            f"task {self.task_id!r}, connection {self.flora_conn_id!r}",
+            waiting.place_of(self),
             final=lambda error: is_final(error) or isinstance(error, RunFailed),
         )
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from flora_provider.api.checks import identifier
-from flora_provider.api.errors import FloraInputError
+from flora_provider.api.checks import run_id
 from flora_provider.glue.triggerer import NET_BELOW
 from flora_provider.runs.event import Limit, RunEvent
 
@@ -115,8 +114,8 @@ class FloraRunTrigger(BaseTrigger):
 
         if self.run_id_from is not None:
             self.run_id = await self._pull(**self.run_id_from)
-            if problem := identifier("run_id", self.run_id):
-                return RunEvent.refused(str(self.run_id), FloraInputError(problem))
+            if problem := run_id("run_id", self.run_id):
+                return RunEvent.invalid(self.run_id, problem)
         if self.deadline is None and (net := getattr(self, "timeout_after", None)):
             # Started here: Airflow counts the timeout, and we end before its net does, to say which run it was.
             self.deadline = net.timestamp() - NET_BELOW

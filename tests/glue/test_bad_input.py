@@ -29,11 +29,16 @@ GENERATE = [
     ("timeout", -60, "seconds above zero"),
     ("timeout", float("nan"), "seconds above zero"),
     ("on_unknown_outcome", "retry", "use one of fail, adopt, submit_again"),
+    ("wait_for_completion", "False", "give True or False"),
+    ("deferrable", "no", "give True or False"),
+    ("flora_conn_id", "", "give a text that is not empty"),
 ]
 SENSOR = [
     ("run_id", "generation_1", "starts with 'run_'"),
     ("run_id", "", "starts with 'run_'"),
     ("run_id", 12, "starts with 'run_'"),
+    ("run_id", {"run_id": "run_1", "status": "completed"}, "its id alone is XCom `run_id`"),
+    ("deferrable", "no", "give True or False"),
     ("poll_interval", -1, "seconds above zero"),
 ]
 
@@ -149,6 +154,41 @@ def test_the_tasks_own_workspace_wins_over_the_connections(flora, generate, one_
     one_task(generate(**place)).run()
 
     assert flora.billed == 1
+
+
+@pytest.mark.parametrize("conn_id", ["nowhere", None])
+def test_a_connection_that_is_not_there_is_told_with_what_to_do_and_not_tried_again(
+    flora, generate, wait_for, one_task, conn_id
+):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    for operator in (
+        generate(flora_conn_id=conn_id),
+        wait_for("run_1", flora_conn_id=conn_id),
+        wait_for("run_1", flora_conn_id=conn_id, deferrable=False),
+    ):
+        with pytest.raises(AirflowFailException) as refusal:
+            one_task(operator).run()
+        remedy = "flora_conn_id is None" if conn_id is None else "export AIRFLOW_CONN_NOWHERE"
+        assert remedy in str(refusal.value)
+        assert f"[task {operator.task_id!r}, connection {conn_id!r}]" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"run_id": "7"}, "run_id is '7'"),
+        ({"run_id": None}, "run_id is None, but such an id starts with 'run_'"),
+        ({"poll_interval": 0}, "poll_interval is 0"),
+        ({"poll_interval": "3"}, "poll_interval is '3'"),
+        ({"timeout": -5}, "timeout is -5"),
+        ({"timeout": "3"}, "timeout is '3'"),
+    ],
+)
+def test_a_hook_waits_for_nothing_that_cannot_be_right(hook, flora, arguments, problem):
+    with pytest.raises(FloraInputError, match=problem):
+        hook.wait_for_run(**{"run_id": "run_1", **arguments})
+    assert flora.requests == 0
 
 
 CONNECTIONS = [

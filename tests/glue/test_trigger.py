@@ -8,7 +8,6 @@ import warnings
 from contextlib import aclosing
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
@@ -110,11 +109,11 @@ def test_a_connection_that_was_broken_meanwhile_ends_the_wait_with_the_reason(fl
     assert "it has no API key" in event.detail
 
 
-def test_a_connection_that_was_deleted_meanwhile_fails_the_wait_by_its_name(flora):
-    run_id = flora.start()
+def test_a_connection_that_was_deleted_meanwhile_ends_the_wait_by_its_name(flora):
+    event = wait(trigger_for(flora.start(), flora_conn_id="deleted"))
 
-    with pytest.raises(AirflowNotFoundException, match="deleted"):  # the triggerer reports it
-        wait(trigger_for(run_id, flora_conn_id="deleted"))
+    assert event.kind == "refused"
+    assert "connection 'deleted' is not there" in event.detail
 
 
 def test_the_deadline_is_an_instant_and_is_kept(flora):

@@ -97,6 +97,22 @@ def test_a_deadline_is_told_with_the_run_and_how_the_last_look_failed():
         RunEvent.timed_out("run_1", last_error=last).result()
 
 
+def test_a_run_that_was_never_seen_is_not_said_to_go_on():
+    never = errors.FloraNotFoundError("No such run.", status=404)
+    with pytest.raises(
+        errors.RunTimedOut, match="run_1 was never seen in time; the last look failed: FLORA answered 404"
+    ):
+        RunEvent.timed_out("run_1", last_error=never, seen=False).result()
+    for seen, last in [(True, never), (False, errors.FloraServerError("Down.", status=503))]:
+        with pytest.raises(errors.RunTimedOut, match="was not finished in time"):
+            RunEvent.timed_out("run_1", last_error=last, seen=seen).result()
+
+
+def test_what_is_no_run_id_is_bad_input():
+    with pytest.raises(errors.FloraInputError, match="run_id is None"):
+        RunEvent.invalid(None, "run_id is None, but such an id starts with 'run_'").result()
+
+
 def test_a_refused_look_names_the_run_that_goes_on():
     with pytest.raises(WaitRefused, match="look at run run_1, which may go on and be billed: FLORA answered 403"):
         RunEvent.refused("run_1", refused()).result()

@@ -74,6 +74,12 @@ def test_weather_ends_at_the_deadline_and_is_told(weather):
     assert stage.asked_at[-1] == pytest.approx(100)
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_run_that_flora_never_showed_is_told_from_one_that_it_lost(seen):
+    event, _ = follow(script(*[RUNNING] * seen, then=error(404)), deadline=20)
+    assert (event.kind, event.unseen) == ("timed_out", not seen)
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 410, 302])
 def test_what_is_no_weather_is_final(status):
     event, stage = follow(script(RUNNING, error(status, x_should_retry="true")))
@@ -111,7 +117,7 @@ def test_who_knows_since_when_it_is_gone_may_say_so():
 
 def test_a_run_id_that_cannot_be_asked_for_is_refused_not_raised():
     event, stage = follow(lambda _: DONE, look=lambda _: calls.get_run(".."))
-    assert (event.kind, stage.asked_at, stage.now) == ("refused", [], BEGIN)
+    assert (event.kind, stage.asked_at, stage.now) == ("invalid", [], BEGIN)
 
 
 def test_there_is_one_last_look_at_it():
