@@ -27,7 +27,7 @@ from flora_provider.api.answers import Answer
 from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
 from flora_provider.api.calls.call import Call
 from flora_provider.api.errors import FloraError, FloraInputError
-from flora_provider.api.exchange import exchange
+from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Page
 from flora_provider.api.pace import Pacer
 from flora_provider.api.paging import PageWalk
@@ -52,7 +52,7 @@ class _Client:
 
     Attributes:
         settings: the same.
-        retry: how each call is retried; also what plans made for this client should be given.
+        retry: how each call is retried.
 
     Raises:
         FloraInputError: a setting cannot be right, or there is no key.
@@ -66,8 +66,10 @@ class _Client:
         self.settings = settings
         self.retry = RetryPolicy(max_retries=settings.max_retries)
 
-    def _exchange(self, call: Call[T]) -> Plan[T]:
-        return exchange(call, self.retry, clock=time.time, draw=random.random)
+    @property
+    def tools(self) -> Tools:
+        """What plans for this client are to be given, such as `upload` and `wait_for_run`."""
+        return Tools(self.retry, time.time, random.random)
 
 
 class FloraClient(_Client):
@@ -86,7 +88,7 @@ class FloraClient(_Client):
 
     def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
-        return self.perform(self._exchange(call))
+        return self.perform(exchange(call, self.tools))
 
     def items(self, call: Call[Page[M]], *, max_items: int | None = None) -> Iterator[M]:
         """Go through all pages from this one on, each item once; `max_items` None for all."""
@@ -149,7 +151,7 @@ class AsyncFloraClient(_Client):
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
-        return await self.perform(self._exchange(call))
+        return await self.perform(exchange(call, self.tools))
 
     async def items(self, call: Call[Page[M]], *, max_items: int | None = None) -> AsyncIterator[M]:
         """Go through all pages from this one on, each item once; `max_items` None for all."""

@@ -12,10 +12,11 @@ from urllib.parse import urljoin
 
 from flora_provider.api.checks import host_to_connect, is_private_address, is_private_host
 from flora_provider.api.errors import FloraConnectionError, FloraDownloadError
-from flora_provider.api.exchange import retrying
+from flora_provider.api.exchange import Tools, retrying
 from flora_provider.api.plan import Fetch, Plan, Resolve, Response
-from flora_provider.api.retry import RetryPolicy, retry_after, status_passes
+from flora_provider.api.retry import retry_after, status_passes
 
+MAX_BYTES = 2 * 1024**3
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _EXPIRED = frozenset({401, 403, 404, 410})
@@ -37,11 +38,9 @@ class Downloaded:
 def download(
     url: str,
     file: IO[bytes],
+    tools: Tools,
     *,
-    max_bytes: int,
-    policy: RetryPolicy,
-    clock: Callable[[], float],
-    draw: Callable[[], float],
+    max_bytes: int = MAX_BYTES,
     came_from: str | None = None,
 ) -> Plan[Downloaded]:
     """Fetch a file. A failure that may pass starts it again from its first byte.
@@ -52,10 +51,8 @@ def download(
     Args:
         url: such as an output's.
         file: seekable, open for writing; what it holds is replaced.
-        max_bytes: the most that is written.
-        policy: how often and how long.
-        clock: unix seconds.
-        draw: random numbers in [0, 1), for jitter.
+        tools: the client's.
+        max_bytes: the most that is written. Default 2 GiB.
         came_from: the address that told us `url`, such as the client's `base_url`. If that is public, `url` must be
             too. None to trust `url`.
 
@@ -64,8 +61,8 @@ def download(
             Only hosts are named, for the rest of an address may be signed.
         FloraConnectionError: it did not arrive, and no retry helped.
     """
-    attempt = partial(_once, url, file, max_bytes=max_bytes, clock=clock, came_from=came_from)
-    return (yield from retrying(attempt, policy, what="Download", resendable=True, clock=clock, draw=draw))
+    attempt = partial(_once, url, file, max_bytes=max_bytes, clock=tools.clock, came_from=came_from)
+    return (yield from retrying(attempt, tools, what="Download", resendable=True))
 
 
 def _once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api import errors
@@ -30,16 +31,29 @@ _BY_STATUS: Mapping[int, type[errors.FloraStatusError]] = {
 }
 
 
-def exchange(call: Call[T], policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]) -> Plan[T]:
+@dataclass(slots=True)
+class Tools:
+    """What a plan cannot know by itself, from whoever performs it; `client.tools` are a client's.
+
+    Attributes:
+        policy: how often and how long each request is tried.
+        clock: unix seconds.
+        draw: random numbers in [0, 1), for jitter and for keys.
+    """
+
+    policy: RetryPolicy
+    clock: Callable[[], float]
+    draw: Callable[[], float]
+
+
+def exchange(call: Call[T], tools: Tools) -> Plan[T]:
     """Send a call, again where that is safe and useful, and read its answer.
 
     Every resend repeats the same bytes and the same key. Each is logged with reason, wait and `request-id`.
 
     Args:
         call: what to send and how to read the answer.
-        policy: how often and how long.
-        clock: unix seconds.
-        draw: random numbers in [0, 1), for jitter.
+        tools: whose policy says how often and how long.
 
     Raises:
         FloraConnectionError, FloraStatusError: the last failure, when no retry may or did help.
@@ -48,37 +62,27 @@ def exchange(call: Call[T], policy: RetryPolicy, *, clock: Callable[[], float], 
     request = call.request()
 
     def attempt() -> Plan[T]:
-        return read(call, (yield Send(request)), now=clock())
+        return read(call, (yield Send(request)), now=tools.clock())
 
-    return (yield from retrying(attempt, policy, what=request, resendable=call.resendable, clock=clock, draw=draw))
+    return (yield from retrying(attempt, tools, what=request, resendable=call.resendable))
 
 
-def retrying(
-    attempt: Callable[[], Plan[T]],
-    policy: RetryPolicy,
-    *,
-    what: object,
-    resendable: bool,
-    clock: Callable[[], float],
-    draw: Callable[[], float],
-) -> Plan[T]:
+def retrying(attempt: Callable[[], Plan[T]], tools: Tools, *, what: object, resendable: bool) -> Plan[T]:
     """Make attempts until one succeeds or the policy gives up; then its failure is raised.
 
     Args:
         attempt: one try, as a plan.
-        policy: how often and how long.
+        tools: whose policy says how often and how long.
         what: named in the log.
         resendable: whether trying twice does no more than trying once.
-        clock: unix seconds.
-        draw: random numbers in [0, 1), for jitter.
     """
-    started, tried = clock(), 0
+    started, tried = tools.clock(), 0
     while True:
         try:
             return (yield from attempt())
         except errors.FloraError as failure:
-            elapsed = clock() - started
-            wait = policy.delay(failure, attempt=tried, elapsed=elapsed, resendable=resendable, draw=draw())
+            elapsed, draw = tools.clock() - started, tools.draw()
+            wait = tools.policy.delay(failure, attempt=tried, elapsed=elapsed, resendable=resendable, draw=draw)
             if wait is None:
                 raise
             log.warning("%s: %s. Trying again in %.1f s", what, failure, wait)

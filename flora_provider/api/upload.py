@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
 from typing import IO, TypeVar
@@ -24,7 +23,7 @@ from flora_provider.api.errors import (
     FloraStatusError,
     FloraUploadError,
 )
-from flora_provider.api.exchange import exchange, readable, retrying
+from flora_provider.api.exchange import Tools, exchange, readable, retrying
 from flora_provider.api.plan import Form, Plan, Request, Response, Send, Sleep, canonical_json
 from flora_provider.api.retry import RetryPolicy, may_retry, retry_after, status_passes
 
@@ -54,11 +53,9 @@ _TYPES = {
 
 def upload(
     source: str | IO[bytes],
+    tools: Tools,
     *,
     workspace_id: str,
-    policy: RetryPolicy,
-    clock: Callable[[], float],
-    draw: Callable[[], float],
     file_name: str | None = None,
     content_type: str | None = None,
     folder: str | None = None,
@@ -73,10 +70,8 @@ def upload(
 
     Args:
         source: an https URL, or a file: seekable, open for reading in binary.
+        tools: the client's.
         workspace_id: the workspace that owns it.
-        policy: how often and how long each request is tried.
-        clock: unix seconds.
-        draw: random numbers in [0, 1), for jitter and idempotency keys.
         file_name: as FLORA shows it; needed for a file.
         content_type: such as `image/png`; of a file by default as its name suggests.
         folder: in the library.
@@ -91,7 +86,7 @@ def upload(
         FloraUploadError: the storage or FLORA refused it (also the second time), or it did not get ready.
         FloraConnectionError, FloraStatusError: a request failed, and no retry helped.
     """
-    steps = _Steps(policy, clock, draw, patience)
+    steps = _Steps(tools, patience)
     create_asset = partial(calls.create_asset, workspace_id=workspace_id, folder=folder, project_id=project_id)
     if isinstance(source, str):
         asset = yield from steps.obtain(create_asset(source=source, file_name=file_name, content_type=content_type))
@@ -119,16 +114,14 @@ def upload(
 class _Steps:
     """What an upload is made of."""
 
-    policy: RetryPolicy
-    clock: Callable[[], float]
-    draw: Callable[[], float]
+    tools: Tools
     patience: float
 
     def send(self, call: calls.Call[T]) -> Plan[T]:
         """A call with its retries, under a key of its own if it takes one."""
         if call.takes_key:
-            call = call.with_key("upload-" + "".join(f"{int(self.draw() * 2**32):08x}" for _ in range(4)))
-        return exchange(call, self.policy, clock=self.clock, draw=self.draw)
+            call = call.with_key("upload-" + "".join(f"{int(self.tools.draw() * 2**32):08x}" for _ in range(4)))
+        return exchange(call, self.tools)
 
     def obtain(self, call: calls.Call[Asset]) -> Plan[Asset]:
         """An asset or a reservation, under another key if FLORA has an answer to the first one that is of no use.
@@ -157,9 +150,7 @@ class _Steps:
         """Send the file, and wait until FLORA has settled what becomes of it."""
         request = _to_storage(asset, file, name, kind)
         attempt = partial(self._store, request)
-        refusal = yield from retrying(
-            attempt, self.policy, what=request, resendable=True, clock=self.clock, draw=self.draw
-        )
+        refusal = yield from retrying(attempt, self.tools, what=request, resendable=True)
         if refusal:
             return asset.model_copy(update={"status": Asset.FAILED, "failure_message": refusal})
         try:
@@ -175,17 +166,18 @@ class _Steps:
             return None
         refusal = f"the storage answered {response.status}"
         if status_passes(response.status):
-            raise FloraUploadError(refusal, may_retry=True, retry_after=retry_after(response.headers, now=self.clock()))
+            asked = retry_after(response.headers, now=self.tools.clock())
+            raise FloraUploadError(refusal, may_retry=True, retry_after=asked)
         return refusal
 
     def settled(self, asset: Asset) -> Plan[Asset]:
         """The asset once it is ready or has failed, or as it is when patience ends."""
-        until = self.clock() + self.patience
-        while asset.status not in (Asset.READY, Asset.FAILED) and self.clock() < until:
+        until = self.tools.clock() + self.patience
+        while asset.status not in (Asset.READY, Asset.FAILED) and self.tools.clock() < until:
             yield Sleep(POLL_SECONDS)
             look = calls.get_asset(_id(asset))
             try:
-                asset = yield from exchange(look, _ONE_TRY, clock=self.clock, draw=self.draw)
+                asset = yield from exchange(look, replace(self.tools, policy=_ONE_TRY))
             except FloraError as failure:
                 # What was created a moment ago may be 404; what may pass is looked at again anyway.
                 if not isinstance(failure, FloraNotFoundError) and not may_retry(failure, resendable=True):

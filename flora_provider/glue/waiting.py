@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -107,7 +106,8 @@ def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
 
     now = time.time()
     wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, gone_since=unseen_since)
-    return hook.client().perform(follow_run(wait, clock=time.time, draw=random.random))
+    client = hook.client()
+    return client.perform(follow_run(wait, client.tools))
 
 
 def started(context: Context) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,7 @@ from uuid import uuid4
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-from flora_provider.api.download import Downloaded, download
+from flora_provider.api.download import MAX_BYTES, Downloaded, download
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.upload import upload
 from flora_provider.hooks.base import ConnectedHook
@@ -27,7 +25,7 @@ class FilesHook(ConnectedHook):
     """The verbs that move files; Airflow's lineage is told of both ends."""
 
     def download_output(
-        self, output: Mapping[str, Any], folder: Path | str, *, name: str | None = None, max_bytes: int = 2 * 1024**3
+        self, output: Mapping[str, Any], folder: Path | str, *, name: str | None = None, max_bytes: int = MAX_BYTES
     ) -> Path:
         """Save one output of a finished run as a file; a text is saved as UTF-8.
 
@@ -38,7 +36,7 @@ class FilesHook(ConnectedHook):
             folder: made if it is not there.
             name: without an ending, which comes from the content's type; None for the ids of run and output. One with
                 other characters than letters, digits, `.`, `_` and `-` is changed, and its hash added.
-            max_bytes: the most that is saved.
+            max_bytes: the most that is saved. Default 2 GiB.
 
         Returns:
             Where it is.
@@ -95,14 +93,12 @@ class FilesHook(ConnectedHook):
         client = self.client()
         give = partial(
             upload,
+            tools=client.tools,
             workspace_id=self.workspace(workspace_id),
             project_id=project_id,
             folder=folder,
             content_type=content_type,
             patience=patience,
-            policy=client.retry,
-            clock=time.time,
-            draw=random.random,
         )
         if isinstance(source, str):
             asset = client.perform(give(source, file_name=file_name))
@@ -114,16 +110,9 @@ class FilesHook(ConnectedHook):
         return asset
 
     def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> Downloaded:
-        plan = download(
-            url,
-            file,
-            max_bytes=max_bytes,
-            policy=self.client().retry,
-            clock=time.time,
-            draw=random.random,
-            came_from=self.settings.base_url,
-        )
-        return self.client().perform(plan)
+        client = self.client()
+        came_from = self.settings.base_url
+        return client.perform(download(url, file, client.tools, max_bytes=max_bytes, came_from=came_from))
 
     def _record(self, *, received: str | None, sent: str | None) -> None:
         """Tell Airflow's lineage, where it is collected, what was read and what was written.

@@ -6,16 +6,14 @@ parse; a DAG file that wants a hook should do the same, inside its task.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flora_provider.api import calls, checks
+from flora_provider.api import calls
 from flora_provider.api.errors import FloraError
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
-from flora_provider.runs.follow import PollPolicy, Wait, follow_run
+from flora_provider.runs.follow import wait_for_run
 
 if TYPE_CHECKING:
     from flora_provider.api import catalogue, models
@@ -124,25 +122,17 @@ class FloraHook(FilesHook):
             RunTimedOut: `timeout` passed.
             WaitRefused: FLORA does not let us look at it.
         """
-        checks.refuse(
-            checks.problems(
-                [
-                    ("run_id", run_id, checks.run_id),
-                    ("timeout", timeout, checks.optional(checks.seconds)),
-                    ("poll_interval", poll_interval, checks.positive),
-                ]
+        client = self.client()
+        return client.perform(
+            wait_for_run(
+                run_id,
+                client.tools,
+                timeout=timeout,
+                poll_interval=poll_interval,
+                started_at=started_at,
+                estimated_seconds=estimated_seconds,
             )
         )
-        now = time.time()
-        wait = Wait(
-            run_id,
-            policy=PollPolicy(interval=poll_interval),
-            now=now,
-            deadline=None if timeout is None else now + timeout,
-            started_at=started_at,
-            estimated_seconds=estimated_seconds,
-        )
-        return self.client().perform(follow_run(wait, clock=time.time, draw=random.random)).result()
 
     def list_generations(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -157,7 +156,7 @@ class FloraRunOperator(BaseOperator, ABC):
         # Before anything else can fail: an XCom that a link looks for and does not find is an error in the log (3.3.2).
         context["ti"].xcom_push(key=FloraRunLink.key, value=self._project_url())
         client = self.hook.client()
-        return client.perform(submit.plan(client.retry, clock=time.time, draw=random.random))
+        return client.perform(submit.plan(client.tools))
 
     def _plan(self, context: Context) -> Submit:
         from flora_provider.glue.ledger import ledger_of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from flora_provider.api import calls
+from flora_provider.api import calls, checks
 from flora_provider.api.errors import (
     FloraAnswerError,
     FloraConnectionError,
@@ -16,7 +17,7 @@ from flora_provider.api.errors import (
     FloraServerError,
     FloraStatusError,
 )
-from flora_provider.api.exchange import exchange
+from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Run
 from flora_provider.api.plan import Plan, Sleep
 from flora_provider.api.retry import RetryPolicy
@@ -174,36 +175,81 @@ class Wait:
         return due if self.deadline is None else min(due, max(self.deadline, now))
 
 
-def follow_run(
-    wait: Wait,
-    *,
-    clock: Callable[[], float],
-    draw: Callable[[], float],
-    look: Callable[[str], calls.Call[Run]] = calls.get_run,
-) -> Plan[RunEvent]:
+def follow_run(wait: Wait, tools: Tools, *, look: Callable[[str], calls.Call[Run]] = calls.get_run) -> Plan[RunEvent]:
     """Look at one run until it has ended, the deadline has passed, or FLORA refuses to show it.
 
     Args:
         wait: the run, and when to look.
-        clock: unix seconds.
-        draw: random numbers in [0, 1).
+        tools: the client's. Looks are tried once, whatever its policy: another look follows anyway.
         look: which call shows the run.
     """
     try:
         call = look(wait.run_id)
     except FloraError as failure:
         return RunEvent.invalid(wait.run_id, str(failure))
+    once = replace(tools, policy=ONE_TRY)
     while True:
-        pause = wait.due - clock()
+        pause = wait.due - tools.clock()
         if pause > 0:
             yield Sleep(pause)
         if unseen := wait.unseen_end():
             return unseen
         try:
-            run = yield from exchange(call, ONE_TRY, clock=clock, draw=draw)
+            run = yield from exchange(call, once)
         except FloraError as failure:
-            event = wait.missed(failure, now=clock(), draw=draw())
+            event = wait.missed(failure, now=tools.clock(), draw=tools.draw())
         else:
-            event = wait.saw(run, now=clock(), draw=draw())
+            event = wait.saw(run, now=tools.clock(), draw=tools.draw())
         if event is not None:
             return event
+
+
+def wait_for_run(
+    run_id: str,
+    tools: Tools,
+    *,
+    timeout: float | None = None,
+    poll_interval: float = 3.0,
+    started_at: float | None = None,
+    estimated_seconds: float | None = None,
+) -> Plan[dict[str, Any]]:
+    """Wait until a run has ended; progress goes to the log when it changes.
+
+        run = flora.perform(wait_for_run(started.run_id, flora.tools, timeout=600))
+
+    Args:
+        run_id: the run.
+        tools: the client's.
+        timeout: seconds; None to wait for ever. The run goes on all the same.
+        poll_interval: least seconds between two looks.
+        started_at: unix seconds at which it was started, if known.
+        estimated_seconds: FLORA's estimate, if known.
+
+    Returns:
+        The finished run as a plain dict: run_id, status, outputs, charged_cost and its times.
+
+    Raises:
+        FloraInputError: an argument cannot be right.
+        RunFailed: FLORA ended it as failed.
+        RunTimedOut: `timeout` passed.
+        WaitRefused: FLORA does not let us look at it.
+    """
+    checks.refuse(
+        checks.problems(
+            [
+                ("run_id", run_id, checks.run_id),
+                ("timeout", timeout, checks.optional(checks.seconds)),
+                ("poll_interval", poll_interval, checks.positive),
+            ]
+        )
+    )
+    now = tools.clock()
+    wait = Wait(
+        run_id,
+        policy=PollPolicy(interval=poll_interval),
+        now=now,
+        deadline=None if timeout is None else now + timeout,
+        started_at=started_at,
+        estimated_seconds=estimated_seconds,
+    )
+    return (yield from follow_run(wait, tools)).result()

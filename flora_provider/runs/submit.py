@@ -29,7 +29,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any, Literal, Protocol, Self, TypeVar
 
 from flora_provider.api import calls
@@ -41,11 +40,10 @@ from flora_provider.api.errors import (
     RunFailed,
     RunOutcomeUnknown,
 )
-from flora_provider.api.exchange import exchange
+from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Generation, Page, Run, RunStatus, Started
 from flora_provider.api.paging import PageWalk
 from flora_provider.api.plan import Plan
-from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.failures import advice_for
 from flora_provider.runs.follow import is_weather
@@ -108,12 +106,6 @@ class Ledger(Protocol):
         """Remember; must be durable when it returns."""
 
 
-class _Ask(Protocol):
-    """A call with its retries, by the policy, clock and dice of the plan that it is part of."""
-
-    def __call__(self, call: calls.Call[T], /) -> Plan[T]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """The one run of a task.
@@ -157,8 +149,11 @@ class Submit:
     matches: Callable[[Generation], bool] = lambda row: True  # noqa: ARG005 - the default takes every row
     claimed: Callable[[], frozenset[str]] = frozenset
 
-    def plan(self, policy: RetryPolicy, *, clock: Callable[[], float], draw: Callable[[], float]) -> Plan[Submission]:
+    def plan(self, tools: Tools) -> Plan[Submission]:
         """Start or find the run, as this module's table says.
+
+        Args:
+            tools: the client's.
 
         Raises:
             RunFailed: the run of an earlier try failed, and no retry can help.
@@ -166,7 +161,6 @@ class Submit:
             WaitRefused: the run of an earlier try is known, and FLORA does not let us look at it.
             FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
         """
-        ask: _Ask = partial(exchange, policy=policy, clock=clock, draw=draw)
         record = self.ledger.read()
         if record is not None and record.clears != self.intent.clears:
             record = None
@@ -176,12 +170,12 @@ class Submit:
         failed: set[str] = set()  # runs of the generations before
         for _ in range(_MAX_GENERATIONS):
             if record is None or record.generation != generation:
-                record = self._record(generation, intended_at=clock() if fresh else self.earliest)
+                record = self._record(generation, intended_at=tools.clock() if fresh else self.earliest)
             if record.run_id:
                 submission = Submission(run_id=record.run_id)
             else:
                 try:
-                    posted = yield from self._post(ask, record, failed, now=clock())
+                    posted = yield from self._post(tools, record, failed, now=tools.clock())
                 except FloraStatusError as error:
                     if not error.replayed or replayed_failure:
                         raise
@@ -194,7 +188,7 @@ class Submit:
                 self.ledger.write(replace(record, run_id=submission.run_id))
             if fresh:
                 return submission
-            run = yield from self._look(ask, submission.run_id)
+            run = yield from self._look(tools, submission.run_id)
             if run is None or not _failed_but_may_be_retried(run):
                 return replace(submission, run=run)
             failed.add(run.run_id)
@@ -206,10 +200,10 @@ class Submit:
         key = self.intent.key(generation)
         return Record(clears=self.intent.clears, generation=generation, key=key, intended_at=intended_at)
 
-    def _look(self, ask: _Ask, run_id: str) -> Plan[Run | None]:
+    def _look(self, tools: Tools, run_id: str) -> Plan[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
-            run = yield from ask(self.look(run_id))
+            run = yield from exchange(self.look(run_id), tools)
         except FloraNotFoundError:
             log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
             return None
@@ -221,20 +215,20 @@ class Submit:
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(self, ask: _Ask, record: Record, failed: set[str], *, now: float) -> Plan[Submission | None]:
+    def _post(self, tools: Tools, record: Record, failed: set[str], *, now: float) -> Plan[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
         self.ledger.write(record)
         if now - record.intended_at > KEY_TRUSTED_FOR:
-            found = yield from self._search(ask, record, failed)
+            found = yield from self._search(tools, record, failed)
             if found or self.candidates is None:
                 why = "the key may be too old for FLORA to know whether it has started a run"
                 self._refuse_unless_submitting_again(record, found, why=why)
                 return None
         try:
-            started = yield from ask(self.call.with_key(record.key))
+            started = yield from exchange(self.call.with_key(record.key), tools)
         except FloraDuplicateError:
             why = "FLORA says that this key has already started a run, but not which one"
-            found = yield from self._search(ask, record, failed)
+            found = yield from self._search(tools, record, failed)
             if self.on_unknown == "adopt" and len(found) == 1:
                 log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
                 return Submission(run_id=found[0].run_id)
@@ -242,14 +236,14 @@ class Submit:
             return None
         return Submission(run_id=started.run_id, started=started)
 
-    def _search(self, ask: _Ask, record: Record, failed: set[str]) -> Plan[list[Generation]]:
+    def _search(self, tools: Tools, record: Record, failed: set[str]) -> Plan[list[Generation]]:
         """Rows of the history that may be the lost run, newest first."""
         found: list[Generation] = []
         walk = PageWalk(self.candidates) if self.candidates else None
         others = self.claimed() | failed
         since = record.intended_at - CLOCK_SKEW
         while walk and walk.call:
-            page = yield from ask(walk.call)
+            page = yield from exchange(walk.call, tools)
             rows = list(walk.take(page))
             recent = [row for row in rows if row.created_at is None or row.created_at.timestamp() >= since]
             found += [row for row in recent if row.run_id not in others and self.matches(row)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraAnswerError, FloraAuthenticationError, FloraError, FloraRateLimitError
-from flora_provider.api.exchange import exchange
+from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.api.plan import Plan, Sleep
 from flora_provider.api.retry import RetryPolicy
@@ -144,7 +144,7 @@ class Watch:
             FloraAuthenticationError: the key is not valid any more. Go on with `restart`.
         """
         try:
-            run = yield from exchange(calls.get_run(run_id), ONE_TRY, clock=self._clock, draw=self._draw)
+            run = yield from exchange(calls.get_run(run_id), Tools(ONE_TRY, self._clock, self._draw))
         except FloraAuthenticationError:
             raise
         except FloraError as failure:
@@ -171,7 +171,7 @@ class Watch:
         while True:
             try:
                 call = calls.raw("GET", path, query=query)
-                page = yield from exchange(call, PAGE_TRIES, clock=self._clock, draw=self._draw)
+                page = yield from exchange(call, Tools(PAGE_TRIES, self._clock, self._draw))
                 rows, cursor = _contents(page, member)
             except FloraAuthenticationError:
                 raise

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response, Sleep
 from flora_provider.api.retry import RetryPolicy
 
@@ -58,7 +59,7 @@ def stage():
 @pytest.fixture
 def tools(stage):
     """What every plan is given."""
-    return {"policy": RetryPolicy(), "clock": stage.clock, "draw": stage.draw}
+    return Tools(RetryPolicy(), stage.clock, stage.draw)
 
 
 @pytest.fixture(scope="session")

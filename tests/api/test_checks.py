@@ -18,6 +18,9 @@ SILENT = [
     (checks.slug_or_id, "technique", ["cctv-cam", "tech_1"]),
     (checks.mapping, "params", [{}, {"a": 1}]),
     (checks.count, "max_items", [0, 1, 10**9]),
+    (checks.run_id, "run_id", ["run_1"]),
+    (checks.flag, "deferrable", [True, False]),
+    (checks.seconds, "timeout", [0, 0.5]),
     (checks.positive, "timeout", [1, 0.5, timedelta(seconds=1)]),
     (checks.idempotency_key, "key", ["a", "x" * 255]),
     (
@@ -57,6 +60,10 @@ def test_what_is_right_is_let_through(check, name, values):
         (checks.slug, "model", "FLUX.2 Pro", "model is 'FLUX.2 Pro': give an id as list_models() shows"),
         (checks.slug, "action_id", "a/b", "action_id is 'a/b': give an id as list_actions() shows it"),
         (checks.slug_or_id, "technique", "", "technique is '': give the technique's tech_… id or its slug"),
+        (checks.run_id, "run_id", "7", "run_id is '7', but such an id starts with 'run_'"),
+        (checks.run_id, "run_id", {"run_id": "run_1"}, "run_id is a finished run, for which its task has waited"),
+        (checks.flag, "deferrable", "no", "deferrable is 'no': give True or False"),
+        (checks.seconds, "timeout", -1, "timeout is -1: give seconds, 0 or more"),
         (checks.mapping, "params", {1: 2}, "params is {1: 2}: give a dict with string keys"),
     (checks.positive, "timeout", 0, "timeout is 0: give seconds above zero, or a timedelta"),
     (checks.positive, "timeout", True, "timeout is True: give seconds"),
@@ -144,6 +151,6 @@ def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
     st.none() | texts() | st.integers() | st.binary() | st.lists(texts()),
 )
 def test_no_value_breaks_a_check(check, value):
-    name = "run_id" if check is checks.identifier else "value"
+    name = "run_id" if check in (checks.identifier, checks.run_id) else "value"
     told = check(name, value)
     assert told is None or told.startswith(f"{name} is ")

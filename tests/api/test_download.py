@@ -18,7 +18,7 @@ def fetch(tools):
     """Make the plan that downloads into a file which the plan's user also has."""
 
     def make(url=URL, file=None, max_bytes=1000, **options):
-        return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, **tools, **options)
+        return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, tools=tools, **options)
 
     return make
 
@@ -86,7 +86,7 @@ def test_a_compressed_file_is_longer_than_announced(stage, fetch, answer):
     ],
 )
 def test_after_the_last_retry_the_failure_says_what_came(stage, fetch, tools, answer, last, message):
-    tools["policy"] = RetryPolicy(max_retries=1)
+    tools.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraDownloadError) as caught:
         stage.play(fetch(), answer(500), last(answer))
     assert str(caught.value) == message

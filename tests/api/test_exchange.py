@@ -28,25 +28,25 @@ def refusal(code, message, *fields):
 
 
 def test_an_answer_is_read(stage, tools, answer):
-    assert stage.play(exchange(get(), **tools), answer(201, RUN)).run_id == "run_1"
+    assert stage.play(exchange(get(), tools), answer(201, RUN)).run_id == "run_1"
     assert stage.sleeps == []
 
 
 def test_passing_failures_are_retried_with_growing_pauses(stage, tools, answer):
     script = [answer(503), errors.FloraConnectionError("broke"), errors.FloraTimeoutError("late"), answer(500)]
-    assert stage.play(exchange(get(), **tools), *script, answer(200, RUN)).run_id == "run_1"
+    assert stage.play(exchange(get(), tools), *script, answer(200, RUN)).run_id == "run_1"
     assert stage.sleeps == [0.5, 1, 2, 4]
 
 
 def test_after_the_last_retry_the_last_failure_is_raised(stage, tools, answer):
-    tools["policy"] = RetryPolicy(max_retries=1)
+    tools.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraServerError, match="502"):
-        stage.play(exchange(get(), **tools), answer(503), answer(502))
+        stage.play(exchange(get(), tools), answer(503), answer(502))
 
 
 def test_every_resend_repeats_bytes_and_key(stage, tools, answer):
     call = generate().with_key("key-1")
-    stage.play(exchange(call, **tools), answer(500), errors.FloraConnectionError("broke"), answer(201, RUN))
+    stage.play(exchange(call, tools), answer(500), errors.FloraConnectionError("broke"), answer(201, RUN))
     first, *others = [(r.method, r.target, r.query, r.body, r.headers) for r in stage.requests]
     assert others == [first, first]
 
@@ -54,19 +54,19 @@ def test_every_resend_repeats_bytes_and_key(stage, tools, answer):
 def test_a_post_without_a_key_is_not_resent_when_flora_may_have_acted(stage, tools, answer):
     for failure in (answer(503), answer(408), errors.FloraConnectionError("broke")):
         with pytest.raises(errors.FloraError):
-            stage.play(exchange(generate(), **tools), failure)
+            stage.play(exchange(generate(), tools), failure)
     refused = errors.FloraConnectionError("refused", ambiguous=False)
-    assert stage.play(exchange(generate(), **tools), refused, answer(429), answer(201, RUN)).run_id == "run_1"
+    assert stage.play(exchange(generate(), tools), refused, answer(429), answer(201, RUN)).run_id == "run_1"
 
 
 def test_flora_is_not_asked_again_before_it_said(stage, tools, answer):
-    stage.play(exchange(get(), **tools), answer(429, retry_after=7), answer(200, RUN))
+    stage.play(exchange(get(), tools), answer(429, retry_after=7), answer(200, RUN))
     assert stage.sleeps == [7]
 
 
 def test_a_long_wait_is_left_to_the_scheduler(stage, tools, answer):
     with pytest.raises(errors.FloraRateLimitError) as caught:
-        stage.play(exchange(get(), **tools), answer(429, retry_after=3600))
+        stage.play(exchange(get(), tools), answer(429, retry_after=3600))
     assert caught.value.retry_after == 3600
     assert stage.sleeps == []
 
@@ -74,7 +74,7 @@ def test_a_long_wait_is_left_to_the_scheduler(stage, tools, answer):
 def test_each_retry_is_logged_with_reason_wait_and_request_id(stage, tools, answer, caplog):
     caplog.set_level(logging.INFO)
     refused = answer(429, refusal("rate_limited", "Rate limit exceeded."), retry_after=7, request_id="req_9")
-    stage.play(exchange(get(), **tools), refused, answer(200, RUN))
+    stage.play(exchange(get(), tools), refused, answer(200, RUN))
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.message == (
@@ -104,7 +104,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("status", "code", "kind"), KINDS)
 def test_each_status_has_its_error(stage, tools, answer, status, code, kind):
-    tools["policy"] = RetryPolicy(max_retries=0)
+    tools.policy = RetryPolicy(max_retries=0)
     said = answer(
         status,
         refusal(code, "No."),
@@ -114,7 +114,7 @@ def test_each_status_has_its_error(stage, tools, answer, status, code, kind):
         retry_after_ms=1500,
     )
     with pytest.raises(errors.FloraStatusError) as caught:
-        stage.play(exchange(get(), **tools), said)
+        stage.play(exchange(get(), tools), said)
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.code, error.request_id, error.retry_after) == (status, code, "req_1", 1.5)
@@ -201,7 +201,7 @@ def test_a_message_is_shown_in_a_readable_length(answer):
 )
 def test_a_success_that_cannot_be_read_is_not_resent(stage, tools, answer, body, problem):
     with pytest.raises(errors.FloraAnswerError) as caught:
-        stage.play(exchange(get(), **tools), answer(200, body=body, request_id="req_7"))
+        stage.play(exchange(get(), tools), answer(200, body=body, request_id="req_7"))
     assert str(caught.value).startswith(f"GET /runs/run_1: {problem}")
     assert str(caught.value).endswith("(request req_7)")
     assert caught.value.request_id == "req_7"

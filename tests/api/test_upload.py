@@ -26,9 +26,9 @@ def give(tools, stage):
     def make(source=None, **options):
         if source is None:
             source = io.BytesIO(bytes(LARGE))
-        tools["draw"] = lambda: next(draws) % 997 / 997
+        tools.draw = lambda: next(draws) % 997 / 997
         named = {} if isinstance(source, str) else {"file_name": "b.PNG"}
-        return upload(source, **{"workspace_id": "ws_1", **named, **tools, **options})
+        return upload(source, **{"workspace_id": "ws_1", **named, "tools": tools, **options})
 
     return make
 
@@ -171,7 +171,7 @@ def test_if_flora_sees_no_reason_to_renew_the_first_refusal_stands(stage, give, 
 
 
 def test_a_storage_that_stays_down_is_told(stage, give, tools, answer):
-    tools["policy"] = RetryPolicy(max_retries=1)
+    tools.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraUploadError, match="the storage answered 503") as caught:
         stage.play(give(), answer(201, RESERVED), answer(503), answer(503))
     assert caught.value.may_retry

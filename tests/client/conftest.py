@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from flora_provider.api.client import PACERS, AsyncFloraClient, FloraClient
+from flora_provider.api.exchange import Tools
 from flora_provider.api.retry import RetryPolicy
 
 KEY = "sk_test_do_not_show"
@@ -145,4 +146,4 @@ def bomb():
 @pytest.fixture
 def tools():
     """What a plan is given that a client performs."""
-    return {"policy": RetryPolicy(first_delay=0.001), "clock": time.time, "draw": random.random}
+    return Tools(RetryPolicy(first_delay=0.001), time.time, random.random)

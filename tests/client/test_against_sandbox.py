@@ -57,7 +57,7 @@ def test_from_a_prompt_to_a_file(flora, server, place, key, tools):
     assert run.status == "completed"
     (output,) = run.outputs
     file = io.BytesIO()
-    got = flora.perform(download(output.url, file, max_bytes=10_000_000, came_from=server.base_url, **tools))
+    got = flora.perform(download(output.url, file, max_bytes=10_000_000, came_from=server.base_url, tools=tools))
     assert got.content_type == "image/png"
     assert got.size == len(file.getvalue())
     assert file.getvalue().startswith(b"\x89PNG")
@@ -115,17 +115,17 @@ def test_history_is_walked_page_by_page(flora, place, key):
 @pytest.mark.parametrize("size", [len(PNG), 5_000_000])
 def test_a_file_uploaded_is_a_file_that_runs_can_use(flora, server, place, tools, size):
     content = PNG + bytes(size - len(PNG))
-    asset = flora.perform(upload(io.BytesIO(content), file_name="fern.png", **place, **tools))
+    asset = flora.perform(upload(io.BytesIO(content), file_name="fern.png", **place, tools=tools))
     assert asset.status == "ready"
     file = io.BytesIO()
-    flora.perform(download(asset.url, file, max_bytes=size, came_from=server.base_url, **tools))
+    flora.perform(download(asset.url, file, max_bytes=size, came_from=server.base_url, tools=tools))
     assert file.getvalue() == content
 
 
 def test_a_file_is_uploaded_through_bad_weather(flora, fail, place, tools):
     for route in ("/assets", "/assets/{asset_id}/complete"):
         fail(route, method="POST", wire="drop", after=True)
-    asset = flora.perform(upload(io.BytesIO(PNG + bytes(5_000_000)), file_name="fern.png", **place, **tools))
+    asset = flora.perform(upload(io.BytesIO(PNG + bytes(5_000_000)), file_name="fern.png", **place, tools=tools))
     assert asset.status == "ready"
 
 
@@ -146,8 +146,8 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_anew(flora, server, place,
             return super().read(size)
 
     file = Restless(PNG + bytes(6_000_000))
-    asset = flora.perform(upload(file, file_name="fern.png", **place, **tools))
+    asset = flora.perform(upload(file, file_name="fern.png", **place, tools=tools))
     stored = io.BytesIO()
-    flora.perform(download(asset.url, stored, max_bytes=10_000_000, came_from=server.base_url, **tools))
+    flora.perform(download(asset.url, stored, max_bytes=10_000_000, came_from=server.base_url, tools=tools))
     assert file.changed
     assert stored.getvalue() == file.getvalue()

@@ -18,7 +18,7 @@ def fetch(tools):
     """Make the plan that downloads into a file which the plan's user also has."""
 
     def make(url=URL, file=None, max_bytes=1000):
-        return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, **tools)
+        return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, tools=tools)
 
     return make
 

@@ -63,11 +63,11 @@ def test_an_answer_that_drips_in_is_given_up(colour):
 
 
 def test_a_file_that_drips_in_is_given_up(colour, tools, tmp_path):
-    tools["policy"] = RetryPolicy(max_retries=0)
+    tools.policy = RetryPolicy(max_retries=0)
     with serving(drip) as url, (tmp_path / "file").open("wb") as file:
         client = colour(base_url=url, timeout=0.2)
         with pytest.raises(errors.FloraTimeoutError, match="more slowly than 16 kB a second"):
-            client.perform(download(f"{url}/a", file, max_bytes=10_000, **tools))
+            client.perform(download(f"{url}/a", file, max_bytes=10_000, tools=tools))
 
 
 def trickle(connection, stop):

@@ -18,7 +18,7 @@ READY = PENDING | {"status": "ready", "url": "https://media.flora.ai/b.png"}
 @pytest.fixture
 def give(tools):
     def make(source, **options):
-        return upload(source, **{"workspace_id": "ws_1", "file_name": "b.PNG", **tools, **options})
+        return upload(source, **{"workspace_id": "ws_1", "file_name": "b.PNG", "tools": tools, **options})
 
     return make
 
@@ -43,7 +43,7 @@ def test_both_clients_stream_a_large_file_without_the_key(colour, give, reserved
     content = bytes(range(256)) * 20_000
     flora = FLORA(reserved)
     client = colour(flora)
-    asset = client.perform(give(io.BytesIO(content), policy=client.client.retry))
+    asset = client.perform(give(io.BytesIO(content), tools=client.client.tools))
     assert asset.status == "ready"
 
     _, failed, stored, complete = flora.seen
@@ -70,7 +70,7 @@ def test_a_small_file_is_sent_again_as_it_was(colour, give):
         return httpx.Response(503 if len(seen) == 1 else 201, json=READY)
 
     client = colour(flora)
-    client.perform(give(file, policy=client.client.retry))
+    client.perform(give(file, tools=client.client.tools))
     assert seen[0] == seen[1]
     assert b"first" in seen[0][1]
 

@@ -15,7 +15,9 @@ from functools import cache
 from statistics import fmean, median
 
 from flora_provider.api import calls
+from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response, Sleep
+from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.follow import PollPolicy, Wait, follow_run
 
 BEGIN = 1_750_000_000.0
@@ -125,7 +127,7 @@ def follow(answer, *, policy=None, draw=lambda: 0.5, look=calls.get_run, **known
     if known.get("deadline") is not None:
         known["deadline"] += BEGIN
     wait = Wait("run_1", policy=policy or PollPolicy(), now=BEGIN, **{"started_at": BEGIN, **known})
-    event = stage.play(follow_run(wait, clock=stage.clock, draw=draw, look=look))
+    event = stage.play(follow_run(wait, Tools(RetryPolicy(), stage.clock, draw), look=look))
     return event, stage
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraConnectionError
+from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response, Sleep
 from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.identity import Intent
@@ -240,7 +241,7 @@ class Task:
             earliest=self.began,
             **self.options,
         )
-        plan = submit.plan(self.policy, clock=lambda: self.flora.now, draw=lambda: 0.5)
+        plan = submit.plan(Tools(self.policy, lambda: self.flora.now, lambda: 0.5))
         try:
             effect = next(plan)
             while True:

@@ -7,14 +7,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraConnectionError, FloraTimeoutError
+from flora_provider.api.errors import FloraConnectionError, FloraInputError, FloraTimeoutError, RunTimedOut
+from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response
-from flora_provider.runs.follow import VANISHED_FOR, PollPolicy
+from flora_provider.api.retry import RetryPolicy
+from flora_provider.runs.follow import VANISHED_FOR, PollPolicy, wait_for_run
 from tests.runs.simulator import (
     BEGIN,
     DONE,
     LATENCY,
     RUNNING,
+    Stage,
     error,
     follow,
     script,
@@ -118,6 +121,28 @@ def test_who_knows_since_when_it_is_gone_may_say_so():
 def test_a_run_id_that_cannot_be_asked_for_is_refused_not_raised():
     event, stage = follow(lambda _: DONE, look=lambda _: calls.get_run(".."))
     assert (event.kind, stage.asked_at, stage.now) == ("invalid", [], BEGIN)
+
+
+def wait_for(run_id="run_1", *answers, **options):
+    stage = Stage(script(*answers, then=DONE))
+    return stage.play(wait_for_run(run_id, Tools(RetryPolicy(), stage.clock, lambda: 0.5), **options)), stage
+
+
+def test_a_script_waits_in_one_line():
+    run, stage = wait_for("run_1", RUNNING, poll_interval=7)
+    assert (run["status"], [output["output_id"] for output in run["outputs"]]) == ("completed", ["output_1"])
+    assert stage.now - BEGIN >= 7
+
+
+def test_a_script_that_waits_in_vain_is_told():
+    with pytest.raises(RunTimedOut, match="run_1 was not finished in time"):
+        wait_for("run_1", *[RUNNING] * 100, timeout=30)
+
+
+@pytest.mark.parametrize("wrong", [{"run_id": None}, {"timeout": -1}, {"timeout": "9"}, {"poll_interval": 0}], ids=str)
+def test_a_wait_that_cannot_be_is_refused_before_anything_is_asked(wrong):
+    with pytest.raises(FloraInputError):
+        wait_for(**wrong)
 
 
 def test_there_is_one_last_look_at_it():
