@@ -133,17 +133,18 @@ def watch_xcom(ti, witness):
 
 def watch_wire(witness):
     """Watch every request of this process; the process serves one try and ends with it."""
-    real = getattr(httpx.HTTPTransport.handle_request, "unwatched", httpx.HTTPTransport.handle_request)
+    real = httpx.AsyncHTTPTransport.handle_async_request
+    real = getattr(real, "unwatched", real)
 
-    def handle_request(self, request):
+    async def handle_request(self, request):
         if request.method != "POST":
             witness.reached("while waiting")
-            return real(self, request)
+            return await real(self, request)
         witness.reached("before POST")
         key = request.headers["idempotency-key"]
         before = created(request.url, key) if witness.kill == "POST to answer" else 0
 
-        def trace(event, _info):
+        async def trace(event, _info):
             if event == "http11.receive_response_headers.started":
                 witness.note("sent", key=key)
                 if witness.kill == "POST to answer":
@@ -151,12 +152,12 @@ def watch_wire(witness):
                     witness.reached("POST to answer")
 
         request.extensions["trace"] = trace
-        response = real(self, request)
+        response = await real(self, request)
         witness.note("answer", status=response.status_code, key=key)
         return response
 
     handle_request.unwatched = real
-    httpx.HTTPTransport.handle_request = handle_request
+    httpx.AsyncHTTPTransport.handle_async_request = handle_request
 
 
 def created(url, key):
