@@ -1,7 +1,9 @@
 """The clients: the only file that opens sockets, looks up names or sleeps.
 
     with FloraClient(api_key="…") as flora:
-        started = flora.send(calls.generate(type="image", prompt="a fern", workspace_id="ws_1", project_id="prj_1"))
+        fern = calls.generate(type="image", prompt="a fern", workspace_id="ws_1", project_id="prj_1")
+        started = flora.send(fern.with_key("fern-1"))
+        run = flora.perform(wait_for_run(started.run_id, flora.tools))
         for project in flora.items(calls.list_projects(workspace_id="ws_1")):
             …
 
@@ -77,7 +79,7 @@ class FloraClient(_Client):
 
     Plans run where you call it. What they send is sent by an `AsyncFloraClient`, on an event loop that all blocking
     clients of a process share, in a thread of its own: only there can an attempt as a whole be bounded in time,
-    whatever a server trickles.
+    whatever a server trickles. A process that was forked makes clients of its own.
     """
 
     def __init__(
@@ -144,7 +146,9 @@ class AsyncFloraClient(_Client):
         limit = self.settings.requests_per_second
         self._pacer = PACERS.setdefault((self.settings.base_url, self.settings.api_key, limit), Pacer(limit))
         self._turn = asyncio.Lock()
-        self._free = asyncio.Semaphore(http.CONNECTIONS)
+        # Waiting for a connection is no part of an attempt. Files take long, and must not hold up calls.
+        self._for_calls = asyncio.Semaphore(http.CONNECTIONS)
+        self._for_files = asyncio.Semaphore(http.CONNECTIONS)
         arguments = http.client_arguments(self.settings)
         with http.usable_proxy():
             self._http = httpx.AsyncClient(transport=transport, **arguments)
@@ -199,7 +203,7 @@ class AsyncFloraClient(_Client):
                 while (wait := self._pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
                     await asyncio.sleep(wait)
         arguments = http.request_arguments(request, self.settings)
-        async with self._free:  # waiting for a connection is no part of the attempt
+        async with self._for_calls if request.is_for_flora else self._for_files:
             sent = time.monotonic()
             with http.translated(http.place_of(request, self.settings)):
                 async with (
@@ -219,7 +223,7 @@ class AsyncFloraClient(_Client):
     async def _fetch(self, effect: Fetch) -> Response:
         with http.translated(http.host_of(effect.url)):
             async with (
-                self._free,
+                self._for_files,
                 asyncio.timeout(self.settings.timeout) as until_headers,
                 self._http.stream(**http.fetch_arguments(effect.url)) as answer,
             ):

@@ -32,7 +32,8 @@ class RetryPolicy:
         max_delay: the most that one computed delay may be, in seconds.
         max_retry_after: the most that FLORA may ask us to wait within a call, in seconds. Asked for more, the error
             is raised with its `retry_after`, for a scheduler can wait longer than a process should.
-        budget: seconds from the first send after which nothing is sent again.
+        budget: seconds from the first send after which no resend is decided on. One that was may still wait for its
+            turn: where many callers share a pace, theirs add to it.
     """
 
     max_retries: int = 4

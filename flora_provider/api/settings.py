@@ -23,8 +23,8 @@ class Settings:
         api_key: the secret; never shown. Its prefix is not checked, for FLORA has issued several kinds.
         base_url: `https://app.flora.ai/api/v1` unless given; without a path, `/api/v1` is added, and without a scheme
             `https://`. Plain `http://` is accepted for a loopback address only, for the key travels in every request.
-        timeout: seconds that one attempt may take, headers and body; sending a file adds what a slow line needs for
-            it. Default 60, as FLORA's SDK.
+        timeout: seconds that one attempt may take, headers and body, half of them for connecting; sending a file adds
+            what a slow line needs for it. Default 60, as FLORA's SDK.
         max_retries: how often one call is sent again after a failure that may pass. Default 4.
         requests_per_second: the most that one process sends; None for no limit. FLORA publishes no limit of its own.
         verify: check TLS certificates; False, or the path of a CA bundle. Default True.

@@ -28,7 +28,7 @@ from flora_provider.api.exchange import readable
 from flora_provider.api.plan import Request
 from flora_provider.api.settings import Settings
 
-CONNECTIONS = 10  # of one client at most
+CONNECTIONS = 10  # of one client at most, and as many for files
 _OURS: ContextVar[bool] = ContextVar("_OURS", default=False)
 
 
@@ -50,7 +50,7 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
         "headers": {"User-Agent": f"airflow-provider-flora/{__version__}", "Accept-Encoding": "gzip"},
         # Kept longer than any poll interval: httpx's 5 s would reconnect at every poll.
         "limits": httpx.Limits(
-            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=120
+            max_connections=2 * CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=120
         ),
         # Nothing that one answer sets is sent along with the next request.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -1,5 +1,6 @@
 """Both clients on real sockets: what hangs, drips, breaks or is not there."""
 
+import asyncio
 import io
 import itertools
 import multiprocessing
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from flora_provider.api import calls, errors
-from flora_provider.api.client import FloraClient
+from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.download import download
 from flora_provider.api.plan import Fetch
 from flora_provider.api.retry import RetryPolicy
@@ -122,6 +123,25 @@ def test_waiting_for_a_free_connection_is_no_part_of_the_attempt(colour):
         client = colour(base_url=url, timeout=0.5, max_retries=0)
         runs = client.send_at_once([calls.get_run("run_1")] * (3 * CONNECTIONS))
     assert len(runs) == 3 * CONNECTIONS
+
+
+def test_files_on_their_way_hold_up_no_call():
+    def fetch(url):
+        yield Fetch(url, io.BytesIO(), 10_000)
+
+    async def main(files, flora):
+        async with AsyncFloraClient(api_key="k", base_url=flora, timeout=5) as client:
+            fetching = [asyncio.create_task(client.perform(fetch(f"{files}/a"))) for _ in range(2 * CONNECTIONS)]
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(4):
+                run = await client.send(calls.get_run("run_1"))
+            assert not any(task.done() for task in fetching)
+            for task in fetching:
+                task.cancel()
+            return run
+
+    with serving(drip) as files, serving(answer) as flora:
+        assert asyncio.run(main(files, flora)).run_id == "run_1"
 
 
 def test_no_proxy_of_the_environment_sees_the_key_of_plain_http(colour, monkeypatch):
