@@ -73,7 +73,7 @@ def test_what_was_wrong_before_a_clear_is_found(good):
 
 
 def test_an_outcome_that_is_unknown_for_no_reason_is_found(good):
-    failed = replace(good, state="failed", errors="RunOutcomeUnknown: run_1", run_id=None)
+    failed = replace(good, state="failed", errors="Nothing was sent again. Fits: run_1", run_id=None)
     assert "although no answer was lost" in found(failed, run())
     assert found(replace(failed, notes=[note("sent"), note("killed", point="POST to answer")]), run()) == ""
 

@@ -49,7 +49,7 @@ def _problems_of(mode, prompt, tasks, runs):
 
 def _problems_of_one(task, prompt, runs):
     if task.state == "failed":
-        if "RunOutcomeUnknown" not in task.errors or task.round.mode != "duplicate_409":
+        if "Nothing was sent again" not in task.errors or task.round.mode != "duplicate_409":
             yield f"failed, but not because the outcome is unknown: …{task.errors[-600:]}"
         elif not _lost_answers([task])[1]:
             yield f"failed for an unknown outcome, although no answer was lost: …{task.errors[-600:]}"
