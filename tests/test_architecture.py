@@ -18,7 +18,7 @@ MODULES = {
 # one before it. A module that is not named here is a plan: it may know words and rules, and touches nothing.
 LAYERS = {
     "words": """
-        api api.errors api.plan api.answers api.models api.catalogue
+        api api.errors api.plan api.answers api.models api.catalogue api.text
         runs runs.identity runs.files
     """,
     "rules": """

@@ -1,0 +1,25 @@
+"""Text from outside, made fit for wherever it may go. Standard library only."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Half a surrogate pair has no UTF-8, so no socket, file or XCom takes it; PostgreSQL's text and JSONB refuse U+0000.
+_NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable(value: Any) -> Any:
+    """The same JSON value with every character replaced that UTF-8, XCom or PostgreSQL cannot hold.
+
+    Args:
+        value: parsed JSON: text, numbers, lists and dicts (keys are made storable too); anything else is kept as it is.
+    """
+    if isinstance(value, str):
+        return _NOT_STORABLE.sub(REPLACEMENT, value)
+    if isinstance(value, dict):
+        return {storable(name): storable(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return value
