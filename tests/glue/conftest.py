@@ -155,7 +155,7 @@ class OneTask:
     def context(self):
         dag = SimpleNamespace(task_ids=[self.operator.task_id])
         context = {"ti": self.ti, "task_instance": self.ti, "dag": dag, "dag_run": self.dag_run}
-        context |= {"params": {}, "ds": "2026-01-01"}
+        context |= {"params": {}, "ds": "2026-01-01", "macros": SimpleNamespace(datetime=datetime)}
         return context if self.store is None else context | {"task_state_store": self.store}
 
     def execute(self):
