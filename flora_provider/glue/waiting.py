@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
 from flora_provider.api.errors import RunTimedOut
+from flora_provider.glue.failures import joined
 from flora_provider.glue.triggerer import NET_BELOW, can_end_there
 from flora_provider.runs.event import Limit, RunEvent
 
@@ -154,7 +155,7 @@ def _raise_timeout(task: Any, error: RunTimedOut, *, limit: Limit) -> NoReturn:
     if limit == "timeout" and not isinstance(task, BaseSensorOperator):
         raise error
     kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
-    raise kind(f"{error} ({limit} of {length:g} s) [{place_of(task)}]") from error
+    raise joined(kind, error, f"{error} ({limit} of {length:g} s) [{place_of(task)}]") from error.__cause__
 
 
 def finish(task: BaseOperator, context: Context, run: dict[str, Any]) -> dict[str, Any]:

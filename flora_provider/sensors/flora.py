@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
 from flora_provider.api import checks
 from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.glue import triggerer, waiting
-from flora_provider.glue.failures import as_airflow, is_final
+from flora_provider.glue.failures import as_airflow, is_final, joined
 from flora_provider.glue.literals import Text, check_literals
 from flora_provider.runs.event import RunEvent
 
@@ -139,18 +139,19 @@ class FloraRunSensor(BaseSensorOperator):
             run: dict[str, Any] | None = super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout) as error:
             with self._softly():
-                raise type(error)(self._goes_on(error)) from error
+                happened, message = self._goes_on(error)
+                raise joined(type(error), happened, message) from error
         except AirflowSkipException as skip:
             # With soft_fail Airflow skips by itself: for `timeout` without a cause, for the alarm in a poke with it.
             if skip.__cause__ is None or isinstance(skip.__cause__, AirflowTaskTimeout):
-                raise AirflowSkipException(self._goes_on(skip)) from skip
+                raise AirflowSkipException(self._goes_on(skip)[1]) from skip
             raise
         return run
 
-    def _goes_on(self, error: BaseException) -> str:
+    def _goes_on(self, error: BaseException) -> tuple[RunTimedOut, str]:
         look = self._last_look or RunEvent.timed_out(self.run_id)
         happened = RunTimedOut(run_id=self.run_id, waited=f"in time{look.detail}", unseen=look.unseen)
-        return f"{happened} ({error}) [{waiting.place_of(self)}]"
+        return happened, f"{happened} ({error}) [{waiting.place_of(self)}]"
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():
