@@ -35,7 +35,9 @@ def is_final(error: FloraError) -> bool:
 
 
 @contextmanager
-def as_airflow(where: str, *, final: Callable[[FloraError], bool] = is_final) -> Iterator[None]:
+def as_airflow(
+    where: str, *, final: Callable[[FloraError], bool] = is_final, starts_runs: bool = True
+) -> Iterator[None]:
     """Raise FLORA's errors as Airflow's too, saying which task or connection they are about.
 
     What is raised is of both classes: Airflow's decides about retries, FLORA's, with its attributes, is what a retry
@@ -44,6 +46,7 @@ def as_airflow(where: str, *, final: Callable[[FloraError], bool] = is_final) ->
     Args:
         where: such as `task 'generate', connection 'flora_default'`.
         final: whether no retry can cure an error.
+        starts_runs: whether the task starts runs, so that its retry can replace one that failed.
 
     Raises:
         AirflowFailException: no retry can cure it; the task fails at once, whatever its `retries`.
@@ -56,7 +59,15 @@ def as_airflow(where: str, *, final: Callable[[FloraError], bool] = is_final) ->
             raise  # it has been through here
         kind = AirflowFailException if final(error) else AirflowException
         # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
-        raise joined(kind, error, f"{error} [{where}]") from error.__cause__
+        remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
+        raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__
+
+
+def _remedy(error: RunFailed, *, starts_runs: bool) -> str:
+    """Which task to try again for another run."""
+    if not starts_runs:
+        return f"; this task starts none: clear the task that started {error.run_id}"
+    return "; a retry starts a new run" if error.advice.may_retry else ""
 
 
 def joined(kind: type[BaseException], error: FloraError, message: str) -> FloraError:

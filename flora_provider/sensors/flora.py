@@ -58,7 +58,8 @@ class FloraRunSensor(BaseSensorOperator):
 
     Raises:
         FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
-        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help.
+        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help. Clear the
+            task that started the run to have another one.
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 
@@ -165,6 +166,7 @@ class FloraRunSensor(BaseSensorOperator):
         return as_airflow(
             waiting.place_of(self),
             final=lambda error: is_final(error) or isinstance(error, RunFailed),
+            starts_runs=False,
         )
 
     @contextmanager
