@@ -27,6 +27,7 @@ from flora_provider.runs.event import RunEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.triggers.base import StartTriggerArgs
 
     from flora_provider.hooks.flora import FloraHook
 
@@ -82,15 +83,6 @@ class FloraRunSensor(BaseSensorOperator):
         self.poll_interval = poll_interval
         self._last_look: RunEvent | None = None
         check_literals({name: getattr(self, name) for name in _RULES}, _RULES, task_id=self.task_id)
-        if self.deferrable and triggerer.can_start_there(self):
-            self.start_trigger_args = triggerer.start_args(
-                run_id=run_id,
-                flora_conn_id=flora_conn_id,
-                poll_interval=waiting.seconds(poll_interval) or 0.0,
-                timeout=self.timeout,
-                push=self.do_xcom_push,
-            )
-            self.start_from_trigger = self.start_trigger_args is not None
 
     @cached_property
     def hook(self) -> FloraHook:
@@ -98,6 +90,21 @@ class FloraRunSensor(BaseSensorOperator):
         from flora_provider.hooks.flora import FloraHook
 
         return FloraHook(self.flora_conn_id)
+
+    def _start_in_triggerer(self) -> StartTriggerArgs | None:
+        is_made = "_last_look" in vars(self)  # Airflow asks while it makes the task, too
+        if not (is_made and self.deferrable and triggerer.can_start_there(self)):
+            return None
+        return triggerer.start_args(
+            run_id=self.run_id,
+            flora_conn_id=self.flora_conn_id,
+            poll_interval=waiting.seconds(self.poll_interval) or 0.0,
+            timeout=self.timeout,
+            push=self.do_xcom_push,
+        )
+
+    start_trigger_args = triggerer.WhenDagIsComplete(None, _start_in_triggerer)
+    start_from_trigger = triggerer.WhenDagIsComplete(False, lambda task: task.start_trigger_args is not None)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Wait, in the way that was chosen."""
