@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 # Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
 NET_BELOW = 60.0  # seconds
 
+# How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
+# A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
+# 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
+SETTLED_AFTER = 20.0  # seconds
+
 _OURS = "flora_provider"
 T = TypeVar("T")
 
@@ -103,14 +108,15 @@ class WhenDagIsComplete(Generic[T]):
         return self._absent if task is None else self._value(task)
 
 
-def is_listened_to() -> bool:
-    """Whether a plugin of this installation listens to tasks that run or succeed; a worker would tell it."""
+def needs_worker() -> bool:
+    """Whether this installation asks something of every task's worker: plugins that listen, or `clear_on_success`."""
     from airflow.sdk.listener import get_listener_manager
 
     hooks = get_listener_manager().hook
     told = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
     # Airflow's own example listens wherever the examples are loaded, which is the default, and only prints.
-    return any(not implementation.function.__module__.startswith("airflow.example_dags.") for implementation in told)
+    listened = any(not heard.function.__module__.startswith("airflow.example_dags.") for heard in told)
+    return listened or conf.getboolean("state_store", "clear_on_success", fallback=False)
 
 
 def start_args(

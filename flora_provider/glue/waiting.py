@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTas
 
 from flora_provider.api.errors import RunTimedOut
 from flora_provider.glue.failures import joined
-from flora_provider.glue.triggerer import NET_BELOW, can_end_there
+from flora_provider.glue.triggerer import NET_BELOW, SETTLED_AFTER, can_end_there
 from flora_provider.runs.event import Limit, RunEvent
 
 if TYPE_CHECKING:
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from flora_provider.hooks.flora import FloraHook
-
-# How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
-# A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
-# 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
-SETTLED_AFTER = 20.0  # seconds
 
 
 class Deadline(NamedTuple):
