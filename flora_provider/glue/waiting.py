@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -11,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTas
 from flora_provider.api.errors import RunTimedOut
 from flora_provider.glue.failures import joined
 from flora_provider.glue.triggerer import NET_BELOW, SETTLED_AFTER, can_end_there
-from flora_provider.runs.event import Limit, RunEvent
+from flora_provider.runs.event import Limit, RunEvent, WaitRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from flora_provider.hooks.flora import FloraHook
+
+
+# How long a run that FLORA expects to be short is awaited in the worker. To defer, and to end in the triggerer, takes
+# some four seconds; but an estimate can be wrong or zero, and no worker slot is to be held for what a run really takes.
+SHORT_WAIT = 6.0  # seconds
 
 
 class Deadline(NamedTuple):
@@ -94,6 +100,27 @@ def in_worker(task: Any, run_id: str, *, deadline: Deadline, **known: Any) -> di
     except RunTimedOut as error:
         _raise_timeout(task, error, limit=deadline.limit)
     return run
+
+
+def briefly(task: Any, run_id: str, **known: Any) -> dict[str, Any] | None:
+    """Wait here for `SHORT_WAIT` seconds, and return the run if it has completed; `known` as for `in_worker`.
+
+    None when it goes on, or could not be seen: the triggerer is more patient, and holds no worker slot. An attempt of
+    a look is bounded as well, so a FLORA that does not answer holds the worker for twice as long at most.
+
+    Raises:
+        RunFailed: FLORA ended it as failed.
+        RunError: it completed without an output.
+    """
+    from flora_provider.api.client import FloraClient
+    from flora_provider.runs.follow import wait_for_run
+
+    settings = task.hook.settings
+    with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
+        try:
+            return client.perform(wait_for_run(run_id, client.tools, timeout=SHORT_WAIT, **known))
+        except (RunTimedOut, WaitRefused):
+            return None
 
 
 def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
