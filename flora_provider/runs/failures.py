@@ -14,11 +14,12 @@ from enum import Enum
 class Advice(Enum):
     """What to do after a failed run. `may_retry` tells the machine, `sentence` tells the person."""
 
-    RETRY_NOW = ("retry now", True, "This usually passes: a retry starts a new run, which is billed if it succeeds")
+    # Not whether a retry starts another run: only who raises it knows whether it starts runs at all.
+    RETRY_NOW = ("retry now", True, "This usually passes: another run may succeed, and is billed then")
     RETRY_LATER = (
         "retry later",
         True,
-        "FLORA or the model's provider is overloaded: a later retry starts a new run, billed if it succeeds",
+        "FLORA or the model's provider is overloaded: a later run may succeed, and is billed then",
     )
     CHANGE_INPUT = ("change input", False, "No retry can help: change the prompt, the model, its params or its inputs")
     NEVER = ("never", False, "No retry can help: check the workspace's credits, plan and permissions")
