@@ -98,6 +98,6 @@ def test_a_hook_that_was_closed_can_be_used_again_also_in_children(flora):
 
     fern(hook, "again")
     assert len(set(in_children(close))) == 3
-    fern(hook, "and again")
+    fern(hook, "and-again")
     hook.close()
     assert flora.billed == 10
