@@ -50,13 +50,15 @@ class Watched:
 
     Attributes:
         wait: the run, and when to look.
-        tell: called once, with how it ended; or with None when FLORA refuses to show the run and the wait goes on. Then
-            the connection is to be read again, and the wait to be added again, here or to another watch.
+        tell: called with how it ended.
+        refused: called each time FLORA refuses to show the run and the wait goes on: the connection may have changed,
+            and another watch be the right one.
         context: of whoever waits, so that what is logged about its run goes to its own log.
     """
 
     wait: Wait
-    tell: Callable[[RunEvent | None], None]
+    tell: Callable[[RunEvent], None]
+    refused: Callable[[], None] = lambda: None
     context: Context = field(default_factory=copy_context)
 
 
@@ -116,11 +118,6 @@ class Watch:
         """There is no way to look any more: tell everyone."""
         for run_id in list(self._watched):
             self._tell(run_id, lambda wait: RunEvent.refused(wait.run_id, failure))
-
-    def restart(self) -> None:
-        """Whoever was looking has stopped, perhaps in the middle: all runs have their due times again."""
-        for run_id in self._watched:
-            self._plan(run_id)
 
     @property
     def next_round(self) -> float:
@@ -289,8 +286,10 @@ class Watch:
             except Exception as error:  # whatever it is, it is about this wait and ends no other
                 log.exception("A wait for FLORA run %s broke; others are not concerned", run_id)
                 event = RunEvent.refused(run_id, FloraError(f"the wait raised {type(error).__name__}"))
-            if event is not None or watched.wait.is_refused:
+            if event is not None:
                 self.discard(watched)
                 watched.tell(event)
+            elif watched.wait.is_refused:
+                watched.refused()
         if run_id in self._watched:
             self._plan(run_id)

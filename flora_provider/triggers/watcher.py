@@ -53,7 +53,12 @@ class Watcher:
     async def wait_for(self, wait: Wait) -> RunEvent | None:
         """Wait for a run; None when FLORA refused to show it and the wait goes on. Cancelling this leaves nothing."""
         future: asyncio.Future[RunEvent | None] = asyncio.get_running_loop().create_future()
-        watched = Watched(wait, tell=lambda event: None if future.done() else future.set_result(event))
+
+        def end(event: RunEvent | None = None) -> None:
+            if not future.done():
+                future.set_result(event)
+
+        watched = Watched(wait, tell=end, refused=end)
         self._waiting.add(future)
         if self._watch.add(watched):
             self._changed.set()
