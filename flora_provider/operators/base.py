@@ -260,9 +260,11 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
     def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
         from flora_provider.runs.event import RunEvent
 
-        if submission.run is not None and submission.run.is_terminal:
-            return RunEvent.ended(submission.run).result()
         now = time.time()
+        if submission.run is not None and submission.run.is_terminal:
+            event = RunEvent.ended(submission.run)
+            if not event.awaits_bill(now=now):
+                return event.result()
         interval = waiting.seconds(self.poll_interval) or 0.0
         estimated = getattr(submission.started, "estimated_seconds", None)
         if estimated is not None and not 0 <= estimated < inf:
