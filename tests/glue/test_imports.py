@@ -22,7 +22,7 @@ AIRFLOW = """
     from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, task
 """
 HEAVY = ("httpx", "pydantic", "uvicorn", "PIL", "flora_provider.sandbox", "flora_provider.hooks.flora")
-ONLY = {"flora_provider.api", "flora_provider.api.checks", "flora_provider.api.errors", "flora_provider.api.settings"}
+ONLY = {f"flora_provider.{name}" for name in ("api", "api.checks", "api.errors", "api.settings", "api.text")}
 
 
 def modules_after(code, before=""):
