@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
-
-from airflow.providers.common.compat.sdk import BaseOperator
 
 from flora_provider.api import checks
 from flora_provider.glue import waiting
+from flora_provider.glue.checked_task import CheckedTask
 from flora_provider.glue.failures import as_airflow
-from flora_provider.glue.literals import Text, check_literals
+from flora_provider.glue.literals import Text, refuse_at_parse
+from flora_provider.glue.mapping import shared_key, undeclared_params
 from flora_provider.links.flora import FloraRunLink
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ RULES: Mapping[str, checks.Check] = {
 """What the parameters of every operator that starts a run must be."""
 
 
-class FloraRunOperator(BaseOperator, ABC):
+class FloraRunOperator(CheckedTask, ABC):
     """Base of the operators that start a run.
 
     A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
@@ -72,6 +72,7 @@ class FloraRunOperator(BaseOperator, ABC):
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
     template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key")
+    rules: ClassVar[Mapping[str, checks.Check]] = RULES
     ui_color = "#f4e8ff"
 
     def __init__(
@@ -95,7 +96,11 @@ class FloraRunOperator(BaseOperator, ABC):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self._run_id: str | None = None
-        check_literals({name: getattr(self, name) for name in RULES}, RULES, task_id=self.task_id)
+        self.refuse_literals(RULES)
+        if not self.is_mapped_instance:
+            in_group = next(self.iter_mapped_task_groups(), None) is not None
+            shared = shared_key(idempotency_key, in_group=True) if in_group else ()
+            refuse_at_parse([*undeclared_params(self.params, self.get_dag()), *shared], self.task_id)
 
     @abstractmethod
     def call(self) -> Call[Any]:
@@ -118,6 +123,8 @@ class FloraRunOperator(BaseOperator, ABC):
 
     def execute(self, context: Context) -> str | dict[str, Any]:
         """Start the run or find it again, and wait for it if that is wished."""
+        with self._explained():
+            self.refuse_values()
         with self._explained(), self.hook:
             submission = self._submit(context)
             self._run_id = submission.run_id
@@ -126,6 +133,11 @@ class FloraRunOperator(BaseOperator, ABC):
                 return submission.run_id
             deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
             return waiting.finish(self, context, self._wait(submission, deadline))
+
+    def refuse_values(self) -> None:
+        """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
+        checks.refuse(list(undeclared_params(self.params, self.get_dag())))
+        super().refuse_values()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
