@@ -207,9 +207,11 @@ class FloraRunOperator(BaseOperator, ABC):
     def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
         from flora_provider.runs.event import RunEvent
 
-        if submission.run is not None and submission.run.is_terminal:
-            return RunEvent.ended(submission.run).result()
         now = time.time()
+        if submission.run is not None and submission.run.is_terminal:
+            event = RunEvent.ended(submission.run)
+            if not event.awaits_bill(now=now):
+                return event.result()
         interval = waiting.seconds(self.poll_interval) or 0.0
         estimated = getattr(submission.started, "estimated_seconds", None)
         known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -58,7 +59,8 @@ class FloraRunSensor(BaseSensorOperator):
 
     Raises:
         FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
-        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help.
+        AirflowFailException: the run failed; waiting again cannot help.
+        AirflowException: there was no way to look at the run for minutes (a refused key, say); a retry looks again.
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 
@@ -157,7 +159,12 @@ class FloraRunSensor(BaseSensorOperator):
             checks.refuse(checks.problems([("run_id", self.run_id, checks.run_id)]))
             event = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
             self._last_look = event
-            return None if event.kind == "timed_out" else waiting.finish(self, context, event.result())
+            goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
+            return None if goes_on else waiting.finish(self, context, event.result())
+
+    def _has_time(self, context: Context) -> bool:
+        """Whether to look again cannot cost a finished run: a deferred wait minds the deadline itself."""
+        return self.deferrable or time.time() + 2 * self.poke_interval < waiting.started(context) + self.timeout
 
     def _explained(self) -> AbstractContextManager[None]:
         # The run is what it is: waiting for it again cannot help, whatever its failure was.
