@@ -183,6 +183,7 @@ def test_a_cancelled_trigger_leaves_neither_task_nor_connection(flora):
             await asyncio.sleep(0.01)
         return asyncio.all_tasks() - before
 
+    gc.collect()  # what other tests have left is theirs
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert asyncio.run(main()) == set()
