@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTas
 from flora_provider.api.errors import RunTimedOut
 from flora_provider.glue.failures import joined
 from flora_provider.glue.triggerer import NET_BELOW, SETTLED_AFTER, can_end_there
+from flora_provider.glue.xcom import push_if_possible
 from flora_provider.runs.event import Limit, RunEvent, WaitRefused
 
 if TYPE_CHECKING:
@@ -125,12 +126,11 @@ def briefly(task: Any, run_id: str, **known: Any) -> dict[str, Any] | None:
 
 def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
     """Look once. `timed_out` when it goes on, or could not be seen for a reason that may pass, which `detail` tells."""
-    from flora_provider.runs.follow import PollPolicy, Wait, follow_run
+    from flora_provider.runs.follow import PollPolicy, Wait
 
     now = time.time()
     wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, gone_since=unseen_since)
-    client = hook.client()
-    return client.perform(follow_run(wait, client.tools))
+    return hook.follow(wait)
 
 
 def started(context: Context) -> float:
@@ -183,6 +183,6 @@ def _raise_timeout(task: Any, error: RunTimedOut, *, limit: Limit) -> NoReturn:
 def finish(task: BaseOperator, context: Context, run: dict[str, Any]) -> dict[str, Any]:
     """Tell XCom and the log about a completed run, and return it."""
     if run["charged_cost"] is not None:
-        context["ti"].xcom_push(key="charged_cost_usd", value=run["charged_cost"])
+        push_if_possible(context, "charged_cost_usd", run["charged_cost"])
     task.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
     return run

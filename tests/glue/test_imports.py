@@ -22,7 +22,7 @@ AIRFLOW = """
     from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, task
 """
 HEAVY = ("httpx", "pydantic", "uvicorn", "PIL", "flora_provider.sandbox", "flora_provider.hooks.flora")
-ONLY = {f"flora_provider.{name}" for name in ("api", "api.checks", "api.errors", "api.settings", "api.text")}
+ONLY = {"flora_provider.api", *(f"flora_provider.api.{name}" for name in ("checks", "errors", "settings", "text"))}
 
 
 def modules_after(code, before=""):
@@ -41,7 +41,7 @@ def modules_after(code, before=""):
 
 
 TASKS = """
-    G(task_id="a", type="image", prompt="a fern", params={"seed": 1}, callback_url="https://example.com/flora")
+    G(task_id="a", type="image", prompt="a fern", model_params={"seed": 1}, callback_url="https://example.com/flora")
     G.partial(task_id="b", type="image").expand(prompt=["a", "b"])
     S(task_id="c", run_id="run_1")
 """
