@@ -32,6 +32,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from flora_provider.api.text import MAX_MESSAGE, bounded, storable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,10 +68,12 @@ class FloraError(Exception):
     """Base of everything this package raises on purpose. All of them can be pickled and copied.
 
     What FLORA says, and values that are refused, may hold signed addresses. A message shows them without their query.
+    It is bounded, and fit for every log and database, whatever it was made of.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(unsigned(message))
+        # Bounded first: what is left of an address that was cut is still shown without its query.
+        super().__init__(unsigned(storable(bounded(message, MAX_MESSAGE))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without `__init__`, which `Exception` would call with the message alone, where ours take more."""
@@ -84,7 +88,8 @@ class FloraInputError(FloraError, ValueError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems = tuple(map(unsigned, [problems] if isinstance(problems, str) else problems))
+        listed = [problems] if isinstance(problems, str) else problems
+        self.problems = tuple(unsigned(storable(bounded(problem))) for problem in listed)
         super().__init__("; ".join(self.problems))
 
 
@@ -248,10 +253,10 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
     """
 
     def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: Advice) -> None:
-        self.code = code
-        self.reason = reason
+        self.code = code and bounded(code)
+        self.reason = reason and bounded(reason)
         self.advice = advice
-        cause = ": ".join(part for part in (code, reason) if part) or "FLORA gave no reason"
+        cause = ": ".join(part for part in (self.code, self.reason) if part) or "FLORA gave no reason"
         super().__init__(_sentences(f"FLORA run {run_id} failed: {cause}", advice.sentence), run_id=run_id)
 
 

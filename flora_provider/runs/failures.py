@@ -69,9 +69,11 @@ _FAMILIES = (
 _REFUSAL = re.compile(
     r"safety|unsafe|moderat(ion|ed)|refus|polic(y|ies)|nsfw|prohibited content|content (filter|block)", re.IGNORECASE
 )
-# The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt.
+# The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt. Each word is
+# bounded: a message may hold a megabyte of `connectconnect…`, and a search from each of them to its end is quadratic.
 _TECHNICAL = re.compile(
-    r"connect\w*:?( \S+){0,2} refus\w*|refus\w*( \w+){1,2} ?connect|econnrefused|(retry|timeout) polic(y|ies)",
+    r"connect\w{0,30}:?( \S{1,200}){0,2} refus\w{0,30}|refus\w{0,30}( \w{1,30}){1,2} ?connect"
+    r"|econnrefused|(retry|timeout) polic(y|ies)",
     re.IGNORECASE,
 )
 
