@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
-from flora_provider.api.answers import Answer, Instant, Usd
+from flora_provider.api.answers import Answer, Instant, Message, Usd
 
 T = TypeVar("T")
 
@@ -32,7 +32,13 @@ class TextOutput(Answer):
 
     output_id: str
     type: str
-    text: str = Field(validation_alias="url", repr=False)
+    text: str = Field(validation_alias=AliasChoices("url", "text"), repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_it_once(cls, data: Any) -> Any:
+        both = isinstance(data, Mapping) and data.keys() >= {"url", "text"}
+        return {name: value for name, value in data.items() if name != "text"} if both else data
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -106,13 +112,13 @@ class Run(Answer):
 
     run_id: str
     status: RunStatus | str = Field(union_mode="left_to_right")
-    progress: float = 0
+    progress: float = 0.0
     created_at: Instant | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
     charged_cost: Usd | None = None
-    error_code: str | None = None
-    error_message: str | None = None
+    error_code: Message | None = None
+    error_message: Message | None = None
     poll_url: str | None = Field(default=None, repr=False)
     outputs: tuple[RunOutput, ...] = Field(default=(), repr=False)
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -122,9 +128,15 @@ class Run(Answer):
     def _keep_raw(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        status = data.get("status")
-        ended = isinstance(status, str) and RunStatus.is_terminal(status)
-        return {**data, "raw": dict(data) if ended else {}}
+        status, kept = data.get("status"), data.get("raw")
+        if not (isinstance(status, str) and RunStatus.is_terminal(status)):
+            kept = {}
+        elif not (
+            isinstance(kept, Mapping)
+            and [kept.get(name) for name in ("run_id", "status")] == [data.get("run_id"), status]
+        ):
+            kept = dict(data)  # this is FLORA's JSON, and no dump of ours that holds it
+        return {**data, "raw": kept}
 
     @property
     def is_terminal(self) -> bool:
@@ -184,6 +196,9 @@ class Page(Answer, Generic[T]):
     total_estimate: int | None = None
 
 
+_PAGES = (Page[Generation], Page[TechniqueRun])  # made here, so that pickle finds the classes by name
+
+
 class WebhookRun(Answer):
     """The run a callback is about. It carries no outputs and no cost: fetch the run."""
 
@@ -191,8 +206,8 @@ class WebhookRun(Answer):
     run_type: str
     status: str
     workspace_id: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
+    error_code: Message | None = None
+    error_message: Message | None = None
 
 
 class WebhookEvent(Answer):

@@ -125,12 +125,13 @@ def everything(name: str, model: type[M]) -> Callable[[Any], tuple[M, ...]]:
 
 
 def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
-    """How to read one page of a list."""
+    """How to read one page of a list; the page knows what its rows are, so that a dump of it can be read again."""
+    kind: type[Page[M]] = Page[model]  # type: ignore[valid-type]  # a class that is made when this runs
 
     def read(data: Any) -> Page[M]:
         rows = members(data, name)
         meta = data["meta"] if isinstance(data.get("meta"), Mapping) else {}
-        return Page.read(
+        return kind.read(
             {member: value for member, value in data.items() if member != name}
             | {"items": tuple(model.read(row) for row in rows)}
             | {member: meta.get(member) for member in ("next_cursor", "total_estimate")}
