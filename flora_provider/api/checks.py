@@ -39,7 +39,10 @@ _WHERE = {
 
 def shown(value: object) -> str:
     """A value as a message shows it, cut to a readable length."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an integer of 5,000 digits has none, and an object of a user's may do anything
+        return f"a value of type {type(value).__name__}"
     if _is_rendered_none(value):
         return f"{text} (what a template of a missing value renders to)"
     return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
@@ -240,6 +243,8 @@ def host_to_connect(url: str) -> str | None:
 
     An address with a user or a password is none: it would be sent along as credentials.
     """
+    if not isinstance(url, str):
+        return None
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

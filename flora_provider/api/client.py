@@ -18,7 +18,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,6 +28,7 @@ from flora_provider.api import transport as http
 from flora_provider.api.answers import Answer
 from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
 from flora_provider.api.calls.call import Call
+from flora_provider.api.checks import shown
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Page
@@ -100,6 +101,7 @@ class FloraClient(_Client):
 
     def perform(self, plan: Plan[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
+        _refuse_unless_plan(plan)
         step: Callable[[Any], Effect] = plan.send
         result: Any = None
         try:
@@ -166,6 +168,7 @@ class AsyncFloraClient(_Client):
 
     async def perform(self, plan: Plan[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
+        _refuse_unless_plan(plan)
         step: Callable[[Any], Effect] = plan.send
         result: Any = None
         try:
@@ -248,6 +251,11 @@ class AsyncFloraClient(_Client):
     ) -> None:
         """Close."""
         await self.close()
+
+
+def _refuse_unless_plan(plan: object) -> None:
+    if not isinstance(plan, Generator):
+        raise FloraInputError(f"{shown(plan)} is no plan: give what a function such as wait_for_run returns")
 
 
 # By process, for a fork copies no threads.

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from flora_provider.api import errors
+from flora_provider.api import checks, errors
 from flora_provider.api.answers import parse_json
+from flora_provider.api.calls.call import Call, call_problems
 from flora_provider.api.plan import Plan, Response, Send, Sleep
 from flora_provider.api.retry import RetryPolicy, retry_after
-
-if TYPE_CHECKING:
-    from flora_provider.api.calls import Call
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -56,9 +54,11 @@ def exchange(call: Call[T], tools: Tools) -> Plan[T]:
         tools: whose policy says how often and how long.
 
     Raises:
+        FloraInputError: this is no call.
         FloraConnectionError, FloraStatusError: the last failure, when no retry may or did help.
         FloraAnswerError: FLORA accepted it, but the answer cannot be read. Not retried.
     """
+    checks.refuse(call_problems(call))
     request = call.request()
 
     def attempt() -> Plan[T]:

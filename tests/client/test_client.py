@@ -253,3 +253,13 @@ def test_a_client_that_was_closed_says_so(colour):
 def test_what_does_not_come_in_pages_is_no_list_of_items(colour):
     with pytest.raises(errors.FloraInputError, match="/workspaces does not come in pages"):
         colour(answering(json={"workspaces": []})).items(calls.list_workspaces())
+
+
+def test_what_is_neither_call_nor_plan_is_refused(colour):
+    client = colour(answering(json=RUN))
+    for odd in (None, 5, b"x", "run_1", [], calls.get_run, object()):
+        for act in (client.send, client.items):
+            with pytest.raises(errors.FloraInputError, match="is no call: make one with a function"):
+                act(odd)
+        with pytest.raises(errors.FloraInputError, match="is no plan: give what a function such as wait_for_run"):
+            client.perform(odd)

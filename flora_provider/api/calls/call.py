@@ -76,6 +76,13 @@ class Call(Generic[T]):
         )
 
 
+def call_problems(value: object) -> list[str]:
+    """What is wrong with this as a call."""
+    if isinstance(value, Call):
+        return []
+    return [f"{checks.shown(value)} is no call: make one with a function of flora_provider.api.calls"]
+
+
 def path(*segments: str) -> str:
     """Segments, percent-encoded."""
     checks.refuse(segment_problems(*segments))
@@ -91,9 +98,10 @@ def segment_problems(*segments: object) -> list[str]:
 
 def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
     """The parameters that are not None, as text."""
-    pairs = list(given(**parameters).items())
+    some = given(**parameters)
     # By way of JSON, which refuses text that has no UTF-8, and takes an enum for its value.
-    return tuple((name, str(value)) for name, value in json.loads(canonical_json(pairs)))
+    values = json.loads(canonical_json(some))
+    return tuple((name, str(values[name])) for name in some)
 
 
 def given(**members: Any) -> dict[str, Any]:
