@@ -153,7 +153,7 @@ def _address(name: str, value: object) -> str | None:
 
 
 def _no_path(name: str, value: object) -> list[str]:
-    """What is wrong with this as a path of this machine; of an address such as `s3://bucket`, Path makes `s3:/bucket`."""
+    """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
     remedy = "give the path of a folder or a file on this machine"
     if not isinstance(value, str | PathLike) or not (text := str(value)):
         return [f"{name} is {checks.shown(value)}: {remedy}"]
