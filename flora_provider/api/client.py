@@ -29,6 +29,7 @@ from flora_provider.api.answers import Answer
 from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
 from flora_provider.api.calls.call import Call
 from flora_provider.api.checks import shown
+from flora_provider.api.environment import usable_proxy
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Page
@@ -152,7 +153,7 @@ class AsyncFloraClient(_Client):
         self._for_calls = asyncio.Semaphore(http.CONNECTIONS)
         self._for_files = asyncio.Semaphore(http.CONNECTIONS)
         arguments = http.client_arguments(self.settings)
-        with http.usable_proxy():
+        with usable_proxy(arguments["proxy"], environment=arguments["trust_env"] and transport is None):
             self._http = httpx.AsyncClient(transport=transport, **arguments)
 
     async def send(self, call: Call[T]) -> T:

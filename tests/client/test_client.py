@@ -235,14 +235,6 @@ def test_httpx_logs_none_of_our_addresses_and_all_of_others(colour, caplog):
     assert "https://example.com/theirs" in caplog.text
 
 
-@pytest.mark.parametrize("proxy", ["socks5://me:secret@proxy.example.com", "gopher://proxy", "http://[::1"])
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_told(colour, monkeypatch, proxy):
-    monkeypatch.setenv("ALL_PROXY", proxy)
-    with pytest.raises(errors.FloraInputError, match="HTTPS_PROXY or ALL_PROXY") as caught:
-        colour()
-    assert "secret" not in str(caught.value)
-
-
 def test_a_client_that_was_closed_says_so(colour):
     client = colour(answering(json=RUN))
     client.shut()
