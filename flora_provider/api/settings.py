@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from flora_provider.api.checks import is_loopback, shown
 from flora_provider.api.errors import FloraInputError
@@ -94,7 +96,7 @@ def canonical_base_url(value: str) -> str:
         raise FloraInputError(f"the host is {shown(value)}: give an address such as {DEFAULT_BASE_URL}")
     text = value.strip()
     try:
-        url = urlsplit(text if "://" in text else f"https://{text}")
+        url = split_address(text)
         host, port = url.hostname or "", url.port
     except ValueError:
         raise FloraInputError("the host is not an address such as https://app.flora.ai/api/v1") from None
@@ -109,6 +111,20 @@ def canonical_base_url(value: str) -> str:
         )
     place = f"[{host}]" if ":" in host else host
     return urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path.rstrip("/") or "/api/v1", "", ""))
+
+
+def split_address(text: str) -> SplitResult:
+    """The parts of an address that may lack its scheme, and of an IPv6 address the brackets.
+
+    Raises:
+        ValueError: it is none.
+    """
+    scheme, mark, rest = text.partition("://")
+    scheme, rest = (scheme, rest) if mark else ("https", text)
+    place, slash, path = rest.partition("/")
+    with suppress(ValueError):
+        place = f"[{IPv6Address(place)}]"
+    return urlsplit(f"{scheme}://{place}{slash}{path}")
 
 
 def _is_proxy(value: object) -> bool:

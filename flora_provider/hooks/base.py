@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from flora_provider.api import checks
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraInputError
-from flora_provider.hooks.connection import Defaults, naming, read_connection
+from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
@@ -32,6 +32,8 @@ def existing(conn_id: str) -> Iterator[None]:
     try:
         yield
     except AirflowNotFoundException:
+        with naming(conn_id):
+            checks.refuse(variable_problems(conn_id))
         raise FloraInputError(
             f"connection {conn_id!r} is not there: make one of type FLORA (Admin, Connections), or export "
             f"AIRFLOW_CONN_{conn_id.upper()}"
