@@ -28,7 +28,7 @@ PREFIXES = {
     "run_id": "run_",
     "asset_id": "asset_",
 }
-_WHERE = {
+WHERE = {
     "workspace_id": "list_workspaces() names yours, and so does the connection's Test button",
     "project_id": "calls.list_projects() or hook.iter_projects() names yours, and so does its address in FLORA",
     "technique_id": "calls.list_techniques() or hook.iter_techniques() names them",
@@ -58,7 +58,7 @@ def identifier(name: str, value: object) -> str | None:
     prefix = PREFIXES[name]
     if isinstance(value, str) and value.isprintable() and re.fullmatch(rf"{prefix}\S+", value):
         return None
-    return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {_WHERE[name]}"
+    return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {WHERE[name]}"
 
 
 def run_id(name: str, value: object) -> str | None:
@@ -109,7 +109,7 @@ def slug_or_id(name: str, value: object) -> str | None:
     """A technique's `tech_…` id or its slug such as `cctv-cam`."""
     if _is_word(value):
         return None
-    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; {_WHERE['technique_id']}"
+    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; {WHERE['technique_id']}"
 
 
 def _is_word(value: object) -> bool:

@@ -143,6 +143,7 @@ class FloraStatusError(FloraError):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         replayed: bool = False,
+        hint: str = "",
     ) -> None:
         self.status = status
         self.code = code
@@ -154,7 +155,7 @@ class FloraStatusError(FloraError):
         said = f"FLORA answered {status}{f' {code}' if code else ''}: {_unended(message)}"
         named = "".join(f" [{name}: {problem}]" for name, problem in self.fields if problem not in message)
         support = f" (request {request_id})" if request_id else ""
-        super().__init__(_sentences(f"{said}{named}{support}", self.remedy))
+        super().__init__(_sentences(f"{said}{named}{support}", hint or self.remedy))
 
 
 class FloraRequestError(FloraStatusError):

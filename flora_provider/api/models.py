@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
 from flora_provider.api.answers import Answer, Instant, Message, Usd
+from flora_provider.api.text import bounded
 
 T = TypeVar("T")
 
@@ -117,8 +118,8 @@ class Run(Answer):
     started_at: Instant | None = None
     completed_at: Instant | None = None
     charged_cost: Usd | None = None
-    error_code: Message | None = None
-    error_message: Message | None = None
+    error_code: str | None = None
+    error_message: str | None = None
     poll_url: str | None = Field(default=None, repr=False)
     outputs: tuple[RunOutput, ...] = Field(default=(), repr=False)
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -130,13 +131,12 @@ class Run(Answer):
             return data
         status, kept = data.get("status"), data.get("raw")
         if not (isinstance(status, str) and RunStatus.is_terminal(status)):
-            kept = {}
-        elif not (
-            isinstance(kept, Mapping)
-            and [kept.get(name) for name in ("run_id", "status")] == [data.get("run_id"), status]
-        ):
-            kept = dict(data)  # this is FLORA's JSON, and no dump of ours that holds it
-        return {**data, "raw": kept}
+            return {**data, "raw": {}}
+        ours = isinstance(kept, Mapping) and (kept.get("run_id"), kept.get("status")) == (data.get("run_id"), status)
+        # Why it failed goes into errors, events and logs, and is bounded. `raw` has all of it, also when it comes back.
+        said = {name: data.get(name) for name in ("error_code", "error_message")}
+        short = {name: bounded(text) for name, text in said.items() if isinstance(text, str)}
+        return {**data, **short, "raw": kept if ours else dict(data)}
 
     @property
     def is_terminal(self) -> bool:

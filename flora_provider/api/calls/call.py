@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from flora_provider.api import checks
 from flora_provider.api.answers import Answer
@@ -60,6 +60,18 @@ class Call(Generic[T]):
         checks.refuse(checks.problems([("idempotency_key", key, checks.idempotency_key)]))
         body = canonical_json({**json.loads(self.body), self.key_member: key}) if self.key_member else self.body
         return replace(self, key=key, body=body)
+
+    def ids(self) -> dict[str, str]:
+        """The ids that it sends, by their names, wherever in the request they stand."""
+        body = json.loads(self.body) if self.body else {}
+        members = {**dict(self.query), **(self.form.fields if self.form else {}), **body}
+        segments = self.path.split("/")
+        found = {}
+        for name, prefix in checks.PREFIXES.items():
+            in_path = next((unquote(segment) for segment in segments if segment.startswith(prefix)), None)
+            if isinstance(value := members.get(name, in_path), str):
+                found[name] = value
+        return found
 
     def request(self) -> Request:
         """The bytes to send; the same at every call."""
