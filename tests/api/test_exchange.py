@@ -180,8 +180,8 @@ def test_a_project_of_another_workspace_is_told_with_both_ids_and_where_they_com
             "FLORA answered 400 input_validation_error: Project does not belong to the specified workspace. Sent were "
             "workspace_id 'ws_1' and project_id 'prj_1', which come from the call or the task or, where it names none, "
             "from the connection's extra (workspace_id: list_workspaces() names yours, and so does the connection's "
-            "Test button; project_id: calls.list_projects() or hook.iter_projects() names yours, and so does its address "
-            "in FLORA)"
+            "Test button; project_id: calls.list_projects() or hook.iter_projects() names yours, and so does its "
+            "address in FLORA)"
         )
 
 
