@@ -97,7 +97,7 @@ def _header(headers: object) -> str:
     """
     if isinstance(headers, str | bytes):
         return _text(headers)
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = headers.items() if hasattr(headers, "items") else headers  # http.server's are no Mapping
     try:
         found = [value for name, value in pairs or () if _text(name).strip().lower() == HEADER.lower()]  # type: ignore[attr-defined]  # a TypeError is for what is no iterable
     except (TypeError, ValueError):

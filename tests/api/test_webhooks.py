@@ -1,5 +1,6 @@
 """A callback is FLORA's or is refused; the first test vector is the API reference's."""
 
+import email
 import hashlib
 import hmac
 import json
@@ -122,6 +123,7 @@ def test_a_tolerance_that_is_none_accepts_nothing(tolerance):
         [("Host", "h"), ("flora-signature", HEADER)],
         [(b"flora-signature", HEADER.encode())],
         iter([(" Flora-Signature", HEADER)]),
+        email.message_from_string(f"host: h\nflora-signature: {HEADER}\n\n"),
     ],
 )
 def test_headers_are_taken_as_web_servers_give_them(headers):
