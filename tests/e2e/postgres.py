@@ -25,12 +25,9 @@ class Postgres:
     """An empty server for one test, in a folder that ends with it. `url` is what Airflow takes as SQL_ALCHEMY_CONN.
 
     PostgreSQL refuses to run as root: then it runs as `postgres`, or as `nobody` if there is no such user.
-
-    Args:
-        env: of its process, e.g. a mark that tells to whom it belongs.
     """
 
-    def __init__(self, env=None):
+    def __init__(self):
         self._bin = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="flora-postgres-"))  # where another user may go, unlike pytest's
         self._data = self._folder / "data"
@@ -49,7 +46,7 @@ class Postgres:
             "full_page_writes": "off",
         }
         command = [self._bin / "postgres", "-D", self._data, *(f"--{name}={value}" for name, value in options.items())]
-        self.part = Part("postgres", _as_other_user(command), os.environ | (env or {}), self._folder / "postgres.log")
+        self.part = Part("postgres", _as_other_user(command), os.environ, self._folder / "postgres.log")
 
     def __enter__(self):
         try:
@@ -65,7 +62,7 @@ class Postgres:
         with uninterrupted():
             self.part.signal(signal.SIGINT)  # its "fast" shutdown; SIGTERM waits for clients to go
             stop([self.part], grace=5)
-            shutil.rmtree(self._folder)
+            shutil.rmtree(self._folder, ignore_errors=True)  # gone already if this is the second time
 
     def _make(self):
         if user := _other_user():

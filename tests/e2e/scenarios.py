@@ -21,7 +21,9 @@ class AtOnce:
         @at_once
         def test_something(field): ...
 
-        begun = pytest.fixture(scope="module")(at_once.begin)
+        @pytest.fixture(scope="module")
+        def begun(request, field):
+            yield from at_once.begin(request, field)
     """
 
     def __init__(self):

@@ -1,5 +1,7 @@
 """Whatever FLORA's texts hold, the triggerer lives, and what was paid for arrives: on SQLite and on PostgreSQL."""
 
+import json
+
 import pytest
 
 from tests.e2e.chaos.field import control
@@ -19,7 +21,7 @@ FAILING = [f"{what}_{way}" for what in ("half", "zero", "long") for way in WAYS]
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
 def airflow(request):
     """What has a `stage`: Airflow on the database that is named."""
-    return request.getfixturevalue({"SQLite": "field", "PostgreSQL": "on_postgres"}[request.param])
+    return request.getfixturevalue({"SQLite": "on_sqlite", "PostgreSQL": "field"}[request.param])
 
 
 def test_any_text_of_a_run_leaves_the_triggerer_alive_and_arrives(airflow):
@@ -30,7 +32,7 @@ def test_any_text_of_a_run_leaves_the_triggerer_alive_and_arrives(airflow):
         for what, fate in FATES.items()
         for way in WAYS
     ]
-    control(sandbox, "POST", "faults", json=script)
+    control(sandbox, "POST", "faults", content=json.dumps(script))  # in ASCII, with escapes
 
     watched = Watched(airflow, "any_text")
     states = watched.wait_over(timeout=180)

@@ -10,7 +10,12 @@ from tests.e2e.chaos.field import connection_to, control, rotate_key
 from tests.e2e.scenarios import AtOnce, Watched, buy, prompts_billed
 
 at_once = AtOnce()
-begun = pytest.fixture(scope="module")(at_once.begin)
+
+
+@pytest.fixture(scope="module")
+def begun(request, field):
+    yield from at_once.begin(request, field)
+
 
 SENSORS = ("sensor", "resuming_sensor", "sensor_in_worker")
 OPERATORS = ("operator", "in_worker", "resuming")

@@ -11,12 +11,12 @@ from pathlib import Path
 FILE = "FLORA_CHAOS_CLOCK"
 _LOOK_AGAIN = 0.1  # seconds
 
-_right = time.time
+right_time = time.time
 
 
 def shift(seconds):
     """Have this process's clock be so many seconds ahead, or behind if negative."""
-    time.time = lambda: _right() + seconds
+    time.time = lambda: right_time() + seconds
 
 
 def follow():
@@ -30,7 +30,7 @@ def follow():
         nonlocal said, looked
         if time.monotonic() - looked > _LOOK_AGAIN:
             said, looked = _read(path), time.monotonic()
-        return _right() + said
+        return right_time() + said
 
     time.time = now
 

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
@@ -15,9 +16,13 @@ from demo.processes import stop, uninterrupted
 from demo.sandbox_process import SandboxProcess
 from demo.stage import MARK, Stage
 from tests.e2e.chaos.operator import JOURNAL
-from tests.e2e.chaos.rounds import CLIENT_TIMEOUT, MODES
+from tests.e2e.chaos.rounds import CLIENT_TIMEOUT, MODES, RETRIES_FILE
+from tests.e2e.postgres import Postgres
 from tests.e2e.vault import VaultDoor
 from tests.e2e.wrong_clock import FILE, step
+
+# Modes whose connections live in the vault; those of the others live in the metadata database.
+VAULTED = ("replay", "none")
 
 DAGS = Path(__file__).parent.parent / "dags"
 CLOCK = Path(__file__).parent.parent / "clock"
@@ -35,20 +40,10 @@ QUICK_TO_MISS = {
 }
 
 
-def many_at_once(folder, tasks):
-    """Settings for so many tasks at once, whose stage is in the folder.
-
-    They wait for SQLite, which lets one write at a time; by default they are answered 500 after seconds in the queue.
-    """
-    return {
-        "AIRFLOW__CORE__PARALLELISM": str(tasks),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder.resolve() / 'airflow' / 'airflow.db'}?timeout=60",
-    }
-
-
 class Field:
-    """Airflow and the sandboxes, up while the `with` block runs.
+    """Airflow on PostgreSQL and the sandboxes, up while the `with` block runs.
+
+    On SQLite, which lets one write at a time, so many at once would wait for each other until they are refused.
 
     Args:
         folder: for everything that they write.
@@ -59,18 +54,30 @@ class Field:
         self.journal = folder / "journal"
         self.clock = folder / "clock"
         self.vault = VaultDoor(folder / "vault")
-        settings = {JOURNAL: str(self.journal), FILE: str(self.clock), "PYTHONPATH": str(CLOCK)}
-        settings |= QUICK_TO_MISS | many_at_once(folder, tasks=60) | self.vault.settings()
+        self._retries = folder / "retries"
+        settings = {JOURNAL: str(self.journal), FILE: str(self.clock), RETRIES_FILE: str(self._retries)}
+        settings |= {"PYTHONPATH": str(CLOCK)}
+        settings |= QUICK_TO_MISS | self.vault.settings()
+        self.postgres = Postgres()
+        settings |= {
+            "AIRFLOW__CORE__PARALLELISM": "60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "50",
+        }
         self.stage = Stage(folder, DAGS, settings)
         self.sandboxes = {}
+        self._others = {}
         self._started = []
         self._lock = threading.Lock()
 
     def __enter__(self):
         try:
+            self.postgres.__enter__()
             self.stage.__enter__()
             for mode in MODES:
-                self.sandboxes[mode] = self.new_sandbox(f"flora_{mode}", idempotency=mode)
+                self.sandboxes[mode] = self.new_sandbox(None if mode in VAULTED else f"flora_{mode}", idempotency=mode)
+                if mode in VAULTED:
+                    self.connect(mode)
         except BaseException:
             self.__exit__()
             raise
@@ -80,14 +87,19 @@ class Field:
         with uninterrupted():
             self.stage.stop()
             stop(self._started, grace=5)
+            self.postgres.__exit__()
 
     @property
     def rest(self):
         return self.stage.airflow.rest
 
     def runs(self, mode):
-        """Every run of a sandbox, with prompt, key, status and whether it is billed."""
-        return control(self.sandboxes[mode], "GET", "runs")["runs"]
+        """Every run of a mode's sandboxes, with prompt, key, status and whether it is billed."""
+        return [run for sandbox in self.all_sandboxes(mode) for run in control(sandbox, "GET", "runs")["runs"]]
+
+    def all_sandboxes(self, mode):
+        """The one that the mode's connection leads to, and the one that it led to before, if it was moved."""
+        return [sandboxes[mode] for sandboxes in (self.sandboxes, self._others) if mode in sandboxes]
 
     def noted(self):
         """What the witnesses wrote into the journal, oldest first."""
@@ -108,9 +120,51 @@ class Field:
         if not wait_until(self._answers, timeout=60):
             raise TimeoutError("the api-server that was started again does not answer")
 
+    def vault_away(self, seconds):
+        """Have no secrets backend for so many seconds."""
+        self.vault.close()
+        time.sleep(seconds)
+        self.vault.open()
+
     def step_clock(self, seconds):
         """Set the triggerer's clock so many seconds ahead of the true time, or behind if negative."""
         step(self.clock, seconds)
+
+    def set_retries(self, number):
+        """Edit the chaos DAG: so many retries for each task that is cleared from now on."""
+        self._retries.write_text(str(number))
+        [token] = [dag["file_token"] for dag in self.rest.dags() if dag["dag_id"] == "chaos"]
+        self.rest.request("PUT", f"parseDagFile/{quote(token, safe='')}")
+
+        def is_known():
+            return self.rest.request("GET", "dags/chaos/tasks/chaos")["retries"] == number
+
+        if not wait_until(is_known, timeout=60):
+            raise TimeoutError(f"the dag-processor has not found out that the chaos DAG has {number} retries now")
+
+    def rotate_keys(self, seconds):
+        """Have every mode's FLORA take another key; its connection learns of it after so many seconds."""
+        for mode in MODES:
+            rotate_key(self.sandboxes[mode])
+        time.sleep(seconds)
+        for mode in MODES:
+            self.connect(mode)
+
+    def move_connections(self):
+        """Have every mode's connection lead to another FLORA, or back to where it led before."""
+        for mode in MODES:
+            other = self._others.get(mode) or self.new_sandbox(idempotency=mode)
+            self.sandboxes[mode], self._others[mode] = other, self.sandboxes[mode]
+            self.connect(mode)
+
+    def connect(self, mode):
+        """Edit a mode's connection: it leads to the mode's sandbox as that is now."""
+        fields = connection_to(self.sandboxes[mode])
+        if mode in VAULTED:
+            self.vault.put(f"flora_{mode}", **fields)
+        else:
+            del fields["conn_type"]
+            self.edit_connection(f"flora_{mode}", **fields)
 
     def new_sandbox(self, conn_id=None, **settings):
         """Start another sandbox, with a connection to it if that is named."""
