@@ -66,12 +66,13 @@ class Watched:
     """A DAG run under observation.
 
     Args:
-        field: where it runs: what has `rest`.
+        field: where it runs: what has `stage` and `rest`.
         dag_id: of an unpaused DAG, or of one that is to be unpaused.
         conf: of the DAG run.
     """
 
     def __init__(self, field, dag_id, **conf):
+        self._airflow = field.stage.airflow
         self._rest = field.rest
         self._dag_id = dag_id
         self._rest.unpause(dag_id)
@@ -97,10 +98,19 @@ class Watched:
 
     def wait_over(self, timeout):
         """Wait for the end of the DAG run; return how its tasks ended."""
-        rest, place = self._rest, (self._dag_id, self.run_id)
-        over = wait_until(lambda: rest.dag_run(*place)["state"] in FINISHED, timeout)
-        assert over, Counter(self.states().values())
+
+        def is_over():
+            self._airflow.check_alive()
+            return self._rest.dag_run(self._dag_id, self.run_id)["state"] in FINISHED
+
+        assert wait_until(is_over, timeout), Counter(self.states().values())
         return self.states()
+
+    def wait_well(self, timeout):
+        """Wait for the end of the DAG run, which every task of it ends with success."""
+        bad = {name: state for name, state in self.wait_over(timeout).items() if state != "success"}
+        failed = [name for name, state in bad.items() if state == "failed"]
+        assert not bad, f"{bad}; the log of the first ends with: {self.log(failed[0])[-1500:] if failed else None}"
 
     def tries(self):
         return {name: ti["try_number"] for name, ti in self.tasks().items()}

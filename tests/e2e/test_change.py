@@ -22,7 +22,7 @@ OPERATORS = ("operator", "in_worker", "resuming")
 WAITS = (*SENSORS, *OPERATORS)
 IN_WORKER = {"sensor_in_worker", "in_worker"}
 WAITING = {name: "running" if name in IN_WORKER else "deferred" for name in WAITS}
-ALL_WELL = dict.fromkeys(("start", *WAITS), "success")
+ONCE = dict.fromkeys(("start", *WAITS), 1)
 
 
 def begin_every_wait(field, conn_id, sandbox, prompt, seconds):
@@ -51,8 +51,8 @@ def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
     time.sleep(20)
     field.edit_connection("flora_rotated", password=new)
 
-    assert waiting.wait_over(timeout=120) == ALL_WELL
-    assert waiting.tries() == dict.fromkeys(ALL_WELL, 1)
+    waiting.wait_well(timeout=120)
+    assert waiting.tries() == ONCE
     check_paid_once(waiting, sandbox)
     assert control(sandbox, "GET", "stats")["runs_billed"] == len(WAITS)
 
@@ -68,13 +68,13 @@ def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(fie
     def each_ended_once():
         ended.update({name: ti["state"] for name, ti in waiting.tasks().items() if ti["try_number"] > 1})
         ended.update({name: state for name, state in waiting.states().items() if state in {"failed", "up_for_retry"}})
-        return set(ended) == set(WAITS)
+        return set(ended) == set(WAITS) or "failed" in ended.values()
 
     assert wait_until(each_ended_once, timeout=330), (ended, waiting.states())
     assert "failed" not in ended.values()
     field.edit_connection("flora_rotated_late", password=new)
 
-    assert waiting.wait_over(timeout=240) == ALL_WELL
+    waiting.wait_well(timeout=240)
     check_paid_once(waiting, sandbox)
     assert control(sandbox, "GET", "stats")["runs_billed"] == len(WAITS)
 
@@ -89,10 +89,10 @@ def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(field)
     field.edit_connection("flora_moved", **fields)
     after = begin_every_wait(field, "flora_moved", new, "After the move", seconds=12)
 
-    assert after.wait_over(timeout=120) == ALL_WELL
-    assert after.tries() == dict.fromkeys(ALL_WELL, 1)
+    after.wait_well(timeout=120)
+    assert after.tries() == ONCE
     check_paid_once(after, new)
-    assert before.wait_over(timeout=120) == ALL_WELL
+    before.wait_well(timeout=120)
     check_paid_once(before, old)
     assert [control(sandbox, "GET", "stats")["runs_billed"] for sandbox in (old, new)] == [len(WAITS)] * 2
 
@@ -109,10 +109,10 @@ def test_nothing_is_lost_while_the_secrets_backend_is_away(field):
     time.sleep(18)
     field.vault.open()
 
-    assert before.wait_over(timeout=150) == ALL_WELL
-    assert during.wait_over(timeout=150) == ALL_WELL
+    before.wait_well(timeout=150)
+    during.wait_well(timeout=150)
     # What waits in the triggerer is not ended by an outage: it looks again. What starts in a worker may take a retry.
-    assert before.tries() == dict.fromkeys(ALL_WELL, 1)
+    assert before.tries() == ONCE
     assert during.tries()["sensor"] == 1
     check_paid_once(before, sandbox)
     check_paid_once(during, sandbox)
@@ -133,7 +133,7 @@ def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(fiel
 
     assert wait_until(is_over, timeout=180, pause=0.2), watched.states()
     assert min(open_slots) == 0
-    assert watched.wait_over(timeout=30) == dict.fromkeys(("start", "sensor_0", "sensor_1", "sensor_2"), "success")
+    watched.wait_well(timeout=30)
     for number, run_id in enumerate(runs):
         assert watched.xcom(f"sensor_{number}")["run_id"] == run_id
 
@@ -141,7 +141,7 @@ def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(fiel
 @at_once
 def test_ending_in_the_triggerer_does_all_that_a_worker_does(field):
     watched = Watched(field, "endings")
-    assert set(watched.wait_over(timeout=180).values()) == {"success"}, watched.states()
+    watched.wait_well(timeout=180)
 
     for name in ("operator", "sensor"):
         run = watched.xcom(name)

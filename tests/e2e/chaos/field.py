@@ -37,6 +37,10 @@ QUICK_TO_MISS = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "12",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    # The same of an api-server that is away: a request is given up after seconds, and its task is told so. The task is
+    # not ended for the heartbeats that are lost meanwhile.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "3",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "60",
 }
 
 

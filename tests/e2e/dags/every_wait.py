@@ -15,30 +15,8 @@ from tests.e2e.resuming import ResumingGenerateOperator, ResumingSensor
 CONNECTIONS = ("flora_rotated", "flora_rotated_late", "flora_moved", "flora_vault", "flora_default")
 
 
-def every_wait(conn_id):
-    waits = {"flora_conn_id": conn_id, "poll_interval": 1}
-    asked = {
-        **waits,
-        "type": "text",
-        "model_params": "{{ params.model_params }}",
-        "wait_for_completion": True,
-    }
-
-    @task
-    def start(params=None):
-        return params["runs"]
-
-    runs = start()
-    FloraRunSensor(task_id="sensor", run_id=runs["sensor"], **waits)  # never sees a worker
-    ResumingSensor(task_id="resuming_sensor", run_id=runs["resuming_sensor"], **waits)
-    FloraRunSensor(task_id="sensor_in_worker", run_id="{{ params.runs.sensor_in_worker }}", deferrable=False, **waits)
-    FloraGenerateOperator(task_id="operator", prompt="{{ params.prompt }}, deferred", **asked)
-    FloraGenerateOperator(task_id="in_worker", prompt="{{ params.prompt }}, in a worker", deferrable=False, **asked)
-    ResumingGenerateOperator(task_id="resuming", prompt="{{ params.prompt }}, resuming", **asked)
-
-
-for conn_id in CONNECTIONS:
-    dag(
+def waits_over(conn_id):
+    @dag(
         dag_id=f"every_wait_{conn_id}",
         schedule=None,
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
@@ -47,4 +25,26 @@ for conn_id in CONNECTIONS:
         render_template_as_native_obj=True,
         params={"prompt": "", "runs": {}, "model_params": {}},
         default_args={"retries": 5, "retry_delay": timedelta(seconds=4), "retry_exponential_backoff": False},
-    )(every_wait)(conn_id)
+    )
+    def every_wait():
+        waits = {"flora_conn_id": conn_id, "poll_interval": 1}
+        asked = {**waits, "type": "text", "model_params": "{{ params.model_params }}", "wait_for_completion": True}
+
+        @task(multiple_outputs=True)
+        def start(params=None):
+            return params["runs"]
+
+        runs = start()
+        FloraRunSensor(task_id="sensor", run_id=runs["sensor"], **waits)  # never sees a worker
+        ResumingSensor(task_id="resuming_sensor", run_id=runs["resuming_sensor"], **waits)
+        run_id = "{{ params.runs.sensor_in_worker }}"
+        FloraRunSensor(task_id="sensor_in_worker", run_id=run_id, deferrable=False, poke_interval=1, **waits)
+        FloraGenerateOperator(task_id="operator", prompt="{{ params.prompt }}, deferred", **asked)
+        FloraGenerateOperator(task_id="in_worker", prompt="{{ params.prompt }}, in a worker", deferrable=False, **asked)
+        ResumingGenerateOperator(task_id="resuming", prompt="{{ params.prompt }}, resuming", **asked)
+
+    every_wait()
+
+
+for connection in CONNECTIONS:
+    waits_over(connection)

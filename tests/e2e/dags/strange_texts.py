@@ -33,7 +33,7 @@ def asked(what, way, seconds=8):
     max_active_tasks=32,
     default_args={"retries": 0},
 )
-def any_text():
+def strange_texts():
     @task
     def text_of(run):
         return run["outputs"][0]["text"]
@@ -53,4 +53,4 @@ def any_text():
     )
 
 
-any_text()
+strange_texts()

@@ -24,7 +24,7 @@ def airflow(request):
     return request.getfixturevalue({"SQLite": "on_sqlite", "PostgreSQL": "field"}[request.param])
 
 
-def test_any_text_of_a_run_leaves_the_triggerer_alive_and_arrives(airflow):
+def test_strange_texts_of_runs_leave_the_triggerer_alive_and_arrives(airflow):
     sandbox, triggerer = airflow.stage.sandbox, airflow.stage.airflow.parts["triggerer"]
     same = triggerer.pid
     script = [
@@ -34,7 +34,7 @@ def test_any_text_of_a_run_leaves_the_triggerer_alive_and_arrives(airflow):
     ]
     control(sandbox, "POST", "faults", content=json.dumps(script))  # in ASCII, with escapes
 
-    watched = Watched(airflow, "any_text")
+    watched = Watched(airflow, "strange_texts")
     states = watched.wait_over(timeout=180)
 
     assert triggerer.exit_code is None
