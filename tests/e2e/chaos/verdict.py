@@ -1,5 +1,6 @@
 """What must be true of every round, and the figures. Pure: judges results against what the sandboxes saw."""
 
+import re
 from collections import Counter, defaultdict
 
 from tests.e2e.chaos.rounds import DISASTERS, KILLS, SAYINGS, WIRES
@@ -110,7 +111,8 @@ def _wanted(task):
 
 
 def _problems_of_failure(task):
-    said = f"…{task.errors[-600:]}"
+    raised = re.findall(r"'exc_value': (.{1,600}?), 'exc_notes'", task.errors) or [task.errors[-600:]]
+    said = f"…{raised[-1]}"
     if CHANGED in task.errors:
         if not _is_changed(task):
             yield f"failed for a changed request, although nobody has changed it: {said}"
