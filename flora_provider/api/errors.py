@@ -23,6 +23,7 @@
         ├── RunFailed                  FLORA says `failed`; `.advice` says whether a retry can help
         ├── RunTimedOut                we stopped waiting; the run goes on and is billed
         └── RunOutcomeUnknown          a run may have been started and cannot be identified
+            └── RequestChanged           one was started for another request than the task makes now
 
 Standard library only, so that an operator can catch them without loading an HTTP client at DAG parse time.
 """
@@ -271,3 +272,7 @@ class RunTimedOut(RunError):  # noqa: N818 - named for what happened to the run,
 
 class RunOutcomeUnknown(RunError):  # noqa: N818 - named for what happened to the run, as users say it
     """A request to start a run was accepted before, but which run it started cannot be told. Nothing was sent again."""
+
+
+class RequestChanged(RunOutcomeUnknown):
+    """An earlier try of the task started a run for another request. Nothing was sent for the one it makes now."""

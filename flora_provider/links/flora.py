@@ -16,6 +16,9 @@ class FloraRunLink(BaseOperatorLink):
     name = "FLORA project"
     key = "flora_url"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address, or an empty text before the run is started."""
-        return XCom.get_value(key=self.key, ti_key=ti_key) or ""
+        # A worker asks after each try, also after one that failed early: what the task knows needs no look-up, which
+        # would put an error of its own into the log where there is nothing to be found (3.3.2).
+        known: str | None = getattr(operator, "project_url", None)
+        return known if known is not None else XCom.get_value(key=self.key, ti_key=ti_key) or ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,19 @@ from flora_provider.api import checks
 from flora_provider.glue import waiting
 from flora_provider.glue.failures import as_airflow
 from flora_provider.glue.literals import Text, check_literals
+from flora_provider.glue.templates import KeepsTemplates
+from flora_provider.glue.xcom import push_if_possible, push_patiently
 from flora_provider.links.flora import FloraRunLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from flora_provider.api.calls import Call
+    from flora_provider.glue.ledger import NoLedger, TaskStateLedger
     from flora_provider.hooks.flora import FloraHook
-    from flora_provider.runs.submit import Submission, Submit, UnknownOutcome
+    from flora_provider.runs.request import RunRequest
+    from flora_provider.runs.start import Submission, UnknownOutcome
+    from flora_provider.runs.submit import ChangedRequest, Submit
 
 # A run that FLORA expects to end within this is awaited in the worker: deferring would take longer.
 _NOT_WORTH_DEFERRING = 5.0  # seconds
@@ -37,11 +42,12 @@ RULES: Mapping[str, checks.Check] = {
     "poll_interval": checks.positive,
     "timeout": checks.positive,
     "on_unknown_outcome": checks.one_of("fail", "adopt", "submit_again"),
+    "on_changed_request": checks.one_of("fail", "adopt", "submit_again"),
 }
 """What the parameters of every operator that starts a run must be."""
 
 
-class FloraRunOperator(BaseOperator, ABC):
+class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
     """Base of the operators that start a run.
 
     A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
@@ -61,6 +67,11 @@ class FloraRunOperator(BaseOperator, ABC):
             exactly one run of the history fits that no task of this DAG run has pushed as its `run_id`; safe only in a
             project that nobody else uses. `submit_again`: start another, and pay for both. A key that may be older
             than FLORA remembers it (two hours) tells nothing, so with `adopt`, too, it fails if any run fits.
+        on_changed_request: what a retry does that finds another request (prompt, model, workspace, connection, …) than
+            an earlier try of the task has sent, whose run is not known to have failed. `fail` (default): fail for good,
+            and name that run and what has changed. `adopt`: take that run. `submit_again`: start another, and pay for
+            both. Needs the task state store of Airflow 3.3. A template that renders to something else at each try is
+            no change while its run is not known: the request of the first try is kept.
 
     XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
     waited for), `flora_url`.
@@ -84,6 +95,7 @@ class FloraRunOperator(BaseOperator, ABC):
         poll_interval: float | timedelta = 3.0,
         timeout: float | timedelta | None = None,
         on_unknown_outcome: UnknownOutcome = "fail",
+        on_changed_request: ChangedRequest = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,7 +106,10 @@ class FloraRunOperator(BaseOperator, ABC):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
+        self.on_changed_request = on_changed_request
+        self.project_url: str | None = ""  # for the link; None where another process of this try has pushed it
         self._run_id: str | None = None
+        self._ledger: TaskStateLedger | NoLedger | None = None
         check_literals({name: getattr(self, name) for name in RULES}, RULES, task_id=self.task_id)
 
     @abstractmethod
@@ -103,7 +118,7 @@ class FloraRunOperator(BaseOperator, ABC):
 
     @abstractmethod
     def recovery(self) -> Mapping[str, Any]:
-        """How to find the run in FLORA's history if its id was lost: `candidates` and `matches` of `Submit`."""
+        """How to find the run in FLORA's history if its id was lost: `candidates` and `search_for` of `RunRequest`."""
 
     def project(self) -> str | None:
         """The project that the run belongs to, for the link; None if it has none."""
@@ -118,7 +133,7 @@ class FloraRunOperator(BaseOperator, ABC):
 
     def execute(self, context: Context) -> str | dict[str, Any]:
         """Start the run or find it again, and wait for it if that is wished."""
-        with self._explained(), self.hook:
+        with self._remembered(context), self._explained(), self.hook:
             submission = self._submit(context)
             self._run_id = submission.run_id
             self._tell(context, submission)
@@ -129,77 +144,107 @@ class FloraRunOperator(BaseOperator, ABC):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
-        with self._explained():
+        with self._remembered(context), self._explained():
             return waiting.finish(self, context, waiting.resumed(self, event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
+        self.project_url = None  # the try's first process has pushed it
         waiting.tell_lost_wait(self, next_method, next_kwargs)
-        return super().resume_execution(next_method, next_kwargs, context)
+        with self._remembered(context):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Say what becomes of the run. Asks nobody for anything: Airflow gives this five seconds, and may deadlock."""
-        if self._run_id:
+        run_id = self._run_id or (self._ledger and self._ledger.run_id)
+        if run_id:
             self.log.warning(
                 "Killed while FLORA run %s was going on. It cannot be cancelled: it goes on and is billed; "
                 "a retry of this task finds it again",
-                self._run_id,
+                run_id,
             )
         else:
             self.log.warning("Killed before FLORA said which run it started, if any; a retry sends the same key again")
+
+    @contextmanager
+    def _remembered(self, context: Context) -> Iterator[None]:
+        """Remember that this try has ended by itself, if it fails herein: see `runs.ledger.is_cleared`."""
+        try:
+            yield
+        except Exception:
+            from flora_provider.glue.ledger import attempt_of, ledger_of
+
+            (self._ledger or ledger_of(context)).release(attempt_of(self, context))
+            raise
 
     def _explained(self) -> AbstractContextManager[None]:
         return as_airflow(waiting.place_of(self))
 
     def _submit(self, context: Context) -> Submission:
         submit = self._plan(context)
-        # Before anything else can fail: an XCom that a link looks for and does not find is an error in the log (3.3.2).
-        context["ti"].xcom_push(key=FloraRunLink.key, value=self._project_url())
+        self.project_url = self._url_of_project()
+        push_if_possible(context, FloraRunLink.key, self.project_url)
         client = self.hook.client()
         return client.perform(submit.plan(client.tools))
 
     def _plan(self, context: Context) -> Submit:
-        from flora_provider.glue.ledger import ledger_of
+        from flora_provider.glue.ledger import attempt_of, ledger_of
         from flora_provider.runs.identity import Intent
+        from flora_provider.runs.start import Context as Try
         from flora_provider.runs.submit import Submit
 
         checks.refuse(checks.problems([("poll_interval", self.poll_interval, checks.positive)]))
-        call = self.call()
+        request = self._request()
         ti, dag_run = context["ti"], context["dag_run"]
         started = dag_run.start_date
+        attempt = attempt_of(self, context)
+        self._ledger = ledger_of(context)
         intent = Intent(
             dag_id=ti.dag_id,
             task_id=ti.task_id,
             run_id=ti.run_id,
             map_index=-1 if ti.map_index is None else ti.map_index,
             dag_run_started=started.isoformat() if started else "",
-            connection=f"{self.flora_conn_id} {self.hook.settings.base_url}",
-            clears=ti.max_tries,
-            body=call.body,
+            connection=request.connection,
+            clears=attempt.max_tries,
+            # Without a ledger, a retry must derive the key from what it finds again: a rendered request may vary.
+            body=request.template.encode() if self.has_templates and not self._ledger.durable else request.call.body,
             own_key=self.idempotency_key,
+            # Without a ledger this is the only trace that a clear leaves, unless the author changes `retries`.
+            clear_count=0 if attempt.max_tries == attempt.retries else attempt.max_tries,
         )
         return Submit(
-            call=call,
-            intent=intent,
-            ledger=ledger_of(context),
-            first_try=ti.try_number <= 1,
-            earliest=started.timestamp() if started else 0.0,
-            on_unknown=self.on_unknown_outcome,
-            claimed=lambda: _run_ids_of(context),
-            **self.recovery(),
+            request=request,
+            context=Try(
+                intent=intent,
+                ledger=self._ledger,
+                attempt=attempt,
+                earliest=started.timestamp() if started else 0.0,
+                on_unknown=self.on_unknown_outcome,
+                claimed=lambda: _run_ids_of(context),
+            ),
+            on_changed=self.on_changed_request,
+            renders_differently=lambda: self.renders_differently(context, lambda: self.call().body),
         )
+
+    def _request(self) -> RunRequest:
+        from flora_provider.runs.ledger import fingerprint_of
+        from flora_provider.runs.request import RunRequest
+
+        connection = f"{self.flora_conn_id} {self.hook.settings.base_url}"
+        defaults = repr(tuple(self.hook.defaults))
+        template = fingerprint_of(connection, defaults, self.as_written()) if self.was_rendered else ""
+        return RunRequest(call=self.call(), connection=connection, template=template, **self.recovery())
 
     def _tell(self, context: Context, submission: Submission) -> None:
         """Push what is known now: a crash, or a user who looks, finds it there."""
-        started = submission.started
-        quote = getattr(started, "charged_cost", None)
-        push = context["ti"].xcom_push
-        push(key="run_id", value=submission.run_id)
+        quote = submission.quoted_cost
+        push_patiently(context, "run_id", submission.run_id)
         if quote is not None:
-            push(key="quoted_cost_usd", value=float(quote))
+            push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
 
-    def _project_url(self) -> str:
+    def _url_of_project(self) -> str:
         base = urlsplit(self.hook.settings.base_url)
         project_id = self.project()
         return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else ""

@@ -91,10 +91,9 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
         """Runs of the same project, and of the same model where one is named."""
         from flora_provider.api import calls
 
-        model = self.model
         return {
             "candidates": calls.list_generations(**self._place()),
-            "matches": lambda row: model is None or row.model_id in (None, model),
+            "search_for": {"model_id": self.model} if self.model else {},
         }
 
     def project(self) -> str | None:

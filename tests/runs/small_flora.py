@@ -11,7 +11,10 @@ from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response, Sleep
 from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.identity import Intent
-from flora_provider.runs.submit import Record, Submit
+from flora_provider.runs.ledger import Attempt, load
+from flora_provider.runs.request import RunRequest
+from flora_provider.runs.start import Context
+from flora_provider.runs.submit import Submit
 
 MODES = ("duplicate_409", "replay", "replay_failures", "current_state", "none")
 WINDOW = 7200.0  # seconds for which FLORA remembers a key
@@ -30,6 +33,7 @@ class VirtualRun:
     created_at: float
     fate: str  # "completed", or the error code with which it fails
     hidden_until: float = 0.0
+    model: str = "m"
 
     def row(self, now):
         ended = now >= self.created_at + TAKES
@@ -79,8 +83,8 @@ class SmallFlora:
     def billed(self):
         return [run.run_id for run in self.runs.values() if run.is_billed]
 
-    def start(self, key="", fate="completed"):
-        run = VirtualRun(f"run_{len(self.runs) + 1}", key, self.now, fate, self.now + self.hidden_for)
+    def start(self, key="", fate="completed", model="m"):
+        run = VirtualRun(f"run_{len(self.runs) + 1}", key, self.now, fate, self.now + self.hidden_for, model)
         self.runs[run.run_id] = run
         return run
 
@@ -109,8 +113,10 @@ class SmallFlora:
         rows = [run for run in reversed(self.runs.values()) if self.now >= run.hidden_until]
         begin = int(query.get("cursor", "0"))
         end = begin + self.page_size
-        places = {**PLACE, "model": {"model_id": "m"}}
-        shown = [{**run.row(self.now), "generation_id": run.run_id, **places} for run in rows[begin:end]]
+        shown = [
+            {**run.row(self.now), "generation_id": run.run_id, **PLACE, "model": {"model_id": run.model}}
+            for run in rows[begin:end]
+        ]
         return answer(200, {"generations": shown, "meta": {"next_cursor": str(end) if end < len(rows) else None}})
 
     def _post(self, request, weather):
@@ -124,7 +130,8 @@ class SmallFlora:
             return response
         if is_known:
             return self._repeat(stored, run_id, same=body == request.body)
-        run = self.start(key, self.fates.pop(0) if self.fates else "completed")
+        fate = self.fates.pop(0) if self.fates else "completed"
+        run = self.start(key, fate, json.loads(request.body).get("model", "m"))
         response = answer(201, {"run_id": run.run_id, "type": "generation", "charged_cost": 0.1})
         self._keys[key] = (self.now, request.body, response, run.run_id)
         return response
@@ -153,16 +160,27 @@ class Memory:
     durable = True
 
     def __init__(self, boundary):
-        self.stored = "null"
+        self.stored = []
+        self._slot = 0
         self._boundary = boundary
 
     def read(self):
-        return Record.load(json.loads(self.stored))
+        return [load(json.loads(text)) for text in self.stored]
 
-    def write(self, record):
+    def write(self, slot, record):
         self._boundary("before a ledger write")
-        self.stored = json.dumps(record.dump())
+        self._slot = slot
+        self.stored[slot : slot + 1] = [json.dumps(record.dump())]
         self._boundary("after a ledger write")
+
+    def release(self, attempt):
+        """As `TaskStateLedger.release`."""
+        for slot, record in enumerate(self.read()):
+            if slot in (0, self._slot):
+                changed = record.with_(
+                    failed_try=attempt.try_number, is_released=record.is_released or slot == self._slot
+                )
+                self.stored[slot] = json.dumps(changed.dump())
 
 
 class Oblivion:
@@ -171,9 +189,12 @@ class Oblivion:
     durable = False
 
     def read(self):
-        return None
+        return []
 
-    def write(self, record):
+    def write(self, slot, record):
+        pass
+
+    def release(self, attempt):
         pass
 
 
@@ -184,41 +205,70 @@ class Task:
         flora: where it starts its run.
         task_id: of it; siblings have the same prompt.
         ledger: whether there is a durable one.
-        options: of Submit.
+        model: that is asked for.
+        template: what the author wrote.
+        options: of Submit and its context.
+
+    Attributes:
+        retries: that the author has given the task; clears set `max_tries` to the try plus these.
     """
 
-    def __init__(self, flora, task_id="fern", *, ledger=True, prompt="a fern", **options):
+    def __init__(self, flora, task_id="fern", *, ledger=True, prompt="a fern", model=None, template="", **options):
         self.flora = flora
         self.task_id = task_id
         self.prompt = prompt
-        self.options = {"candidates": calls.list_generations(**PLACE), **options}
+        self.model = model
+        self.template = template
+        self.connection = "flora_default https://flora.example/api/v1"
+        self.candidates = options.pop("candidates", calls.list_generations(**PLACE))
+        self.options = options
         self.ledger = Memory(self.boundary) if ledger else Oblivion()
         self.policy = RetryPolicy(max_retries=0)
-        self.clears = 0
+        self.retries = self.max_tries = 3
+        self.dag_run_clears = 0
         self.tries = 0
         self.began = flora.now
+        self.keys = []  # that were sent since the last clear
         self.boundaries = []
         self._kill_at = None
 
     @property
+    def request(self):
+        return RunRequest(
+            call=calls.generate(type="image", prompt=self.prompt, model=self.model, **PLACE),
+            connection=self.connection,
+            template=self.template,
+            candidates=self.candidates,
+            search_for={"model_id": self.model} if self.model else {},
+        )
+
+    @property
     def intent(self):
-        call = calls.generate(type="image", prompt=self.prompt, **PLACE)
         return Intent(
             dag_id="dag",
             task_id=self.task_id,
             run_id="manual__1",
             map_index=-1,
             dag_run_started=str(self.began),
-            connection="flora_default",
-            clears=self.clears,
-            body=call.request().body,
+            connection=self.connection,
+            clears=self.max_tries,
+            body=self.template.encode() if self.template and not self.ledger.durable else self.request.call.body,
+        )
+
+    @property
+    def attempt(self):
+        return Attempt(
+            try_number=self.tries,
+            max_tries=self.max_tries,
+            retries=self.retries,
+            clear_number=self.dag_run_clears,
+            process="process of this try",
         )
 
     @property
     def runs(self):
         """The runs that FLORA started for this task since it was last cleared."""
-        mine = self.intent.key(1).removesuffix("1")
-        return [run for run in self.flora.runs.values() if run.key.startswith(mine)]
+        return [run for run in self.flora.runs.values() if run.key in self.keys]
 
     def boundary(self, name):
         """A moment at which the task may be killed."""
@@ -227,20 +277,43 @@ class Task:
             raise Killed(name)
 
     def clear(self):
-        self.clears += 1
+        """As Airflow clears a task that does not run."""
+        self.dag_run_clears += 1
+        self.max_tries = self.tries + self.retries
+        self.keys = []
+
+    def clear_running(self):
+        """As Airflow clears one that runs: its process is killed, and `max_tries` stays."""
+        self.dag_run_clears += 1
+        self.keys = []
 
     def run(self, *, kill_at=None):
-        """One try: the Submission, or what it raises; Killed at the n-th moment if it gets that far."""
+        """One try of one request, see `execute`."""
         self.tries += 1
+        return self.execute(kill_at=kill_at)
+
+    def execute(self, *, kill_at=None):
+        """One request of the try: the Submission, or what it raises; Killed at the n-th moment if it gets that far."""
         self.boundaries, self._kill_at = [], kill_at
-        submit = Submit(
-            call=calls.generate(type="image", prompt=self.prompt, **PLACE),
+        try:
+            return self._execute()
+        except Killed:
+            raise
+        except BaseException:
+            self._kill_at = None
+            self.ledger.release(self.attempt)
+            raise
+
+    def _execute(self):
+        options = {name: self.options[name] for name in ("on_changed", "renders_differently") if name in self.options}
+        context = Context(
             intent=self.intent,
             ledger=self.ledger,
-            first_try=self.tries == 1,
+            attempt=self.attempt,
             earliest=self.began,
-            **self.options,
+            **{name: value for name, value in self.options.items() if name not in options},
         )
+        submit = Submit(request=self.request, context=context, **options)
         plan = submit.plan(Tools(self.policy, lambda: self.flora.now, lambda: 0.5))
         try:
             effect = next(plan)
@@ -255,6 +328,8 @@ class Task:
             self.flora.now += effect.seconds
             return plan.send(None)
         self.boundary(f"before {effect.request}")
+        if effect.request.method == "POST":
+            self.keys.append(dict(effect.request.headers)["Idempotency-Key"])
         try:
             response = self.flora.handle(effect.request)
         except FloraConnectionError as failure:

@@ -1,5 +1,6 @@
 """Kill a task at any moment, in any weather, whatever FLORA makes of keys: nothing is paid twice, or it is said."""
 
+import re
 from contextlib import suppress
 from itertools import chain, count
 
@@ -129,7 +130,7 @@ class Tale:
             end = error
         self.flora.weather = []
         if len(task.runs) > before + isinstance(end, str):
-            self.unheard.add(task.intent.key(1))
+            self.unheard.add(task.keys[0])
         return end
 
 
@@ -146,7 +147,7 @@ def check_that_an_error_tells(task, error):
         told = [run.run_id for run in task.flora.runs.values() if f"{run.run_id} (" in str(error)]
         assert told
         assert {run.run_id for run in task.runs if f"Key {run.key}," in str(error)} <= set(told)
-        assert task.intent.key(1).removesuffix("1") in str(error)
+        assert re.search(r"Key airflow-[0-9a-f]{32}-g[0-9]+,", str(error))
     else:
         assert isinstance(error, FloraStatusError)
         assert error.replayed, "nothing else is left to go wrong in a quiet try"
@@ -184,7 +185,7 @@ def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard
     tale = Tale("none", ledger=True, fates=fates, hidden_for=hidden_for)
     tale.live(story)
     for task, end in tale.ends():
-        assert len(billed(task)) <= 1 or task.intent.key(1) in tale.unheard
+        assert len(billed(task)) <= 1 or set(task.keys) & tale.unheard
         if isinstance(end, str):
             assert end in {run.run_id for run in task.runs}
 

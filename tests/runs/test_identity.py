@@ -57,6 +57,8 @@ def test_the_key_is_the_one_that_other_processes_and_earlier_versions_send():
         ("clears", 1),
         ("body", b'{"prompt":"a moss"}'),
         ("own_key", "order-1"),
+        ("clear_number", 1),
+        ("occurrence", 1),
     ],
 )
 def test_every_ingredient_makes_it_another_run(name, other):
@@ -75,6 +77,9 @@ def test_there_are_no_other_ingredients():
         "clears",
         "body",
         "own_key",
+        "clear_number",
+        "clear_count",
+        "occurrence",
     ]
 
 
@@ -116,6 +121,14 @@ def test_ones_own_key_is_taken_as_it_is_and_the_rest_does_not_matter(one, other)
     assert keys == ["order-1", "order-1"]
 
 
-def test_ones_own_key_has_generations_too():
+def test_own_key_counts_generations_and_clears():
     own = replace(INTENT, own_key="order-1")
     assert [own.key(generation) for generation in (1, 2, 3)] == ["order-1", "order-1-g2", "order-1-g3"]
+    assert [replace(own, clear_count=1).key(generation) for generation in (1, 2)] == ["order-1-c1", "order-1-c1-g2"]
+
+
+@given(st.integers(200, 255), st.integers(0, 3), st.integers(1, 3))
+def test_own_key_of_any_length_stays_sendable_and_distinct(length, clear_count, generation):
+    keys = [replace(INTENT, own_key=last.rjust(length, "k"), clear_count=clear_count).key(generation) for last in "ab"]
+    assert len(set(keys)) == 2
+    assert all(len(key) <= 255 for key in keys)

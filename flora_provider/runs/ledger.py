@@ -1,0 +1,262 @@
+"""What a task remembers, across retries and crashes, of the requests it has sent. Pure: where it is kept is the glue's.
+
+A record is about one *request* of one *clear* of a task. A task that executes several operators has a record for each,
+in the order in which they were first sent; the place of a record in that order is its slot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flora_provider.api.errors import FloraError
+
+VERSION = 2
+
+
+class LedgerUnreadable(FloraError):  # noqa: N818 - named for what happened
+    """The task remembers something of an earlier try that cannot be read. Nothing was sent: it may be paid for."""
+
+
+class LedgerUnavailable(FloraError):  # noqa: N818 - named for what happened
+    """What the task should remember could not be read or stored.
+
+    Attributes:
+        run_id: the run that was started and could not be stored; None if nothing was started.
+    """
+
+    def __init__(self, message: str, *, run_id: str | None = None) -> None:
+        self.run_id = run_id
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of a task, as Airflow tells it.
+
+    Attributes:
+        try_number: from 1, over all clears.
+        max_tries: Airflow's; a clear of a task that does not run sets it to `try_number + retries`, a retry leaves it.
+        retries: what the task's author has written by now; None if unknown.
+        clear_number: how often any task of the DAG run was cleared; None where Airflow does not tell.
+        process: names this process, and no other one.
+    """
+
+    try_number: int
+    max_tries: int
+    retries: int | None = None
+    clear_number: int | None = None
+    process: str = ""
+
+
+class Record(BaseModel):
+    """What the ledger keeps of one request.
+
+    Attributes:
+        version: of this shape; a record of another version is not guessed at.
+        max_tries, clear_number: of the try that wrote it, see `Attempt`.
+        clear_count: how often the task was cleared before, as far as the ledger knows.
+        failed_try: the last try that ended with an error of its own, so that it was not cleared while it ran; 0: none.
+        claimed_by: the try, and its process, that has sent or found this request.
+        is_released: that attempt ended with an error, so an equal request is this one again, not another one.
+        fingerprint: of the request; empty in a record of version 1, which is taken for the current request's.
+        occurrence: how many equal requests the task has sent before this one.
+        template: fingerprint of the request as its author wrote it; empty if that is not known.
+        varies: the same template was rendered to another request, and this one was taken all the same.
+        key: that was sent, or is about to be.
+        generation: of the key.
+        intended_at: unix seconds just before the first POST of this generation.
+        run_id: empty until it is known.
+        quoted_cost: FLORA's quote in USD; None when it gave none.
+        connection, path, body: the request; the body is empty if it holds an address that may be signed.
+        search_path, search_query, search_for: how to find its run in the history.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    version: int = VERSION
+    max_tries: int
+    clear_number: int | None = None
+    clear_count: int = 0
+    failed_try: int = 0
+    claimed_by: str = ""
+    is_released: bool = False
+    fingerprint: str
+    occurrence: int = 0
+    template: str = ""
+    varies: bool = False
+    key: str
+    generation: int
+    intended_at: float
+    run_id: str = ""
+    quoted_cost: float | None = None
+    connection: str = ""
+    path: str = ""
+    body: bytes = b""
+    search_path: str = ""
+    search_query: tuple[tuple[str, str], ...] = ()
+    search_for: dict[str, str] = {}
+
+    def dump(self) -> dict[str, Any]:
+        """Plain JSON without nulls, which Airflow's store refuses."""
+        plain: dict[str, Any] = json.loads(self.model_dump_json(exclude_none=True))
+        return plain
+
+    def with_(self, **changes: Any) -> Record:
+        """The same with these changes."""
+        return self.model_copy(update=changes)
+
+
+def load(value: object) -> Record | None:
+    """Read what `Record.dump` wrote, in this version or an earlier one; None for None.
+
+    Raises:
+        LedgerUnreadable: it is anything else. An earlier try may have paid, so it does not count as nothing.
+    """
+    if value is None:
+        return None
+    version = value.get("version", 1) if isinstance(value, Mapping) else None
+    try:
+        if version == 1 and isinstance(value, Mapping):
+            members = {
+                "version": VERSION,
+                "fingerprint": "",
+                **{_NAMES_IN_1.get(name, name): value[name] for name in value},
+            }
+            return Record.model_validate_json(json.dumps(members))
+        if version == VERSION:
+            return Record.model_validate_json(json.dumps(value))
+        problem = f"it is of version {version!r}, and this release reads up to {VERSION}"
+    except (ValidationError, ValueError, TypeError) as error:
+        found = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
+        problem = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5]) or str(error)
+    raise LedgerUnreadable(
+        f"what an earlier try of this task has stored in the task state store cannot be read ({problem}). It may have "
+        "started a run that is paid for, so nothing was sent. If another release of this provider wrote it, run this "
+        "task with that release; else look for the run in FLORA and clear the task, which starts a new one"
+    )
+
+
+_NAMES_IN_1 = {"clears": "max_tries"}
+
+
+class Ledger(Protocol):
+    """Where a task remembers what it sent.
+
+    Attributes:
+        durable: whether it remembers at all; if not, nothing is known of earlier tries.
+    """
+
+    durable: bool
+
+    def read(self) -> list[Record]:
+        """All records, of whatever clear, by slot.
+
+        Raises:
+            LedgerUnreadable, LedgerUnavailable: nothing may be sent.
+        """
+
+    def write(self, slot: int, record: Record) -> None:
+        """Remember; must be durable when it returns.
+
+        Raises:
+            LedgerUnavailable: it could not be stored, however long it was tried.
+        """
+
+
+class Slot(NamedTuple):
+    """Where the record of a request stands.
+
+    Attributes:
+        number: of the slot.
+        record: of an earlier try, or of this process's earlier attempt; None for a new request.
+        is_changed: whether the record is that of another request, in whose place this one is sent now.
+        clear_count: how often the task was cleared before.
+        occurrence: how many equal requests this try has sent before.
+        free: number of the next slot that is free, for a request in the place of another one.
+    """
+
+    number: int
+    record: Record | None
+    is_changed: bool
+    clear_count: int
+    occurrence: int
+    free: int
+
+
+def find(records: Sequence[Record], attempt: Attempt, fingerprint: str) -> Slot:
+    """The record of a request: by its content and its position among equal ones, then by its position in the task.
+
+    Args:
+        records: all of the task's, by slot.
+        attempt: the try that sends the request.
+        fingerprint: of the request.
+    """
+    current = of_this_clear(records, attempt)
+    clears = [record.clear_count for record in records]
+    clear_count = current[0].clear_count if current else max(clears, default=-1) + 1
+    mine = claim(attempt)
+    sent = [record for record in current if record.claimed_by == mine]
+    occurrence = sum(record.fingerprint == fingerprint and not record.is_released for record in sent)
+    slot = partial(Slot, clear_count=clear_count, occurrence=occurrence, free=len(current))
+    for number, record in enumerate(current):
+        is_free = record.claimed_by != mine or record.is_released
+        if is_free and record.fingerprint in (fingerprint, "") and record.occurrence == occurrence:
+            return slot(number, record, is_changed=False)
+    if len(sent) < len(current) and (record := current[len(sent)]).claimed_by != mine:
+        return slot(len(sent), record, is_changed=True)
+    return slot(len(current), None, is_changed=False)
+
+
+def of_this_clear(records: Sequence[Record], attempt: Attempt) -> list[Record]:
+    """The records that were written since the task was last cleared; they stand in the first slots."""
+    if not records or is_cleared(records[0], attempt):
+        return []
+    first = records[0]
+    last = next(
+        (
+            number
+            for number, record in enumerate(records)
+            if (record.max_tries, record.clear_count) != (first.max_tries, first.clear_count)
+        ),
+        len(records),
+    )
+    return list(records[:last])
+
+
+def is_cleared(record: Record, attempt: Attempt) -> bool:
+    """Whether the task was cleared since this record, the first of its task, was last written.
+
+    A clear of a task that does not run sets `max_tries` to its try plus its retries, which may be what it was if the
+    author has lowered the retries. A clear of one that runs leaves it. Both count up the DAG run's `clear_number`, and
+    so does a clear of any other task, which is no reason to pay again. So where only that number has moved, a try that
+    ended with an error of its own was cleared if `max_tries` is what such a clear makes it; one that vanished was
+    cleared while it ran.
+    """
+    if record.max_tries != attempt.max_tries:
+        return True
+    before = attempt.try_number - 1
+    fits = before > 0 and attempt.retries is not None and attempt.max_tries == before + attempt.retries
+    failed = record.failed_try == before
+    if record.clear_number is None or attempt.clear_number is None:
+        return fits and not failed
+    return record.clear_number != attempt.clear_number and (fits or not failed)
+
+
+def claim(attempt: Attempt) -> str:
+    """What a record is marked with while this very try, in this very process, has its run."""
+    return f"{attempt.process} try {attempt.try_number}"
+
+
+def fingerprint_of(*parts: str | bytes) -> str:
+    """A short hash of texts and bytes, in their order."""
+    digests = [hashlib.sha256(part.encode() if isinstance(part, str) else part).digest() for part in parts]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:32]

@@ -1,0 +1,96 @@
+"""A request that starts a run: how it is sent, told from others, remembered, and looked for. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flora_provider.api import calls, checks
+from flora_provider.api.errors import unsigned
+from flora_provider.api.models import Generation, Page
+from flora_provider.runs.ledger import Record, fingerprint_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is sent to start a run.
+
+    Attributes:
+        call: starts it; without its key.
+        connection: id and base URL of the connection, one space between them.
+        template: fingerprint of what its author wrote; empty if that is not known.
+        candidates: which call lists runs that may be a lost one; None when the history cannot be searched.
+        search_for: what a row of that history must say, by attribute; a row that does not say it may be the run.
+    """
+
+    call: calls.Call[Any]
+    connection: str
+    template: str = ""
+    candidates: calls.Call[Page[Generation]] | None = None
+    search_for: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal requests over the same connection only."""
+        return fingerprint_of(self.connection, self.call.path, self.call.body)
+
+    @property
+    def base_url(self) -> str:
+        """Where it is sent."""
+        return self.connection.rpartition(" ")[2]
+
+    def stored_members(self) -> dict[str, Any]:
+        """What a record keeps of it. A body that holds an address with a query, which may be signed, is not kept."""
+        body = self.call.body.decode()
+        return {
+            "fingerprint": self.fingerprint,
+            "template": self.template,
+            "connection": self.connection,
+            "path": self.call.path,
+            "body": self.call.body if unsigned(body) == body else b"",
+            "search_path": self.candidates.path if self.candidates else "",
+            "search_query": self.candidates.query if self.candidates else (),
+            "search_for": dict(self.search_for),
+        }
+
+    def as_stored(self, record: Record) -> RunRequest | None:
+        """The request of a record, to be sent again byte for byte; None if it went elsewhere or was not kept."""
+        if not record.body or record.connection.rpartition(" ")[2] != self.base_url:
+            return None
+        candidates = self.candidates and replace(self.candidates, path=record.search_path, query=record.search_query)
+        return replace(
+            self,
+            call=replace(self.call, path=record.path, body=record.body),
+            connection=record.connection,
+            template=record.template,
+            candidates=candidates if record.search_path else None,
+            search_for=record.search_for,
+        )
+
+
+def differences(record: Record, request: RunRequest) -> str:
+    """In words, how a request differs from the one of a record; without what addresses may be signed with."""
+    found: list[tuple[str, Any, Any]] = []
+    if record.connection != request.connection:
+        found.append(("connection", record.connection, request.connection))
+    if record.path != request.call.path:
+        found.append(("path", record.path, request.call.path))
+    old = dict(_members(json.loads(record.body))) if record.body else None
+    new = dict(_members(json.loads(request.call.body)))
+    if old is not None:
+        names = dict.fromkeys((*old, *new))
+        found += [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+    told = [f"{name} was {checks.shown(before)}, is {checks.shown(after)}" for name, before, after in found]
+    if old is None:
+        told.append("the earlier request held an address that may be signed, so its text was not kept")
+    return unsigned("; ".join(told))
+
+
+def _members(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, member in value.items():
+        if isinstance(member, dict):
+            yield from _members(member, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", member
