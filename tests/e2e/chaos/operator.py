@@ -40,10 +40,13 @@ class ChaosOperator(FloraGenerateOperator):
         self.clock = clock
         self._witness = None
 
+    def _do_render_template_fields(self, parent, template_fields, context, *args, **kwargs):
+        if parent is self and self.edited and context["ti"].try_number > 1:
+            self.prompt = self.edited  # before anything looks at it, as if it had been written so
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+
     def execute(self, context):
         witness = self._watched(context)
-        if self.edited and context["ti"].try_number > 1:
-            self.prompt = self.edited
         witness.note("asked", prompt=self.prompt)
         if self.together and context["ti"].try_number == 1:
             witness.wait_for_others(self.together)
