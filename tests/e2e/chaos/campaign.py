@@ -196,11 +196,14 @@ def _gather(place, results):
             result.known.add(result.run_id)
         else:
             result.errors = _log(place, result, ti["try_number"])
-        # Of a run that another one has replaced, a log tells at least.
+        # Of a run that another one has replaced, a log tells at least, with its key where its id was lost.
         changed = result.round.edited or result.cleared_at or "connection moved" in result.disasters
         tries = range(1, ti["try_number"] + 1) if changed else ()
         told = result.errors + "".join(_log(place, result, attempt) for attempt in tries)
-        result.known |= {run["run_id"] for run in place.runs(result.round.mode) if run["run_id"] in told}
+        for run in place.runs(result.round.mode):
+            names = {run["run_id"], *([run["idempotency_key"]] if changed else ())}
+            if any(name in told for name in names):
+                result.known.add(run["run_id"])
 
 
 def _log(place, result, attempt):

@@ -3,8 +3,8 @@
 import random
 from dataclasses import dataclass
 
-# Of each task, unless a file says otherwise, whose path this variable holds.
-RETRIES, RETRIES_FILE = 8, "FLORA_CHAOS_RETRIES"
+# Of each task, unless a file says otherwise, whose path this variable holds. Enough for an outage of a minute.
+RETRIES, RETRIES_FILE = 40, "FLORA_CHAOS_RETRIES"
 
 MODES = ("duplicate_409", "replay", "current_state", "none")
 
