@@ -26,7 +26,7 @@ LAYERS = {
         api.calls api.calls.call api.calls.assets api.calls.catalogue api.calls.runs
         runs.failures runs.event
     """,
-    "acts": "api.arriving api.transport api.client",
+    "acts": "api.arriving api.environment api.transport api.process api.client",
 }
 ORDER = ("words", "rules", "plans", "acts")
 WORLD = {"httpx", "socket", "ssl", "requests", "aiohttp", "urllib.request", "http.client", "subprocess", "threading"}
@@ -95,19 +95,22 @@ def test_layers_import_from_their_own_or_one_before(name):
 def test_the_client_alone_touches_the_world(name):
     """Only `api/client.py` opens sockets, looks up names or sleeps.
 
-    `api/transport.py` and `api/arriving.py` may import the libraries that do, for their types and exceptions; no other
-    module may. `api/pace.py` has a lock of `threading`, since threads share it. Nobody else calls a sleep, a client, a
+    `api/environment.py`, `api/transport.py` and `api/arriving.py` may import the libraries that do, for their types and
+    exceptions; no other module may. `api/pace.py` has a lock of `threading`, since threads share it, and
+    `api/process.py` the thread in which the blocking client's requests are made. Nobody else calls a sleep, a client, a
     look-up or a function of `socket`.
     """
     mine, tree = name.removeprefix("flora_provider."), read(MODULES[name])
     allowed = {
         "api.client": WORLD,
         "api.transport": {"httpx", "socket", "ssl"},
+        "api.environment": {"httpx", "ssl"},
         "api.arriving": {"httpx"},
         "api.pace": {"threading"},
+        "api.process": {"threading"},
     }
     assert imported(tree) & WORLD <= allowed.get(mine, set())
-    if mine != "api.client":
+    if mine not in ("api.client", "api.process"):
         called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         acting = {"time.sleep", "asyncio.sleep", "sleep", "open", "httpx.Client", "httpx.AsyncClient"}
         assert called & acting == set()

@@ -6,12 +6,14 @@ values at any time and a paid run must not be lost to a typo of the server. `cal
 left out. Only members that FLORA always sends are required. A page with a row that lacks one is refused: whoever looks
 for a lost run there must not overlook it.
 
-Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s.
+Money is `Decimal`, in USD. Times are aware `pendulum.DateTime`s. Whatever `model_dump` or `model_dump_json` gives is
+read back by `model_validate` as what it was, also by Airflow, on the way from one task to the next.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeAlias, get_origin
 
 import pendulum
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -32,13 +35,17 @@ from pydantic import (
 from pydantic_core.core_schema import ValidationInfo
 
 from flora_provider.api.errors import FloraAnswerError, unsigned
+from flora_provider.api.text import bounded, storable
 
 _MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
+# What JSON must hold to say half a surrogate pair or U+0000: an escape of either, a half pair in UTF-8 (Python's `json`
+# takes it), or a zero byte, which only UTF-16 and UTF-32 have. Most bodies hold none, and are not walked through.
+_MAY_BE_UNSTORABLE = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
 
 
 def parse_json(body: bytes) -> Any:
-    """A JSON value; an empty body (204) is None.
+    """A JSON value; an empty body (204) is None. Characters that no XCom or database can hold are replaced in it.
 
     Raises:
         FloraAnswerError: not JSON, or JSON that only a hostile server sends (NaN, nested beyond reason).
@@ -46,12 +53,13 @@ def parse_json(body: bytes) -> Any:
     if not body.strip():
         return None
     try:
-        return _shallow(json.loads(body, parse_constant=_refuse_constant))
+        value = _shallow(json.loads(body, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
         what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
         raise FloraAnswerError(
             f"the body is {what} ({type(error).__name__}): a proxy may stand between, or the host is not FLORA's"
         ) from None
+    return storable(value) if _MAY_BE_UNSTORABLE.search(body) else value
 
 
 def _shallow(value: Any) -> Any:
@@ -98,6 +106,10 @@ def _exact(value: object) -> object:
     return Decimal(str(value)) if isinstance(value, int | float) else value
 
 
+def _short(text: str) -> str:
+    return bounded(text)
+
+
 def _readable(rows: list[Any], read: Callable[[list[Any]], Iterable[Any]]) -> Iterator[Any]:
     for row in rows:
         with suppress(ValidationError):
@@ -107,6 +119,8 @@ def _readable(rows: list[Any], read: Callable[[list[Any]], Iterable[Any]]) -> It
 Instant: TypeAlias = Annotated[pendulum.DateTime, PlainValidator(_instant)]
 # Nothing of FLORA's costs a billion: the bound keeps what is no price out of everything that computes with prices.
 Usd: TypeAlias = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, lt=10**9)]
+# What goes into errors, events and logs; texts that runs wrote are never cut.
+Message: TypeAlias = Annotated[str, AfterValidator(_short)]
 
 
 class Answer(BaseModel):
@@ -151,7 +165,8 @@ class Answer(BaseModel):
                 f"{'.'.join(map(str, problem['loc']))[:80] or 'the answer'}: {problem['msg'][:200]}"
                 for problem in error.errors(include_input=False, include_url=False, include_context=False)[:5]
             )
-            raise FloraAnswerError(f"FLORA's answer is no {cls.__name__}: {problems}") from None
+            kind = cls.__name__.partition("[")[0]
+            raise FloraAnswerError(f"FLORA's answer is no {kind}: {problems}") from None
 
     def __repr__(self) -> str:
         """Without signatures: members whose type says nothing may hold signed addresses, too."""

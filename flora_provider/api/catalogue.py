@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from flora_provider.api.answers import Answer, Instant, Usd
+from flora_provider.api.answers import Answer, Instant, Message, Usd
+from flora_provider.api.models import Page
 
 
 class TechniqueSlot(Answer):
@@ -201,8 +202,12 @@ class Asset(Answer):
     size_bytes: int | None = None
     created_at: Instant | None = None
     expires_at: Instant | None = None
-    failure_message: str | None = None
+    failure_message: Message | None = None
     node_id: str | None = None
     project_id: str | None = None
     upload: Upload | None = Field(default=None, repr=False)
     upload_url: str | None = Field(default=None, repr=False)
+
+
+# Made here, so that pickle finds the classes by name.
+_PAGES = (Page[Technique], Page[Model], Page[Project], Page[Node], Page[Asset])

@@ -28,7 +28,7 @@ PREFIXES = {
     "run_id": "run_",
     "asset_id": "asset_",
 }
-_WHERE = {
+WHERE = {
     "workspace_id": "list_workspaces() names yours, and so does the connection's Test button",
     "project_id": "calls.list_projects() or hook.iter_projects() names yours, and so does its address in FLORA",
     "technique_id": "calls.list_techniques() or hook.iter_techniques() names them",
@@ -39,7 +39,10 @@ _WHERE = {
 
 def shown(value: object) -> str:
     """A value as a message shows it, cut to a readable length."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an integer of 5,000 digits has none, and an object of a user's may do anything
+        return f"a value of type {type(value).__name__}"
     if _is_rendered_none(value):
         return f"{text} (what a template of a missing value renders to)"
     return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
@@ -55,7 +58,7 @@ def identifier(name: str, value: object) -> str | None:
     prefix = PREFIXES[name]
     if isinstance(value, str) and value.isprintable() and re.fullmatch(rf"{prefix}\S+", value):
         return None
-    return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {_WHERE[name]}"
+    return f"{name} is {shown(value)}, but such an id starts with {prefix!r}: {WHERE[name]}"
 
 
 def run_id(name: str, value: object) -> str | None:
@@ -106,7 +109,7 @@ def slug_or_id(name: str, value: object) -> str | None:
     """A technique's `tech_…` id or its slug such as `cctv-cam`."""
     if _is_word(value):
         return None
-    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; {_WHERE['technique_id']}"
+    return f"{name} is {shown(value)}: give the technique's tech_… id or its slug; {WHERE['technique_id']}"
 
 
 def _is_word(value: object) -> bool:
@@ -240,6 +243,8 @@ def host_to_connect(url: str) -> str | None:
 
     An address with a user or a password is none: it would be sent along as credentials.
     """
+    if not isinstance(url, str):
+        return None
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -14,11 +14,9 @@ but colour.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,21 +26,20 @@ from flora_provider.api import transport as http
 from flora_provider.api.answers import Answer
 from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
 from flora_provider.api.calls.call import Call
+from flora_provider.api.checks import shown
+from flora_provider.api.environment import usable_proxy
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Page
 from flora_provider.api.pace import Pacer
 from flora_provider.api.paging import PageWalk
 from flora_provider.api.plan import Effect, Fetch, Plan, Request, Response, Send, Sleep
+from flora_provider.api.process import PACERS, PROCESS, awaited
 from flora_provider.api.retry import RetryPolicy, retry_after
 from flora_provider.api.settings import Settings
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Answer)
-
-
-# By address, key and limit: all clients of this process share one, for FLORA counts requests and knows no clients.
-PACERS: dict[tuple[str, str, float | None], Pacer] = {}
 
 
 class _Client:
@@ -79,7 +76,7 @@ class FloraClient(_Client):
 
     Plans run where you call it. What they send is sent by an `AsyncFloraClient`, on an event loop that all blocking
     clients of a process share, in a thread of its own: only there can an attempt as a whole be bounded in time,
-    whatever a server trickles. A process that was forked makes clients of its own.
+    whatever a server trickles. One that was made before a fork works in the child, too, over connections of its own.
     """
 
     def __init__(
@@ -100,6 +97,7 @@ class FloraClient(_Client):
 
     def perform(self, plan: Plan[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
+        _refuse_unless_plan(plan)
         step: Callable[[Any], Effect] = plan.send
         result: Any = None
         try:
@@ -119,11 +117,11 @@ class FloraClient(_Client):
     def _act(self, effect: Effect) -> Any:
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
-        return _awaited(self._sender.act(effect))
+        return awaited(self._sender.act(effect))
 
     def close(self) -> None:
         """Close the connections."""
-        _awaited(self._sender.close())
+        awaited(self._sender.close())
 
     def __enter__(self) -> Self:
         """Close at the end of the block."""
@@ -136,6 +134,22 @@ class FloraClient(_Client):
         self.close()
 
 
+class _Line:
+    """What the requests of one client in one process go through."""
+
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
+        self.process = PROCESS.number
+        limit = settings.requests_per_second
+        self.pacer = PACERS.setdefault((settings.base_url, settings.api_key, limit), Pacer(limit))
+        self.turn = asyncio.Lock()
+        # Waiting for a connection is no part of an attempt. Files take long, and must not hold up calls.
+        self.for_calls = asyncio.Semaphore(http.CONNECTIONS)
+        self.for_files = asyncio.Semaphore(http.CONNECTIONS)
+        arguments = http.client_arguments(settings)
+        with usable_proxy(arguments["proxy"], environment=arguments["trust_env"] and transport is None):
+            self.http = httpx.AsyncClient(transport=transport, **arguments)
+
+
 class AsyncFloraClient(_Client):
     """FLORA, on one event loop. Close it, or use it in an `async with` statement."""
 
@@ -143,15 +157,16 @@ class AsyncFloraClient(_Client):
         self, settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **keywords: Any
     ) -> None:
         super().__init__(settings, **keywords)
-        limit = self.settings.requests_per_second
-        self._pacer = PACERS.setdefault((self.settings.base_url, self.settings.api_key, limit), Pacer(limit))
-        self._turn = asyncio.Lock()
-        # Waiting for a connection is no part of an attempt. Files take long, and must not hold up calls.
-        self._for_calls = asyncio.Semaphore(http.CONNECTIONS)
-        self._for_files = asyncio.Semaphore(http.CONNECTIONS)
-        arguments = http.client_arguments(self.settings)
-        with http.usable_proxy():
-            self._http = httpx.AsyncClient(transport=transport, **arguments)
+        self._transport = transport
+        self._closed = False
+        self._lines = [_Line(self.settings, transport)]
+
+    @property
+    def _line(self) -> _Line:
+        """This process' own: a child makes another, and keeps the parent's, whose sockets are not its own to close."""
+        if self._lines[-1].process != PROCESS.number:
+            self._lines.append(_Line(self.settings, self._transport))
+        return self._lines[-1]
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
@@ -166,6 +181,7 @@ class AsyncFloraClient(_Client):
 
     async def perform(self, plan: Plan[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
+        _refuse_unless_plan(plan)
         step: Callable[[Any], Effect] = plan.send
         result: Any = None
         try:
@@ -184,7 +200,7 @@ class AsyncFloraClient(_Client):
 
     async def act(self, effect: Effect) -> Any:
         """Do one thing that a plan asks for, and return its result."""
-        if self._http.is_closed:
+        if self._closed:
             raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
         match effect:
             case Send():
@@ -198,17 +214,18 @@ class AsyncFloraClient(_Client):
                     return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
 
     async def _send(self, request: Request) -> Response:
+        line = self._line
         if request.is_for_flora:
-            async with self._turn:  # first come, first served
-                while (wait := self._pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
+            async with line.turn:  # first come, first served
+                while (wait := line.pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
                     await asyncio.sleep(wait)
         arguments = http.request_arguments(request, self.settings)
-        async with self._for_calls if request.is_for_flora else self._for_files:
+        async with line.for_calls if request.is_for_flora else line.for_files:
             sent = time.monotonic()
             with http.translated(http.place_of(request, self.settings)):
                 async with (
                     asyncio.timeout(http.seconds_for(request, self.settings)),
-                    self._http.stream(**arguments) as answer,
+                    line.http.stream(**arguments) as answer,
                 ):
                     arriving = Arriving(answer, self.settings)
                     async for chunk in raw(answer):
@@ -217,15 +234,16 @@ class AsyncFloraClient(_Client):
         response = arriving.whole()
         if request.is_for_flora:
             asked = retry_after(response.headers, now=time.time())
-            self._pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
+            line.pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
         return response
 
     async def _fetch(self, effect: Fetch) -> Response:
+        line = self._line
         with http.translated(http.host_of(effect.url)):
             async with (
-                self._for_files,
+                line.for_files,
                 asyncio.timeout(self.settings.timeout) as until_headers,
-                self._http.stream(**http.fetch_arguments(effect.url)) as answer,
+                line.http.stream(**http.fetch_arguments(effect.url)) as answer,
             ):
                 until_headers.reschedule(None)
                 if answer.is_success:
@@ -237,7 +255,10 @@ class AsyncFloraClient(_Client):
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        self._closed = True
+        line = self._lines[-1]
+        if line.process == PROCESS.number:
+            await line.http.aclose()
 
     async def __aenter__(self) -> Self:
         """Close at the end of the block."""
@@ -250,21 +271,6 @@ class AsyncFloraClient(_Client):
         await self.close()
 
 
-# By process, for a fork copies no threads.
-_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
-_STARTING = threading.Lock()
-
-
-def _awaited(work: Coroutine[Any, Any, T]) -> T:
-    """The result of work that is done on the loop of all blocking clients."""
-    with _STARTING:
-        loop = _LOOPS.get(os.getpid())
-        if loop is None:
-            loop = _LOOPS[os.getpid()] = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="flora", daemon=True).start()
-    future = asyncio.run_coroutine_threadsafe(work, loop)
-    try:
-        return future.result()
-    except BaseException:  # a signal may raise anything here, such as Airflow's timeouts
-        future.cancel()
-        raise
+def _refuse_unless_plan(plan: object) -> None:
+    if not isinstance(plan, Generator):
+        raise FloraInputError(f"{shown(plan)} is no plan: give what a function such as wait_for_run returns")

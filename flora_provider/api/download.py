@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import IO
 from urllib.parse import urljoin
 
+from flora_provider.api import checks
+from flora_provider.api.calls.assets import binary_file
 from flora_provider.api.checks import host_to_connect, is_private_address, is_private_host
 from flora_provider.api.errors import FloraConnectionError, FloraDownloadError
 from flora_provider.api.exchange import Tools, retrying
@@ -57,10 +59,21 @@ def download(
             too. None to trust `url`.
 
     Raises:
+        FloraInputError: an argument is of another type.
         FloraDownloadError: its host refused, it came empty, short or too large, or its address is not to be followed.
             Only hosts are named, for the rest of an address may be signed.
         FloraConnectionError: it did not arrive, and no retry helped.
     """
+    checks.refuse(
+        checks.problems(
+            [
+                ("url", url, checks.string),
+                ("file", file, binary_file),
+                ("max_bytes", max_bytes, checks.count),
+                ("came_from", came_from, checks.optional(checks.string)),
+            ]
+        )
+    )
     attempt = partial(_once, url, file, max_bytes=max_bytes, clock=tools.clock, came_from=came_from)
     return (yield from retrying(attempt, tools, what="Download", resendable=True))
 

@@ -33,6 +33,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from flora_provider.api.text import MAX_MESSAGE, bounded, storable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -67,10 +69,12 @@ class FloraError(Exception):
     """Base of everything this package raises on purpose. All of them can be pickled and copied.
 
     What FLORA says, and values that are refused, may hold signed addresses. A message shows them without their query.
+    It is bounded, and fit for every log and database, whatever it was made of.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(unsigned(message))
+        # Bounded first: what is left of an address that was cut is still shown without its query.
+        super().__init__(unsigned(storable(bounded(message, MAX_MESSAGE))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without `__init__`, which `Exception` would call with the message alone, where ours take more."""
@@ -85,7 +89,8 @@ class FloraInputError(FloraError, ValueError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems = tuple(map(unsigned, [problems] if isinstance(problems, str) else problems))
+        listed = [problems] if isinstance(problems, str) else problems
+        self.problems = tuple(unsigned(storable(bounded(problem))) for problem in listed)
         super().__init__("; ".join(self.problems))
 
 
@@ -139,6 +144,7 @@ class FloraStatusError(FloraError):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         replayed: bool = False,
+        hint: str = "",
     ) -> None:
         self.status = status
         self.code = code
@@ -150,7 +156,7 @@ class FloraStatusError(FloraError):
         said = f"FLORA answered {status}{f' {code}' if code else ''}: {_unended(message)}"
         named = "".join(f" [{name}: {problem}]" for name, problem in self.fields if problem not in message)
         support = f" (request {request_id})" if request_id else ""
-        super().__init__(_sentences(f"{said}{named}{support}", self.remedy))
+        super().__init__(_sentences(f"{said}{named}{support}", hint or self.remedy))
 
 
 class FloraRequestError(FloraStatusError):
@@ -249,10 +255,10 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
     """
 
     def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: Advice) -> None:
-        self.code = code
-        self.reason = reason
+        self.code = code and bounded(code)
+        self.reason = reason and bounded(reason)
         self.advice = advice
-        cause = ": ".join(part for part in (code, reason) if part) or "FLORA gave no reason"
+        cause = ": ".join(part for part in (self.code, self.reason) if part) or "FLORA gave no reason"
         super().__init__(_sentences(f"FLORA run {run_id} failed: {cause}", advice.sentence), run_id=run_id)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from flora_provider.api import errors
+from flora_provider.api import checks, errors
 from flora_provider.api.answers import parse_json
+from flora_provider.api.calls.call import Call, call_problems
 from flora_provider.api.plan import Plan, Response, Send, Sleep
 from flora_provider.api.retry import RetryPolicy, retry_after
-
-if TYPE_CHECKING:
-    from flora_provider.api.calls import Call
+from flora_provider.api.text import bounded
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -56,9 +56,11 @@ def exchange(call: Call[T], tools: Tools) -> Plan[T]:
         tools: whose policy says how often and how long.
 
     Raises:
+        FloraInputError: this is no call.
         FloraConnectionError, FloraStatusError: the last failure, when no retry may or did help.
         FloraAnswerError: FLORA accepted it, but the answer cannot be read. Not retried.
     """
+    checks.refuse(call_problems(call))
     request = call.request()
 
     def attempt() -> Plan[T]:
@@ -98,14 +100,14 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
         FloraAnswerError: the body of a success is not what the API promises.
     """
     if not response.ok:
-        raise status_error(response, now=now)
+        raise status_error(response, now=now, call=call)
     try:
         return call.read(parse_json(response.body))
     except errors.FloraAnswerError as error:
         raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=_request_id(response)) from None
 
 
-def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
+def status_error(response: Response, *, now: float, call: Call[Any]) -> errors.FloraStatusError:
     """An error answer as an exception; its body may be FLORA's envelope, HTML of a proxy, or anything."""
     error = _envelope(response.body)
     code = readable(error.get("code"), 100) or None
@@ -114,16 +116,37 @@ def status_error(response: Response, *, now: float) -> errors.FloraStatusError:
         kind = errors.FloraServerError if response.status >= 500 else errors.FloraRequestError  # noqa: PLR2004 - HTTP
     if kind is errors.FloraConflictError and code == "idempotency_duplicate":
         kind = errors.FloraDuplicateError
+    fields = _fields(error.get("fields"))
     return kind(
         readable(error.get("message"), 1000) or ("it gave no reason" if code else _without_envelope(response)),
         status=response.status,
         code=code,
-        fields=_fields(error.get("fields")),
+        fields=fields,
         request_id=_request_id(response),
         retry_after=retry_after(response.headers, now=now),
         should_retry={"true": True, "false": False}.get(response.headers.get("x-should-retry", "").lower()),
         replayed=response.headers.get("idempotent-replayed", "").lower() == "true",
+        hint=_hint(call, response.status, code, f"{error.get('message')} {fields}"),
     )
+
+
+# What FLORA's ids are of, in words and as the names of members.
+_ID_WORDS = re.compile("workspace|project|technique|asset", re.IGNORECASE)
+
+
+def _hint(call: Call[Any], status: int, code: str | None, said: str) -> str:
+    """What to do about ids that FLORA refuses, such as a project of another workspace, or cannot read; else nothing."""
+    if status in (400, 422) and _ID_WORDS.search(bounded(said)):
+        because = "Sent were"
+    elif status == 500 and code == "unknown_error":  # noqa: PLR2004 - HTTP
+        because = "FLORA answers so to ids that it cannot read, too. Sent were"
+    else:
+        return ""
+    sent = call.ids()
+    remedies = [f"{name}: {checks.WHERE[name]}" for name in sent]
+    named = " and ".join(f"{name} {checks.shown(value)}" for name, value in sent.items())
+    where = "from the call or the task or, where it names none, from the connection's extra"
+    return f"{because} {named}, which come {where} ({'; '.join(remedies)})" if sent else ""
 
 
 def _envelope(body: bytes) -> Mapping[str, Any]:

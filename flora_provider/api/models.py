@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
-from flora_provider.api.answers import Answer, Instant, Usd
+from flora_provider.api.answers import Answer, Instant, Message, Usd
+from flora_provider.api.text import bounded
 
 T = TypeVar("T")
 
@@ -32,7 +33,13 @@ class TextOutput(Answer):
 
     output_id: str
     type: str
-    text: str = Field(validation_alias="url", repr=False)
+    text: str = Field(validation_alias=AliasChoices("url", "text"), repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_it_once(cls, data: Any) -> Any:
+        both = isinstance(data, Mapping) and data.keys() >= {"url", "text"}
+        return {name: value for name, value in data.items() if name != "text"} if both else data
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -106,7 +113,7 @@ class Run(Answer):
 
     run_id: str
     status: RunStatus | str = Field(union_mode="left_to_right")
-    progress: float = 0
+    progress: float = 0.0
     created_at: Instant | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
@@ -122,9 +129,14 @@ class Run(Answer):
     def _keep_raw(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        status = data.get("status")
-        ended = isinstance(status, str) and RunStatus.is_terminal(status)
-        return {**data, "raw": dict(data) if ended else {}}
+        status, kept = data.get("status"), data.get("raw")
+        if not (isinstance(status, str) and RunStatus.is_terminal(status)):
+            return {**data, "raw": {}}
+        ours = isinstance(kept, Mapping) and (kept.get("run_id"), kept.get("status")) == (data.get("run_id"), status)
+        # Why it failed goes into errors, events and logs, and is bounded. `raw` has all of it, also when it comes back.
+        said = {name: data.get(name) for name in ("error_code", "error_message")}
+        short = {name: bounded(text) for name, text in said.items() if isinstance(text, str)}
+        return {**data, **short, "raw": kept if ours else dict(data)}
 
     @property
     def is_terminal(self) -> bool:
@@ -184,6 +196,9 @@ class Page(Answer, Generic[T]):
     total_estimate: int | None = None
 
 
+_PAGES = (Page[Generation], Page[TechniqueRun])  # made here, so that pickle finds the classes by name
+
+
 class WebhookRun(Answer):
     """The run a callback is about. It carries no outputs and no cost: fetch the run."""
 
@@ -191,8 +206,8 @@ class WebhookRun(Answer):
     run_type: str
     status: str
     workspace_id: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
+    error_code: Message | None = None
+    error_message: Message | None = None
 
 
 class WebhookEvent(Answer):

@@ -30,6 +30,12 @@ class Pacer:
         self._slowed = float("-inf")
         self._lock = threading.Lock()
 
+    def copy(self) -> Pacer:
+        """One that knows as much, for a child of this process, where a thread that holds the lock is not there."""
+        other = Pacer()
+        other._least, other._gap, other._next, other._slowed = self._least, self._gap, self._next, self._slowed
+        return other
+
     def wait(self, now: float) -> float:
         """Seconds until a request may be sent; 0 says that it may be sent now, and counts it.
 

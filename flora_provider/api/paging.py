@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from flora_provider.api import checks
 from flora_provider.api.answers import Answer
-from flora_provider.api.calls.call import Call
+from flora_provider.api.calls.call import Call, call_problems
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Page
 
@@ -31,11 +31,11 @@ class PageWalk(Generic[M]):
         call: the next page to ask for; None at the end.
 
     Raises:
-        FloraInputError: `max_items` is not a whole number, 0 or more.
+        FloraInputError: `first` is no call, or `max_items` is not a whole number, 0 or more.
     """
 
     def __init__(self, first: Call[Page[M]], *, max_items: int | None = None) -> None:
-        checks.refuse(checks.problems([("max_items", max_items, checks.optional(checks.count))]))
+        checks.refuse(call_problems(first) + checks.problems([("max_items", max_items, checks.optional(checks.count))]))
         self.call: Call[Page[M]] | None = first if max_items is None or max_items > 0 else None
         self._left = max_items
         self._seen: set[str] = set()

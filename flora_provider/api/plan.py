@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias, TypeVar
 
@@ -136,7 +136,27 @@ def canonical_json(value: object) -> bytes:
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode()
+    except UnicodeEncodeError:
+        where, found = next(_without_utf8("", value))
+        raise FloraInputError(
+            f"this cannot be sent as JSON: {where or 'the text'} holds half a surrogate pair ({found[:40]!a}), which "
+            "is no character, such as half of an emoji that was cut: remove it"
+        ) from None
     except (TypeError, ValueError, RecursionError) as error:
         raise FloraInputError(
             f"this cannot be sent as JSON: {error}; use plain strings, numbers, lists and dicts"
         ) from None
+
+
+def _without_utf8(where: str, value: object) -> Iterator[tuple[str, str]]:
+    """The places in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
+    if isinstance(value, str):
+        if half := re.search("[\ud800-\udfff]", value):
+            yield where, value[half.start() :]
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _without_utf8(f"a name in {where}".removesuffix(" in "), name)
+            yield from _without_utf8(f"{where}.{name}".removeprefix("."), member)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _without_utf8(f"{where}[{index}]", item)

@@ -16,6 +16,9 @@ from flora_provider.api.errors import (
     FloraStatusError,
 )
 
+# Seconds; the most that anybody is asked to stay away. A longer time is a server's mistake (a date in seconds, say, as
+# a number), or one for which a scheduler should ask again meanwhile: nothing of ours may be silent for years.
+MAX_RETRY_AFTER = 300.0
 PAUSE_AFTER_429 = 5.0  # seconds, when it names none; as FLORA's own sample
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 # FLORA did not act on a request that it answered with 429; after these it may have.
@@ -92,9 +95,10 @@ def status_passes(status: int) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds that the answer asks us to wait, at least 0; None when it does not say or cannot be understood.
+    """Seconds that the answer asks us to wait, 0 to 300; None when it does not say or cannot be understood.
 
-    Reads `retry-after-ms`, then `retry-after` as seconds or as an HTTP date (as FLORA's SDK does).
+    Reads `retry-after-ms`, then `retry-after` as seconds or as an HTTP date (as FLORA's SDK does). Nobody else reads
+    these headers, so everybody sees the same bound.
 
     Args:
         headers: with lower-case names.
@@ -103,14 +107,15 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         seconds = _number(headers.get(name))
         if seconds is not None:
-            return seconds / unit
+            return min(seconds / unit, MAX_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)
 
 
 def _number(text: str | None) -> float | None:
     # Plain digits: float() reads "1_0", "1e9" and other scripts' digits, too.
-    return float(text) if text and re.fullmatch(r"\s*[0-9]{1,12}(\.[0-9]+)?\s*", text) else None
+    return float(text) if text and re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", text) else None

@@ -8,6 +8,9 @@ from typing import Any
 # Half a surrogate pair has no UTF-8, so no socket, file or XCom takes it; PostgreSQL's text and JSONB refuse U+0000.
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+MAX_TEXT = 2000  # characters of a message that is not ours; longer ones are for nobody's eyes
+MAX_MESSAGE = 10_000  # characters of one of ours, which may list many things
+_CUT = "… (cut)"
 
 
 def storable(value: Any) -> Any:
@@ -23,3 +26,8 @@ def storable(value: Any) -> Any:
     if isinstance(value, list):
         return [storable(item) for item in value]
     return value
+
+
+def bounded(text: str, longest: int = MAX_TEXT) -> str:
+    """The text, or its first `longest` characters, of which the last ones then say that more followed."""
+    return text if len(text) <= longest else text[: longest - len(_CUT)] + _CUT

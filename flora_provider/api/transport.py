@@ -18,6 +18,7 @@ import httpx
 
 from flora_provider import __version__
 from flora_provider.api.arriving import CHUNK, SLOWEST
+from flora_provider.api.environment import trusted
 from flora_provider.api.errors import (
     FloraConnectionError,
     FloraInputError,
@@ -36,7 +37,7 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
     """What httpx's client is made with.
 
     Raises:
-        FloraInputError: `verify` names no CA bundle.
+        FloraInputError: `verify`, or a variable of the environment, names no CA bundle.
     """
     # Plain http stays on the machine, and so must the key: it goes by no proxy, not even one of the environment.
     may_leave = settings.base_url.startswith("https:")
@@ -44,7 +45,7 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
         # An attempt as a whole is bounded by our client. Connecting takes two steps, TCP and TLS: should both together
         # not end in time, the request surely did not leave.
         "timeout": httpx.Timeout(settings.timeout, connect=settings.timeout / 2),
-        "verify": _trusted(settings.verify),
+        "verify": trusted(settings.verify, environment=may_leave),
         "proxy": settings.proxy if may_leave else None,
         "trust_env": may_leave,
         "headers": {"User-Agent": f"airflow-provider-flora/{__version__}", "Accept-Encoding": "gzip"},
@@ -55,33 +56,6 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
         # Nothing that one answer sets is sent along with the next request.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
-
-
-@contextmanager
-def usable_proxy() -> Iterator[None]:
-    """Make httpx's client herein, which reads the environment.
-
-    Raises:
-        FloraInputError: the environment names a proxy that cannot be used.
-    """
-    try:
-        yield
-    except (ImportError, ValueError, httpx.InvalidURL):  # not shown: the address may hold a password
-        raise FloraInputError(
-            "HTTPS_PROXY or ALL_PROXY names a proxy that cannot be used: give http:// or https:// (SOCKS takes the "
-            "package socksio), or set NO_PROXY"
-        ) from None
-
-
-def _trusted(verify: bool | str) -> bool | ssl.SSLContext:
-    if isinstance(verify, bool):
-        return verify
-    try:
-        if os.path.isdir(verify):  # noqa: PTH112 - ssl takes the string
-            return ssl.create_default_context(capath=verify)
-        return ssl.create_default_context(cafile=verify)
-    except (OSError, ValueError) as error:  # SSLError is an OSError
-        raise FloraInputError(f"verify is {verify!r}, which is no readable CA bundle: {error}") from None
 
 
 def request_arguments(request: Request, settings: Settings) -> dict[str, Any]:
@@ -183,8 +157,11 @@ def _is_not_ours(_record: logging.LogRecord) -> bool:
     return not _OURS.get()
 
 
-# httpx logs every URL at INFO, whole: signed addresses would stand in task logs. Other users' lines stay as they are.
-logging.getLogger("httpx").addFilter(_is_not_ours)
+# httpx logs every URL at INFO, whole, and httpcore logs headers at DEBUG, among them the address that a redirect
+# leads to: signatures would stand in task logs. Other users' lines stay as they are. A filter does not hold for the
+# loggers below its own, so each has one; it stays, however logging is set up later.
+for _name in ("httpx", *(f"httpcore.{_part}" for _part in ("connection", "http11", "http2", "proxy", "socks"))):
+    logging.getLogger(_name).addFilter(_is_not_ours)
 
 _UNKNOWN_NAME = "its name is unknown; check the host for typing errors, and that this machine has a network"
 

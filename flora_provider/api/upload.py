@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import PurePath
 from typing import IO, TypeVar
 
 from flora_provider.api import calls, checks
-from flora_provider.api.calls.assets import MAX_DIRECT, SIGNED_UPLOAD
+from flora_provider.api.calls.assets import MAX_DIRECT, SIGNED_UPLOAD, binary_file
 from flora_provider.api.catalogue import Asset
 from flora_provider.api.checks import host_to_connect
 from flora_provider.api.errors import (
@@ -86,12 +85,13 @@ def upload(
         FloraUploadError: the storage or FLORA refused it (also the second time), or it did not get ready.
         FloraConnectionError, FloraStatusError: a request failed, and no retry helped.
     """
+    checks.refuse(checks.problems([("patience", patience, checks.seconds)]))
     steps = _Steps(tools, patience)
     create_asset = partial(calls.create_asset, workspace_id=workspace_id, folder=folder, project_id=project_id)
     if isinstance(source, str):
         asset = yield from steps.obtain(create_asset(source=source, file_name=file_name, content_type=content_type))
         return _ready((yield from steps.settled(asset)))
-    checks.refuse(_unreadable(source))
+    checks.refuse(checks.problems([("the file", source, binary_file)]))
     size = source.seek(0, os.SEEK_END)
     name, kind = _described(file_name, content_type, size)
     if size > MAX_DIRECT:
@@ -185,19 +185,13 @@ class _Steps:
         return asset
 
 
-def _unreadable(file: IO[bytes]) -> list[str]:
-    if file.closed:
-        return ["the file is closed: open it in binary"]
-    return ["the file is open for text: open it in binary"] if isinstance(file, io.TextIOBase) else []
-
-
 def _described(file_name: str | None, content_type: str | None, size: int) -> tuple[str, str]:
     """A file's name and media type, the latter by default as the name suggests."""
-    kind = content_type or _TYPES.get(PurePath(file_name or "").suffix.lower())
     found = checks.problems([("file_name", file_name, checks.line)])
+    kind = content_type or (None if found else _TYPES.get(PurePath(file_name or "").suffix.lower()))
     if size == 0:
         found.append("the file is empty")
-    if file_name and kind is None:
+    if not found and kind is None:
         found.append(f"file_name is {file_name!r}, which does not tell what it holds: give content_type")
     checks.refuse(found)
     return file_name or "", kind or ""

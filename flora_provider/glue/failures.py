@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from flora_provider.api.errors import (
     FloraConflictError,
@@ -33,12 +35,18 @@ def is_final(error: FloraError) -> bool:
 
 
 @contextmanager
-def as_airflow(where: str, *, final: Callable[[FloraError], bool] = is_final) -> Iterator[None]:
-    """Raise FLORA's errors as Airflow's, saying which task or connection they are about.
+def as_airflow(
+    where: str, *, final: Callable[[FloraError], bool] = is_final, starts_runs: bool = True
+) -> Iterator[None]:
+    """Raise FLORA's errors as Airflow's too, saying which task or connection they are about.
+
+    What is raised is of both classes: Airflow's decides about retries, FLORA's, with its attributes, is what a retry
+    policy or an `except` names.
 
     Args:
         where: such as `task 'generate', connection 'flora_default'`.
         final: whether no retry can cure an error.
+        starts_runs: whether the task starts runs, so that its retry can replace one that failed.
 
     Raises:
         AirflowFailException: no retry can cure it; the task fails at once, whatever its `retries`.
@@ -47,6 +55,45 @@ def as_airflow(where: str, *, final: Callable[[FloraError], bool] = is_final) ->
     try:
         yield
     except FloraError as error:
+        if isinstance(error, AirflowException | AirflowTaskTimeout):
+            raise  # it has been through here
         kind = AirflowFailException if final(error) else AirflowException
         # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
-        raise kind(f"{error} [{where}]") from error.__cause__
+        remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
+        raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__
+
+
+def _remedy(error: RunFailed, *, starts_runs: bool) -> str:
+    """Which task to try again for another run."""
+    if not starts_runs:
+        return f"; this task starts none: clear the task that started {error.run_id}"
+    return "; a retry starts a new run" if error.advice.may_retry else ""
+
+
+def joined(kind: type[BaseException], error: FloraError, message: str) -> FloraError:
+    """The same error, with this message, as an instance of Airflow's class `kind` too."""
+    both = _made(kind, type(error), message)
+    vars(both).update(vars(error))
+    return both
+
+
+def _made(kind: type[BaseException], of: type[FloraError], message: str) -> FloraError:
+    # Without `__init__`: what FLORA's class would compose of its arguments is in the message and the attributes.
+    both = _both(kind, of)  # type: ignore[arg-type]  # classes can be hashed; mypy looks at the hash of instances
+    return cast("FloraError", Exception.__new__(both, message))
+
+
+@cache
+def _both(kind: type[BaseException], of: type[FloraError]) -> type[BaseException]:
+    """A class that is both, under FLORA's name: that is what a reader of the log can look up and catch."""
+
+    def reduce(self: BaseException) -> tuple[Any, ...]:
+        """By its parts, for no module holds this class."""
+        return _made, (kind, of, *self.args), vars(self)
+
+    def serialize(self: BaseException) -> tuple[str, tuple[str], dict[str, Any]]:
+        """As Airflow's class: Airflow reads back only exceptions that a module holds."""
+        return f"{kind.__module__}.{kind.__name__}", (str(self),), {}
+
+    members = {"__module__": of.__module__, "__doc__": of.__doc__, "__reduce__": reduce, "serialize": serialize}
+    return type(of.__name__, (kind, of), members)

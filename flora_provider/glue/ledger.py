@@ -39,7 +39,7 @@ class TaskStateLedger:
 
     durable = True
 
-    def __init__(self, store: Any, *, patience: float = PATIENCE) -> None:
+    def __init__(self, store: Any, *, patience: float) -> None:
         self._store = store
         self._patience = patience
         self._slot: int | None = None  # that was written last
@@ -125,7 +125,7 @@ class NoLedger:
 def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
     """The ledger of the running task."""
     store = context.get("task_state_store")
-    return NoLedger() if store is None else TaskStateLedger(store)
+    return NoLedger() if store is None else TaskStateLedger(store, patience=PATIENCE)
 
 
 def attempt_of(task: BaseOperator, context: Context) -> Attempt:
@@ -141,7 +141,7 @@ def attempt_of(task: BaseOperator, context: Context) -> Attempt:
     )
 
 
-def patiently(action: Callable[[], T], complaint: str, patience: float = PATIENCE) -> T:
+def patiently(action: Callable[[], T], complaint: str, patience: float) -> T:
     """Ask Airflow for something until it answers; each failure is logged with the complaint.
 
     Args:

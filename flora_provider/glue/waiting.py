@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
 from flora_provider.api.errors import RunTimedOut
-from flora_provider.glue.triggerer import NET_BELOW, can_end_there
-from flora_provider.runs.event import Limit, RunEvent
+from flora_provider.glue.failures import joined
+from flora_provider.glue.triggerer import NET_BELOW, SETTLED_AFTER, can_end_there
+from flora_provider.glue.xcom import push_if_possible
+from flora_provider.runs.event import Limit, RunEvent, WaitRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
 
     from flora_provider.hooks.flora import FloraHook
 
-# How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
-# A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
-# 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
-SETTLED_AFTER = 20.0  # seconds
+
+# How long a run that FLORA expects to be short is awaited in the worker. To defer, and to end in the triggerer, takes
+# some four seconds; but an estimate can be wrong or zero, and no worker slot is to be held for what a run really takes.
+SHORT_WAIT = 6.0  # seconds
 
 
 class Deadline(NamedTuple):
@@ -100,6 +103,27 @@ def in_worker(task: Any, run_id: str, *, deadline: Deadline, **known: Any) -> di
     return run
 
 
+def briefly(task: Any, run_id: str, **known: Any) -> dict[str, Any] | None:
+    """Wait here for `SHORT_WAIT` seconds, and return the run if it has completed; `known` as for `in_worker`.
+
+    None when it goes on, or could not be seen: the triggerer is more patient, and holds no worker slot. An attempt of
+    a look is bounded as well, so a FLORA that does not answer holds the worker for twice as long at most.
+
+    Raises:
+        RunFailed: FLORA ended it as failed.
+        RunError: it completed without an output.
+    """
+    from flora_provider.api.client import FloraClient
+    from flora_provider.runs.follow import wait_for_run
+
+    settings = task.hook.settings
+    with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
+        try:
+            return client.perform(wait_for_run(run_id, client.tools, timeout=SHORT_WAIT, **known))
+        except (RunTimedOut, WaitRefused):
+            return None
+
+
 def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
     """Look once. `timed_out` when it goes on, or could not be seen for a reason that may pass, which `detail` tells."""
     from flora_provider.runs.follow import PollPolicy, Wait, follow_run
@@ -154,12 +178,12 @@ def _raise_timeout(task: Any, error: RunTimedOut, *, limit: Limit) -> NoReturn:
     if limit == "timeout" and not isinstance(task, BaseSensorOperator):
         raise error
     kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
-    raise kind(f"{error} ({limit} of {length:g} s) [{place_of(task)}]") from error
+    raise joined(kind, error, f"{error} ({limit} of {length:g} s) [{place_of(task)}]") from error.__cause__
 
 
 def finish(task: BaseOperator, context: Context, run: dict[str, Any]) -> dict[str, Any]:
     """Tell XCom and the log about a completed run, and return it."""
     if run["charged_cost"] is not None:
-        context["ti"].xcom_push(key="charged_cost_usd", value=run["charged_cost"])
+        push_if_possible(context, "charged_cost_usd", run["charged_cost"])
     task.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
     return run

@@ -24,9 +24,9 @@ def push_patiently(context: Context, key: str, value: Any) -> None:
 
     Its value is also what the task returns, or in the log, so a failure here loses nothing that is paid for.
     """
-    from flora_provider.glue.ledger import patiently
+    from flora_provider.glue.ledger import PATIENCE, patiently
 
     try:
-        patiently(lambda: context["ti"].xcom_push(key=key, value=value), f"XCom {key!r} is not pushed yet")
+        patiently(lambda: context["ti"].xcom_push(key=key, value=value), f"XCom {key!r} is not pushed yet", PATIENCE)
     except Exception as error:  # noqa: BLE001 - whatever Airflow raises
         log.warning("XCom %r was not pushed: Airflow raised %s. Its value is %s", key, type(error).__name__, value)

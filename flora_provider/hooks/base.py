@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -15,7 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from flora_provider.api import checks
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraInputError
-from flora_provider.hooks.connection import Defaults, naming, read_connection
+from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
+from flora_provider.hooks.once import once
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
@@ -32,6 +32,8 @@ def existing(conn_id: str) -> Iterator[None]:
     try:
         yield
     except AirflowNotFoundException:
+        with naming(conn_id):
+            checks.refuse(variable_problems(conn_id))
         raise FloraInputError(
             f"connection {conn_id!r} is not there: make one of type FLORA (Admin, Connections), or export "
             f"AIRFLOW_CONN_{conn_id.upper()}"
@@ -64,7 +66,7 @@ class ConnectedHook(BaseHook):
         self.flora_conn_id = flora_conn_id
         self._shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
-    @cached_property
+    @once
     def _connection(self) -> tuple[Settings, Defaults]:
         with existing(self.flora_conn_id):
             connection = self.get_connection(self.flora_conn_id)
@@ -112,7 +114,7 @@ class ConnectedHook(BaseHook):
             )
         return value
 
-    @cached_property
+    @once
     def _client(self) -> FloraClient:
         settings = self.settings
         with naming(self.flora_conn_id):

@@ -6,13 +6,17 @@ methods (older).
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
-from flora_provider.api.checks import identifier, problems, refuse
+from flora_provider.api.checks import identifier, problems, refuse, shown
 from flora_provider.api.errors import FloraInputError
-from flora_provider.api.settings import DEFAULT_BASE_URL, Settings
+from flora_provider.api.settings import DEFAULT_BASE_URL, Settings, split_address
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -64,13 +68,13 @@ EXTRA_FIELDS = {
 
 FIELD_BEHAVIOUR: dict[str, Any] = {
     # `port` is shown although the base URL says it all: Airflow 3.3's Test button takes an empty port for another port
-    # than the stored one, and refuses to test with the stored key. With any port in both places it works.
+    # than the stored one, and refuses to test with the stored key. With a port in both places it works.
     "hidden_fields": ["schema", "login"],
     "relabeling": {"password": "API key", "host": "Base URL"},
     "placeholders": {
         "password": "sk_live_… (FLORA: workspace settings, API keys)",
         "host": DEFAULT_BASE_URL,
-        "port": "443 (Airflow 3.3's Test button wants one)",
+        "port": "443, or the base URL's (Airflow 3.3's Test button wants one)",
     },
 }
 
@@ -109,22 +113,97 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
     """
     conn_id = connection.conn_id
     with naming(conn_id):
-        refuse([] if isinstance(extra, Mapping) else ["its extra is no JSON object: give one, with members by name"])
+        is_object = isinstance(extra, Mapping) and (extra or _is_json_object(connection.extra))
+        refuse([] if is_object else ["its extra is no JSON object: give one, with members by name"])
     given = {name: value for name, value in extra.items() if value is not None and value != ""}
     found = problems((name, given[name], identifier) for name in ("workspace_id", "project_id") if name in given)
     if not connection.password:
-        found.append("it has no API key: put one into its password")
+        found += variable_problems(conn_id) or ["it has no API key: put one into its password"]
     options: dict[str, Any] = {name: _read(name, given[name]) for name in _SETTINGS if name in given}
-    host = (connection.host or "").strip()
-    if host and connection.port and "://" not in host and ":" not in host:
-        host = f"{host}:{connection.port}"
     try:
-        settings = Settings(api_key=connection.password or "none", base_url=host or DEFAULT_BASE_URL, **options)
+        address = _address(connection.host, connection.port)
+    except FloraInputError as error:
+        found += error.problems
+        address = DEFAULT_BASE_URL
+    try:
+        settings = Settings(api_key=connection.password or "none", base_url=address, **options)
     except FloraInputError as error:
         found += error.problems
     with naming(conn_id):
         refuse(found)
     return settings, Defaults(given.get("workspace_id"), given.get("project_id"))
+
+
+def _is_json_object(extra: str | None) -> bool:
+    """Whether this is one; Airflow takes what it cannot read for an empty one, and says so in its log only."""
+    try:
+        return not extra or isinstance(json.loads(extra), dict)
+    except ValueError:
+        return False
+
+
+def _address(host: object, port: object) -> str:
+    """The base URL, with the port of the connection's own field where the host names none.
+
+    Raises:
+        FloraInputError: the two differ, or the port is none.
+    """
+    text = host.strip() if isinstance(host, str) else ""
+    if port in (None, "", 0, "0"):  # a form without a port sends 0
+        return text or DEFAULT_BASE_URL
+    if not re.fullmatch("[0-9]{1,5}", str(port).strip()) or not 0 < (number := int(str(port))) < 65536:  # noqa: PLR2004 - TCP
+        raise FloraInputError(f"its port is {shown(port)}: give a number from 1 to 65535, or none")
+    try:
+        url = split_address(text or DEFAULT_BASE_URL)
+        named = url.port
+    except ValueError:
+        return text  # is refused for what it is
+    default = {"https": 443, "http": 80}.get(url.scheme)
+    if named is None and number == default:
+        return text or DEFAULT_BASE_URL
+    if not text:
+        raise FloraInputError(f"its port is {number}, but it names no host: name one, or leave the port empty (or 443)")
+    if named not in (None, number):
+        raise FloraInputError(f"its host names port {named}, but its port is {number}: leave one of them out")
+    return text if named else url._replace(netloc=f"{url.netloc}:{number}").geturl()
+
+
+_MEMBERS = {
+    "conn_type": str, "description": str, "host": str, "login": str, "password": str, "schema": str, "port": int | str,
+    "extra": dict | str,
+}  # fmt: skip
+
+
+def variable_problems(conn_id: str) -> list[str]:
+    """Why the environment's variable for a connection is none; empty if there is no such variable, or it may be one.
+
+    Airflow reads any text as the URI of some connection, and takes a JSON that it cannot read for no connection at all.
+    The value is not shown, for it holds a key.
+    """
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        return []
+    try:
+        members = json.loads(value)
+    except ValueError as error:
+        if value.startswith("{"):
+            return [f"{variable} is no JSON ({error}): see the README for one that is"]
+    else:
+        if not isinstance(members, dict):
+            return [f"{variable} is no JSON object: give one with conn_type, password, host and extra"]
+        odd = sorted(set(members) - set(_MEMBERS))
+        odd += [name for name, kind in _MEMBERS.items() if not isinstance(members.get(name), kind | None)]
+        odd += ["port"] * (isinstance(port := members.get("port"), str) and not port.strip().isdecimal())
+        return [f"{variable} cannot be read for its members {odd}: give conn_type, password, host and extra"] * bool(
+            odd
+        )
+    try:
+        readable = re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", value) and (urlsplit(value).port or True)
+    except ValueError:
+        readable = False
+    remedy = "give a JSON object with conn_type, password, host and extra, or a URI that begins with flora://"
+    return [] if readable else [f"{variable} is neither JSON nor a URI: {remedy} (its parts percent-encoded)"]
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
+from os import PathLike, fsencode
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,8 +13,8 @@ from uuid import uuid4
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
+from flora_provider.api import checks
 from flora_provider.api.download import MAX_BYTES, Downloaded, download
-from flora_provider.api.errors import FloraInputError
 from flora_provider.api.upload import upload
 from flora_provider.hooks.base import ConnectedHook
 from flora_provider.runs.files import file_name
@@ -33,20 +35,22 @@ class FilesHook(ConnectedHook):
 
         Args:
             output: one of a finished run's `outputs`.
-            folder: made if it is not there.
-            name: without an ending, which comes from the content's type; None for the ids of run and output. One with
-                other characters than letters, digits, `.`, `_` and `-` is changed, and its hash added.
+            folder: on this machine; made if it is not there.
+            name: without an ending, which comes from the content's type (or from its address, if that says nothing);
+                None for the ids of run and output. One with capitals, or other characters than letters, digits, `.`,
+                `_` and `-`, is changed, and its hash added.
             max_bytes: the most that is saved. Default 2 GiB.
 
         Returns:
             Where it is.
 
         Raises:
-            FloraInputError: it is no output.
+            FloraInputError: it is no output, or the folder is an address such as `s3://…`.
             FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
         """
-        if not isinstance(output, Mapping) or not output.keys() >= {"run_id", "output_id"}:
-            raise FloraInputError("give one of the outputs of a finished run, as wait_for_run and the sensor return it")
+        checks.refuse(_no_output(output))
+        found = checks.problems([("name", name, checks.optional(checks.text)), ("max_bytes", max_bytes, checks.count)])
+        checks.refuse(_no_path("folder", folder) + found)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid4().hex}.part"
@@ -58,7 +62,7 @@ class FilesHook(ConnectedHook):
                 else:
                     content_type = self._fetch(output["url"], file, max_bytes).content_type
             stem = name or f"{output['run_id']}-{output['output_id']}"
-            saved = part.rename(folder / file_name(stem, content_type))
+            saved = part.rename(folder / file_name(stem, content_type, output.get("url") or ""))
         finally:
             part.unlink(missing_ok=True)
         self._record(received=output.get("url"), sent=saved.absolute().as_uri())
@@ -87,9 +91,11 @@ class FilesHook(ConnectedHook):
             patience: seconds to wait until it is ready, once all is sent.
 
         Raises:
-            FloraInputError: the file is empty, or of a type that FLORA does not take.
+            FloraInputError: the file is empty, or of a type that FLORA does not take, or it is none.
+            OSError: it cannot be read.
             FloraUploadError: it did not arrive, or FLORA could not use it.
         """
+        checks.refuse([] if isinstance(source, str) else _no_path("source", source))
         client = self.client()
         give = partial(
             upload,
@@ -104,6 +110,7 @@ class FilesHook(ConnectedHook):
             asset = client.perform(give(source, file_name=file_name))
             self._record(received=source, sent=asset.url)
             return asset
+        source = Path(source)
         with source.open("rb") as file:
             asset = client.perform(give(file, file_name=file_name or source.name))
         self._record(received=source.absolute().as_uri(), sent=asset.url)
@@ -126,6 +133,37 @@ class FilesHook(ConnectedHook):
                     add(context=self, uri=_without_query(uri))
                 except Exception as error:  # noqa: BLE001 - Airflow does not say which it raises
                     self.log.warning("Lineage was not told of a file: %s", type(error).__name__)
+
+
+def _no_output(output: object) -> list[str]:
+    """What is wrong with this as one of a finished run's outputs."""
+    if not isinstance(output, Mapping) or not output.keys() >= {"run_id", "output_id"}:
+        return ["give one of the outputs of a finished run, as wait_for_run and the sensor return it"]
+    found = checks.problems((f"the output's {name}", output[name], checks.text) for name in ("run_id", "output_id"))
+    if "text" in output:
+        return found + checks.problems([("the output's text", output["text"], checks.string)])
+    if "url" in output:
+        return found + checks.problems([("the output's url", output["url"], _address)])
+    return [*found, "the output has neither url nor text: give it as the finished run holds it"]
+
+
+def _address(name: str, value: object) -> str | None:
+    """Text; what else stands there is not shown, for an address may be signed."""
+    return None if isinstance(value, str) and value else f"{name} is no address, but of type {type(value).__name__}"
+
+
+def _no_path(name: str, value: object) -> list[str]:
+    """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
+    remedy = "give the path of a folder or a file on this machine"
+    if not isinstance(value, str | PathLike) or not (text := str(value)):
+        return [f"{name} is {checks.shown(value)}: {remedy}"]
+    if "://" in text or any(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", part) for part in re.split(r"[/\\]", text)):
+        return [f"{name} is {checks.shown(text)}, an address: {remedy}"]
+    try:
+        usable = b"\0" not in fsencode(text)
+    except UnicodeError:
+        usable = False
+    return [] if usable else [f"{name} is {checks.shown(text)}, which nothing can be called: {remedy}"]
 
 
 def _without_query(url: str) -> str:

@@ -6,10 +6,11 @@ parse; a DAG file that wants a hook should do the same, inside its task.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flora_provider.api import calls
+from flora_provider.api.answers import Answer
 from flora_provider.api.errors import FloraError
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
@@ -243,3 +244,19 @@ class FloraHook(FilesHook):
     ) -> Iterator[catalogue.Asset]:
         """The files that the key sees."""
         return self.client().items(calls.list_assets(workspace_id=workspace_id, project_id=project_id, query=query))
+
+
+def _let_tasks_pass_on(kind: type[Answer], allow_class: Callable[[type], None]) -> None:
+    for model in kind.__subclasses__():
+        allow_class(model)
+        _let_tasks_pass_on(model, allow_class)
+
+
+# What a verb returns may be returned by a task. Airflow reads it for the next one where its class is allowed: here,
+# for processes that load this module; elsewhere, and before 3.3, by `[core] allowed_deserialization_classes`.
+try:
+    from airflow.sdk.serde import allow_class
+except ImportError:
+    pass
+else:
+    _let_tasks_pass_on(Answer, allow_class)

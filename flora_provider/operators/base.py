@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from flora_provider.runs.start import Submission, UnknownOutcome
     from flora_provider.runs.submit import ChangedRequest, Submit
 
-# A run that FLORA expects to end within this is awaited in the worker: deferring would take longer.
-_NOT_WORTH_DEFERRING = 5.0  # seconds
+# A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
+_MAY_BE_SHORT = 5.0  # seconds
 
 RULES: Mapping[str, checks.Check] = {
     "flora_conn_id": checks.text,
@@ -110,6 +111,7 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
         self.project_url: str | None = ""  # for the link; None where another process of this try has pushed it
         self._run_id: str | None = None
         self._ledger: TaskStateLedger | NoLedger | None = None
+        self._has_ended = False
         check_literals({name: getattr(self, name) for name in RULES}, RULES, task_id=self.task_id)
 
     @abstractmethod
@@ -140,12 +142,16 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
             if not self.wait_for_completion:
                 return submission.run_id
             deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
-            return waiting.finish(self, context, self._wait(submission, deadline))
+            run = self._wait(submission, deadline)
+            self._has_ended = True
+            return waiting.finish(self, context, run)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._remembered(context), self._explained():
-            return waiting.finish(self, context, waiting.resumed(self, event))
+            run = waiting.resumed(self, event)
+            self._run_id, self._has_ended = run["run_id"], True
+            return waiting.finish(self, context, run)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
@@ -157,7 +163,9 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
     def on_kill(self) -> None:
         """Say what becomes of the run. Asks nobody for anything: Airflow gives this five seconds, and may deadlock."""
         run_id = self._run_id or (self._ledger and self._ledger.run_id)
-        if run_id:
+        if self._has_ended:
+            self.log.warning("Killed after FLORA run %s had completed; a retry of this task finds it again", run_id)
+        elif run_id:
             self.log.warning(
                 "Killed while FLORA run %s was going on. It cannot be cancelled: it goes on and is billed; "
                 "a retry of this task finds it again",
@@ -257,8 +265,14 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
         now = time.time()
         interval = waiting.seconds(self.poll_interval) or 0.0
         estimated = getattr(submission.started, "estimated_seconds", None)
+        if estimated is not None and not 0 <= estimated < inf:
+            estimated = None
         known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
-        if self.deferrable and (estimated is None or estimated > _NOT_WORTH_DEFERRING):
+        is_urgent = deadline.at is not None and deadline.at <= now + waiting.SHORT_WAIT
+        may_be_short = estimated is not None and estimated <= _MAY_BE_SHORT
+        if self.deferrable and not (may_be_short and is_urgent):
+            if may_be_short and (run := waiting.briefly(self, submission.run_id, poll_interval=interval, **known)):
+                return run
             waiting.defer_until_ended(
                 self,
                 run_id=submission.run_id,

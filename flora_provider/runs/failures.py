@@ -14,11 +14,12 @@ from enum import Enum
 class Advice(Enum):
     """What to do after a failed run. `may_retry` tells the machine, `sentence` tells the person."""
 
-    RETRY_NOW = ("retry now", True, "This usually passes: a retry starts a new run, which is billed if it succeeds")
+    # Not whether a retry starts another run: only who raises it knows whether it starts runs at all.
+    RETRY_NOW = ("retry now", True, "This usually passes: another run may succeed, and is billed then")
     RETRY_LATER = (
         "retry later",
         True,
-        "FLORA or the model's provider is overloaded: a later retry starts a new run, billed if it succeeds",
+        "FLORA or the model's provider is overloaded: a later run may succeed, and is billed then",
     )
     CHANGE_INPUT = ("change input", False, "No retry can help: change the prompt, the model, its params or its inputs")
     NEVER = ("never", False, "No retry can help: check the workspace's credits, plan and permissions")
@@ -69,9 +70,11 @@ _FAMILIES = (
 _REFUSAL = re.compile(
     r"safety|unsafe|moderat(ion|ed)|refus|polic(y|ies)|nsfw|prohibited content|content (filter|block)", re.IGNORECASE
 )
-# The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt.
+# The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt. Each word is
+# bounded: a message may hold a megabyte of `connectconnect…`, and a search from each of them to its end is quadratic.
 _TECHNICAL = re.compile(
-    r"connect\w*:?( \S+){0,2} refus\w*|refus\w*( \w+){1,2} ?connect|econnrefused|(retry|timeout) polic(y|ies)",
+    r"connect\w{0,30}:?( \S{1,200}){0,2} refus\w{0,30}|refus\w{0,30}( \w{1,30}){1,2} ?connect"
+    r"|econnrefused|(retry|timeout) polic(y|ies)",
     re.IGNORECASE,
 )
 

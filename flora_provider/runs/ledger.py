@@ -60,7 +60,7 @@ class Record(BaseModel):
 
     Attributes:
         version: of this shape; a record of another version is not guessed at.
-        max_tries, clear_number: of the try that wrote it, see `Attempt`.
+        max_tries, retries, clear_number: of the try that wrote it, see `Attempt`.
         clear_count: how often the task was cleared before, as far as the ledger knows.
         failed_try: the last try that ended with an error of its own, so that it was not cleared while it ran; 0: none.
         claimed_by: the try, and its process, that has sent or found this request.
@@ -84,6 +84,7 @@ class Record(BaseModel):
 
     version: int = VERSION
     max_tries: int
+    retries: int | None = None
     clear_number: int | None = None
     clear_count: int = 0
     failed_try: int = 0
@@ -244,7 +245,8 @@ def is_cleared(record: Record, attempt: Attempt) -> bool:
     if record.max_tries != attempt.max_tries:
         return True
     before = attempt.try_number - 1
-    fits = before > 0 and attempt.retries is not None and attempt.max_tries == before + attempt.retries
+    is_edited = None not in (attempt.retries, record.retries) and attempt.retries != record.retries
+    fits = is_edited and attempt.max_tries == before + (attempt.retries or 0)
     failed = record.failed_try == before
     if record.clear_number is None or attempt.clear_number is None:
         return fits and not failed

@@ -168,6 +168,7 @@ class Start:
             )
         return Record(
             max_tries=attempt.max_tries,
+            retries=attempt.retries,
             clear_count=self.slot.clear_count,
             occurrence=self.slot.occurrence,
             varies=self.record.varies if self.record else False,

@@ -21,12 +21,13 @@ from airflow.providers.common.compat.sdk import (
 from flora_provider.api import checks
 from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.glue import triggerer, waiting
-from flora_provider.glue.failures import as_airflow, is_final
+from flora_provider.glue.failures import as_airflow, is_final, joined
 from flora_provider.glue.literals import Text, check_literals
 from flora_provider.runs.event import RunEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.triggers.base import StartTriggerArgs
 
     from flora_provider.hooks.flora import FloraHook
 
@@ -58,7 +59,8 @@ class FloraRunSensor(BaseSensorOperator):
 
     Raises:
         FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
-        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help.
+        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help. Clear the
+            task that started the run to have another one.
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 
@@ -81,15 +83,6 @@ class FloraRunSensor(BaseSensorOperator):
         self.poll_interval = poll_interval
         self._last_look: RunEvent | None = None
         check_literals({name: getattr(self, name) for name in _RULES}, _RULES, task_id=self.task_id)
-        if self.deferrable and triggerer.can_start_there(self):
-            self.start_trigger_args = triggerer.start_args(
-                run_id=run_id,
-                flora_conn_id=flora_conn_id,
-                poll_interval=waiting.seconds(poll_interval) or 0.0,
-                timeout=self.timeout,
-                push=self.do_xcom_push,
-            )
-            self.start_from_trigger = self.start_trigger_args is not None
 
     @cached_property
     def hook(self) -> FloraHook:
@@ -97,6 +90,21 @@ class FloraRunSensor(BaseSensorOperator):
         from flora_provider.hooks.flora import FloraHook
 
         return FloraHook(self.flora_conn_id)
+
+    def _start_in_triggerer(self) -> StartTriggerArgs | None:
+        is_made = "_last_look" in vars(self)  # Airflow asks while it makes the task, too
+        if not (is_made and self.deferrable and triggerer.can_start_there(self)):
+            return None
+        return triggerer.start_args(
+            run_id=self.run_id,
+            flora_conn_id=self.flora_conn_id,
+            poll_interval=waiting.seconds(self.poll_interval) or 0.0,
+            timeout=self.timeout,
+            push=self.do_xcom_push,
+        )
+
+    start_trigger_args = triggerer.WhenDagIsComplete(None, _start_in_triggerer)
+    start_from_trigger = triggerer.WhenDagIsComplete(False, lambda task: task.start_trigger_args is not None)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Wait, in the way that was chosen."""
@@ -139,18 +147,19 @@ class FloraRunSensor(BaseSensorOperator):
             run: dict[str, Any] | None = super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout) as error:
             with self._softly():
-                raise type(error)(self._goes_on(error)) from error
+                happened, message = self._goes_on(error)
+                raise joined(type(error), happened, message) from error
         except AirflowSkipException as skip:
             # With soft_fail Airflow skips by itself: for `timeout` without a cause, for the alarm in a poke with it.
             if skip.__cause__ is None or isinstance(skip.__cause__, AirflowTaskTimeout):
-                raise AirflowSkipException(self._goes_on(skip)) from skip
+                raise AirflowSkipException(self._goes_on(skip)[1]) from skip
             raise
         return run
 
-    def _goes_on(self, error: BaseException) -> str:
+    def _goes_on(self, error: BaseException) -> tuple[RunTimedOut, str]:
         look = self._last_look or RunEvent.timed_out(self.run_id)
         happened = RunTimedOut(run_id=self.run_id, waited=f"in time{look.detail}", unseen=look.unseen)
-        return f"{happened} ({error}) [{waiting.place_of(self)}]"
+        return happened, f"{happened} ({error}) [{waiting.place_of(self)}]"
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():
@@ -164,6 +173,7 @@ class FloraRunSensor(BaseSensorOperator):
         return as_airflow(
             waiting.place_of(self),
             final=lambda error: is_final(error) or isinstance(error, RunFailed),
+            starts_runs=False,
         )
 
     @contextmanager

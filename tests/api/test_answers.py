@@ -19,31 +19,16 @@ from flora_provider.api.catalogue import (
     Technique,
     TechniqueSlot,
     Upload,
-    Workspace,
 )
 from flora_provider.api.errors import FloraAnswerError
-from flora_provider.api.models import Generation, Run, RunStatus, Started, WebhookEvent
+from flora_provider.api.models import (
+    Run,
+    RunStatus,
+    Started,
+)
+from tests.api.examples import REQUIRED
 from tests.texts import texts
 
-REQUIRED = {
-    Run: {"run_id": "run_1", "status": "running"},
-    Started: {"run_id": "run_1"},
-    Generation: {"run_id": "r", "status": "running", "generation_id": "r", "project_id": "p", "workspace_id": "w"},
-    Project: {"project_id": "prj_1", "workspace_id": "ws_1", "name": "n", "created_at": 1750000000000},
-    Workspace: {"workspace_id": "ws_1", "name": "n", "role": "owner"},
-    Technique: {"technique_id": "tech_1", "name": "n", "run_cost": 0.05, "inputs": [], "outputs": []},
-    Model: {"model_id": "m", "name": "n", "type": "image"},
-    ModelParam: {"name": "seed", "type": "int"},
-    Action: {"action_id": "ken-burns-video", "name": "Ken Burns"},
-    Node: {"node_id": "n3", "type": "image"},
-    Asset: {"asset_id": "asset_1", "status": "ready"},
-    WebhookEvent: {
-        "id": "whd_1",
-        "type": "run.completed",
-        "created_at": 1750000000000,
-        "data": {"run_id": "run_1", "run_type": "generation", "status": "completed"},
-    },
-}  # fmt: skip
 SHAPES = sorted(REQUIRED, key=lambda model: model.__name__)
 
 json_values = st.recursive(

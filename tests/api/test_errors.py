@@ -8,6 +8,7 @@ import re
 import pytest
 
 from flora_provider.api import errors
+from flora_provider.api.text import MAX_MESSAGE
 from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.failures import Advice
 
@@ -118,6 +119,27 @@ def test_no_message_shows_what_an_address_was_signed_with(place, signed):
     ):
         assert "secret" not in str([error, getattr(error, "problems", None)])
         assert seen in str(error)
+
+
+@pytest.mark.parametrize("said", ["://", "://?", "://a@", "https://a?", "?.", "a", "a b ", "://@#"])
+def test_a_message_of_two_megabytes_is_shown_in_part(said):
+    long = f"it says {said * (2_000_000 // len(said))}"
+    for error in (
+        errors.FloraError(long),
+        errors.FloraInputError([long, "b is wrong"]),
+        errors.FloraRequestError(long, status=400),
+        errors.RunFailed(code=long, reason=long, advice=Advice.NEVER, **RUN),
+    ):
+        assert len(str(error)) <= MAX_MESSAGE
+        assert str(error).endswith("b is wrong") or "… (cut)" in str(error)
+    assert str(errors.RunFailed(code="c", reason=long, advice=Advice.NEVER, **RUN)).endswith(Advice.NEVER.sentence)
+    assert errors.unsigned(long).startswith("it says ")
+
+
+def test_a_message_is_fit_for_every_log_and_database():
+    error = errors.RunFailed(code="c\x00", reason="half \ud83d", advice=Advice.NEVER, **RUN)
+    assert str(error).startswith("FLORA run run_1 failed: c\ufffd: half \ufffd. ")
+    assert errors.FloraInputError("a\udfff").problems == ("a\ufffd",)
 
 
 @pytest.mark.parametrize("said", ["https://app.flora.ai/api/v1 cannot be reached", "What? Is it https://a/b? No: a@b"])

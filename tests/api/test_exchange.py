@@ -1,5 +1,6 @@
 """One call with its retries, on a stage: what is resent, what is waited for, what is logged, what is raised."""
 
+import io
 import json
 import logging
 
@@ -66,8 +67,8 @@ def test_flora_is_not_asked_again_before_it_said(stage, tools, answer):
 
 def test_a_long_wait_is_left_to_the_scheduler(stage, tools, answer):
     with pytest.raises(errors.FloraRateLimitError) as caught:
-        stage.play(exchange(get(), tools), answer(429, retry_after=3600))
-    assert caught.value.retry_after == 3600
+        stage.play(exchange(get(), tools), answer(429, retry_after=90))
+    assert caught.value.retry_after == 90
     assert stage.sleeps == []
 
 
@@ -162,6 +163,53 @@ def test_what_is_not_floras_envelope_is_still_told_in_a_sentence(answer, answere
     with pytest.raises(errors.FloraStatusError) as caught:
         read(get(), answer(**answered), now=0)
     assert str(caught.value) == message
+
+
+FOREIGN = "Project does not belong to the specified workspace."
+
+
+def place_refused(answer, status, code, message, call, **members):
+    with pytest.raises(errors.FloraStatusError) as caught:
+        read(call, answer(status, {"error": {"code": code, "message": message, **members}}), now=0)
+    return str(caught.value)
+
+
+def test_a_project_of_another_workspace_is_told_with_both_ids_and_where_they_come_from(answer):
+    for members in ({}, {"fields": [{"field": "project_id", "message": FOREIGN}]}):
+        assert place_refused(answer, 400, "input_validation_error", FOREIGN, generate(), **members) == (
+            "FLORA answered 400 input_validation_error: Project does not belong to the specified workspace. Sent were "
+            "workspace_id 'ws_1' and project_id 'prj_1', which come from the call or the task or, where it names none, "
+            "from the connection's extra (workspace_id: list_workspaces() names yours, and so does the connection's "
+            "Test button; project_id: calls.list_projects() or hook.iter_projects() names yours, and so does its "
+            "address in FLORA)"
+        )
+
+
+def test_ids_that_flora_refuses_are_named_wherever_they_were_sent(answer):
+    def said(call, message="Unknown workspace"):
+        return place_refused(answer, 400, "input_validation_error", message, call)
+
+    assert "Sent were workspace_id 'ws_1', which" in said(calls.list_projects(workspace_id="ws_1"))
+    assert "Sent were project_id 'prj_1', which" in said(calls.list_nodes("prj_1"))
+    assert "Sent were project_id 'prj_1' and asset_id 'asset_1', which" in said(
+        calls.attach_asset(project_id="prj_1", asset_id="asset_1")
+    )
+    file = calls.create_asset_from_file(
+        file=io.BytesIO(b"x"), file_name="a.png", content_type="image/png", workspace_id="ws_1"
+    )
+    assert "Sent were workspace_id 'ws_1', which" in said(file)
+    assert said(calls.list_workspaces()).endswith(": Unknown workspace")
+    assert said(generate(), "prompt is too long").endswith(": prompt is too long")
+
+
+def test_an_error_that_says_nothing_makes_the_ids_suspect(answer):
+    said = place_refused(answer, 500, "unknown_error", "An unknown error occurred.", generate())
+    assert said.startswith(
+        "FLORA answered 500 unknown_error: An unknown error occurred. FLORA answers so to ids that it"
+    )
+    assert "Sent were workspace_id 'ws_1' and project_id 'prj_1'" in said
+    for status, code in ((503, "unknown_error"), (500, "internal_error"), (500, None)):
+        assert "Sent were" not in place_refused(answer, status, code, "Down.", generate())
 
 
 def test_what_headers_say_is_shown_readably(answer):

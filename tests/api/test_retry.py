@@ -1,14 +1,13 @@
 """May a failure be retried, and when: the table, and properties that hold for every failure and every header."""
 
 import email.utils
-import math
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.api import errors
-from flora_provider.api.retry import PAUSE_AFTER_429, RetryPolicy, may_retry, retry_after
+from flora_provider.api.retry import MAX_RETRY_AFTER, PAUSE_AFTER_429, RetryPolicy, may_retry, retry_after
 from tests.texts import texts
 
 NOW = 1_750_000_000.0
@@ -126,16 +125,33 @@ def test_delays_double_with_jitter_of_up_to_a_quarter_less():
 def test_whatever_retry_after_says_it_is_read_as_seconds_or_as_nothing(text):
     for name in ("retry-after", "retry-after-ms"):
         seconds = retry_after({name: text}, now=NOW)
-        assert seconds is None or 0 <= seconds < math.inf
+        assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
 
 
 @given(st.decimals(0, 10**9, places=3))
-def test_seconds_are_read_as_they_are(seconds):
-    assert retry_after({"retry-after": str(seconds)}, now=NOW) == float(seconds)
-    assert retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, now=NOW) == float(seconds) / 1000
+def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
+    read = retry_after({"retry-after": str(seconds)}, now=NOW)
+    assert read == min(float(seconds), MAX_RETRY_AFTER)
+    read = retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, now=NOW)
+    assert read == min(float(seconds) / 1000, MAX_RETRY_AFTER)
 
 
-@pytest.mark.parametrize("odd", ["1_0", "\u0661\u0662", "1e3", "0x10", "+5", "-5", "inf", "9" * 13])
+@pytest.mark.parametrize(
+    "beyond",
+    ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"],
+)
+def test_retry_after_of_years_is_read_as_the_bound_and_not_as_silence(beyond):
+    assert retry_after({"retry-after": beyond}, now=NOW) == MAX_RETRY_AFTER
+    if beyond.isdecimal():
+        assert retry_after({"retry-after-ms": beyond + "000"}, now=NOW) == MAX_RETRY_AFTER
+
+
+def test_retry_after_beyond_what_a_call_waits_ends_the_call():
+    asked = retry_after({"retry-after": "1787000000"}, now=NOW)
+    assert RetryPolicy().delay(failed(429, retry_after=asked), attempt=0, elapsed=0, resendable=True, draw=0) is None
+
+
+@pytest.mark.parametrize("odd", ["1_0", "\u0661\u0662", "1e3", "0x10", "+5", "-5", "inf", "5 s"])
 def test_what_is_no_plain_number_says_nothing(odd):
     assert retry_after({"retry-after": odd}, now=NOW) is None
 
@@ -148,7 +164,7 @@ def test_a_refusal_that_names_no_pause_is_waited_out_as_the_pace_does():
 @given(st.integers(-(10**9), 10**9))
 def test_a_date_is_read_as_the_time_until_then(offset):
     header = email.utils.formatdate(NOW + offset, usegmt=True)
-    assert retry_after({"retry-after": header}, now=NOW) == max(0, offset)
+    assert retry_after({"retry-after": header}, now=NOW) == min(max(0, offset), MAX_RETRY_AFTER)
 
 
 def test_a_date_without_a_zone_is_utc_and_nonsense_falls_through():

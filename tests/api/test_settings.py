@@ -19,6 +19,8 @@ from tests.texts import texts
         ("http://flora.localhost", "http://flora.localhost/api/v1"),
         ("http://127.0.0.9:1/api/v1", "http://127.0.0.9:1/api/v1"),
         ("http://[::1]:8000", "http://[::1]:8000/api/v1"),
+        ("http://::1", "http://[::1]/api/v1"),
+        ("::1/api/v2", "https://[::1]/api/v2"),
     ],
 )
 def test_an_address_gets_its_canonical_form(given_url, meant):

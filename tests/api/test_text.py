@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.api.text import storable
+from flora_provider.api.text import bounded, storable
 from tests.texts import texts
 
 JSON = st.recursive(
@@ -29,3 +29,10 @@ def test_storable_text_has_utf8_and_no_nul(value):
 @given(texts())
 def test_storable_keeps_every_other_text(text):
     assert storable(text) == text.replace("\x00", "\ufffd")
+
+
+@given(texts(), st.integers(10, 30))
+def test_bounded_text_is_whole_or_says_that_it_was_cut(text, longest):
+    shown = bounded(text, longest)
+    assert shown == text or (len(shown) == longest and shown.endswith("… (cut)"))
+    assert bounded(shown, longest) == shown

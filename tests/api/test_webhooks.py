@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -110,6 +111,63 @@ def test_age_is_bounded_both_ways():
 def test_a_tolerance_that_is_none_accepts_nothing(tolerance):
     with pytest.raises(FloraWebhookError, match="more than"):
         verify(BODY, HEADER, SECRET, now=SENT + 10, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        HEADER.encode(),
+        {"Flora-Signature": HEADER.encode()},
+        {b"flora-signature": HEADER.encode(), None: None, 5: 6},
+        [("Host", "h"), ("flora-signature", HEADER)],
+        [(b"flora-signature", HEADER.encode())],
+        iter([(" Flora-Signature", HEADER)]),
+    ],
+)
+def test_headers_are_taken_as_web_servers_give_them(headers):
+    assert unwrap(BODY, headers, SECRET, now=SENT).id == "whd_abc123"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [None, {}, [], {"Flora-Signature": None}, {"Flora-Signature": 5}, {"Flora-Signature": [HEADER]}, b"", b"\xff=\x00",
+     "", [("Flora-Signature", None)], {None: HEADER}, {"Flora-Signature": object()}],
+)  # fmt: skip
+def test_headers_that_hold_no_signature_are_not_floras(headers):
+    for ask in (verify, unwrap):
+        with pytest.raises(FloraWebhookError):
+            ask(BODY, headers, SECRET, now=SENT)
+
+
+@pytest.mark.parametrize("headers", [5, 1.5, True, object(), [5], ["ab", "abc"], [(1, 2, 3)], {1, 2}, len])
+def test_what_are_no_headers_at_all_are_the_callers_mistake(headers):
+    for ask in (verify, unwrap):
+        with pytest.raises((FloraInputError, FloraWebhookError)):
+            ask(BODY, headers, SECRET, now=SENT)
+    with pytest.raises(FloraInputError, match="the headers are of type int"):
+        verify(BODY, 5, SECRET, now=SENT)
+
+
+@pytest.mark.parametrize("secret", [None, b"whsec_x", 5, [], ["whsec_x"], "whsec_\ud83d", "whsec_\n", "", object()])
+def test_a_secret_that_is_no_text_is_the_callers_mistake_and_is_not_shown(secret):
+    with pytest.raises(FloraInputError, match="the webhook's secret is") as caught:
+        verify(BODY, HEADER, secret, now=SENT)
+    assert "whsec_x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", [None, "1750000000", b"1", datetime(2025, 1, 1, tzinfo=UTC), True, [], 1j, 10**16])
+def test_times_that_are_no_numbers_are_the_callers_mistake(odd):
+    with pytest.raises(FloraInputError, match=r"now is .*: give seconds as a number"):
+        verify(BODY, HEADER, SECRET, now=odd)
+    with pytest.raises(FloraInputError, match=r"tolerance is .*: give seconds as a number"):
+        verify(BODY, HEADER, SECRET, now=SENT, tolerance=odd)
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), -1, 10**15, 1e300])
+@pytest.mark.parametrize("tolerance", [300, 1e-300, float("nan"), -5])
+def test_a_clock_that_is_far_off_accepts_nothing(now, tolerance):
+    with pytest.raises(FloraWebhookError, match="from now"):
+        verify(BODY, HEADER, SECRET, now=now, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("body", [BODY.decode(), json.loads(BODY), None])

@@ -235,14 +235,6 @@ def test_httpx_logs_none_of_our_addresses_and_all_of_others(colour, caplog):
     assert "https://example.com/theirs" in caplog.text
 
 
-@pytest.mark.parametrize("proxy", ["socks5://me:secret@proxy.example.com", "gopher://proxy", "http://[::1"])
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_told(colour, monkeypatch, proxy):
-    monkeypatch.setenv("ALL_PROXY", proxy)
-    with pytest.raises(errors.FloraInputError, match="HTTPS_PROXY or ALL_PROXY") as caught:
-        colour()
-    assert "secret" not in str(caught.value)
-
-
 def test_a_client_that_was_closed_says_so(colour):
     client = colour(answering(json=RUN))
     client.shut()
@@ -253,3 +245,13 @@ def test_a_client_that_was_closed_says_so(colour):
 def test_what_does_not_come_in_pages_is_no_list_of_items(colour):
     with pytest.raises(errors.FloraInputError, match="/workspaces does not come in pages"):
         colour(answering(json={"workspaces": []})).items(calls.list_workspaces())
+
+
+def test_what_is_neither_call_nor_plan_is_refused(colour):
+    client = colour(answering(json=RUN))
+    for odd in (None, 5, b"x", "run_1", [], calls.get_run, object()):
+        for act in (client.send, client.items):
+            with pytest.raises(errors.FloraInputError, match="is no call: make one with a function"):
+                act(odd)
+        with pytest.raises(errors.FloraInputError, match="is no plan: give what a function such as wait_for_run"):
+            client.perform(odd)

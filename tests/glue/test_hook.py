@@ -1,12 +1,14 @@
 """The hook: what the Test button says."""
 
 import json
+import os
 import socket
 import ssl
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from airflow.providers.common.compat.sdk import Connection
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -149,6 +151,24 @@ def test_a_certificate_that_is_not_trusted_unless_its_bundle_is_named(flora, tmp
         for verify in (str(certificate), False, "false"):
             flora.connect(host=f"https://localhost:{port}", extra={"verify": verify})
             assert "broke" in said()  # it was trusted, and then hung up
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE is '/nowhere/ca.pem', which is no readable CA bundle"),
+        ("SSL_CERT_DIR", "/nowhere", "SSL_CERT_DIR is '/nowhere', which is no readable CA bundle"),
+        ("NO_PROXY", "[::1]", "NO_PROXY holds '[::1]', which is no host"),
+        ("HTTPS_PROXY", "gopher://proxy", "HTTPS_PROXY is 'gopher://proxy', which names no proxy that can be used"),
+    ],
+)
+def test_a_variable_of_the_environment_that_cannot_be_used(flora, monkeypatch, variable, value, sentence):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("SSL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, value)
+    flora.connect(host="https://localhost:1")
+
+    assert said().startswith(f"connection 'flora_default': {sentence}")
 
 
 def test_a_server_that_is_not_floras(flora):

@@ -1,5 +1,9 @@
 """Files between FLORA and the machine of a task."""
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
 import pytest
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -75,6 +79,115 @@ def test_a_text_with_half_a_character_is_saved_too(hook, tmp_path):
 def test_what_is_no_output_is_refused_with_what_to_give(hook, tmp_path, output):
     with pytest.raises(FloraInputError, match="one of the outputs of a finished run"):
         hook.download_output(output, tmp_path)
+
+
+OUTPUT = {"run_id": "run_1", "output_id": "o"}
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({**OUTPUT, "type": "imageUrl"}, "neither url nor text"),
+        ({**OUTPUT, "url": None}, "the output's url is no address"),
+        ({**OUTPUT, "url": 5}, "the output's url is no address"),
+        ({**OUTPUT, "url": b"https://media.flora.ai/a?sig=secret"}, "the output's url is no address"),
+        ({**OUTPUT, "url": ["https://media.flora.ai/a"]}, "the output's url is no address"),
+        ({**OUTPUT, "url": ""}, "the output's url is no address"),
+        ({**OUTPUT, "text": None}, "the output's text is None"),
+        ({**OUTPUT, "text": b"words"}, "the output's text is b'words'"),
+        ({"run_id": None, "output_id": "o", "text": "words"}, "the output's run_id is None"),
+        ({"run_id": "run_1", "output_id": 7, "text": "words"}, "the output's output_id is 7"),
+        ({"run_id": "run_1", "output_id": b"o", "text": "words"}, "the output's output_id is b'o'"),
+        ([("run_id", "run_1")], "one of the outputs"),
+        (5, "one of the outputs"),
+        (b"x", "one of the outputs"),
+        ({"run_id": "run_1"}, "one of the outputs"),
+    ],
+)
+def test_an_output_that_lacks_what_it_must_have_is_refused(hook, tmp_path, output, said):
+    with pytest.raises(FloraInputError, match=said) as caught:
+        hook.download_output(output, tmp_path)
+    assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+ADDRESSES = [
+    "s3://bucket/x",
+    "gs://bucket",
+    "file:///tmp/x",
+    "abfs://c@a/x",
+    "https://example.com/x",
+    "S3A://b",
+    "a://b",
+]
+
+
+@pytest.mark.parametrize(
+    "folder", [*ADDRESSES, *map(Path, ADDRESSES[:-1]), Path("out") / "s3://bucket", "s3:/bucket/x"]
+)
+def test_a_folder_that_is_an_address_is_refused(hook, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FloraInputError, match=r"folder is .*, an address: give the path"):
+        hook.download_output({**OUTPUT, "text": "words"}, folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_airflows_object_storage_is_refused(hook, tmp_path, monkeypatch):
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FloraInputError, match="give the path of a folder or a file on this machine"):
+        hook.download_output({**OUTPUT, "text": "words"}, ObjectStoragePath(f"file://{tmp_path}/x"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"folder": odd} for odd in (None, 5, b"/tmp", "", "a\0b", "a\ud83d", [])]
+    + [{"name": odd} for odd in (5, b"x", " ", [])]
+    + [{"max_bytes": odd} for odd in (None, -1, "5", 1.5)],
+)
+def test_odd_arguments_of_a_download_are_refused(hook, tmp_path, changes):
+    with pytest.raises(FloraInputError, match=next(iter(changes))):
+        hook.download_output(**{"output": {**OUTPUT, "text": "words"}, "folder": tmp_path, **changes})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", [None, 5, b"/tmp/a.png", [], Path("s3://bucket/a.png"), "s3://bucket/a.png", ""])
+def test_a_source_of_an_upload_that_is_none_is_refused(hook, source, flora_sandbox):
+    with pytest.raises(FloraInputError, match="source is"):
+        hook.upload_asset(source)
+    assert flora_sandbox.sandbox.stats()["requests"] == {}
+
+
+def test_names_that_differ_in_case_are_two_files(hook, tmp_path):
+    for name in ("full", "Full", "FULL"):
+        hook.download_output({**OUTPUT, "text": name}, tmp_path, name=name)
+    assert len({path.name.casefold() for path in tmp_path.iterdir()}) == 3
+    assert {path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {"full", "Full", "FULL"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "ending"), [("image/jpg", ".jpg"), ("application/octet-stream", ".jpg"), (None, ".jpg")]
+)
+def test_a_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, content_type, ending):
+    class Media(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            if content_type:
+                self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", "1")
+            self.end_headers()
+            self.wfile.write(b"x")
+
+        def log_message(self, *_args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Media) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        saved = hook.download_output({**OUTPUT, "url": f"http://127.0.0.1:{server.server_port}/a.jpg?x=.gif"}, tmp_path)
+        server.shutdown()
+    assert saved.name == f"run_1-o{ending}"
 
 
 def test_a_folder_may_be_a_text(hook, picture, tmp_path):

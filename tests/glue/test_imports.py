@@ -22,7 +22,7 @@ AIRFLOW = """
     from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, task
 """
 HEAVY = ("httpx", "pydantic", "uvicorn", "PIL", "flora_provider.sandbox", "flora_provider.hooks.flora")
-ONLY = {"flora_provider.api", "flora_provider.api.checks", "flora_provider.api.errors", "flora_provider.api.settings"}
+ONLY = {"flora_provider.api", *(f"flora_provider.api.{name}" for name in ("checks", "errors", "settings", "text"))}
 
 
 def modules_after(code, before=""):

@@ -1,7 +1,7 @@
 """What becomes of a task for each answer that FLORA may give."""
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
 from flora_provider.sandbox.fate import Fate
 from flora_provider.sandbox.faults import Fault
@@ -171,6 +171,43 @@ def test_a_sensor_fails_for_good_on_any_failed_run_for_looking_again_cannot_help
 
     with pytest.raises(AirflowFailException, match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT"):
         one_task(wait_for(run_id, deferrable=deferrable)).run()
+
+
+@pytest.mark.parametrize("mode", [{}, {"mode": "poke"}], ids=str)
+@pytest.mark.parametrize("soft", [{}, {"soft_fail": True}], ids=str)
+@pytest.mark.parametrize("code", ["GENERATION_PROVIDER_TIMEOUT", "GENERATION_QUEUE_TOO_LARGE", "LLM_REFUSAL", "X"])
+def test_sensor_of_a_failed_run_names_the_task_to_clear_and_no_retry_of_its_own(
+    flora, wait_for, one_task, code, mode, soft
+):
+    run_id = flora.start(error_code=code)
+
+    with pytest.raises((AirflowFailException, AirflowSkipException)) as failure:
+        one_task(wait_for(run_id, **mode, **soft)).run()
+
+    message = str(failure.value)
+    assert f"clear the task that started {run_id}" in message
+    assert "a retry starts a new run" not in message.lower()
+
+
+def test_operator_of_a_failed_run_says_that_its_retry_starts_a_new_one(flora, generate, one_task):
+    for kwargs in ({}, {"deferrable": False}):
+        with pytest.raises(AirflowException) as failure:
+            one_task(generate(fate=TROUBLE, wait_for_completion=True, **kwargs)).run()
+
+        assert "a retry starts a new run [task 'picture'" in str(failure.value)
+        assert "clear the task" not in str(failure.value)
+
+
+def test_hook_that_waits_for_a_failed_run_promises_no_retry(flora):
+    """It does not know who started the run."""
+    from flora_provider.api.errors import RunFailed
+    from flora_provider.hooks.flora import FloraHook
+
+    run_id = flora.start(**TROUBLE)
+    with FloraHook() as hook, pytest.raises(RunFailed, match="another run may succeed") as failure:
+        hook.wait_for_run(run_id)
+
+    assert "retry starts" not in str(failure.value)
 
 
 def test_a_run_that_completed_without_an_output_fails_its_task(flora, generate, one_task):

@@ -118,6 +118,16 @@ def test_a_message_never_makes_hopeless_trouble_pass(code, advice):
     assert [advice_for(code, said) for said in (*REFUSALS, "Please try again")] == [advice] * (len(REFUSALS) + 1)
 
 
+# A megabyte of each in less than two seconds, or the suite hangs: 20 s for the second one when words had no bound.
+@pytest.mark.parametrize(
+    "said", ["connect", "refusa", "connect a ", "refus a ", "retry ", "connect: ", "polic", " ", "_"]
+)
+def test_a_message_of_a_megabyte_is_classified_in_linear_time(said):
+    long = said * (1_000_000 // len(said))
+    assert advice_for("COSMIC_RAY", f"{long}!") in Advice
+    assert advice_for(long, None) in Advice
+
+
 @given(st.none() | texts(), st.none() | texts())
 def test_any_code_and_any_message_have_an_advice(code, message):
     advice = advice_for(code, message)

@@ -14,7 +14,15 @@ VERSION_1 = {"clears": 2, "generation": 1, "key": "airflow-1-g1", "intended_at":
 
 
 def record(fingerprint="a", **members):
-    given = {"max_tries": 3, "clear_number": 0, "key": "k", "generation": 1, "intended_at": 0.0, **members}
+    given = {
+        "max_tries": 3,
+        "retries": 3,
+        "clear_number": 0,
+        "key": "k",
+        "generation": 1,
+        "intended_at": 0.0,
+        **members,
+    }
     return Record(fingerprint=fingerprint, **given)
 
 
@@ -141,7 +149,7 @@ def test_find_starts_anew_after_a_clear_and_counts_it():
 
 
 def cleared(try_number, max_tries, *, retries=3, clear_number=0, failed_try=0, before=3, clear_number_before=0):
-    stored = record(max_tries=before, failed_try=failed_try, clear_number=clear_number_before)
+    stored = record(max_tries=before, retries=before, failed_try=failed_try, clear_number=clear_number_before)
     attempt = Attempt(try_number=try_number, max_tries=max_tries, retries=retries, clear_number=clear_number)
     return is_cleared(stored, attempt)
 
@@ -180,7 +188,7 @@ def test_without_a_clear_number_the_retries_tell(known):
 @given(st.integers(0, 5), st.lists(st.booleans(), max_size=8))
 def test_no_number_of_retries_and_clears_is_misread_while_the_author_leaves_the_retries(retries, clears):
     max_tries, clear_number, tried = retries, 0, 1
-    stored = record(max_tries=max_tries, clear_number=0)
+    stored = record(max_tries=max_tries, retries=retries, clear_number=0)
     for is_clear in clears:
         stored = stored.with_(max_tries=max_tries, clear_number=clear_number, failed_try=0 if is_clear else tried)
         if is_clear:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from typing import IO
+from typing import IO, Any
 
 from flora_provider.api import catalogue, checks
 from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, page, page_problems, path, post
+from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Page
 from flora_provider.api.plan import Form
 
@@ -66,14 +67,19 @@ def create_asset_from_file(
         project_id: also puts it on that project's canvas.
     """
     found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
+    found += [
+        f"{name} is None: give one"
+        for name, it in (("content_type", content_type), ("file_name", file_name))
+        if it is None
+    ]
+    checks.refuse(found + checks.problems([("file", file, binary_file)]))
     file.seek(0)
     content = file.read(MAX_DIRECT + 1)
     if not 0 < len(content) <= MAX_DIRECT:
-        found.append(
+        raise FloraInputError(
             f"the file has {file.seek(0, os.SEEK_END)} bytes: FLORA takes 1 to {MAX_DIRECT} directly; "
             "reserve a signed upload for more"
         )
-    checks.refuse(found)
     fields = given(
         workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder, project_id=project_id
     )
@@ -123,6 +129,15 @@ def attach_asset(*, project_id: str, asset_id: str) -> Call[catalogue.AttachedAs
         checks.problems([("project_id", project_id, checks.identifier), ("asset_id", asset_id, checks.identifier)])
     )
     return post(catalogue.AttachedAsset.read, "projects", project_id, "assets", asset_id, "attach", payload={})
+
+
+def binary_file(name: str, value: Any) -> str | None:
+    """A file that is open for reading in binary, and can be read again from its start."""
+    if isinstance(value, io.TextIOBase):
+        return f"{name} is open for text: open it in binary"
+    if not all(callable(getattr(value, method, None)) for method in ("read", "seek")):
+        return f"{name} is {checks.shown(value)}: give a file that is open in binary"
+    return f"{name} is closed: open it in binary" if getattr(value, "closed", False) else None
 
 
 def _asset_step(asset_id: str, step: str) -> Call[catalogue.Asset]:

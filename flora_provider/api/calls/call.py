@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from flora_provider.api import checks
 from flora_provider.api.answers import Answer
@@ -61,6 +61,18 @@ class Call(Generic[T]):
         body = canonical_json({**json.loads(self.body), self.key_member: key}) if self.key_member else self.body
         return replace(self, key=key, body=body)
 
+    def ids(self) -> dict[str, str]:
+        """The ids that it sends, by their names, wherever in the request they stand."""
+        body = json.loads(self.body) if self.body else {}
+        members = {**dict(self.query), **(self.form.fields if self.form else {}), **body}
+        segments = self.path.split("/")
+        found = {}
+        for name, prefix in checks.PREFIXES.items():
+            in_path = next((unquote(segment) for segment in segments if segment.startswith(prefix)), None)
+            if isinstance(value := members.get(name, in_path), str):
+                found[name] = value
+        return found
+
     def request(self) -> Request:
         """The bytes to send; the same at every call."""
         headers = {"Content-Type": "application/json"} if self.body else {}
@@ -74,6 +86,13 @@ class Call(Generic[T]):
             form=self.form,
             headers=tuple(headers.items()),
         )
+
+
+def call_problems(value: object) -> list[str]:
+    """What is wrong with this as a call."""
+    if isinstance(value, Call):
+        return []
+    return [f"{checks.shown(value)} is no call: make one with a function of flora_provider.api.calls"]
 
 
 def path(*segments: str) -> str:
@@ -91,9 +110,10 @@ def segment_problems(*segments: object) -> list[str]:
 
 def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
     """The parameters that are not None, as text."""
-    pairs = list(given(**parameters).items())
+    some = given(**parameters)
     # By way of JSON, which refuses text that has no UTF-8, and takes an enum for its value.
-    return tuple((name, str(value)) for name, value in json.loads(canonical_json(pairs)))
+    values = json.loads(canonical_json(some))
+    return tuple((name, str(values[name])) for name in some)
 
 
 def given(**members: Any) -> dict[str, Any]:
@@ -125,12 +145,13 @@ def everything(name: str, model: type[M]) -> Callable[[Any], tuple[M, ...]]:
 
 
 def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
-    """How to read one page of a list."""
+    """How to read one page of a list; the page knows what its rows are, so that a dump of it can be read again."""
+    kind: type[Page[M]] = Page[model]  # type: ignore[valid-type]  # a class that is made when this runs
 
     def read(data: Any) -> Page[M]:
         rows = members(data, name)
         meta = data["meta"] if isinstance(data.get("meta"), Mapping) else {}
-        return Page.read(
+        return kind.read(
             {member: value for member, value in data.items() if member != name}
             | {"items": tuple(model.read(row) for row in rows)}
             | {member: meta.get(member) for member in ("next_cursor", "total_estimate")}
