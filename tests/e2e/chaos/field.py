@@ -25,7 +25,7 @@ from tests.e2e.wrong_clock import FILE, step
 VAULTED = ("replay", "none")
 
 DAGS = Path(__file__).parent.parent / "dags"
-CLOCK = Path(__file__).parent.parent / "clock"
+SITE = Path(__file__).parent.parent / "site"
 
 # Airflow takes minutes to miss what was killed; this is about what happens then, not about when.
 QUICK_TO_MISS = {
@@ -60,7 +60,7 @@ class Field:
         self.vault = VaultDoor(folder / "vault")
         self._retries = folder / "retries"
         settings = {JOURNAL: str(self.journal), FILE: str(self.clock), RETRIES_FILE: str(self._retries)}
-        settings |= {"PYTHONPATH": str(CLOCK)}
+        settings |= {"PYTHONPATH": str(SITE)}
         settings |= QUICK_TO_MISS | self.vault.settings()
         self.postgres = Postgres()
         settings |= {

@@ -39,8 +39,8 @@ def asked(prompt):
 )
 def endings():
     @task
-    def told(run_id, outputs):
-        return {"run_id": run_id, "outputs": outputs}
+    def told(which, outputs):
+        return {"run_id": which, "outputs": outputs}
 
     @task
     def one(member):

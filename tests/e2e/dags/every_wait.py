@@ -10,7 +10,10 @@ from airflow.providers.common.compat.sdk import dag, task
 
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.e2e.impatience import shorten
 from tests.e2e.resuming import ResumingGenerateOperator, ResumingSensor
+
+shorten()
 
 CONNECTIONS = ("flora_rotated", "flora_rotated_late", "flora_moved", "flora_vault", "flora_default")
 
