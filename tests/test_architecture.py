@@ -24,7 +24,7 @@ LAYERS = {
     "rules": """
         api.checks api.settings api.retry api.pace api.paging api.webhooks
         api.calls api.calls.call api.calls.assets api.calls.catalogue api.calls.runs
-        runs.failures runs.event
+        runs.failures runs.event runs.patience runs.wait runs.histories
     """,
     "acts": "api.arriving api.environment api.transport api.process api.client",
 }

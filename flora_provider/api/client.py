@@ -68,7 +68,7 @@ class _Client:
     @property
     def tools(self) -> Tools:
         """What plans for this client are to be given, such as `upload` and `wait_for_run`."""
-        return Tools(self.retry, time.time, random.random)
+        return Tools(self.retry, time.time, random.random, time.monotonic)
 
 
 class FloraClient(_Client):

@@ -39,11 +39,17 @@ class Tools:
         policy: how often and how long each request is tried.
         clock: unix seconds.
         draw: random numbers in [0, 1), for jitter and for keys.
+        monotonic: seconds of a clock that nobody sets; None to take `clock`, where that is one.
     """
 
     policy: RetryPolicy
     clock: Callable[[], float]
     draw: Callable[[], float]
+    monotonic: Callable[[], float] | None = None
+
+    def steady(self) -> float:
+        """What durations are measured with: a clock that does not jump when somebody sets the time."""
+        return (self.monotonic or self.clock)()
 
 
 def exchange(call: Call[T], tools: Tools) -> Plan[T]:
@@ -78,12 +84,12 @@ def retrying(attempt: Callable[[], Plan[T]], tools: Tools, *, what: object, rese
         what: named in the log.
         resendable: whether trying twice does no more than trying once.
     """
-    started, tried = tools.clock(), 0
+    started, tried = tools.steady(), 0
     while True:
         try:
             return (yield from attempt())
         except errors.FloraError as failure:
-            elapsed, draw = tools.clock() - started, tools.draw()
+            elapsed, draw = tools.steady() - started, tools.draw()
             wait = tools.policy.delay(failure, attempt=tried, elapsed=elapsed, resendable=resendable, draw=draw)
             if wait is None:
                 raise

@@ -10,7 +10,7 @@ from typing import Any, cast
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from flora_provider.api.errors import (
-    FloraConflictError,
+    FloraAuthenticationError,
     FloraError,
     FloraInputError,
     FloraRateLimitError,
@@ -19,19 +19,20 @@ from flora_provider.api.errors import (
     RunFailed,
     RunOutcomeUnknown,
 )
-from flora_provider.runs.event import WaitRefused
 
 
 def is_final(error: FloraError) -> bool:
-    """Whether no retry can cure it: bad input, 400, 401, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
+    """Whether no retry can cure it: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
 
-    What may pass is left to the task's `retries`: broken connections, 429, 5xx, a provider's trouble, a timeout.
+    It is decided by what a retry costs, and what it can cure. What may pass is left to the task's `retries`: broken
+    connections, 429, 5xx, a provider's trouble, a timeout; a 401, which starts nothing and which the next key cures; a
+    connection that could not be read; and whatever kept us from looking at a run that is paid.
     """
     if isinstance(error, RunFailed):
         return not error.advice.may_retry
     if isinstance(error, FloraStatusError):
-        return not isinstance(error, FloraRateLimitError | FloraServerError)
-    return isinstance(error, FloraInputError | FloraConflictError | RunOutcomeUnknown | WaitRefused)
+        return not isinstance(error, FloraAuthenticationError | FloraRateLimitError | FloraServerError)
+    return isinstance(error, FloraInputError | RunOutcomeUnknown)
 
 
 @contextmanager

@@ -126,12 +126,11 @@ def briefly(task: Any, run_id: str, **known: Any) -> dict[str, Any] | None:
 
 def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
     """Look once. `timed_out` when it goes on, or could not be seen for a reason that may pass, which `detail` tells."""
-    from flora_provider.runs.follow import PollPolicy, Wait, follow_run
+    from flora_provider.runs.follow import PollPolicy, Wait
 
     now = time.time()
     wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, gone_since=unseen_since)
-    client = hook.client()
-    return client.perform(follow_run(wait, client.tools))
+    return hook.follow(wait)
 
 
 def started(context: Context) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -13,12 +14,31 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from flora_provider.api import checks
 from flora_provider.api.client import AsyncFloraClient, FloraClient
-from flora_provider.api.errors import FloraInputError
+from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
 from flora_provider.hooks.once import once
+from flora_provider.runs.follow import look_once
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
+    from flora_provider.runs.event import RunEvent
+    from flora_provider.runs.wait import Wait
+
+log = logging.getLogger(__name__)
+
+# Seconds that a poll may take, in the triggerer: it is tried again anyway, and others wait for its place meanwhile.
+POLL_TIMEOUT = 10.0
+
+
+class ConnectionNotRead(FloraError):  # noqa: N818 - named for what happened
+    """Airflow gave no connection of that name: there is none, or it could not be asked. Left to a task's `retries`."""
+
+    def __init__(self, conn_id: str, reason: str) -> None:
+        super().__init__(
+            f"connection {conn_id!r} could not be read: {reason}. If there is none, make one of type FLORA (Admin, "
+            f"Connections), or export AIRFLOW_CONN_{conn_id.upper()}. If there is one, whatever keeps it (a secrets "
+            "backend, Airflow's API server or database) was away, and a retry reads it again"
+        )
 
 
 @contextmanager
@@ -26,7 +46,8 @@ def existing(conn_id: str) -> Iterator[None]:
     """Look up a connection herein.
 
     Raises:
-        FloraInputError: there is none of that name.
+        FloraInputError: this is no name of a connection.
+        ConnectionNotRead: there is none, or nobody could tell. Airflow says "not found" in both cases.
     """
     checks.refuse(checks.problems([("flora_conn_id", conn_id, checks.text)]))
     try:
@@ -34,10 +55,30 @@ def existing(conn_id: str) -> Iterator[None]:
     except AirflowNotFoundException:
         with naming(conn_id):
             checks.refuse(variable_problems(conn_id))
-        raise FloraInputError(
-            f"connection {conn_id!r} is not there: make one of type FLORA (Admin, Connections), or export "
-            f"AIRFLOW_CONN_{conn_id.upper()}"
-        ) from None
+        raise ConnectionNotRead(conn_id, "Airflow did not find it") from None
+    except FloraError:
+        raise
+    except Exception as error:  # a database's, a backend's, the execution API's: there is no end of kinds
+        # Its text may show a part of the connection.
+        raise ConnectionNotRead(conn_id, f"asking for it raised {type(error).__name__}") from error
+
+
+async def read_without_blocking(conn_id: str) -> tuple[Settings, Defaults]:
+    """A connection as it is now, on an event loop.
+
+    Raises:
+        ConnectionNotRead: there is none, or nobody could tell.
+        FloraInputError: something of it cannot be right.
+    """
+    with existing(conn_id):
+        connection = await get_async_connection(conn_id)
+        extra = await get_async_extra_dejson(connection)
+    return read_connection(connection, extra)
+
+
+def polling_client(settings: Settings) -> AsyncFloraClient:
+    """A client for polls: it waits for an answer 10 s, or a sixth of the connection's timeout where that is longer."""
+    return AsyncFloraClient(replace(settings, timeout=min(settings.timeout, max(POLL_TIMEOUT, settings.timeout / 6))))
 
 
 @dataclass(slots=True)
@@ -68,9 +109,37 @@ class ConnectedHook(BaseHook):
 
     @once
     def _connection(self) -> tuple[Settings, Defaults]:
+        return self._read_connection()
+
+    def _read_connection(self) -> tuple[Settings, Defaults]:
         with existing(self.flora_conn_id):
             connection = self.get_connection(self.flora_conn_id)
-        return read_connection(connection, connection.extra_dejson)
+            extra = connection.extra_dejson
+        return read_connection(connection, extra)
+
+    def follow(self, wait: Wait) -> RunEvent:
+        """Look at one run until the wait is over. After FLORA has refused a look, the connection is read again."""
+        while True:
+            event = self.client().perform(look_once(wait, self.client().tools))
+            if wait.is_refused:
+                self._read_again()
+            if event is not None:
+                return event
+
+    def _read_again(self) -> None:
+        """Use the connection as it is now, if it has changed and can be used; else go on with what there is."""
+        try:
+            now = self._read_connection()
+            if now == self._connection:
+                return
+            with naming(self.flora_conn_id):
+                client = FloraClient(now[0])
+        except FloraError as failure:
+            log.warning("Going on with the connection as it was: %s", failure)
+            return
+        log.info("Connection %r was changed; going on with what it is now", self.flora_conn_id)
+        self.close()
+        self._connection, self._client = now, client
 
     @property
     def settings(self) -> Settings:
@@ -149,9 +218,7 @@ class ConnectedHook(BaseHook):
                     await shared.client.close()
 
     async def _new_async_client(self) -> AsyncFloraClient:
-        with existing(self.flora_conn_id):
-            connection = await get_async_connection(self.flora_conn_id)
-        settings, _ = read_connection(connection, await get_async_extra_dejson(connection))
+        settings, _ = await read_without_blocking(self.flora_conn_id)
         with naming(self.flora_conn_id):
             return AsyncFloraClient(settings)
 

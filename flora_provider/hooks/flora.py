@@ -6,6 +6,7 @@ parse; a DAG file that wants a hook should do the same, inside its task.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from flora_provider.api.answers import Answer
 from flora_provider.api.errors import FloraError
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
-from flora_provider.runs.follow import wait_for_run
+from flora_provider.runs.follow import wait_within
 
 if TYPE_CHECKING:
     from flora_provider.api import catalogue, models
@@ -107,6 +108,9 @@ class FloraHook(FilesHook):
     ) -> dict[str, Any]:
         """Wait, blocking, until a run has ended; progress goes to the log when it changes.
 
+        After FLORA has refused the key, the connection is read again, and looked with for some minutes more. A bill
+        that is missing is waited for, until about 90 s after the run has completed.
+
         Args:
             run_id: the run.
             timeout: seconds; None to wait for ever. The run goes on all the same.
@@ -121,19 +125,17 @@ class FloraHook(FilesHook):
             FloraInputError: an argument cannot be right.
             RunFailed: FLORA ended it as failed.
             RunTimedOut: `timeout` passed.
-            WaitRefused: FLORA does not let us look at it.
+            WaitRefused: FLORA has refused for minutes to show it.
         """
-        client = self.client()
-        return client.perform(
-            wait_for_run(
-                run_id,
-                client.tools,
-                timeout=timeout,
-                poll_interval=poll_interval,
-                started_at=started_at,
-                estimated_seconds=estimated_seconds,
-            )
+        wait = wait_within(
+            run_id,
+            now=time.time(),
+            timeout=timeout,
+            poll_interval=poll_interval,
+            started_at=started_at,
+            estimated_seconds=estimated_seconds,
         )
+        return self.follow(wait).result()
 
     def list_generations(
         self,

@@ -15,6 +15,7 @@ from flora_provider.api.errors import (
     RunTimedOut,
 )
 from flora_provider.runs.failures import advice_for
+from flora_provider.runs.patience import bill_expected_for
 
 if TYPE_CHECKING:
     from flora_provider.api.models import Run
@@ -24,11 +25,14 @@ Limit: TypeAlias = Literal["timeout", "execution_timeout"]
 
 
 class WaitRefused(RunError):  # noqa: N818 - named for what happened to the wait
-    """FLORA does not let us look at the run (401, 403, …). The run itself goes on."""
+    """There was no way to look at the run (401, 403, no connection, …). The run goes on, so this is not final."""
 
     def __init__(self, *, run_id: str, detail: str) -> None:
         super().__init__(
-            f"FLORA does not let us look at run {run_id}, which may go on and be billed: {detail}", run_id=run_id
+            f"There is no way to look at run {run_id}, which may go on and be billed: {detail.rstrip('. ')}. "
+            "Put right what is wrong with the connection (its key, its workspace) or with the id; to look again, as a "
+            "retry of the task does, costs nothing",
+            run_id=run_id,
         )
 
 
@@ -37,8 +41,8 @@ class RunEvent:
     """How a wait ended.
 
     Attributes:
-        kind: `ended` (FLORA says completed or failed), `timed_out` (we stopped waiting), `refused` (FLORA does not
-            let us look), `invalid` (nobody was asked, for there is no such id).
+        kind: `ended` (FLORA says completed or failed), `timed_out` (we stopped waiting), `refused` (there was no way
+            to look for minutes), `invalid` (nobody was asked, for no wait can be made of what was given).
         run_id: the run.
         run: of an ended one, as `Run.to_dict` gives it.
         error_code, error_message: of a failed run, as FLORA gave them.
@@ -79,12 +83,12 @@ class RunEvent:
 
     @classmethod
     def refused(cls, run_id: str, error: FloraError) -> Self:
-        """FLORA does not let us look, and will not later."""
+        """There was no way to look for minutes; a later wait may find one."""
         return cls(kind="refused", run_id=run_id, detail=str(error))
 
     @classmethod
     def invalid(cls, run_id: object, problem: str) -> Self:
-        """This is no id of a run."""
+        """No wait can be made of what was given, such as an id that is none."""
         return cls(kind="invalid", run_id=str(run_id), detail=problem)
 
     @property
@@ -92,6 +96,10 @@ class RunEvent:
         """Whether `result` returns the finished run, instead of raising."""
         run = self.run if self.kind == "ended" else None
         return run is not None and run["status"] == "completed" and bool(run["outputs"])
+
+    def awaits_bill(self, *, now: float) -> bool:
+        """Whether the run completed so lately that FLORA may still settle its bill; `now` in unix seconds."""
+        return self.run is not None and bill_expected_for(self.run, now=now) > 0
 
     def to_payload(self) -> dict[str, Any]:
         """JSON for a trigger's event."""
@@ -109,8 +117,8 @@ class RunEvent:
         Raises:
             RunFailed: FLORA ended it as failed.
             RunTimedOut: the deadline passed first.
-            WaitRefused: FLORA does not let us look.
-            FloraInputError: the run id is none.
+            WaitRefused: there was no way to look for minutes.
+            FloraInputError: no wait can be made of what was given.
             RunError: it completed without an output that can be read; a later look may find one.
         """
         if self.kind == "timed_out":

@@ -7,6 +7,7 @@ later page, one that FLORA loses sight of for a moment) is looked at singly.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -14,16 +15,23 @@ from math import ceil, inf
 from typing import Any
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraAnswerError, FloraAuthenticationError, FloraError, FloraRateLimitError
+from flora_provider.api.errors import (
+    FloraAnswerError,
+    FloraAuthenticationError,
+    FloraError,
+    FloraRateLimitError,
+    FloraTimeoutError,
+)
 from flora_provider.api.exchange import Tools, exchange
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.api.plan import Plan, Sleep
 from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.follow import ONE_TRY, Wait, is_weather
+from flora_provider.runs.histories import HISTORIES, contents
 
-# The histories that may show a run; both list the newest first, and show as much as a single look does.
-HISTORIES = (("generations", "generations"), ("technique-runs", "technique_runs"))
+log = logging.getLogger(__name__)
+
 GATHER_AT_MOST = 0.5  # seconds that a look may be put off to be made together with others
 GATHER_PER_WAIT = 0.005  # seconds: alone nobody waits for others, from 100 waits on the most
 ALONE_FOR = 60.0  # seconds for which a run that no history showed is looked at singly
@@ -32,7 +40,8 @@ SINGLES = 100  # looks at single runs between two rounds, for a round may find a
 AHEAD = 5.0  # seconds; a row of a run that goes on and is due later than that tells nothing worth reading it
 BREATH = 20  # rows after which others on the event loop have their turn
 # A page that was not shown is asked for again at once: starting anew would cost all pages before it.
-PAGE_TRIES = RetryPolicy(max_retries=4, budget=60.0)
+# Not for long: meanwhile what is due is looked at singly.
+PAGE_TRIES = RetryPolicy(max_retries=4, budget=15.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,11 +51,14 @@ class Watched:
     Attributes:
         wait: the run, and when to look.
         tell: called with how it ended.
+        refused: called each time FLORA refuses to show the run and the wait goes on: the connection may have changed,
+            and another watch be the right one.
         context: of whoever waits, so that what is logged about its run goes to its own log.
     """
 
     wait: Wait
     tell: Callable[[RunEvent], None]
+    refused: Callable[[], None] = lambda: None
     context: Context = field(default_factory=copy_context)
 
 
@@ -57,13 +69,17 @@ class Watch:
     page moves a hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
 
     Args:
-        clock: unix seconds.
+        clock: seconds of a clock that nobody sets; all times herein are its times.
         draw: random numbers in [0, 1).
+        unix_time: the wall clock, for dates in answers; None to take `clock`.
     """
 
-    def __init__(self, *, clock: Callable[[], float], draw: Callable[[], float]) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], draw: Callable[[], float], unix_time: Callable[[], float] | None = None
+    ) -> None:
         self._clock = clock
         self._draw = draw
+        self._unix_time = unix_time or clock
         self._watched: dict[str, list[Watched]] = {}
         self._due: dict[str, float] = {}
         self._earliest = inf  # of all dues, when it was last asked for
@@ -81,6 +97,7 @@ class Watch:
     def add(self, watched: Watched) -> bool:
         """Wait for one more run; several may wait for the same one. Returns whether `next_round` is earlier now."""
         run_id = watched.wait.run_id
+        watched.wait.begin(self._clock())
         group = self._watched.setdefault(run_id, [])
         group.append(watched)
         if len(group) == 1 or run_id in self._due:
@@ -98,18 +115,13 @@ class Watch:
                     of_run.pop(run_id, None)
 
     def end_all(self, failure: FloraError) -> None:
-        """FLORA, or the connection, allows no look any more: tell everyone."""
+        """There is no way to look any more: tell everyone."""
         for run_id in list(self._watched):
             self._tell(run_id, lambda wait: RunEvent.refused(wait.run_id, failure))
 
-    def restart(self) -> None:
-        """Whoever was looking has stopped, perhaps in the middle: all runs have their due times again."""
-        for run_id in self._watched:
-            self._plan(run_id)
-
     @property
     def next_round(self) -> float:
-        """Unix seconds at which to make the next round; infinity when nobody waits, or all are being looked at."""
+        """When to make the next round; infinity when nobody waits, or all are being looked at."""
         self._earliest = min(self._due.values(), default=inf)
         gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_WAIT, GATHER_AT_MOST)
         return max(gathered, self._quiet_until)
@@ -119,9 +131,6 @@ class Watch:
 
         Returns:
             The runs that remain, to be looked at with `look`, the longest overdue first.
-
-        Raises:
-            FloraAuthenticationError: the key is not valid any more. Go on with `restart`.
         """
         now = self._clock()
         due = {run_id for run_id, at in self._due.items() if at <= now}
@@ -132,26 +141,44 @@ class Watch:
                 here = {run_id for run_id in listed if run_id in self._place and self._place[run_id][0] == path}
                 missing = yield from self._scan(path, member, here | missing)
             self._alone_until.update((run_id, now + ALONE_FOR) for run_id in missing if run_id in self._watched)
-        alone = sorted((at, run_id) for run_id in due if (at := self._due.get(run_id, inf)) <= now)
-        for _, run_id in alone[:SINGLES]:
-            del self._due[run_id]
-        return [run_id for _, run_id in alone[:SINGLES]]
+        return self._hand_out(due, now)
+
+    def due_now(self) -> list[str]:
+        """The runs that are due, to be looked at with `look`, while a round takes long: its pages may hang."""
+        return self._hand_out(set(self._due), self._clock())
 
     def look(self, run_id: str) -> Plan[bool]:
-        """Look at one run. Returns whether FLORA showed it.
-
-        Raises:
-            FloraAuthenticationError: the key is not valid any more. Go on with `restart`.
-        """
+        """Look at one run. Returns whether FLORA showed it."""
         try:
-            run = yield from exchange(calls.get_run(run_id), Tools(ONE_TRY, self._clock, self._draw))
-        except FloraAuthenticationError:
-            raise
+            run = yield from exchange(calls.get_run(run_id), self._tools(ONE_TRY))
         except FloraError as failure:
             self._missed(run_id, failure)
             return False
         self._saw(run_id, run)
         return True
+
+    def gave_up(self, run_id: str, why: str) -> None:
+        """Whoever looked has stopped, for no answer came while others would have to wait."""
+        self._missed(run_id, FloraTimeoutError(why))
+
+    def broke(self, run_id: str, error: Exception) -> None:
+        """Looking raised what nobody foresaw; should that last, the waits for this run end, and no others."""
+        log.error("Looking at FLORA run %s broke; others are not concerned", run_id, exc_info=error)
+        self._missed(run_id, FloraError(f"looking at it raised {type(error).__name__}, which nobody foresaw"))
+
+    def pages_broke(self, error: Exception) -> None:
+        """Going through pages raised what nobody foresaw: runs are looked at singly for a while."""
+        log.error("Going through FLORA's histories broke; runs are looked at singly", exc_info=error)
+        self._pages_off()
+
+    def _hand_out(self, run_ids: Collection[str], now: float) -> list[str]:
+        alone = sorted((at, run_id) for run_id in run_ids if (at := self._due.get(run_id, inf)) <= now)
+        for _, run_id in alone[:SINGLES]:
+            del self._due[run_id]
+        return [run_id for _, run_id in alone[:SINGLES]]
+
+    def _tools(self, policy: RetryPolicy) -> Tools:
+        return Tools(policy, self._unix_time, self._draw, self._clock)
 
     def _scan(self, path: str, member: str, wanted: Collection[str]) -> Plan[set[str]]:
         """Go through a history until it has shown all that is wanted, if that takes fewer pages than there are runs.
@@ -171,10 +198,8 @@ class Watch:
         while True:
             try:
                 call = calls.raw("GET", path, query=query)
-                page = yield from exchange(call, Tools(PAGE_TRIES, self._clock, self._draw))
-                rows, cursor = _contents(page, member)
-            except FloraAuthenticationError:
-                raise
+                page = yield from exchange(call, self._tools(PAGE_TRIES))
+                rows, cursor = contents(page, member)
             except FloraError as failure:
                 yield from self._no_page(failure, missing)
                 return set()
@@ -217,20 +242,29 @@ class Watch:
 
     def _no_page(self, failure: FloraError, missing: set[str]) -> Plan[None]:
         """A page could not be had. One single look tells whether that is about histories only, or about FLORA."""
-        oldest = min((run_id for run_id in missing if run_id in self._due), key=self._due.__getitem__, default=None)
+        now = self._clock()
+        missing = {run_id for run_id in missing if self._due.get(run_id, inf) <= now}  # others were looked at meanwhile
+        oldest = min(missing, key=self._due.__getitem__, default=None)
         if not isinstance(failure, FloraRateLimitError):
-            about_pages = oldest is None or not is_weather(failure, gone_for=inf)
-            if about_pages or (oldest is not None and (yield from self.look(oldest))):
-                first, most = PAGES_OFF_FOR
-                self._pages_off_until = self._clock() + min(first * 2.0 ** min(self._pages_failed, 10), most)
-                self._pages_failed += 1
+            about_key = isinstance(failure, FloraAuthenticationError)
+            about_pages = oldest is None or not (about_key or is_weather(failure, gone_for=inf))
+            if oldest is not None and not about_pages:
+                missing.discard(oldest)
+                del self._due[oldest]
+                about_pages = yield from self.look(oldest)
+            if about_pages:
+                self._pages_off()
                 return
-            missing.discard(oldest or "")
         # Looks at the others would meet the same.
         for number, run_id in enumerate(missing, 1):
             self._missed(run_id, failure)
             if number % BREATH == 0:
                 yield Sleep(0)
+
+    def _pages_off(self) -> None:
+        first, most = PAGES_OFF_FOR
+        self._pages_off_until = self._clock() + min(first * 2.0 ** min(self._pages_failed, 10), most)
+        self._pages_failed += 1
 
     def _plan(self, run_id: str) -> None:
         self._due[run_id] = min(watched.wait.due for watched in self._watched[run_id])
@@ -247,19 +281,15 @@ class Watch:
 
     def _tell(self, run_id: str, learn: Callable[[Wait], RunEvent | None]) -> None:
         for watched in list(self._watched.get(run_id, ())):
-            event = watched.context.run(learn, watched.wait)
+            try:
+                event = watched.context.run(learn, watched.wait)
+            except Exception as error:  # whatever it is, it is about this wait and ends no other
+                log.exception("A wait for FLORA run %s broke; others are not concerned", run_id)
+                event = RunEvent.refused(run_id, FloraError(f"the wait raised {type(error).__name__}"))
             if event is not None:
                 self.discard(watched)
                 watched.tell(event)
+            elif watched.wait.is_refused:
+                watched.refused()
         if run_id in self._watched:
             self._plan(run_id)
-
-
-def _contents(page: Any, member: str) -> tuple[list[Any], str]:
-    """The rows of a page, and the cursor of the next one, empty at the end."""
-    rows = page.get(member) if isinstance(page, Mapping) else None
-    if not isinstance(rows, list):
-        raise FloraAnswerError(f"FLORA's answer holds no list {member!r}")
-    meta = page.get("meta")
-    cursor = meta.get("next_cursor") if isinstance(meta, Mapping) else None
-    return rows, cursor if isinstance(cursor, str) else ""

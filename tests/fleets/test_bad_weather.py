@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from flora_provider.api.plan import Response
+from flora_provider.runs.patience import REFUSED_FOR
 from flora_provider.runs.watch import PAGES_OFF_FOR
 from tests.runs.virtual_flora import BEGIN, OUTAGES, PAGES, World, ok, on_all, on_looks, on_pages
 
@@ -164,22 +165,54 @@ def test_an_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(world
     assert len(world.ended) == 1
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.parametrize("listed", ["/generations", ""])
-def test_a_key_that_is_refused_is_told_to_whoever_obeys_the_plan(world, listed):
-    world.wait(*world.start(5, listed=listed))
-    world.spoil(Response(401), times=1)
+def test_a_refusal_of_minutes_fails_no_wait_and_costs_no_storm(world, listed, status):
+    world.wait(*world.start(40, seconds=30, listed=listed))
+    world.run(25)
+    world.spoil(Response(status), until=BEGIN + 25 + 250)
+    asked = len(world.asked())
     world.run()
-    assert [error.status for error in world.refusals] == [401]
-    assert len(world.ended) == 5
+    assert len(world.ended) == 40
+    assert world.now - BEGIN < 25 + 250 + 60
+    assert len(world.asked()) - asked < 40 * 15
+    assert set(world.refusals) == set(world.ended)
 
 
-def test_a_key_that_is_refused_between_pages_is_told_too(world):
+def test_a_refused_key_costs_pages_and_few_looks_for_all(world):
+    world.wait(*world.start(100, seconds=30))
+    world.spoil(Response(401), until=BEGIN + 200)
+    world.run()
+    assert len(world.ended) == 100
+    assert len(world.asked()) < 300
+
+
+def test_a_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(world):
+    world.wait(*world.start(40, seconds=30))
+    world.spoil(Response(401))
+    world.run()
+    events = [event for told in world.told.values() for _, event in told]
+    assert {event.kind for event in events} == {"refused"}
+    assert len(events) == 40
+    assert REFUSED_FOR < world.now - BEGIN < REFUSED_FOR + 120
+
+
+def test_a_key_that_is_refused_for_pages_alone_fails_no_wait(world):
     world.wait(*world.start(5))
-    world.spoil(Response(403), hits=on_pages)
-    world.spoil(Response(401), hits=on_looks, times=1)
+    world.spoil(Response(401), hits=on_pages)
     world.run()
-    assert [error.status for error in world.refusals] == [401]
     assert len(world.ended) == 5
+
+
+@pytest.mark.parametrize("header", ["1787000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize("hits", [on_pages, on_looks, on_all], ids=["pages", "looks", "all"])
+def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(world, header, hits):
+    world.wait(*world.start(60))
+    world.wait(*world.start(2, listed=""))
+    world.spoil(Response(429, {"retry-after": header}), hits=hits, since=BEGIN + 18, times=1)
+    world.run()
+    assert len(world.ended) == 62
+    assert world.now - BEGIN < 18 + 400
 
 
 def test_a_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(world):

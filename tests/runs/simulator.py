@@ -22,6 +22,7 @@ from flora_provider.runs.follow import PollPolicy, Wait, follow_run
 
 BEGIN = 1_750_000_000.0
 LONGEST = 100_000.0  # seconds of a wait
+UPTIME = 1234.5  # seconds that the clock shows that nobody sets, when a wait begins
 LATENCY = 0.03  # seconds from a request to its answer
 
 # How long runs take, in seconds.
@@ -121,13 +122,18 @@ def error(status, **headers):
     return Response(status, {name.replace("_", "-"): str(value) for name, value in headers.items()}, b"")
 
 
-def follow(answer, *, policy=None, draw=lambda: 0.5, look=calls.get_run, **known):
-    """How a wait ends that began with the run, and its stage; `deadline` in seconds from then."""
+def follow(answer, *, policy=None, draw=lambda: 0.5, look=calls.get_run, ahead=lambda _: 0.0, **known):
+    """How a wait ends that began with the run, and its stage; `deadline` in seconds from then.
+
+    `ahead` tells by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
+    """
     stage = Stage(answer)
     if known.get("deadline") is not None:
         known["deadline"] += BEGIN
-    wait = Wait("run_1", policy=policy or PollPolicy(), now=BEGIN, **{"started_at": BEGIN, **known})
-    event = stage.play(follow_run(wait, Tools(RetryPolicy(), stage.clock, draw), look=look))
+    now = BEGIN + ahead(0.0)
+    wait = Wait("run_1", policy=policy or PollPolicy(), now=now, **{"started_at": BEGIN, **known})
+    tools = Tools(RetryPolicy(), lambda: stage.now + ahead(stage.now - BEGIN), draw, lambda: stage.now - BEGIN + UPTIME)
+    event = stage.play(follow_run(wait, tools, look=look))
     return event, stage
 
 

@@ -1,13 +1,19 @@
 """Waiting for one run: what a look means, when the wait ends, and that nothing else ends it."""
 
 import logging
+from datetime import timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraConnectionError, FloraInputError, FloraTimeoutError, RunTimedOut
+from flora_provider.api.errors import (
+    FloraConnectionError,
+    FloraInputError,
+    FloraTimeoutError,
+    RunTimedOut,
+)
 from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response
 from flora_provider.api.retry import RetryPolicy
@@ -83,19 +89,12 @@ def test_a_run_that_flora_never_showed_is_told_from_one_that_it_lost(seen):
     assert (event.kind, event.unseen) == ("timed_out", not seen)
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 410, 302])
-def test_what_is_no_weather_is_final(status):
-    event, stage = follow(script(RUNNING, error(status, x_should_retry="true")))
-    assert (event.kind, event.run_id, len(stage.asked_at)) == ("refused", "run_1", 2)
-    assert f"FLORA answered {status}" in event.detail
-
-
 def test_a_run_that_flora_does_not_show_yet_is_waited_for():
     event, _ = follow(until(VANISHED_FOR, error(404)))
     assert event.succeeded
 
 
-def test_a_run_that_is_gone_for_longer_is_refused():
+def test_a_run_that_flora_never_knew_is_given_up_after_a_minute():
     event, stage = follow(lambda _: error(404))
     assert event.kind == "refused"
     assert VANISHED_FOR <= stage.asked_at[-1] - stage.asked_at[0] <= VANISHED_FOR + 40
@@ -158,7 +157,7 @@ def test_it_has_passed_before_the_first_look():
 
 
 def test_flora_is_not_asked_at_it_if_it_asked_for_silence_until_later():
-    event, stage = follow(script(RUNNING, error(429, retry_after=600)), deadline=100)
+    event, stage = follow(script(RUNNING, error(429, retry_after=200)), deadline=100)
     assert event.kind == "timed_out"
     assert "the last look failed: FLORA answered 429" in event.detail
     assert len(stage.asked_at) == 2
@@ -171,8 +170,27 @@ def test_there_is_a_last_look_if_the_silence_ends_before_it():
     assert stage.asked_at[-1] == pytest.approx(40)
 
 
+@pytest.mark.parametrize("header", ["1787000000", "999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "31536000"], ids=str)
+@pytest.mark.parametrize("name", ["retry_after", "retry_after_ms"])
+@pytest.mark.parametrize("status", [429, 503, 401])
+def test_a_wait_looks_again_within_minutes_whatever_time_a_header_names(status, name, header):
+    event, stage = follow(script(RUNNING, error(status, **{name: header}), DONE))
+    assert event.succeeded
+    assert stage.asked_at[-1] - stage.asked_at[-2] <= 340
+
+
+def test_a_bad_value_for_a_wait_is_named():
+    for name, value in [("started_at", "now"), ("estimated_seconds", "30"), ("timeout", True)]:
+        with pytest.raises(FloraInputError, match=f"{name} is "):
+            wait_for(**{name: value})
+
+
+def test_an_interval_may_be_a_timedelta():
+    _, stage = wait_for("run_1", RUNNING, poll_interval=timedelta(seconds=7))
+    assert stage.now - BEGIN >= 7
+
+
 TERMINAL = [DONE, shown("failed", 100), shown("completed")]
-FINAL = [error(401), error(403), error(400)]
 ON = [
     RUNNING,
     shown("pending"),
@@ -185,6 +203,8 @@ ON = [
     error(500),
     error(503),
     error(404),
+    error(401),
+    error(403),
     Response(200, {}, b'{"run_id": 5}'),
     Response(200, {}, b"\xff"),
     FloraConnectionError("broke"),
@@ -193,7 +213,7 @@ ON = [
 
 @given(
     st.lists(st.sampled_from(ON), max_size=12),
-    st.sampled_from(TERMINAL + FINAL + ON),
+    st.sampled_from(TERMINAL + ON),
     st.none() | st.floats(0, 600),
     st.none() | st.floats(0, 1e4),
     st.none() | st.just(BEGIN) | st.floats(0, BEGIN),
@@ -221,10 +241,11 @@ def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, dea
     if event.kind == "timed_out":
         assert deadline - 1e-3 <= stage.now - BEGIN <= deadline + LATENCY + 1e-3
     elif event.kind == "refused":
-        assert given_back[-1] in FINAL or (given_back[-1].status == 404 and stage.now - BEGIN > VANISHED_FOR)
+        assert given_back[-1].status in (401, 403, 404)
+        assert stage.now - BEGIN > VANISHED_FOR
     else:
         assert given_back[-1] in TERMINAL
-    assert not [seen for seen in given_back[:-1] if seen in TERMINAL + FINAL]
+    assert not [seen for seen in given_back[:-1] if seen in TERMINAL]
 
 
 def test_changes_of_status_progress_by_quarters_and_failures_are_logged(caplog):

@@ -135,12 +135,12 @@ def _without(answer, run_id):
 def test_no_more_looks_are_made_between_two_rounds_than_a_page_could_save(world):
     world.wait(*world.start(SINGLES + 50, listed="", estimated=None))
     world.now += 10
-    first, second = [_ended(world.watch.round(), ok({"generations": [], "technique_runs": []})) for _ in range(2)]
+    first, second = [ended_with(world.watch.round(), ok({"generations": [], "technique_runs": []})) for _ in range(2)]
     assert (len(first), len(second)) == (SINGLES, 50)
     assert not set(first) & set(second)
 
 
-def _ended(plan, answer):
+def ended_with(plan, answer):
     """What a plan returns when every request is answered with this."""
     try:
         effect = next(plan)
@@ -233,14 +233,14 @@ def test_a_wait_that_joins_while_the_run_is_looked_at_is_told_by_that_look(world
     assert len(world.asked()) == 1
 
 
-def test_a_look_that_was_given_up_is_made_again_after_a_restart(world):
+def test_a_look_that_was_given_up_is_made_again(world):
     world.wait(*world.start(seconds=0))
-    (run_id,) = _ended(world.watch.round(), None)
+    (run_id,) = ended_with(world.watch.round(), None)
     assert world.watch.next_round == float("inf")
     plan = world.watch.look(run_id)
     next(plan)
     plan.close()
-    world.watch.restart()
+    world.watch.gave_up(run_id, "no answer")
     world.run()
     assert kinds(world) == {"ended"}
 
@@ -264,5 +264,5 @@ def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog,
         context.run(task.set, name)
         watch.add(Watched(Wait(name, policy=PollPolicy(), now=BEGIN), tell=lambda _: None, context=context))
     rows = [{"run_id": name, "status": "running", "progress": 10} for name in ("first", "second")]
-    _ended(watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
+    ended_with(watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
     assert sorted(heard) == [("first", "first"), ("second", "second")]

@@ -8,10 +8,11 @@ import heapq
 import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flora_provider.api.errors import FloraAuthenticationError, FloraConnectionError, FloraError, FloraTimeoutError
+from flora_provider.api.errors import FloraConnectionError, FloraError, FloraTimeoutError
 from flora_provider.api.pace import Pacer
 from flora_provider.api.plan import Response, Sleep
 from flora_provider.api.retry import retry_after
@@ -148,7 +149,7 @@ class World:
 
     Attributes:
         told: for each run, the events that its waits ended with, and when.
-        refusals: what was raised because the key was refused; the watch was restarted each time.
+        refusals: how often a wait was told that FLORA refuses to show its run, by run id.
     """
 
     def __init__(self, *, seed=0, limit=None, requests_per_second=None):
@@ -157,7 +158,7 @@ class World:
         draw = random.Random(seed).random  # noqa: S311 - the same dice for the same seed
         self.watch = Watch(clock=lambda: self.now, draw=draw)
         self.told = {}
-        self.refusals = []
+        self.refusals = Counter()
         self._numbers = itertools.count()
         self._agenda = []
         self._pacer = Pacer(requests_per_second)
@@ -189,7 +190,11 @@ class World:
             started_at=run.started,
             estimated_seconds=run.estimated,
         )
-        watched = Watched(wait, tell=lambda event: self.told.setdefault(run.run_id, []).append((self.now, event)))
+        watched = Watched(
+            wait,
+            tell=lambda event: self.told.setdefault(run.run_id, []).append((self.now, event)),
+            refused=lambda: self.refusals.update([run.run_id]),
+        )
         self.watch.add(watched)
         return watched
 
@@ -248,11 +253,6 @@ class World:
             except StopIteration as end:
                 self._left -= not is_look
                 then(end.value)
-            except FloraAuthenticationError as refusal:
-                self._left -= not is_look
-                self.refusals.append(refusal)
-                self.watch.restart()
-                then([])
             else:
                 if isinstance(effect, Sleep):
                     self.after(effect.seconds, lambda: step(plan.send, None))
