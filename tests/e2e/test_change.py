@@ -46,7 +46,7 @@ def check_paid_once(watched, *sandboxes):
 def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
     sandbox = field.new_sandbox("flora_rotated")
     waiting = begin_every_wait(field, "flora_rotated", sandbox, "The key is rotated", seconds=45)
-    waiting.wait_for(WAITING, timeout=60)
+    waiting.wait_for(WAITING, timeout=150)
     new = rotate_key(sandbox)
     time.sleep(20)
     field.edit_connection("flora_rotated", password=new)
@@ -61,7 +61,7 @@ def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
 def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(field):
     sandbox = field.new_sandbox("flora_rotated_late")
     waiting = begin_every_wait(field, "flora_rotated_late", sandbox, "The key comes late", seconds=60)
-    waiting.wait_for(WAITING, timeout=60)
+    waiting.wait_for(WAITING, timeout=150)
     new = rotate_key(sandbox)
     ended = {}
 
@@ -83,7 +83,7 @@ def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(fie
 def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(field):
     old, new = field.new_sandbox("flora_moved"), field.new_sandbox()
     before = begin_every_wait(field, "flora_moved", old, "Before the move", seconds=60)
-    before.wait_for(WAITING, timeout=60)
+    before.wait_for(WAITING, timeout=150)
     fields = connection_to(new)
     del fields["conn_type"]
     field.edit_connection("flora_moved", **fields)
@@ -102,10 +102,10 @@ def test_nothing_is_lost_while_the_secrets_backend_is_away(field):
     sandbox = field.new_sandbox()
     field.vault.put("flora_vault", **connection_to(sandbox))
     before = begin_every_wait(field, "flora_vault", sandbox, "Before the outage", seconds=30)
-    before.wait_for(WAITING, timeout=60)
+    before.wait_for(WAITING, timeout=150)
     field.vault.close()
     during = begin_every_wait(field, "flora_vault", sandbox, "During the outage", seconds=30)
-    during.wait_for({"start": "success", "sensor": "deferred"}, timeout=60)
+    during.wait_for({"start": "success", "sensor": "deferred"}, timeout=150)
     time.sleep(18)
     field.vault.open()
 

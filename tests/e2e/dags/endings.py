@@ -21,11 +21,11 @@ class ShoutingSensor(Shouting, FloraRunSensor):
     pass
 
 
-def asked(prompt):
+def asked(prompt, seconds=8):
     return {
         "type": "text",
         "prompt": prompt,
-        "model_params": {"sandbox": {"seconds": 8, "estimated_seconds": 10}},
+        "model_params": {"sandbox": {"seconds": seconds, "estimated_seconds": 40}},
         "poll_interval": 1,
     }
 
@@ -60,7 +60,7 @@ def endings():
         FloraGenerateOperator(task_id="operator", **asked("several"), wait_for_completion=True, multiple_outputs=True),
         ShoutingOperator(task_id="shouting_operator", **asked("shout"), wait_for_completion=True),
     )
-    started = FloraGenerateOperator(task_id="start", **asked("for the sensor"))
+    started = FloraGenerateOperator(task_id="start", **asked("for the sensor", seconds=45))  # still on its way then
     look_at(
         "sensor",
         FloraRunSensor(task_id="sensor", run_id=started.output, poll_interval=1, multiple_outputs=True),
