@@ -27,7 +27,7 @@ def waits_over(conn_id):
         max_active_tasks=32,
         render_template_as_native_obj=True,
         params={"prompt": "", "runs": {}, "model_params": {}},
-        default_args={"retries": 5, "retry_delay": timedelta(seconds=4), "retry_exponential_backoff": False},
+        default_args={"retries": 20, "retry_delay": timedelta(seconds=4), "retry_exponential_backoff": False},
     )
     def every_wait():
         waits = {"flora_conn_id": conn_id, "poll_interval": 1}
