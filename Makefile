@@ -75,7 +75,7 @@ matrix-%: .matrix/wheel
 		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
 	cd .matrix/$*/checkout && ../bin/pytest tests/glue tests/test_example_dags.py
 
-.matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') pyproject.toml README.md
+.matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
 	rm -rf $@
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $@ .
 

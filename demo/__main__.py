@@ -21,7 +21,10 @@ FOLDER = ROOT / ".demo"
 FILES = FOLDER / "files"
 
 # Longer than Airflow needs to start all 20 sensors on two cores, so that each of them has something to wait for.
-RUN_SECONDS = [30.0 + row % 5 for row in range(20)]
+RUN_SECONDS = [50.0 + row % 5 for row in range(20)]
+
+# FLORA's moderation refuses this row of the file; the others go on.
+REFUSED = "A banknote with a film star's face, exactly as printed"
 TIMEOUT_SECONDS = 300
 
 PROBLEMS = (StageError, SandboxError, AirflowError, batch.BatchError, TimeoutError, httpx.HTTPError, OSError)
@@ -32,6 +35,7 @@ def demo() -> bool:
     started = time.monotonic()
     print("Starting the sandbox and a real Airflow …", flush=True)
     with _new_stage() as stage:
+        stage.sandbox.refuse_prompt(REFUSED)
         stage.sandbox.let_runs_take(RUN_SECONDS)
         print(f"Airflow is up after {time.monotonic() - started:.0f} s, running {batch.DAG_ID} …", flush=True)
         run_id = batch.start(stage, FILES)
@@ -43,15 +47,18 @@ def demo() -> bool:
                 progress.show(moment)
         finally:
             progress.end()
-        rows = batch.results(stage, run_id)
+        rows, failed = batch.results(stage, run_id)
         stats = stage.sandbox.stats()
     outcomes = [
-        checks.all_succeeded(rows),
+        checks.all_succeeded(rows, expected=19),
+        checks.refused_alone(failed, REFUSED),
+        checks.rows_have_names(rows),
         checks.no_run_twice(rows, stats),
         checks.sensors_deferred(rows),
         checks.no_slot_held(moments),
         checks.files_open(rows),
         checks.key_stays_secret(stage.sandbox.api_key, FOLDER, stage.airflow.database),
+        checks.no_discovery_errors(stage.logs),
         checks.nothing_runs(stage.still_running()),
     ]
     print(f"\n{report.table(rows, FILES)}\n\n{report.verdict(outcomes)}\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 from demo import leaks, media
 from demo.airflow_instance import WORKERS
-from demo.batch import Moment, Row
+from demo.batch import FailedRow, Moment, Row
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,33 @@ class Check:
     text: str
 
 
-def all_succeeded(rows: Sequence[Row]) -> Check:
-    """Every run was completed."""
+def all_succeeded(rows: Sequence[Row], expected: int) -> Check:
+    """Every run but the refused one was completed."""
     completed = sum(row.run["status"] == "completed" for row in rows)
-    return Check(completed == len(rows), f"{completed} of {len(rows)} runs completed")
+    return Check(completed == len(rows) == expected, f"{completed} of {expected} runs completed")
+
+
+def refused_alone(failed: Sequence[FailedRow], prompt: str) -> Check:
+    """The row that FLORA refuses failed, for good, and no other did."""
+    others = [f"{row.prompt} ({row.reason})" for row in failed if row.prompt != prompt]
+    if others:
+        return Check(passed=False, text=f"{len(others)} rows failed that should not: {'; '.join(others)}")
+    if not failed:
+        return Check(passed=False, text=f"FLORA refuses {prompt!r}, but its row did not fail")
+    (row,) = failed
+    right = row.states == ("success", "failed", "upstream_failed") and row.tries == 1 and "MODERATED" in row.reason
+    text = f"1 row failed alone, at try {row.tries}, after which its tasks are {', '.join(map(str, row.states))}: "
+    return Check(right, text + row.reason)
+
+
+def rows_have_names(rows: Sequence[Row]) -> Check:
+    """Airflow's pages show each row's prompt, not its number."""
+    named = sum(row.name == row.prompt for row in rows)
+    return Check(named == len(rows), f"{named} of {len(rows)} rows are shown with their prompts")
 
 
 def no_run_twice(rows: Sequence[Row], stats: dict[str, Any]) -> Check:
-    """Each row has a run of its own, and no other run was billed."""
+    """Each row has a run of its own, and no other run was billed: not that of the refused row either."""
     different = len({row.run_id for row in rows})
     billed = stats["runs_billed"]
     same = all(row.run_id == row.run["run_id"] for row in rows)
@@ -72,6 +91,17 @@ def key_stays_secret(api_key: str, folder: Path, database: Path) -> Check:
     found = [str(file.relative_to(folder)) for file in leaks.files_with(api_key, folder)]
     found += leaks.columns_with(api_key, database)
     text = f"the API key is in {', '.join(found)}" if found else "the API key is in no file, log or database row"
+    return Check(not found, text)
+
+
+def no_discovery_errors(logs: Path) -> Check:
+    """Airflow looks for the example DAGs of every provider, and its logs show a traceback where it cannot."""
+    found = [str(file.relative_to(logs)) for file in leaks.files_with("Could not load provider module", logs)]
+    text = (
+        f"Airflow cannot load a provider's module, says {found[0]}"
+        if found
+        else "Airflow finds every provider's module"
+    )
     return Check(not found, text)
 
 

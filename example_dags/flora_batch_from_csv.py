@@ -1,7 +1,8 @@
 """Turn the rows of a file into media files.
 
-One mapped task a row starts the run, one deferred sensor a run waits for it, one task a run saves its files into the
-folder that the DAG's param names. A row that fails is retried alone.
+Each row is a mapped task group of its own: one task starts the run, a deferred sensor waits for it, one task saves its
+files into the folder that the DAG's param names. So a row that fails costs nobody but itself: the others are saved, and
+the failed one is retried, or cleared, alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import Param, dag, task
+from airflow.providers.common.compat.sdk import Param, dag, task, task_group
 
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
@@ -34,18 +35,28 @@ def flora_batch_from_csv() -> None:
         with PROMPTS.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
-    generate = FloraGenerateOperator.partial(task_id="generate", retries=2).expand_kwargs(rows())
-    wait = FloraRunSensor.partial(task_id="wait", timeout=900).expand(run_id=generate.output)
-
-    @task
-    def save(run: Any, params: dict[str, Any] | None = None) -> list[str]:
+    # What Airflow's pages show in place of the number of the row.
+    @task(map_index_template="{{ task.op_kwargs['prompt'] }}")
+    def save(run: Any, prompt: str, params: dict[str, Any] | None = None) -> list[str]:
         from flora_provider.hooks.flora import FloraHook  # noqa: PLC0415 - loads the HTTP client, so not at parse time
 
         folder = Path((params or {})["folder"])
         with FloraHook() as hook:
-            return [str(hook.download_output(output, folder)) for output in run["outputs"]]
+            files = [str(hook.download_output(output, folder)) for output in run["outputs"]]
+        print(f"{prompt}: {', '.join(files)}")  # noqa: T201 - a task's print goes to its log
+        return files
 
-    save.expand(run=wait.output)
+    @task_group
+    def row(type: str, prompt: str) -> None:  # noqa: A002 - a column's name
+        generate = FloraGenerateOperator(
+            task_id="generate", type=type, prompt=prompt, retries=2, map_index_template="{{ task.prompt }}"
+        )
+        wait = FloraRunSensor(
+            task_id="wait", run_id=generate.output, timeout=900, map_index_template="{{ task.run_id }}"
+        )
+        save(run=wait.output, prompt=prompt)
+
+    row.expand_kwargs(rows())
 
 
 flora_batch_from_csv()

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from flora_provider.sandbox.app import Sandbox
+from flora_provider.sandbox.fate import Fate
+from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 
@@ -19,9 +21,12 @@ FILES = sorted(EXAMPLES.glob("*.py"))
 def dags_of(folder):
     try:
         from airflow.dag_processing.dagbag import DagBag
-    except ImportError:  # Airflow 2
+    except ImportError:  # Airflow 2, which would add its own examples
         from airflow.models.dagbag import DagBag
-    bag = DagBag(str(folder))
+
+        bag = DagBag(str(folder), include_examples=False)
+    else:
+        bag = DagBag(str(folder))
     assert bag.import_errors == {}
     return bag.dags
 
@@ -72,24 +77,61 @@ def test_generate_then_sensor(dags, run_dag, flora):
     assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 1
 
 
-def test_batch_from_csv(dags, run_dag, flora, tmp_path):
+REFUSED = "A banknote with a film star's face, exactly as printed"
+
+
+def rows_of_the_file():
     with (EXAMPLES / "data" / "prompts.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def states(dag_run):
+    return {
+        (ti.task_id, ti.map_index): str(getattr(ti.state, "value", ti.state)) for ti in dag_run.get_task_instances()
+    }
+
+
+def test_batch_from_csv(dags, run_dag, flora, tmp_path):
+    rows = rows_of_the_file()
     assert len(rows) == 20
 
     dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"folder": str(tmp_path)})
 
     assert succeeded(dag_run)
-    run_ids = returned(dag_run, "generate")
+    run_ids = returned(dag_run, "row.generate")
     assert len(set(run_ids)) == 20
     assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 20
     assert flora.stats()["keys_leaked"] == {"media": 0, "storage": 0}
-    assert [run["run_id"] for run in returned(dag_run, "wait")] == run_ids
-    saved = [Path(path) for (path,) in returned(dag_run, "save")]
+    assert [run["run_id"] for run in returned(dag_run, "row.wait")] == run_ids
+    saved = [Path(path) for (path,) in returned(dag_run, "row.save")]
     assert sorted(saved) == sorted(tmp_path.iterdir())
     for row, run_id, path in zip(rows, run_ids, saved, strict=True):
         assert path.name.startswith(run_id)
         OPENS[row["type"]](path, row["prompt"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed_step"),
+    [
+        ({"status": 402}, "row.generate"),
+        ({"fate": Fate(error_code="GENERATION_PROMPT_MODERATED")}, "row.wait"),
+    ],
+    ids=["402 at its start", "refused by moderation"],
+)
+def test_a_row_that_flora_refuses_fails_alone_and_all_others_are_saved(
+    dags, run_dag, flora, tmp_path, fault, failed_step
+):
+    refused = [row["prompt"] for row in rows_of_the_file()].index(REFUSED)
+    flora.faults.add(Fault("/generate", containing=REFUSED, times=None, **fault))
+
+    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"folder": str(tmp_path)})
+
+    found = states(dag_run)
+    assert {key for key, state in found.items() if state == "failed"} == {(failed_step, refused)}
+    assert [found["row.save", index] for index in range(20)].count("success") == 19
+    assert len(list(tmp_path.iterdir())) == flora.stats()["runs_billed"] == 19
+    (failed,) = [ti for ti in dag_run.get_task_instances() if (ti.task_id, ti.map_index) == (failed_step, refused)]
+    assert failed.try_number == 1
 
 
 def opens_as_png(path, _prompt):

@@ -13,11 +13,8 @@ from flora_provider.hooks.flora import FloraHook
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
 
-ASKED: dict[str, Any] = {
-    "type": "text",
-    "prompt": "In twenty seconds.",
-    "params": {"sandbox": {"seconds": 20, "estimated_seconds": 20}},
-}
+ASKED: dict[str, Any] = {"type": "text", "prompt": "In twenty seconds."}
+MODEL_PARAMS = {"sandbox": {"seconds": 20, "estimated_seconds": 20}}
 
 
 def nothing(context: Any) -> None:
@@ -29,12 +26,14 @@ def workers() -> None:
     """The first step warms caches up and is not looked at."""
 
     def operators(way: str, **options: Any) -> Any:
-        return FloraGenerateOperator.partial(task_id=way, **options).expand_kwargs([ASKED] * RUNS)
+        return FloraGenerateOperator.partial(task_id=way, **options).expand_kwargs(
+            [{**ASKED, "model_params": MODEL_PARAMS}] * RUNS
+        )
 
     @task(multiple_outputs=True)
     def begin() -> dict[str, str]:
         with FloraHook() as hook:
-            runs = [hook.generate(**ASKED, idempotency_key=uuid4().hex) for _ in range(RUNS)]
+            runs = [hook.generate(**ASKED, params=MODEL_PARAMS, idempotency_key=uuid4().hex) for _ in range(RUNS)]
         return {f"run_{number}": str(run.run_id) for number, run in enumerate(runs)}
 
     begun: Any = begin()

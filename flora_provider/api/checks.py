@@ -43,12 +43,12 @@ def shown(value: object) -> str:
         text = repr(value)
     except Exception:  # noqa: BLE001 - an integer of 5,000 digits has none, and an object of a user's may do anything
         return f"a value of type {type(value).__name__}"
-    if _is_rendered_none(value):
+    if is_rendered_none(value):
         return f"{text} (what a template of a missing value renders to)"
     return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
 
 
-def _is_rendered_none(value: object) -> bool:
+def is_rendered_none(value: object) -> bool:
     """Whether Jinja wrote this for an XCom, variable or param that is missing: FLORA would bill a picture of it."""
     return isinstance(value, str) and value.strip() == "None"
 
@@ -80,7 +80,7 @@ def media_type(name: str, value: object) -> str | None:
 
 def text(name: str, value: object) -> str | None:
     """Something to read."""
-    if isinstance(value, str) and value.strip() and not _is_rendered_none(value):
+    if isinstance(value, str) and value.strip() and not is_rendered_none(value):
         return None
     return f"{name} is {shown(value)}: give a text that is not empty"
 
@@ -114,7 +114,7 @@ def slug_or_id(name: str, value: object) -> str | None:
 
 def _is_word(value: object) -> bool:
     whole = isinstance(value, str) and value.isprintable() and re.fullmatch(r"[^\s/]+", value)
-    return bool(whole) and not _is_rendered_none(value)
+    return bool(whole) and not is_rendered_none(value)
 
 
 def one_of(*choices: str) -> Check:
@@ -160,9 +160,16 @@ def positive(name: str, value: object) -> str | None:
     return f"{name} is {shown(value)}: give seconds above zero, or a timedelta"
 
 
+def duration(name: str, value: object) -> str | None:
+    """Seconds, as a number or a timedelta; maybe none."""
+    if seconds(name, value.total_seconds() if isinstance(value, timedelta) else value) is None:
+        return None
+    return f"{name} is {shown(value)}: give seconds, 0 or more, or a timedelta"
+
+
 def idempotency_key(name: str, value: object) -> str | None:
     """A header value: printable ASCII without spaces; FLORA publishes no maximum, so we keep to 255."""
-    if isinstance(value, str) and re.fullmatch(r"[!-~]{1,255}", value):
+    if isinstance(value, str) and re.fullmatch(r"[!-~]{1,255}", value) and not is_rendered_none(value):
         return None
     return f"{name} is {shown(value)}: give 1 to 255 printable ASCII characters without spaces"
 

@@ -93,11 +93,10 @@ def _to_blame() -> str:
         for name, value in _variables(scheme):
             if value and not _is_accepted(value):
                 return _no_proxy(name, value)
-    for name, _ in _variables("no"):
-        for entry in _entries_of("no"):
-            if not _is_pattern(entry):
-                return f"{name} holds {shown(entry)}, which is no host: give names and addresses, without brackets"
-    return "the environment's proxies (HTTPS_PROXY, ALL_PROXY, HTTP_PROXY, NO_PROXY) cannot be used: set them anew"
+    # There is nothing else that httpx reads.
+    name = next((name for name, _ in _variables("no")), "NO_PROXY")
+    bad = ", ".join(shown(entry) for entry in _entries_of("no") if not _is_pattern(entry))
+    return f"{name} holds {bad}, which is no host: give names and addresses, without brackets"
 
 
 def _variables(scheme: str) -> list[tuple[str, str]]:

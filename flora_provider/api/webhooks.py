@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from flora_provider.api import checks
 from flora_provider.api.answers import parse_json
@@ -97,9 +97,10 @@ def _header(headers: object) -> str:
     """
     if isinstance(headers, str | bytes):
         return _text(headers)
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
     try:
-        found = [value for name, value in pairs or () if _text(name).strip().lower() == HEADER.lower()]  # type: ignore[attr-defined]  # a TypeError is for what is no iterable
+        pairs: Any = headers.items() if hasattr(headers, "items") else headers  # http.server's are no Mapping
+        named = () if pairs is None else pairs
+        found = [value for name, value in named if _text(name).strip().lower() == HEADER.lower()]
     except (TypeError, ValueError):
         raise FloraInputError(
             f"the headers are of type {type(headers).__name__}: give the request's, by name, or the value of {HEADER}"

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from flora_provider.glue.literals import is_literal
-
 if TYPE_CHECKING:
+    import jinja2
     from airflow.providers.common.compat.sdk import Context
 
 
@@ -18,14 +17,21 @@ class KeepsTemplates(BaseOperator):
     """Base of operators that can tell a template that varies from a task that was edited."""
 
     _written: dict[str, Any] | None = None  # None while nothing was rendered: then the fields are as written
+    _mapped: frozenset[int] = frozenset()  # which of those values a mapping gave, so that Airflow does not render them
 
     def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
     ) -> None:
         # Airflow's own place for this, also for mapped tasks, of which it renders what `expand` has made.
         if parent is self and self._written is None:
             self._written = {name: getattr(self, name) for name in self.template_fields}
-        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+            self._mapped = frozenset(seen_oids)
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     @property
     def was_rendered(self) -> bool:
@@ -34,8 +40,8 @@ class KeepsTemplates(BaseOperator):
 
     @property
     def has_templates(self) -> bool:
-        """Whether something was written that is rendered at each try."""
-        return not all(is_literal(value) for value in (self._written or {}).values())
+        """Whether something was written that is replaced at each try."""
+        return any(getattr(self, name) != value for name, value in (self._written or {}).items())
 
     def as_written(self) -> str:
         """The templates of all fields. Other tasks' results count by their kind."""
@@ -54,7 +60,9 @@ class KeepsTemplates(BaseOperator):
         try:
             for name, value in written.items():
                 setattr(self, name, value)
-            super()._do_render_template_fields(self, self.template_fields, context, self.get_template_env(), set())
+            super()._do_render_template_fields(
+                self, self.template_fields, context, self.get_template_env(), set(self._mapped)
+            )
             return result() != before
         finally:
             for name, value in rendered.items():

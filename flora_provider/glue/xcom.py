@@ -30,3 +30,9 @@ def push_patiently(context: Context, key: str, value: Any) -> None:
         patiently(lambda: context["ti"].xcom_push(key=key, value=value), f"XCom {key!r} is not pushed yet", PATIENCE)
     except Exception as error:  # noqa: BLE001 - whatever Airflow raises
         log.warning("XCom %r was not pushed: Airflow raised %s. Its value is %s", key, type(error).__name__, value)
+
+
+def pushed_run_ids(context: Context) -> frozenset[str]:
+    """What the tasks of this DAG run have pushed as `run_id` so far."""
+    pushed = context["ti"].xcom_pull(task_ids=list(context["dag"].task_ids), key="run_id")
+    return frozenset(value for value in pushed if isinstance(value, str))

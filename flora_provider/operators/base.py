@@ -9,17 +9,17 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
-
-from airflow.providers.common.compat.sdk import BaseOperator
 
 from flora_provider.api import checks
 from flora_provider.glue import waiting
+from flora_provider.glue.checked_task import CheckedTask
 from flora_provider.glue.failures import as_airflow
-from flora_provider.glue.literals import Text, check_literals
+from flora_provider.glue.literals import Text, refuse_at_parse
+from flora_provider.glue.mapping import shared_key, undeclared_params
 from flora_provider.glue.templates import KeepsTemplates
-from flora_provider.glue.xcom import push_if_possible, push_patiently
+from flora_provider.glue.xcom import push_if_possible, push_patiently, pushed_run_ids
 from flora_provider.links.flora import FloraRunLink
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ RULES: Mapping[str, checks.Check] = {
 """What the parameters of every operator that starts a run must be."""
 
 
-class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
+class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
     """Base of the operators that start a run.
 
     A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
@@ -84,6 +84,7 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
     template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key")
+    rules: ClassVar[Mapping[str, checks.Check]] = RULES
     ui_color = "#f4e8ff"
 
     def __init__(
@@ -112,7 +113,11 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
         self._run_id: str | None = None
         self._ledger: TaskStateLedger | NoLedger | None = None
         self._has_ended = False
-        check_literals({name: getattr(self, name) for name in RULES}, RULES, task_id=self.task_id)
+        self.refuse_literals(RULES)
+        if not self.is_mapped_instance:
+            in_group = next(self.iter_mapped_task_groups(), None) is not None
+            shared = shared_key(idempotency_key, in_group=True) if in_group else ()
+            refuse_at_parse([*undeclared_params(self.params, self.get_dag()), *shared], self.task_id)
 
     @abstractmethod
     def call(self) -> Call[Any]:
@@ -136,6 +141,7 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
     def execute(self, context: Context) -> str | dict[str, Any]:
         """Start the run or find it again, and wait for it if that is wished."""
         with self._remembered(context), self._explained(), self.hook:
+            self.refuse_values()
             submission = self._submit(context)
             self._run_id = submission.run_id
             self._tell(context, submission)
@@ -145,6 +151,11 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
             run = self._wait(submission, deadline)
             self._has_ended = True
             return waiting.finish(self, context, run)
+
+    def refuse_values(self) -> None:
+        """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
+        checks.refuse(list(undeclared_params(self.params, self.get_dag())))
+        super().refuse_values()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
@@ -229,7 +240,7 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
                 attempt=attempt,
                 earliest=started.timestamp() if started else 0.0,
                 on_unknown=self.on_unknown_outcome,
-                claimed=lambda: _run_ids_of(context),
+                claimed=lambda: pushed_run_ids(context),
             ),
             on_changed=self.on_changed_request,
             renders_differently=lambda: self.renders_differently(context, lambda: self.call().body),
@@ -260,9 +271,11 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
     def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
         from flora_provider.runs.event import RunEvent
 
-        if submission.run is not None and submission.run.is_terminal:
-            return RunEvent.ended(submission.run).result()
         now = time.time()
+        if submission.run is not None and submission.run.is_terminal:
+            event = RunEvent.ended(submission.run)
+            if not event.awaits_bill(now=now):
+                return event.result()
         interval = waiting.seconds(self.poll_interval) or 0.0
         estimated = getattr(submission.started, "estimated_seconds", None)
         if estimated is not None and not 0 <= estimated < inf:
@@ -282,9 +295,3 @@ class FloraRunOperator(KeepsTemplates, BaseOperator, ABC):
                 **known,
             )
         return waiting.in_worker(self, submission.run_id, poll_interval=interval, deadline=deadline, **known)
-
-
-def _run_ids_of(context: Context) -> frozenset[str]:
-    """What the tasks of this DAG run have pushed as `run_id` so far."""
-    pushed = context["ti"].xcom_pull(task_ids=list(context["dag"].task_ids), key="run_id")
-    return frozenset(value for value in pushed if isinstance(value, str))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import checks
-from flora_provider.glue.literals import Dict, Text, check_literals
-from flora_provider.glue.own_params import OwnParams, mappable, renamed
+from flora_provider.glue.literals import Dict, Text
 from flora_provider.operators.base import RULES, FloraRunOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flora_provider.api.calls import Call
 
 
-class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
+# FLORA's `params` are `model_params` here, for Airflow gives every task `params` of its own.
+_RULES: Mapping[str, checks.Check] = {
+    "model_params" if name == "params" else name: rule for name, rule in checks.GENERATION.items()
+}
+
+
+class FloraGenerateOperator(FloraRunOperator):
     """Turn a prompt into an image, a video, audio or text; exactly once, whatever crashes.
 
         picture = FloraGenerateOperator(task_id="picture", type="image", prompt="A fern in the rain, {{ ds }}")
@@ -28,13 +31,14 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
         workspace_id: `ws_…`, which is billed; None for the connection's.
         project_id: `prj_…`, of that workspace; None for the connection's.
         model: an endpoint id such as `t2i-flux-2-pro`; None for the workspace's default.
-        params: of the model, as `FloraHook.list_models()` shows them; the attribute is named `model_params`, because
-            Airflow keeps the DAG's params under `params`. FLORA ignores what it does not know, and bills all the same.
+        model_params: parameters of the model, as `FloraHook.list_models()` shows them. FLORA ignores what it does not
+            know, and bills all the same. Airflow's `params` are not sent.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
         kwargs: of `FloraRunOperator` and of every Airflow operator.
 
     Raises:
-        FloraInputError: when the DAG is parsed, for literal values that cannot be right.
+        FloraInputError: when the DAG is parsed, for literal values that cannot be right, and for `params` that the DAG
+            does not declare.
         AirflowFailException: no retry can help: bad input, 401, 402, 403, 404, a refused prompt.
         AirflowException: it may pass; the task's `retries` decide, and a retry finds a run that was already started.
     """
@@ -49,6 +53,7 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
         "callback_url",
         *FloraRunOperator.template_fields,
     )
+    rules: ClassVar[Mapping[str, checks.Check]] = {**RULES, **_RULES}
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "model_params": "json"}
 
     def __init__(
@@ -64,28 +69,27 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.type = type
-        self.prompt = prompt
-        self.workspace_id: Any = workspace_id  # texts once Airflow has rendered them
+        self.type: Any = type  # texts once Airflow has rendered them
+        self.prompt: Any = prompt
+        self.workspace_id: Any = workspace_id
         self.project_id: Any = project_id
-        self.model = model
-        self.model_params = model_params
-        self.callback_url = callback_url
-        place = {"workspace_id": workspace_id, "project_id": project_id}
-        check_literals(self._members() | place, checks.GENERATION, task_id=self.task_id)
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """As for every operator; `params` are FLORA's here too."""
-        rules = {**RULES, **checks.GENERATION}
-        check_literals(kwargs, rules, task_id=kwargs.get("task_id", ""))
-        return mappable(super().partial(**renamed(kwargs)), rules)
+        self.model: Any = model
+        self.model_params: Any = model_params
+        self.callback_url: Any = callback_url
+        self.refuse_literals(_RULES)
 
     def call(self) -> Call[Any]:
         """`POST /generate` with the rendered fields."""
         from flora_provider.api import calls
 
-        return calls.generate(**self._members(), **self._place())
+        return calls.generate(
+            type=self.type,
+            prompt=self.prompt,
+            model=self.model,
+            params=self.model_params,
+            callback_url=self.callback_url,
+            **self._place(),
+        )
 
     def recovery(self) -> Mapping[str, Any]:
         """Runs of the same project, and of the same model where one is named."""
@@ -99,15 +103,6 @@ class FloraGenerateOperator(FloraRunOperator, metaclass=OwnParams):
     def project(self) -> str | None:
         """The project that the link leads to."""
         return str(self._place()["project_id"])
-
-    def _members(self) -> dict[str, Any]:
-        return {
-            "type": self.type,
-            "prompt": self.prompt,
-            "model": self.model,
-            "params": self.model_params,
-            "callback_url": self.callback_url,
-        }
 
     def _place(self) -> dict[str, Any]:
         return self.hook.place(self.workspace_id, self.project_id)

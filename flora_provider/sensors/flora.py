@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -21,8 +22,9 @@ from airflow.providers.common.compat.sdk import (
 from flora_provider.api import checks
 from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.glue import triggerer, waiting
+from flora_provider.glue.checked_task import CheckedTask
 from flora_provider.glue.failures import as_airflow, is_final, joined
-from flora_provider.glue.literals import Text, check_literals
+from flora_provider.glue.literals import Text
 from flora_provider.runs.event import RunEvent
 
 if TYPE_CHECKING:
@@ -32,7 +34,15 @@ if TYPE_CHECKING:
     from flora_provider.hooks.flora import FloraHook
 
 
-_RULES = {
+# Airflow's own, which it takes as they are: every text would count as true.
+_AIRFLOWS: Mapping[str, checks.Check] = {
+    "timeout": checks.duration,
+    "poke_interval": checks.duration,
+    "max_wait": checks.duration,
+    "mode": checks.one_of("poke", "reschedule"),
+    **dict.fromkeys(("soft_fail", "never_fail", "silent_fail", "exponential_backoff"), checks.flag),
+}
+_OURS: Mapping[str, checks.Check] = {
     "run_id": checks.run_id,
     "flora_conn_id": checks.text,
     "deferrable": checks.flag,
@@ -40,7 +50,7 @@ _RULES = {
 }
 
 
-class FloraRunSensor(BaseSensorOperator):
+class FloraRunSensor(CheckedTask, BaseSensorOperator):
     """Wait until a run has ended; fail with FLORA's reason if it failed.
 
         done = FloraRunSensor(task_id="done", run_id=picture.output)
@@ -65,6 +75,7 @@ class FloraRunSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", "flora_conn_id")
+    rules: ClassVar[Mapping[str, checks.Check]] = {**_AIRFLOWS, **_OURS}
     ui_color = "#f4e8ff"
 
     def __init__(
@@ -76,13 +87,16 @@ class FloraRunSensor(BaseSensorOperator):
         poll_interval: float | timedelta = 3.0,
         **kwargs: Any,
     ) -> None:
-        self.deferrable = "mode" not in kwargs if deferrable is None else deferrable
+        # Airflow hands the DAG's default_args on, too.
+        given = {**(kwargs.get("default_args") or {}), **kwargs}
+        self.refuse_arguments(_AIRFLOWS, given)
+        self.deferrable = given.get("mode") is None if deferrable is None else deferrable
         super().__init__(**kwargs)
         self.run_id: Any = run_id  # a str once Airflow has rendered it
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
         self._last_look: RunEvent | None = None
-        check_literals({name: getattr(self, name) for name in _RULES}, _RULES, task_id=self.task_id)
+        self.refuse_literals(_OURS)
 
     @cached_property
     def hook(self) -> FloraHook:
@@ -108,6 +122,8 @@ class FloraRunSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Wait, in the way that was chosen."""
+        with self._softly(), self._explained():
+            self.refuse_values()
         with self.hook:
             if not self.deferrable:
                 return self._poll(context)
@@ -166,7 +182,12 @@ class FloraRunSensor(BaseSensorOperator):
             checks.refuse(checks.problems([("run_id", self.run_id, checks.run_id)]))
             event = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
             self._last_look = event
-            return None if event.kind == "timed_out" else waiting.finish(self, context, event.result())
+            goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
+            return None if goes_on else waiting.finish(self, context, event.result())
+
+    def _has_time(self, context: Context) -> bool:
+        """Whether to look again cannot cost a finished run: a deferred wait minds the deadline itself."""
+        return self.deferrable or time.time() + 2 * self.poke_interval < waiting.started(context) + self.timeout
 
     def _explained(self) -> AbstractContextManager[None]:
         # The run is what it is: waiting for it again cannot help, whatever its failure was.

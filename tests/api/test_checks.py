@@ -154,3 +154,8 @@ def test_no_value_breaks_a_check(check, value):
     name = "run_id" if check in (checks.identifier, checks.run_id) else "value"
     told = check(name, value)
     assert told is None or told.startswith(f"{name} is ")
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"https://example.com", ["https://example.com"]])
+def test_what_is_no_text_has_no_host(odd):
+    assert checks.host_to_connect(odd) is None

@@ -121,3 +121,14 @@ def test_no_history_makes_anyone_wait_longer_than_a_minute_and_a_gap(history):
         pacer.answered(status, retry_after=retry_after, sent=now, now=now)
         now += later
         assert 0 <= pacer.wait(now) <= MAX_PAUSE + 2
+
+
+@given(st.lists(st.sampled_from([200, 404, 429]), max_size=5), st.sampled_from([None, 2.0, 50.0]))
+def test_a_copy_knows_as_much_and_goes_its_own_way(statuses, limit):
+    pacer, now = Pacer(limit), 0.0
+    for status in statuses:
+        now += pacer.wait(now)
+        pacer.answered(status, retry_after=None, sent=now, now=now)
+    copies = [pacer.copy(), pacer.copy()]
+    for copy in copies:
+        assert sent_at(copy, [now, now, now]) == sent_at(pacer.copy(), [now, now, now])

@@ -13,6 +13,7 @@ import pytest
 
 from flora_provider.api import calls, errors
 from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.pace import Pacer
 from flora_provider.api.process import PACERS, PROCESS
 from flora_provider.sandbox.faults import Fault
 
@@ -239,3 +240,41 @@ print(len(answers), len(client.send(calls.list_workspaces())))
     flora_sandbox.sandbox.faults.add(Fault("/workspaces", delay=2, times=5, skip=1))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "5 1\n", done.stdout + done.stderr
+
+
+# What happens in a child, seen in this process, which can be measured and asked.
+
+
+def test_a_client_in_another_process_makes_a_line_and_closes_no_other(make, monkeypatch):
+    used, unused = make(), make()
+    used.send(calls.list_workspaces())
+    monkeypatch.setattr(PROCESS, "number", PROCESS.number + 1)
+    used.send(calls.list_workspaces())
+    used.close()
+    unused.close()
+    for client in (used, unused):
+        with pytest.raises(errors.FloraInputError, match="closed"):
+            client.send(calls.list_workspaces())
+
+
+def test_a_process_that_was_forked_begins_anew(monkeypatch):
+    pacer = Pacer(5)
+    monkeypatch.setitem(PACERS, ("https://a", "k", 5), pacer)
+    process = type(PROCESS)()
+    process.forked()  # before it had a loop
+    before = process.loop()
+    assert process.loop() is before
+    before.call_soon_threadsafe(before.stop)
+    while before.is_running():
+        time.sleep(0.001)
+    before.close()
+    process.forked()
+    assert process.number == 2
+    after = process.loop()
+    assert after is not before
+    assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "done"), after).result(5) == "done"
+    assert PACERS["https://a", "k", 5] is not pacer
+    after.call_soon_threadsafe(after.stop)
+    while after.is_running():
+        time.sleep(0.001)
+    after.close()

@@ -99,6 +99,27 @@ def flora(port, monkeypatch):
 
 
 @pytest.fixture
+def bodies(flora, monkeypatch):
+    """The body of every `POST /generate` that an operator sends, in their order."""
+    bodies = []
+    answer = flora.sandbox.answer
+
+    def listen(request):
+        if request.url.path.endswith("/generate") and "idempotency-key" in request.headers:
+            bodies.append(json.loads(request.content))
+        return answer(request)
+
+    monkeypatch.setattr(flora.sandbox, "answer", listen)
+    return bodies
+
+
+@pytest.fixture
+def logged(caplog, capfd):
+    """What the tasks have logged so far: Airflow 3's own loggers do not lead to the root logger."""
+    return lambda: caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.fixture
 def hook(flora_sandbox, monkeypatch):
     """A hook of the connection `flora_default`, which leads to a FLORA on a port of its own."""
     from flora_provider.hooks.flora import FloraHook
@@ -229,7 +250,7 @@ def generate():
 
     def make(*, fate=None, **kwargs):
         given = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
-        given.setdefault("params", {"sandbox": DONE_AT_ONCE | (fate or {})})
+        given.setdefault("model_params", {"sandbox": DONE_AT_ONCE | (fate or {})})
         return FloraGenerateOperator(**given)
 
     return make

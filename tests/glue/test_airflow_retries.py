@@ -31,7 +31,7 @@ def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag,
             task_id="picture",
             type="image",
             prompt="a fern",
-            params={"sandbox": {"seconds": 0.0, "estimated_seconds": 0}},
+            model_params={"sandbox": {"seconds": 0.0, "estimated_seconds": 0}},
             wait_for_completion=True,
             timeout=0.001,
             poll_interval=0.001,
@@ -51,10 +51,13 @@ def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag,
 
 def test_a_run_that_another_task_has_pushed_is_not_adopted(run_dag, flora):
     with DAG("siblings", start_date=datetime(2026, 1, 1), schedule=None) as dag:
-        asked = {"prompt": "a fern", "model_params": {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}}}
-        common = {"type": "image", "idempotency_key": "shared"}
-        owners = FloraGenerateOperator.partial(task_id="owner", **common).expand_kwargs([asked])
-        adopter = FloraGenerateOperator.partial(task_id="adopter", on_unknown_outcome="adopt", **common)
+        asked = {
+            "prompt": "a fern",
+            "model_params": {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}},
+            "idempotency_key": "shared",
+        }
+        owners = FloraGenerateOperator.partial(task_id="owner", type="image").expand_kwargs([asked])
+        adopter = FloraGenerateOperator.partial(task_id="adopter", type="image", on_unknown_outcome="adopt")
         # FLORA says that the key has started a run, and the history shows one: that of the other task.
         owners >> adopter.expand_kwargs([asked])
 

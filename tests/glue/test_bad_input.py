@@ -15,8 +15,8 @@ GENERATE = [
     ("workspace_id", "my-team", "starts with 'ws_'"),
     ("project_id", "ws_1", "starts with 'prj_'"),
     ("model", "Flux 2 Pro", "not a display name"),
-    ("params", ["seed", 1], "give a dict"),
-    ("params", {1: "seed"}, "give a dict with string keys"),
+    ("model_params", ["seed", 1], "give a dict"),
+    ("model_params", {1: "seed"}, "give a dict with string keys"),
     ("callback_url", "http://example.com/flora", "https:// on a public host"),
     ("callback_url", "https://localhost/flora", "https:// on a public host"),
     ("idempotency_key", "two words", "without spaces"),
@@ -79,7 +79,7 @@ TEMPLATED = [
     ("workspace_id", "{{ 'my-team' }}", "starts with 'ws_'"),
     ("project_id", "{{ ds }}", "starts with 'prj_'"),
     ("model", "{{ 'Flux 2 Pro' }}", "not a display name"),
-    ("params", "{{ ds }}", "give a dict"),
+    ("model_params", "{{ ds }}", "give a dict"),
     ("callback_url", "{{ 'http://example.com' }}", "https:// on a public host"),
     ("idempotency_key", "{{ 'two words' }}", "without spaces"),
     ("idempotency_key", "{# nothing #}", "1 to 255"),
@@ -247,8 +247,8 @@ def test_literals_of_mapped_tasks_are_refused_at_parse_time_too():
         FloraGenerateOperator.partial(task_id="picture", type="image", workspace_id="team")
 
     partial = FloraGenerateOperator.partial(task_id="picture", type="image", timeout=60, prompt="{{ ds }}")
-    with pytest.raises(FloraInputError, match="task 'picture': params is 7"):
-        partial.expand(params=[{"seed": 1}, 7])
+    with pytest.raises(FloraInputError, match="task 'picture': model_params is 7"):
+        partial.expand(model_params=[{"seed": 1}, 7])
     with pytest.raises(FloraInputError, match="task 'picture': poll_interval is -1"):
         partial.expand_kwargs([{"model": "t2i-flux-2-pro"}, {"poll_interval": -1}])
-    partial.expand(params=[{"seed": 1}])
+    partial.expand(model_params=[{"seed": 1}])

@@ -41,7 +41,7 @@ def modules_after(code, before=""):
 
 
 TASKS = """
-    G(task_id="a", type="image", prompt="a fern", params={"seed": 1}, callback_url="https://example.com/flora")
+    G(task_id="a", type="image", prompt="a fern", model_params={"seed": 1}, callback_url="https://example.com/flora")
     G.partial(task_id="b", type="image").expand(prompt=["a", "b"])
     S(task_id="c", run_id="run_1")
 """

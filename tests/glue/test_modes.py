@@ -39,7 +39,7 @@ def make_dag(run_id, seen):
             "flora_conn_id": CONNECTION,
             "wait_for_completion": True,
             "poll_interval": 0.05,
-            "params": {"sandbox": {"seconds": 0.1, "no_estimate": True}},
+            "model_params": {"sandbox": {"seconds": 0.1, "no_estimate": True}},
         }
         look = {"run_id": run_id, "flora_conn_id": CONNECTION, "poll_interval": 0.05, "poke_interval": 0.05}
         started = FloraGenerateOperator(task_id="started", **{**given, "wait_for_completion": False})

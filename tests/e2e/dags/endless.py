@@ -20,7 +20,7 @@ def endless():
             task_id=name,
             type="text",
             prompt="At last.",
-            params={"sandbox": {"seconds": 7200, "estimated_seconds": 7200}},
+            model_params={"sandbox": {"seconds": 7200, "estimated_seconds": 7200}},
             wait_for_completion=True,
             deferrable=deferrable,
             poll_interval=1,

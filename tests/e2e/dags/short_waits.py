@@ -19,6 +19,11 @@ def asked(seconds):
     }
 
 
+def arguments(seconds):
+    """The same as an operator takes it, whose `params` are Airflow's."""
+    return {"model_params" if name == "params" else name: value for name, value in asked(seconds).items()}
+
+
 class Sensor(FloraRunSensor):
     """Starts the run just before it waits for it, so that it ends just after the deferral."""
 
@@ -54,7 +59,7 @@ def short_waits():
 
     NaiveOperator.partial(task_id="naive").expand_kwargs(given("naive"))
     for kind, operator in {"operator": FloraGenerateOperator, "resuming_operator": ResumingGenerateOperator}.items():
-        operator.partial(task_id=kind, wait_for_completion=True, poll_interval=1).expand_kwargs(given(kind, asked))
+        operator.partial(task_id=kind, wait_for_completion=True, poll_interval=1).expand_kwargs(given(kind, arguments))
     for kind, sensor in {"sensor": Sensor, "resuming_sensor": ResumingSensor}.items():
         sensor.partial(task_id=kind, poll_interval=1).expand_kwargs(given(kind))
 
