@@ -7,7 +7,7 @@ from collections import Counter
 from demo.airflow_rest import wait_until
 from tests.e2e.chaos.field import control
 from tests.e2e.scenarios import Watched, prompts_billed
-from tests.e2e.test_change import WAITING, WAITS, begin_every_wait, check_paid_once, end_runs
+from tests.e2e.test_change import WAITS, begin_every_wait, check_paid_once, end_runs, wait_until_all_wait
 
 AWAY = 10  # seconds, and those that it takes to start
 MODES = ("none", "duplicate_409")
@@ -29,8 +29,9 @@ def test_paid_runs_and_waits_survive_an_api_server_that_is_restarted(field):
         for mode in MODES
         for style, how in STYLES.items()
     ]
+    others = control(field.stage.sandbox, "GET", "stats")["runs_started"]
     waiting = begin_every_wait(field, "flora_default", field.stage.sandbox, "The api-server is away")
-    waiting.wait_for(WAITING, timeout=150)
+    wait_until_all_wait(waiting, field.stage.sandbox, runs=others + len(WAITS))
     for mode in MODES:
         # Held back, so that the api-server is away when the answer comes, and back before the client gives up.
         held_back = {"route": "/generate", "containing": f"Paid under {mode}", "delay": 4, "times": len(STYLES)}

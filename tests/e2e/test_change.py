@@ -34,14 +34,16 @@ def begin_every_wait(field, conn_id, sandbox, prompt):
     return Watched(field, f"every_wait_{conn_id}", **conf)
 
 
-def wait_polled(sandbox, requests):
-    """Wait until the sandbox has been asked so many things more: who waits has read the connection by then."""
+def wait_until_all_wait(watched, sandbox, runs=len(WAITS)):
+    """Wait until every run is started, `runs` of them, and every wait has read the connection and polled."""
+    watched.wait_for(WAITING, timeout=150)
+    assert wait_until(lambda: control(sandbox, "GET", "stats")["runs_started"] == runs, timeout=150)
+    before = asked(sandbox)
+    assert wait_until(lambda: asked(sandbox) >= before + 4 * len(WAITS), timeout=150), asked(sandbox) - before
 
-    def asked():
-        return sum(control(sandbox, "GET", "stats")["requests"].values())
 
-    before = asked()
-    assert wait_until(lambda: asked() >= before + requests, timeout=150), asked() - before
+def asked(sandbox):
+    return sum(control(sandbox, "GET", "stats")["requests"].values())
 
 
 def end_runs(sandbox):
@@ -62,7 +64,7 @@ def check_paid_once(watched, *sandboxes):
 def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
     sandbox = field.new_sandbox("flora_rotated")
     waiting = begin_every_wait(field, "flora_rotated", sandbox, "The key is rotated")
-    waiting.wait_for(WAITING, timeout=150)
+    wait_until_all_wait(waiting, sandbox)
     new = rotate_key(sandbox)
     time.sleep(20)
     field.edit_connection("flora_rotated", password=new)
@@ -79,7 +81,7 @@ def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
 def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(field):
     sandbox = field.new_sandbox("flora_rotated_late")
     waiting = begin_every_wait(field, "flora_rotated_late", sandbox, "The key comes late")
-    waiting.wait_for(WAITING, timeout=150)
+    wait_until_all_wait(waiting, sandbox)
     new = rotate_key(sandbox)
     ended = {}
 
@@ -102,13 +104,12 @@ def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(fie
 def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(field):
     old, new = field.new_sandbox("flora_moved"), field.new_sandbox()
     before = begin_every_wait(field, "flora_moved", old, "Before the move")
-    before.wait_for(WAITING, timeout=150)
-    wait_polled(old, 4 * len(WAITS))
+    wait_until_all_wait(before, old)
     fields = connection_to(new)
     del fields["conn_type"]
     field.edit_connection("flora_moved", **fields)
     after = begin_every_wait(field, "flora_moved", new, "After the move")
-    after.wait_for(WAITING, timeout=150)
+    wait_until_all_wait(after, new)
     end_runs(new)
 
     after.wait_well(timeout=120)
@@ -126,13 +127,13 @@ def test_nothing_is_lost_while_the_secrets_backend_is_away(field):
     sandbox = field.new_sandbox()
     field.vault.put("flora_vault", **connection_to(sandbox))
     before = begin_every_wait(field, "flora_vault", sandbox, "Before the outage")
-    before.wait_for(WAITING, timeout=150)
+    wait_until_all_wait(before, sandbox)
     field.vault.close()
     during = begin_every_wait(field, "flora_vault", sandbox, "During the outage")
     during.wait_for({"start": "success", "sensor": "deferred"}, timeout=150)
     time.sleep(18)
     field.vault.open()
-    during.wait_for(WAITING, timeout=150)
+    wait_until_all_wait(during, sandbox, runs=2 * len(WAITS))
     end_runs(sandbox)
 
     before.wait_well(timeout=150)
