@@ -34,7 +34,7 @@ def begin_every_wait(field, conn_id, sandbox, prompt):
     return Watched(field, f"every_wait_{conn_id}", **conf)
 
 
-def wait_until_all_wait(watched, sandbox, runs=len(WAITS)):
+def wait_until_all_wait(watched, sandbox, runs=6):
     """Wait until every run is started, `runs` of them, and every wait has read the connection and polled."""
     watched.wait_for(WAITING, timeout=150)
     assert wait_until(lambda: control(sandbox, "GET", "stats")["runs_started"] == runs, timeout=150)
