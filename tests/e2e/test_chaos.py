@@ -25,5 +25,6 @@ def test_whatever_is_killed_or_changed_every_run_is_paid_for_once_by_the_task_th
     results = fight(field, SEED, ROUNDS, batch=batch, at_once=AT_ONCE, longest=15.0)
 
     runs = {mode: field.runs(mode) for mode in MODES}
-    assert problems(results, runs) == [], "\n".join(report(results, runs))
+    found = problems(results, runs)
+    assert not found, "\n".join([*found, *report(results, runs)])
     assert {disaster for result in results for disaster in result.disasters} == set(DISASTERS)

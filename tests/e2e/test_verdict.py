@@ -144,6 +144,14 @@ def test_submitting_again_takes_the_new_run_and_only_that(edit):
     assert "asked for 'a fern'" in found(edit("submit_again", known={"run_1", "run_2"}), run(), NEW)
 
 
+def test_each_change_may_be_paid_for_once_where_it_was_to_be_submitted_again(edit):
+    again = edit("submit_again", value="run_2", run_id="run_2", known={"run_1", "run_2", "run_3"})
+    again.notes.append(note("sent", key="k2"))
+    third = run("run_3", key="k3", prompt="a rose")
+    assert "3 runs billed, 1 to 2 meant" in found(again, run(), NEW, third)
+    assert found(replace(again, disasters={"connection moved"}), run(), NEW, third) == ""
+
+
 def test_the_outputs_of_the_old_request_are_found(edit):
     value = {"run_id": "run_2", "outputs": [{"text": "answer to: a fern"}]}
     again = edit("submit_again", value=value, run_id="run_2", known={"run_1", "run_2"})

@@ -64,8 +64,8 @@ def _meant(task):
         # What stopped before it started anything, for a good reason, need not have paid.
         least += not (life.state == "failed" and (CHANGED in life.errors or REFUSED_KEY in life.errors))
         most += 1
-    if _is_changed(task) and task.round.on_changed == "submit_again":
-        most += 1
+    if task.round.on_changed == "submit_again":
+        most += bool(task.round.edited) + ("connection moved" in task.disasters)
     # A task that was cleared before its end may have paid already, or not yet.
     return least, most + len(task.cleared_at)
 
