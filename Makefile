@@ -76,7 +76,7 @@ matrix-%: .matrix/wheel
 	cd .matrix/$*/checkout && ../bin/pytest tests/glue tests/test_example_dags.py
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
-	rm -rf $@
+	rm -rf $@ build # else files that are gone would be in the wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $@ .
 
 constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
@@ -92,7 +92,7 @@ rm .venv/pins
 endef
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .matrix .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .matrix .demo dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml $(PINS)

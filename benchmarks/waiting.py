@@ -33,7 +33,9 @@ def prepare(job: dict[str, Any], home: Path) -> None:
     os.environ["AIRFLOW_HOME"] = str(home)
     flora = {"conn_type": "flora", "host": job["base_url"], "password": job["api_key"]}
     for number in range(job["watchers"]):
-        os.environ[f"AIRFLOW_CONN_FLORA_{number}"] = json.dumps(flora)
+        # Connections that resolve to the same settings would share a client.
+        extra = {"timeout": 60 + number / 1000}
+        os.environ[f"AIRFLOW_CONN_FLORA_{number}"] = json.dumps({**flora, "extra": extra})
     peer = {"conn_type": "http", "host": job["base_url"], "extra": {"Authorization": f"Bearer {job['api_key']}"}}
     os.environ["AIRFLOW_CONN_PEER"] = json.dumps(peer)
 

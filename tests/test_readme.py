@@ -90,6 +90,13 @@ def test_the_connection_can_be_exported(monkeypatch):
     assert hook.place(None, None) == {"workspace_id": "ws_123", "project_id": "prj_123"}
 
 
+def test_the_first_commands_are_what_must_pass_before_a_change_lands():
+    commands = SNIPPETS["bash"][0].splitlines()
+    assert commands == ["make demo", "make test"]
+    assert README.index(commands[1]) < README.index("## Use it")
+    assert set(commands) <= set((ROOT / ".ci" / "run").read_text().splitlines())
+
+
 def test_the_make_targets_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`?make ([a-z]+)", README)) - {"a"}

@@ -29,5 +29,13 @@ def storable(value: Any) -> Any:
 
 
 def bounded(text: str, longest: int = MAX_TEXT) -> str:
-    """The text, or its first `longest` characters, of which the last ones then say that more followed."""
-    return text if len(text) <= longest else text[: longest - len(_CUT)] + _CUT
+    """The text if it is no longer, else what it begins with, and a mark that more followed.
+
+    An address in which it was cut is left out: whether its first part is a password, only its rest would tell.
+    """
+    if len(text) <= longest:
+        return text
+    begin = text[: longest - len(_CUT)]
+    before, mark, address = begin.rpartition("://")
+    whole = not mark or any(map(str.isspace, address))
+    return (begin if whole else before + mark) + _CUT

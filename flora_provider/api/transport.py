@@ -157,11 +157,19 @@ def _is_not_ours(_record: logging.LogRecord) -> bool:
     return not _OURS.get()
 
 
-# httpx logs every URL at INFO, whole, and httpcore logs headers at DEBUG, among them the address that a redirect
-# leads to: signatures would stand in task logs. Other users' lines stay as they are. A filter does not hold for the
-# loggers below its own, so each has one; it stays, however logging is set up later.
-for _name in ("httpx", *(f"httpcore.{_part}" for _part in ("connection", "http11", "http2", "proxy", "socks"))):
-    logging.getLogger(_name).addFilter(_is_not_ours)
+def _without_details(record: logging.LogRecord) -> bool:
+    """Leave of a line of ours what happens, such as `send_request_headers.started`; the rest of it holds headers."""
+    if _OURS.get():
+        record.msg, record.args = record.getMessage().partition(" ")[0], None
+    return True
+
+
+# httpx logs every URL at INFO, whole, and httpcore logs headers at DEBUG, among them the address that a redirect leads
+# to: signatures would stand in task logs. Other users' lines stay as they are. A filter does not hold for the loggers
+# below its own, so each has one; it stays, however logging is set up later.
+logging.getLogger("httpx").addFilter(_is_not_ours)
+for _part in ("connection", "http11", "http2", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_part}").addFilter(_without_details)
 
 _UNKNOWN_NAME = "its name is unknown; check the host for typing errors, and that this machine has a network"
 

@@ -121,9 +121,10 @@ class CheckedTask(BaseOperator):
             return
         names = list(template_fields)
         written = {name: getattr(self, name, None) for name in names}
-        mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
         dag = self.get_dag()
-        text_env = dag.get_template_env(force_sandboxed=True) if dag else jinja_env
+        mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
+        mapped |= _expanded_over_results(dag.task_dict.get(self.task_id) if dag else None)
+        text_env = dag.get_template_env(force_sandboxed=True) if dag and _is_native(jinja_env) else jinja_env
         texts = [name for name in names if name in self.rules and name not in self.native_fields]
         render(self, texts, context, text_env, seen_oids)
         render(self, [name for name in names if name not in texts], context, jinja_env, seen_oids)
@@ -134,9 +135,7 @@ class CheckedTask(BaseOperator):
         }
 
     def _render(self, template: Any, context: Context, dag: Any = None) -> Any:
-        from jinja2.nativetypes import NativeEnvironment
-
-        if isinstance(template.environment, NativeEnvironment):
+        if _is_native(template.environment):
             return super()._render(template, context, dag)
         try:
             from airflow.sdk.definitions.context import render_template_to_string
@@ -150,6 +149,20 @@ class CheckedTask(BaseOperator):
 def _fail_for_good(found: Iterable[str], task_id: Any) -> None:
     if problems := list(found):
         raise AirflowFailException(f"{'; '.join(problems)} [task {task_id!r}]")
+
+
+def _expanded_over_results(task: Any) -> set[str]:
+    """The parameters of a mapped task whose values `expand` takes from another task; a null in a row is not given."""
+    sources = getattr(getattr(task, "expand_input", None), "value", None)
+    return (
+        {name for name, source in sources.items() if not is_literal(source)} if isinstance(sources, Mapping) else set()
+    )
+
+
+def _is_native(env: jinja2.Environment) -> bool:
+    from jinja2.nativetypes import NativeEnvironment
+
+    return isinstance(env, NativeEnvironment)
 
 
 def _marks(env: jinja2.Environment) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -9,8 +10,10 @@ from typing import Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
+from flora_provider.api.checks import is_loopback
 from flora_provider.api.errors import (
     FloraAuthenticationError,
+    FloraConnectionError,
     FloraError,
     FloraInputError,
     FloraRateLimitError,
@@ -33,6 +36,38 @@ def is_final(error: FloraError) -> bool:
     if isinstance(error, FloraStatusError):
         return not isinstance(error, FloraAuthenticationError | FloraRateLimitError | FloraServerError)
     return isinstance(error, FloraInputError | RunOutcomeUnknown)
+
+
+def is_refused_in_dag_test(error: FloraError) -> bool:
+    """Whether nothing listens on this machine's port, and the task runs in `dag.test()`.
+
+    Most likely the sandbox is not running. `dag.test()` would wait for each retry, five minutes by default, while its
+    user sees "No tasks to run". A real scheduler's retry may find it started, so there it stays a matter of `retries`.
+    """
+    return isinstance(error, FloraConnectionError) and _is_refused_here(error.__cause__) and _in_dag_test()
+
+
+def _is_refused_here(failure: BaseException | None) -> bool:
+    request = getattr(failure, "_request", None)  # httpx's property of that name raises where there is none
+    if request is None or not is_loopback(request.url.host):
+        return False
+    while failure is not None and not isinstance(failure, ConnectionRefusedError):
+        failure = failure.__cause__ or failure.__context__
+    return failure is not None
+
+
+def _in_dag_test() -> bool:
+    if runner := sys.modules.get("airflow.sdk.execution_time.task_runner"):
+        # In a worker process, the supervisor is another process.
+        return type(getattr(runner, "SUPERVISOR_COMMS", None)).__name__ == "InProcessSupervisorComms"
+    # Airflow 2: only a scheduler's job queues a task, and the getter raises where no task runs.
+    from airflow.providers.common.compat.sdk import get_current_context
+
+    try:
+        ti: Any = get_current_context()["ti"]
+    except (AirflowException, RuntimeError):
+        return False
+    return ti.queued_by_job_id is None
 
 
 @contextmanager
@@ -58,7 +93,7 @@ def as_airflow(
     except FloraError as error:
         if isinstance(error, AirflowException | AirflowTaskTimeout):
             raise  # it has been through here
-        kind = AirflowFailException if final(error) else AirflowException
+        kind = AirflowFailException if final(error) or is_refused_in_dag_test(error) else AirflowException
         # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
         remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
         raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__

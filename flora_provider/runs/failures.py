@@ -70,8 +70,9 @@ _FAMILIES = (
 _REFUSAL = re.compile(
     r"safety|unsafe|moderat(ion|ed)|refus|polic(y|ies)|nsfw|prohibited content|content (filter|block)", re.IGNORECASE
 )
+_LOOKED_AT = 10_000  # characters of a code and of a message; what speaks of a refusal does so at once
 # The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt. Each word is
-# bounded: a message may hold a megabyte of `connectconnect…`, and a search from each of them to its end is quadratic.
+# bounded: a message may be one of `connectconnect…`, and a search from each of them to its end is quadratic.
 _TECHNICAL = re.compile(
     r"connect\w{0,30}:?( \S{1,200}){0,2} refus\w{0,30}|refus\w{0,30}( \w{1,30}){1,2} ?connect"
     r"|econnrefused|(retry|timeout) polic(y|ies)",
@@ -90,9 +91,9 @@ def advice_for(code: str | None, message: str | None) -> Advice:
         code: FLORA's `error_code`, any case; None when absent.
         message: FLORA's `error_message`; None when absent.
     """
-    name = (code or "").strip().upper()
+    name = (code or "")[:_LOOKED_AT].strip().upper()
     words = re.sub(r"[\W_]+", " ", name)
     advice = _ADVICE.get(name) or next((a for pattern, a in _FAMILIES if pattern.search(words)), Advice.RETRY_NOW)
-    if advice.may_retry and _REFUSAL.search(_TECHNICAL.sub("", f"{words}. {message or ''}")):
+    if advice.may_retry and _REFUSAL.search(_TECHNICAL.sub("", f"{words}. {(message or '')[:_LOOKED_AT]}")):
         return Advice.CHANGE_INPUT
     return advice

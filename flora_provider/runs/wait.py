@@ -114,7 +114,7 @@ class Wait:
         self._failures = 0
         self._went_on = False  # it was seen before it ended
         self._silent: tuple[float, FloraError] | None = None  # until when FLORA asked not to be asked
-        self._unbilled: Run | None = None  # the finished run, while its bill is waited for
+        self._unbilled: RunEvent | None = None  # how the run ended, while its bill is waited for
         self._bill_until = 0.0
         self._bill_polls = 0
 
@@ -204,24 +204,24 @@ class Wait:
 
     def overdue(self) -> RunEvent:
         """How the wait ends when its deadline passes before an answer comes."""
-        return RunEvent.timed_out(self.run_id) if self._unbilled is None else RunEvent.ended(self._unbilled)
+        return self._unbilled or RunEvent.timed_out(self.run_id)
 
     def _ended(self, run: Run, now: float) -> RunEvent | None:
-        facts = run.to_dict()
-        if not lacks_bill(facts):
-            return RunEvent.ended(run)
+        event = RunEvent.ended(run)
+        if event.run is None or not lacks_bill(event.run):
+            return event
         if self._unbilled is None:
-            left = bill_expected_for(facts, now=self._unix(now), just_ended=self._went_on)
+            left = bill_expected_for(event.run, now=self._unix(now), just_ended=self._went_on)
             self._bill_until = now + left
-        self._unbilled = run
-        return self._await_bill(run, now, not_before=now)
+        self._unbilled = event
+        return self._await_bill(event, now, not_before=now)
 
-    def _await_bill(self, run: Run, now: float, *, not_before: float) -> RunEvent | None:
+    def _await_bill(self, event: RunEvent, now: float, *, not_before: float) -> RunEvent | None:
         """The run has completed: go on for its bill, but not for long, and let nothing that happens now fail it."""
         until = self._bill_until if self._deadline is None else min(self._bill_until, self._deadline)
         if now >= until or not_before >= until:
             log.warning("FLORA run %s completed, but FLORA has not settled its bill: it is given as None", self.run_id)
-            return RunEvent.ended(run)
+            return event
         pause = BILL_PAUSE * 2.0 ** min(self._bill_polls, 10)
         self._bill_polls += 1
         self.due = min(max(now + pause, not_before), until)

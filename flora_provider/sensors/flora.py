@@ -69,8 +69,8 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
 
     Raises:
         FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
-        AirflowFailException: the run failed, or FLORA does not let us look at it; waiting again cannot help. Clear the
-            task that started the run to have another one.
+        AirflowFailException: the run failed; waiting again cannot help. Clear the task that started it to have another.
+        AirflowException: there was no way to look at the run for minutes (a refused key, say); a retry looks again.
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 

@@ -177,6 +177,7 @@ class ConnectionWaits:
         except FloraError as failure:
             return RunEvent.refused(wait.run_id, failure)
         worked: Settings | None = None  # with which FLORA has shown the run
+        tried = {settings}
         while True:
             event = await _watcher(settings).wait_for(wait)
             if event is not None:
@@ -194,7 +195,9 @@ class ConnectionWaits:
             if now != settings:
                 log.info("FLORA run %s: looking with connection %r as it is now", wait.run_id, self._flora_conn_id)
                 settings = now
-                wait.look_at(time.monotonic())
+                if settings not in tried:  # else two that are refused by turns would never pause
+                    tried.add(settings)
+                    wait.look_at(time.monotonic())
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ SILENT = [
     (checks.flag, "deferrable", [True, False]),
     (checks.seconds, "timeout", [0, 0.5]),
     (checks.positive, "timeout", [1, 0.5, timedelta(seconds=1)]),
+    (checks.duration, "timeout", [0, 0.5, timedelta(0)]),
     (checks.idempotency_key, "key", ["a", "x" * 255]),
     (
         checks.callback_url,
@@ -69,6 +70,9 @@ def test_what_is_right_is_let_through(check, name, values):
     (checks.positive, "timeout", True, "timeout is True: give seconds"),
     (checks.positive, "timeout", float("nan"), "timeout is nan: give seconds"),
     (checks.positive, "timeout", timedelta(seconds=-1), "timeout is datetime.timedelta("),
+    (checks.duration, "timeout", "30", "timeout is '30': give seconds, 0 or more, or a timedelta"),
+    (checks.duration, "timeout", timedelta(seconds=-1), "timeout is datetime.timedelta("),
+        (checks.idempotency_key, "key", "None", "key is 'None' (what a template of a missing value renders to)"),
         (checks.idempotency_key, "key", "a b", "key is 'a b': give 1 to 255 printable ASCII characters without spaces"),
         (checks.content_type, "content_type", "image/png; a=b", "content_type is 'image/png; a=b': give a"),
         (checks.callback_url, "callback_url", "http://e.com/?token=secret", "callback_url is http://e.com/…: FLORA"),

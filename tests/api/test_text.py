@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,3 +37,11 @@ def test_bounded_text_is_whole_or_says_that_it_was_cut(text, longest):
     shown = bounded(text, longest)
     assert shown == text or (len(shown) == longest and shown.endswith("… (cut)"))
     assert bounded(shown, longest) == shown
+
+
+@pytest.mark.parametrize("length", range(20, 60))
+def test_bounded_text_shows_no_part_of_an_address_that_was_cut(length):
+    shown = bounded(f"see https://a.b/c then https://ann:secret@s.example/a{'x' * 60}", length)
+    assert len(shown) <= length
+    assert "sec" not in shown
+    assert shown.endswith("… (cut)")

@@ -100,6 +100,7 @@ def test_debug_logs_of_the_libraries_show_nothing_of_ours(colour, tools, log, se
     with signed() as url:
         use(colour(base_url=url, max_retries=0), tools, url)
         assert not [secret for secret in SECRETS if secret in log.getvalue()], log.getvalue()
+        assert "receive_response_headers.complete\n" in log.getvalue()  # what happened is told, and nothing of it
         with httpx.Client(follow_redirects=True) as other:
             other.get(f"{url}/private/theirs?s3cret")
     assert "/private/theirs?s3cret" in log.getvalue()  # theirs, by httpx

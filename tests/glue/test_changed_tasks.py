@@ -297,12 +297,12 @@ def test_xcom_that_cannot_be_pushed_costs_no_try(flora, generate, one_task, monk
     task = one_task(generate(wait_for_completion=True))
     real = task.ti.xcom_push
 
-    def xcom_push(key_, value):
-        if key_ == key:
+    def fail_for_that_key(**pushed):
+        if pushed["key"] == key:
             raise RuntimeError("API_SERVER_ERROR")
-        real(key=key_, value=value)
+        real(**pushed)
 
-    monkeypatch.setattr(task.ti, "xcom_push", lambda key, value: xcom_push(key, value))
+    monkeypatch.setattr(task.ti, "xcom_push", fail_for_that_key)
 
     assert task.run()["run_id"] == flora.runs[0].run_id == task.xcoms["run_id"]
 

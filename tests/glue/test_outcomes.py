@@ -9,8 +9,8 @@ from flora_provider.sandbox.faults import Fault
 HTML = {"body": "<html><h1>Bad gateway</h1></html>", "content_type": "text/html"}
 ANY = {"times": None}
 
+REFUSED_KEY = (401, "invalid_api_key", "Invalid API key", "Give a current API key (the connection's password")
 FINAL = [
-    (401, "invalid_api_key", "Invalid API key", "Give a current API key (the connection's password"),
     (402, "insufficient_credits", "Insufficient credits", "Top up the workspace's credits"),
     (403, "forbidden", "Forbidden", "Check the role of the key's owner"),
     (404, "not_found", "Not found", "a workspace this API key cannot see"),
@@ -36,13 +36,26 @@ def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
     assert (flora.posts, flora.billed) == (1, 0)
 
 
+def test_a_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cures_it(flora, generate, one_task):
+    flora.spoil(route="/generate", status=401)
+    task = one_task(generate())
+
+    with pytest.raises(AirflowException, match="FLORA answered 401") as failure:
+        task.run()
+
+    assert not isinstance(failure.value, AirflowFailException)
+    task.retry()
+    assert flora.billed == 1
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
-@pytest.mark.parametrize(("status", "code", "sentence", "remedy"), FINAL[:4], ids=lambda case: str(case)[:20])
+@pytest.mark.parametrize(
+    ("status", "code", "sentence", "remedy"), [REFUSED_KEY, *FINAL[:3]], ids=lambda case: str(case)[:20]
+)
 def test_the_sensor_says_the_same_of_a_run_that_it_may_not_see(
     flora, wait_for, one_task, deferrable, status, code, sentence, remedy
 ):
     run_id = flora.start()
-    # 404 is waited out for a minute, for FLORA does not know a run at once; an unknown id stays unknown.
     flora.spoil(Fault("/runs/{run_id}", status=status, code=code, message=f"{sentence}.", **ANY))
     task = one_task(wait_for(run_id, deferrable=deferrable, timeout=0.2))
 
@@ -52,7 +65,7 @@ def test_the_sensor_says_the_same_of_a_run_that_it_may_not_see(
     assert f"FLORA answered {status} {code}: {sentence}" in str(failure.value)
     assert remedy in str(failure.value)
     assert run_id in str(failure.value)
-    assert isinstance(failure.value, AirflowFailException) == (status != 404)
+    assert not isinstance(failure.value, AirflowFailException)
 
 
 def test_every_field_that_flora_refuses_is_named(flora, generate, one_task):
@@ -135,7 +148,39 @@ def test_members_that_nobody_has_heard_of_do_no_harm(flora, generate, one_task):
     assert one_task(generate(wait_for_completion=True)).run()["status"] == "completed"
 
 
-def test_a_bill_that_is_not_settled_yet_is_none_and_no_xcom(flora, generate, wait_for, one_task):
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_bill_that_is_settled_later_is_waited_for(flora, generate, wait_for, one_task, monkeypatch, deferrable):
+    monkeypatch.setattr("flora_provider.runs.wait.BILL_PAUSE", 0.05)
+    sensor = one_task(wait_for(flora.start(cost_lag=1), deferrable=deferrable))
+    operator = one_task(generate(fate={"cost_lag": 1}, wait_for_completion=True, deferrable=deferrable))
+
+    for task in (sensor, operator):
+        assert task.run()["charged_cost"] == task.xcoms["charged_cost_usd"] > 0
+    assert len(sensor.deferrals) == deferrable
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_retry_that_finds_its_run_waits_for_the_bill_too(flora, generate, one_task, monkeypatch, deferrable):
+    monkeypatch.setattr("flora_provider.runs.wait.BILL_PAUSE", 0.05)
+    task = one_task(generate(fate={"cost_lag": 1}, deferrable=deferrable))
+    task.run()
+    task.operator.wait_for_completion = True
+
+    assert task.retry()["charged_cost"] > 0
+    assert flora.posts == 1
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_bill_costs_no_finished_run_its_deadline(flora, wait_for, one_task, deferrable):
+    run_id = flora.start(cost_lag=60)
+
+    run = one_task(wait_for(run_id, deferrable=deferrable, timeout=0.5, poke_interval=0.3)).run()
+
+    assert (run["status"], run["charged_cost"]) == ("completed", None)
+
+
+def test_a_bill_that_is_not_settled_in_time_is_none_and_no_xcom(flora, generate, wait_for, one_task, monkeypatch):
+    monkeypatch.setattr("flora_provider.runs.patience.BILL_FOR", 0.3)
     sensor = one_task(wait_for(flora.start(cost_lag=60)))
     operator = one_task(generate(fate={"cost_lag": 60}, wait_for_completion=True))
 
@@ -225,8 +270,10 @@ def test_a_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, on
     task = one_task(wait_for("run_unknown", deferrable=False, mode="poke"))
     task.ti.start_date -= timedelta(minutes=2)
 
-    with pytest.raises(AirflowFailException, match=r"does not let us look at run run_unknown.*404 not_found"):
+    with pytest.raises(AirflowException, match=r"no way to look at run run_unknown.*404 not_found") as failure:
         task.run()
+
+    assert not isinstance(failure.value, AirflowFailException)
 
 
 def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):

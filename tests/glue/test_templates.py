@@ -258,6 +258,31 @@ def test_a_null_in_mapped_model_params_is_refused_if_another_task_gave_it(run_da
     assert "model_params.images[0] is None" in logged()
 
 
+def test_a_null_that_a_parameter_is_expanded_over_is_refused_and_one_in_a_row_counts_as_not_given(
+    run_dag, bodies, logged
+):
+    with DAG("expanded_nulls", schedule=None, start_date=BEGIN) as made:
+
+        @task
+        def models():
+            return ["t2i-flux-2-pro", None]
+
+        @task
+        def rows():
+            return [{"prompt": "row", "model": None}]
+
+        common = {"type": "image", "model_params": DONE, **RETRIES}
+        FloraGenerateOperator.partial(task_id="expanded", prompt="list", **common).expand(model=models())
+        FloraGenerateOperator.partial(task_id="row", **common).expand_kwargs(rows())
+
+    result = states(run_dag(made))
+
+    assert (result["expanded", 0], result["expanded", 1]) == (("success", 1), ("failed", 1))
+    assert result["row", 0] == ("success", 1)
+    assert sorted((body["prompt"], body.get("model")) for body in bodies) == [("list", "t2i-flux-2-pro"), ("row", None)]
+    assert "model is None" in logged()
+
+
 def test_a_null_that_the_author_wrote_is_sent(run_dag, bodies):
     asked = {**DONE, "seed": None, "style": "None", "list": [None]}
     with DAG("written_nulls", schedule=None, start_date=BEGIN) as made:

@@ -124,12 +124,18 @@ def test_a_soft_sensor_is_skipped_when_the_run_failed_and_says_why(flora, sensor
 
 @modes
 @pytest.mark.parametrize("soft", SOFT, ids=str)
-def test_a_soft_sensor_is_skipped_when_its_key_was_revoked(flora, sensor, mode, soft):
+def test_a_soft_sensor_whose_key_stays_revoked_is_left_to_retries_unless_it_never_fails(
+    flora, sensor, mode, soft, monkeypatch
+):
+    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 0.3)
     run_id = flora.start(**ENDLESS)
     flora.spoil(route="/runs/{run_id}", status=401, skip=1, times=None)
 
-    with pytest.raises(AirflowSkipException, match="FLORA answered 401"):
+    with pytest.raises(AirflowException, match=r"no way to look at run .* FLORA answered 401") as failure:
         to_the_end(sensor(run_id, **mode, **soft))
+
+    assert isinstance(failure.value, AirflowSkipException) == ("never_fail" in soft)
+    assert not isinstance(failure.value, AirflowFailException)
 
 
 @pytest.mark.parametrize("soft", [{}, *SOFT], ids=str)

@@ -245,10 +245,10 @@ def test_whoever_ends_the_work_from_outside_ends_the_waits(flora):
         await until(lambda: flora.requests > 3)
         (work,) = works()
         work.cancel()
-        await asyncio.wait(waits)
-        return [wait.cancelled() for wait in waits]
+        return await asyncio.gather(*waits)
 
-    assert play(main()) == [True] * 3
+    # Airflow takes a cancelled trigger for one that it has cancelled itself: its task would be deferred for ever.
+    assert kinds(play(main())) == {"refused"}
 
 
 def test_a_wait_that_is_cancelled_by_a_timeout_of_the_caller_is_no_deadline(flora):

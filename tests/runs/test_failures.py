@@ -118,11 +118,11 @@ def test_a_message_never_makes_hopeless_trouble_pass(code, advice):
     assert [advice_for(code, said) for said in (*REFUSALS, "Please try again")] == [advice] * (len(REFUSALS) + 1)
 
 
-# A megabyte of each in less than two seconds, or the suite hangs: 20 s for the second one when words had no bound.
+# With a pattern of words without a bound each of these took minutes.
 @pytest.mark.parametrize(
     "said", ["connect", "refusa", "connect a ", "refus a ", "retry ", "connect: ", "polic", " ", "_"]
 )
-def test_a_message_of_a_megabyte_is_classified_in_linear_time(said):
+def test_a_message_of_a_megabyte_is_classified_at_once(said):
     long = said * (1_000_000 // len(said))
     assert advice_for("COSMIC_RAY", f"{long}!") in Advice
     assert advice_for(long, None) in Advice

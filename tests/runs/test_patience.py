@@ -1,5 +1,7 @@
 """What need not pass by itself: how long a wait bears a refusal, and a bill that is not settled."""
 
+import json
+
 import pytest
 
 from flora_provider.api.errors import (
@@ -8,6 +10,7 @@ from flora_provider.api.errors import (
     FloraRateLimitError,
     FloraServerError,
 )
+from flora_provider.api.models import Run
 from flora_provider.api.plan import Response
 from flora_provider.runs.follow import PollPolicy, Wait
 from flora_provider.runs.patience import BILL_FOR, REFUSED_FOR
@@ -67,7 +70,7 @@ def test_a_wait_looks_at_once_when_its_connection_has_changed_but_not_before_flo
 
 
 def unbilled(at, **members):
-    return shown("completed", 100, completed_at=(BEGIN + at) * 1000, **members)
+    return shown("completed", 100, **{"completed_at": (BEGIN + at) * 1000, **members})
 
 
 BILL = {"charged_cost": 0.04}
@@ -138,3 +141,37 @@ def test_a_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
 @pytest.mark.parametrize("row", [shown("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr)
 def test_a_run_that_has_no_result_has_no_bill_to_wait_for(row):
     assert len(follow(script(RUNNING, row))[1].asked_at) == 2
+
+
+@pytest.mark.parametrize(
+    ("members", "awaits"),
+    [
+        ({}, True),
+        ({"charged_cost": 0.04}, False),
+        ({"completed_at": (BEGIN - 91) * 1000}, False),
+        ({"completed_at": None}, False),
+        ({"outputs": ()}, False),
+    ],
+    ids=str,
+)
+def test_an_event_says_whether_a_bill_may_still_come(members, awaits):
+    event, _ = follow(script(unbilled(0, **members)), deadline=0)
+    assert event.kind == "ended"
+    assert event.awaits_bill(now=BEGIN + 1) is awaits
+
+
+def test_what_did_not_complete_awaits_no_bill():
+    assert not follow(lambda _: shown("failed", 100, completed_at=BEGIN * 1000))[0].awaits_bill(now=BEGIN)
+    assert not follow(lambda _: RUNNING, deadline=0)[0].awaits_bill(now=BEGIN)
+
+
+def test_a_wait_that_is_overdue_ends_with_what_it_knows():
+    wait = Wait("run_1", policy=PollPolicy(), now=BEGIN, deadline=BEGIN + 9)
+    wait.begin(5.0)
+    assert wait.remaining == 9
+    assert wait.overdue().kind == "timed_out"
+    wait.saw(Run.read(json.loads(unbilled(0).body)), now=6.0, draw=0.5)
+    assert wait.overdue().kind == "ended"
+    forever = Wait("run_1", policy=PollPolicy(), now=BEGIN)
+    forever.begin(5.0)
+    assert forever.remaining is None
