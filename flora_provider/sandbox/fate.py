@@ -21,8 +21,12 @@ class Fate:
         never_ends: Stay ``running`` for ever, at 90 %.
         cost_lag: Seconds after the end for which ``charged_cost`` is missing (measured at FLORA: about a minute).
         hidden_for: Seconds after the start for which FLORA does not know the run: 404, and in no list.
+        listed_after: Seconds after the start for which no list shows the run, although FLORA knows it.
         outputs: Number of outputs on completion; 0 gives an empty array.
         output_type: Type to state instead of the true one, e.g. ``modelUrl``.
+        text: What a text output says. It and ``error_message`` may hold any character, also half a surrogate pair and
+            U+0000, which travel as JSON's escapes. A test sends such a fate by the control endpoint; as a client's
+            ``params`` it is refused, as any text that is none.
     """
 
     error_code: str | None = None
@@ -33,5 +37,7 @@ class Fate:
     never_ends: bool = False
     cost_lag: float = 0.0
     hidden_for: float = 0.0
+    listed_after: float = 0.0
     outputs: int = 1
     output_type: str | None = None
+    text: str | None = None

@@ -122,7 +122,7 @@ class Fault:
             self.route in (None, route)
             and self.method in (None, method)
             and self.run_id in (None, path.get("run_id"))
-            and (self.containing is None or self.containing.encode() in body)
+            and (self.containing is None or self.containing.encode(errors="surrogatepass") in body)
         )
 
     def breaks_before(self) -> bool:
@@ -133,7 +133,7 @@ class Fault:
         """Return what is answered in place of FLORA's answer, if anything."""
         if self.body is not None:
             headers = {"content-type": self.content_type, **self.headers}
-            return Reply(self.body.encode(), self.status or 200, headers)
+            return Reply(self.body.encode(errors="backslashreplace"), self.status or 200, headers)
         if self.status is None:
             return None
         code, message = _SENTENCES.get(self.status, ("unknown_error", "An unknown error occurred."))

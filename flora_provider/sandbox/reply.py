@@ -27,7 +27,9 @@ class Reply:
         """Encode the reply."""
         if isinstance(self.body, bytes):
             return httpx.Response(self.status, headers=self.headers, content=self.body)
-        content = json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+        # Half a surrogate pair is no UTF-8, but FLORA may well send one as JSON's escape: so does this.
+        text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        content = text.encode(errors="backslashreplace")
         return httpx.Response(
             self.status, headers={"content-type": "application/json", **self.headers}, content=content
         )

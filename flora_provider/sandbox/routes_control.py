@@ -41,7 +41,7 @@ def list_faults(call: Call) -> Reply:
 
 def add_faults(call: Call) -> Reply:
     """Script one fault, or an array of them."""
-    body = call.any_json()
+    body = call.any_json(any_text=True)
     call.sandbox.faults.add(*[Fault.from_json(item) for item in (body if isinstance(body, list) else [body])])
     return list_faults(call)
 

@@ -68,6 +68,10 @@ class Run:
         """Whether FLORA admits to the run yet (see :attr:`Fate.hidden_for`)."""
         return now >= self.created_at + self.fate.hidden_for
 
+    def is_listed(self, now: float) -> bool:
+        """Whether the history lists show it yet (see :attr:`Fate.listed_after`)."""
+        return now >= self.created_at + max(self.fate.hidden_for, self.fate.listed_after)
+
     def status(self, now: float) -> str:
         """Return ``pending``, ``running``, ``completed`` or ``failed``."""
         elapsed = now - self.created_at
@@ -118,11 +122,11 @@ class Run:
         return f"{root}/api/v1/runs/{self.run_id}"
 
     def _output(self, number: int, root: str) -> dict[str, str]:
-        text = self.medium == "text"
+        text = f"A sandbox's answer to: {self.prompt}" if self.fate.text is None else self.fate.text
         return {
             "output_id": f"output_{number}",
             "type": self.fate.output_type or OUTPUT_TYPES[self.medium],
-            "url": f"A sandbox's answer to: {self.prompt}" if text else f"{root}{self.media_path(number)}",
+            "url": text if self.medium == "text" else f"{root}{self.media_path(number)}",
         }
 
     def media_path(self, number: int) -> str:

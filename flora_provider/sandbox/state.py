@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 import random
 from collections import Counter, defaultdict
@@ -203,7 +202,7 @@ class State:
         """
         now = self.clock.now()
         rows = self._histories.get((kind, filters["project_id"]) if "project_id" in filters else (kind,), [])
-        # itertools keeps a full page of 10,000 waiting runs cheap: no filter, no test per row.
+        # Iterators keep a full page of 10,000 waiting runs cheap: no filter, no test per row.
         found: Iterator[Run] = reversed(rows)
         if workspace_id := filters.get("workspace_id"):
             found = (run for run in found if run.workspace_id == workspace_id)
@@ -211,7 +210,7 @@ class State:
             found = (run for run in found if run.subject == technique_id)
         if status := filters.get("status"):
             found = (run for run in found if run.status(now) == status)
-        return itertools.filterfalse(lambda run: not run.is_visible(now), found)
+        return filter(lambda run: run.is_listed(now), found)
 
     def count_by_status(self) -> dict[str, int]:
         """Return how many runs are in which state now."""

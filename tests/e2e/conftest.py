@@ -2,11 +2,39 @@
 
 import pytest
 
-from tests.e2e.chaos.field import Field
+from demo.stage import Stage
+from tests.e2e.chaos.field import DAGS, Field
 
 
 @pytest.fixture(scope="session")
 def field(tmp_path_factory):
     """Airflow, with the DAGs of this folder, and a sandbox for each account of what a repeated key means."""
     with Field(tmp_path_factory.mktemp("field")) as field:
+        yield field
+
+
+class OnSqlite:
+    """An Airflow on SQLite, whose settings are Airflow's own but for the number of tasks at once."""
+
+    def __init__(self, folder):
+        # They wait for SQLite, which lets one write at a time; by default they are answered 500 after seconds in the
+        # queue. Supervisors that notice the end of a task early would hide the race of short waits, and so would
+        # fewer slots: a scheduler that has none left lets a task that came back rest until it knows of the deferral.
+        database = folder.resolve() / "airflow" / "airflow.db"
+        settings = {
+            "AIRFLOW__CORE__PARALLELISM": "60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100",
+        }
+        self.stage = Stage(folder, DAGS, settings)
+
+    @property
+    def rest(self):
+        return self.stage.airflow.rest
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory):
+    field = OnSqlite(tmp_path_factory.mktemp("on_sqlite"))
+    with field.stage:
         yield field

@@ -1,10 +1,11 @@
 """A short campaign, the same each time; `make chaos` fights longer ones."""
 
 from tests.e2e.chaos.campaign import fight
-from tests.e2e.chaos.rounds import DISASTERS, KILLS, MODES, WIRES, draw
+from tests.e2e.chaos.rounds import DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, WIRES, draw
 from tests.e2e.chaos.verdict import problems, report
 
-SEED, ROUNDS = 1, 36
+SEED, ROUNDS = 2, 42
+AT_ONCE = 3  # disasters a batch
 
 
 def test_the_short_campaign_strikes_everywhere():
@@ -13,11 +14,17 @@ def test_the_short_campaign_strikes_everywhere():
     assert {point for drawn in rounds for point in drawn.kills} == set(KILLS)
     assert {drawn.wire for drawn in rounds if drawn.wire} == set(WIRES)
     assert {drawn.mode for drawn in rounds} == set(MODES)
+    assert {drawn.on_changed for drawn in rounds if drawn.edited} == set(ON_CHANGED)
+    assert {drawn.says for drawn in rounds if drawn.says} == set(SAYINGS)
+    assert any(drawn.listed_after for drawn in rounds)
+    assert any(drawn.clock for drawn in rounds)
 
 
-def test_whatever_is_killed_every_run_is_paid_for_once_by_the_task_that_meant_it(field):
-    results = fight(field, SEED, ROUNDS, batch=ROUNDS // len(DISASTERS))
+def test_whatever_is_killed_or_changed_every_run_is_paid_for_once_by_the_task_that_meant_it(field):
+    batch = ROUNDS * AT_ONCE // len(DISASTERS)
+    results = fight(field, SEED, ROUNDS, batch=batch, at_once=AT_ONCE, longest=15.0)
 
     runs = {mode: field.runs(mode) for mode in MODES}
-    assert problems(results, runs) == [], "\n".join(report(results, runs))
-    assert {result.disaster for result in results} == set(DISASTERS)
+    found = problems(results, runs)
+    assert not found, "\n".join([*found, *report(results, runs)])
+    assert {disaster for result in results for disaster in result.disasters} == set(DISASTERS)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 MEDIA = {"image": "imageUrl", "video": "videoUrl", "audio": "audioUrl", "text": "text"}
@@ -261,3 +263,42 @@ class TestActions:
         answer = self.start(flora, **change)
         assert answer.status_code == 400
         assert answer.json()["error"]["fields"][0]["field"] == field
+
+
+def test_listed_after_keeps_a_run_out_of_lists_only(flora, sandbox):
+    run_id = flora.start(params={"sandbox": {"listed_after": 5}})
+    assert flora.get(f"/runs/{run_id}").status_code == 200
+    assert flora.get("/generations").json()["generations"] == []
+    sandbox.clock.advance(5)
+    assert [row["run_id"] for row in flora.get("/generations").json()["generations"]] == [run_id]
+
+
+NO_TEXT = "half an emoji: \ud83d, and a zero: \x00"
+
+
+def script_fate(flora, **fate):
+    """Script the next run's fate as a test outside does it; the JSON is ASCII, as the standard library writes it."""
+    body = json.dumps([{"route": "/generate", "fate": fate}])
+    answer = flora.post("https://flora.test/_sandbox/faults", content=body)
+    assert answer.status_code == 200, answer.text
+    assert json.loads(answer.content)["faults"][0]["fate"]["seconds"] == 0
+
+
+def test_error_message_may_hold_any_character_and_travels_as_escapes(flora):
+    script_fate(flora, seconds=0, error_code="SERVER_ERROR", error_message=NO_TEXT)
+    answer = flora.get(f"/runs/{flora.start()}")
+    assert b"\\ud83d" in answer.content
+    assert b"\\u0000" in answer.content
+    assert json.loads(answer.content)["error_message"] == NO_TEXT
+
+
+@pytest.mark.parametrize("text", [NO_TEXT, "", "a fern"])
+def test_text_of_a_text_output_may_be_chosen(flora, text):
+    script_fate(flora, seconds=0, text=text)
+    answer = flora.get(f"/runs/{flora.start(type='text')}")
+    assert json.loads(answer.content)["outputs"][0]["url"] == text
+
+
+def test_text_with_half_a_surrogate_pair_is_refused_from_clients(flora):
+    body = json.dumps(flora.body(prompt="\ud83d"))
+    assert flora.post("/generate", content=body).json()["error"]["code"] == "invalid_json"

@@ -1,4 +1,4 @@
-"""`make chaos ROUNDS=N SEED=S`: kill tasks, schedulers, triggerers and connections; count what was paid for."""
+"""`make chaos ROUNDS=N SEED=S`: kill and change whatever can be, under real tasks; count what was paid for."""
 # ruff: noqa: T201 - it talks to a person at a terminal
 
 import argparse

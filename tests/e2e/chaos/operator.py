@@ -15,22 +15,39 @@ from pathlib import Path
 import httpx
 
 from flora_provider.operators.flora import FloraGenerateOperator
+from tests.e2e.resuming import BusyAfterwards
+from tests.e2e.wrong_clock import right_time, shift
 
 JOURNAL = "FLORA_CHAOS_JOURNAL"
 _LOOK_FOR = 3.0  # seconds: less than the sandbox holds an answer back
 
 
 class ChaosOperator(FloraGenerateOperator):
-    """Dies at `kills[try - 1]`, a point of `rounds.KILLS`. `together`: tasks that are to POST at the same moment."""
+    """The operator, with what befalls it.
 
-    def __init__(self, *, kills=(), together=0, **kwargs):
+    Args:
+        kills: it dies at `kills[try - 1]`, a point of `rounds.KILLS`.
+        together: tasks that are to POST at the same moment.
+        edited: its prompt from the second try on, as if its author had edited the DAG; None if nobody does.
+        clock: seconds by which the clock of its process steps when FLORA has answered.
+    """
+
+    def __init__(self, *, kills=(), together=0, edited=None, clock=0.0, **kwargs):
         super().__init__(**kwargs)
         self.kills = kills
         self.together = together
+        self.edited = edited
+        self.clock = clock
         self._witness = None
+
+    def _do_render_template_fields(self, parent, template_fields, context, *args, **kwargs):
+        if parent is self and self.edited and context["ti"].try_number > 1:
+            self.prompt = self.edited  # before anything looks at it, as if it had been written so
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
 
     def execute(self, context):
         witness = self._watched(context)
+        witness.note("asked", prompt=self.prompt)
         if self.together and context["ti"].try_number == 1:
             witness.wait_for_others(self.together)
         result = super().execute(context)
@@ -49,7 +66,7 @@ class ChaosOperator(FloraGenerateOperator):
         super().defer(**kwargs)
 
     def _watched(self, context):
-        self._witness = Witness(context["ti"], self.kills)
+        self._witness = Witness(context["ti"], self.kills, self.clock)
         store = context["task_state_store"]
         context["task_state_store"] = WatchedStore(store, self._witness)
         watch_xcom(context["ti"], self._witness)
@@ -57,27 +74,29 @@ class ChaosOperator(FloraGenerateOperator):
         return self._witness
 
 
-class ResumingChaosOperator(ChaosOperator):
+class ResumingChaosOperator(BusyAfterwards, ChaosOperator):
     """Needs a worker after its wait, as every task does that has something to do then."""
-
-    def post_execute(self, context, result=None):
-        """Nothing, but in a worker."""
 
 
 class Witness:
     """Keeps the journal of one try, and kills its process at the point that was drawn for it."""
 
-    def __init__(self, ti, kills):
+    def __init__(self, ti, kills, clock):
         tries = ti.try_number - 1
         self.kill = kills[tries] if tries < len(kills) else None
+        self._clock = clock
         self._who = {"task": ti.task_id, "index": ti.map_index, "try": ti.try_number, "dag_run": ti.run_id}
         self._path = Path(os.environ[JOURNAL])
 
     def note(self, event, **more):
-        line = json.dumps({**self._who, "event": event, "at": time.time(), **more}) + "\n"
+        line = json.dumps({**self._who, "event": event, "at": right_time(), **more}) + "\n"
         with self._path.open("ab", buffering=0) as journal:
             fcntl.flock(journal, fcntl.LOCK_EX)
             journal.write(line.encode())
+
+    def answered(self, status, key):
+        self.note("answer", status=status, key=key)
+        shift(self._clock)
 
     def reached(self, point):
         if self.kill == point:
@@ -153,7 +172,7 @@ def watch_wire(witness):
 
         request.extensions["trace"] = trace
         response = await real(self, request)
-        witness.note("answer", status=response.status_code, key=key)
+        witness.answered(response.status_code, key)
         return response
 
     handle_request.unwatched = real

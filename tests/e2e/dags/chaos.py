@@ -1,11 +1,19 @@
-"""The DAG of the chaos suite: its rows, which are its DAG run's params, say what each mapped task is and suffers."""
+"""The DAG of the chaos suite: its rows, which are its DAG run's params, say what each mapped task is and suffers.
 
+Its author changes his mind about `retries` now and then: a file says how many.
+"""
+
+import os
 from datetime import timedelta
+from pathlib import Path
 
 import pendulum
 from airflow.providers.common.compat.sdk import dag, task
 
 from tests.e2e.chaos.operator import ChaosOperator, ResumingChaosOperator
+from tests.e2e.chaos.rounds import RETRIES, RETRIES_FILE
+
+RETRIES_NOW = Path(os.environ.get(RETRIES_FILE, ""))
 
 
 @dag(
@@ -15,7 +23,11 @@ from tests.e2e.chaos.operator import ChaosOperator, ResumingChaosOperator
     max_active_runs=4,
     max_active_tasks=12,
     params={"chaos": [], "resuming": []},
-    default_args={"retries": 8, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False},
+    default_args={
+        "retries": int(RETRIES_NOW.read_text()) if RETRIES_NOW.is_file() else RETRIES,
+        "retry_delay": timedelta(seconds=1),
+        "retry_exponential_backoff": False,
+    },
 )
 def chaos():
     @task

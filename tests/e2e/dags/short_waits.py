@@ -7,6 +7,7 @@ from flora_provider.hooks.flora import FloraHook
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
 from tests.e2e.naive import NaiveOperator
+from tests.e2e.resuming import BusyAfterwards, ResumingGenerateOperator
 
 
 def asked(seconds):
@@ -36,18 +37,7 @@ class Sensor(FloraRunSensor):
         return super().execute(context)
 
 
-class BusyAfterwards:
-    """Needs a worker after the wait, as every task does that has something to do then."""
-
-    def post_execute(self, context, result=None):
-        """Nothing, but in a worker."""
-
-
 class ResumingSensor(BusyAfterwards, Sensor):
-    pass
-
-
-class ResumingOperator(BusyAfterwards, FloraGenerateOperator):
     pass
 
 
@@ -68,7 +58,7 @@ def short_waits():
         return seconds.override(task_id=f"{kind}_seconds")(kind).map(make)
 
     NaiveOperator.partial(task_id="naive").expand_kwargs(given("naive"))
-    for kind, operator in {"operator": FloraGenerateOperator, "resuming_operator": ResumingOperator}.items():
+    for kind, operator in {"operator": FloraGenerateOperator, "resuming_operator": ResumingGenerateOperator}.items():
         operator.partial(task_id=kind, wait_for_completion=True, poll_interval=1).expand_kwargs(given(kind, arguments))
     for kind, sensor in {"sensor": Sensor, "resuming_sensor": ResumingSensor}.items():
         sensor.partial(task_id=kind, poll_interval=1).expand_kwargs(given(kind))

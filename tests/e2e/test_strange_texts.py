@@ -1,0 +1,57 @@
+"""Whatever FLORA's texts hold, the triggerer lives, and what was paid for arrives: on SQLite and on PostgreSQL."""
+
+import json
+
+import pytest
+
+from tests.e2e.chaos.field import control
+from tests.e2e.scenarios import REPLACED, Watched
+
+TEXT = "The paid text \ud83d goes on \x00 to the end."
+FATES = {
+    "half": {"error_code": "provider_error", "error_message": "It ends with half an emoji: \ud83d"},
+    "zero": {"error_code": "provider_error", "error_message": "It holds \x00 a zero."},
+    "long": {"error_code": "provider_error", "error_message": "Much \ud83d" * 100_000},
+    "text": {"text": TEXT},
+}
+WAYS = ("in_worker", "deferred", "resumed", "sensor")
+FAILING = [f"{what}_{way}" for what in ("half", "zero", "long") for way in WAYS]
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def airflow(request):
+    """What has a `stage`: Airflow on the database that is named."""
+    return request.getfixturevalue({"SQLite": "on_sqlite", "PostgreSQL": "field"}[request.param])
+
+
+def test_strange_texts_of_runs_leave_the_triggerer_alive_and_arrives(airflow):
+    sandbox, triggerer = airflow.stage.sandbox, airflow.stage.airflow.parts["triggerer"]
+    same = triggerer.pid
+    script = [
+        {"route": "/generate", "containing": f'"{what} {way}"', "fate": {"seconds": 8, "estimated_seconds": 10, **fate}}
+        for what, fate in FATES.items()
+        for way in WAYS
+    ]
+    control(sandbox, "POST", "faults", content=json.dumps(script))  # in ASCII, with escapes
+
+    watched = Watched(airflow, "strange_texts")
+    states = watched.wait_over(timeout=180)
+
+    assert triggerer.exit_code is None
+    assert triggerer.pid == same
+    bought = {f"start_{what}" for what in FATES}
+    read = {f"read_{way}" for way in WAYS if way != "sensor"}
+    good = {f"text_{way}" for way in WAYS} | {"bystander"} | bought | read
+    assert states == dict.fromkeys(good, "success") | dict.fromkeys(FAILING, "failed")
+    assert set(watched.tries().values()) == {1}
+
+    arrived = TEXT.replace("\ud83d", REPLACED).replace("\x00", REPLACED)
+    for way in WAYS:
+        assert watched.xcom(f"text_{way}")["outputs"][0]["text"] == arrived
+        for what, said in {"half": f"half an emoji: {REPLACED}", "zero": f"It holds {REPLACED} a zero."}.items():
+            assert said in watched.log(f"{what}_{way}")
+        long = watched.log(f"long_{way}")
+        assert f"Much {REPLACED}" in long
+        assert len(long) < 100_000
+    for name in read:
+        assert watched.xcom(name) == arrived
