@@ -22,6 +22,7 @@
     └── RunError                     HTTP was fine, the run is not; `.run_id` names it
         ├── RunFailed                  FLORA says `failed`; `.advice` says whether a retry can help
         ├── RunTimedOut                we stopped waiting; the run goes on and is billed
+        ├── RunOutcomeOpen             the same, while FLORA does not let us find out
         └── RunOutcomeUnknown          a run may have been started and cannot be identified
             └── RequestChanged           one was started for another request than the task makes now
 
@@ -278,6 +279,10 @@ class RunTimedOut(RunError):  # noqa: N818 - named for what happened to the run,
 
 class RunOutcomeUnknown(RunError):  # noqa: N818 - named for what happened to the run, as users say it
     """A request to start a run was accepted before, but which run it started cannot be told. Nothing was sent again."""
+
+
+class RunOutcomeOpen(RunError):  # noqa: N818 - named for what happened to the run, as users say it
+    """An earlier request may have started a run, and FLORA does not let this try find out. A retry asks again."""
 
 
 class RequestChanged(RunOutcomeUnknown):

@@ -172,8 +172,8 @@ class _Steps:
 
     def settled(self, asset: Asset) -> Plan[Asset]:
         """The asset once it is ready or has failed, or as it is when patience ends."""
-        until = self.tools.clock() + self.patience
-        while asset.status not in (Asset.READY, Asset.FAILED) and self.tools.clock() < until:
+        until = self.tools.steady() + self.patience
+        while asset.status not in (Asset.READY, Asset.FAILED) and self.tools.steady() < until:
             yield Sleep(POLL_SECONDS)
             look = calls.get_asset(_id(asset))
             try:

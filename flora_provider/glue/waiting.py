@@ -124,13 +124,21 @@ def briefly(task: Any, run_id: str, **known: Any) -> dict[str, Any] | None:
             return None
 
 
-def look(hook: FloraHook, run_id: str, *, unseen_since: float) -> RunEvent:
-    """Look once. `timed_out` when it goes on, or could not be seen for a reason that may pass, which `detail` tells."""
+def look(hook: FloraHook, run_id: str, *, refused_since: float | None) -> tuple[RunEvent, bool]:
+    """Look once, and say whether FLORA refused to show the run.
+
+    The event is `timed_out` when the run goes on, or could not be seen for a reason that may pass; `detail` tells it.
+
+    Args:
+        hook: of the connection.
+        run_id: the run.
+        refused_since: unix seconds since when FLORA has refused it; None if it did not refuse the look before.
+    """
     from flora_provider.runs.follow import PollPolicy, Wait
 
     now = time.time()
-    wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, gone_since=unseen_since)
-    return hook.follow(wait)
+    wait = Wait(run_id, policy=PollPolicy(), now=now, deadline=now, gone_since=refused_since)
+    return hook.follow(wait), wait.is_refused
 
 
 def started(context: Context) -> float:

@@ -155,7 +155,7 @@ def _address(name: str, value: object) -> str | None:
 def _no_path(name: str, value: object) -> list[str]:
     """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
     remedy = "give the path of a folder or a file on this machine"
-    if not isinstance(value, str | PathLike) or not (text := str(value)):
+    if not isinstance(value, str | PathLike) or not (text := str(value)) or checks.is_rendered_none(text):
         return [f"{name} is {checks.shown(value)}: {remedy}"]
     if "://" in text or any(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", part) for part in re.split(r"[/\\]", text)):
         return [f"{name} is {checks.shown(text)}, an address: {remedy}"]

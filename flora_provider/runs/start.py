@@ -14,6 +14,7 @@ from flora_provider.api.errors import (
     FloraNotFoundError,
     FloraStatusError,
     RunFailed,
+    RunOutcomeOpen,
     RunOutcomeUnknown,
 )
 from flora_provider.api.exchange import Tools, exchange
@@ -33,6 +34,7 @@ UnknownOutcome = Literal["fail", "adopt", "submit_again"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
 CLOCK_SKEW_IF_OLD = 900.0  # the same, where overlooking a run would pay for another
+_REFUSALS = frozenset({401, 402, 403, 404})  # statuses that say nothing about a run that is there
 _MAX_GENERATIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
 
 
@@ -215,6 +217,8 @@ class Start:
         except FloraStatusError as error:
             is_conflict = error.code == "idempotency_conflict" and not fresh
             if not isinstance(error, FloraDuplicateError) and not is_conflict:
+                if not fresh:
+                    _leave_open(error, record)
                 raise
             return (yield from self._find_duplicate(tools, record, patience=LISTED_WITHIN - age))
         quote = getattr(started, "charged_cost", None)
@@ -244,15 +248,21 @@ class Start:
         patience: float = 0.0,
         at_once: bool = True,
     ) -> Plan[list[Generation]]:
-        return search_until_listed(
-            tools,
-            self.request.candidates,
-            self.request.search_for,
-            since=record.intended_at - skew,
-            excluded=lambda: self.context.claimed() | self._failed,
-            patience=patience,
-            at_once=at_once,
-        )
+        try:
+            return (
+                yield from search_until_listed(
+                    tools,
+                    self.request.candidates,
+                    self.request.search_for,
+                    since=record.intended_at - skew,
+                    excluded=lambda: self.context.claimed() | self._failed,
+                    patience=patience,
+                    at_once=at_once,
+                )
+            )
+        except FloraStatusError as error:
+            _leave_open(error, record)
+            raise
 
     def _refuse_unless_submitting_again(
         self, record: Record, found: list[Generation], *, why: str, remedy: str
@@ -267,3 +277,13 @@ class Start:
             f"is this task's, give its run_id to a FloraRunSensor; {remedy}",
             run_id=found[0].run_id if len(found) == 1 else None,
         )
+
+
+def _leave_open(error: FloraStatusError, record: Record) -> None:
+    """Raise RunOutcomeOpen where FLORA refuses what would tell whether an earlier request has started a run."""
+    if error.status in _REFUSALS:
+        raise RunOutcomeOpen(
+            f"{error}. An earlier request with key {record.key} may have started a run, which a retry finds once FLORA "
+            "accepts the connection again",
+            run_id=None,
+        ) from error

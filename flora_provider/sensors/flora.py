@@ -96,6 +96,7 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
         self._last_look: RunEvent | None = None
+        self._refused_since: float | None = None  # unix seconds
         self.refuse_literals(_OURS)
 
     @cached_property
@@ -180,8 +181,11 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():
             checks.refuse(checks.problems([("run_id", self.run_id, checks.run_id)]))
-            event = waiting.look(self.hook, self.run_id, unseen_since=waiting.started(context))
+            # A rescheduled sensor looks once in each process, so it counts from the first one on.
+            since = self._refused_since if self._last_look else waiting.started(context)
+            event, is_refused = waiting.look(self.hook, self.run_id, refused_since=since)
             self._last_look = event
+            self._refused_since = (since or time.time()) if is_refused else None
             goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
             return None if goes_on else waiting.finish(self, context, event.result())
 

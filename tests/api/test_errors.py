@@ -61,6 +61,7 @@ MADE = [
     errors.RunFailed(code="SERVER_ERROR", reason="Down.", advice=Advice.RETRY_NOW, **RUN),
     errors.RunTimedOut(waited="after 5 s", **RUN),
     errors.RunOutcomeUnknown("m", run_id=None),
+    errors.RunOutcomeOpen("m", run_id=None),
     errors.RequestChanged("m", run_id="run_1"),
     WaitRefused(detail="FLORA answered 403", **RUN),
 ]

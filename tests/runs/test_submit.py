@@ -65,6 +65,18 @@ def test_what_started_nothing_is_raised_and_a_retry_sends_the_same_key(flora, st
     assert len(flora.runs) == 1
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+@pytest.mark.parametrize("asked", ["POST", "history"])
+def test_refusal_while_an_earlier_request_may_have_started_a_run_is_left_open(flora, status, asked):
+    task = Task(flora)
+    answer_lost(task)
+    flora.weather = [status] if asked == "POST" else ["", status]
+    with pytest.raises(errors.RunOutcomeOpen, match=f"FLORA answered {status}.*{task.keys[0]}"):
+        task.run()
+    with pytest.raises(UNKNOWN, match="run_1"):
+        task.run()
+
+
 def test_another_conflict_than_a_duplicate_is_no_sign_of_a_run(flora):
     flora.weather = [409]
     with pytest.raises(errors.FloraConflictError, match="409 trouble"):
