@@ -100,6 +100,16 @@ def test_a_sensor_that_pokes_is_never_failed_for_good_by_a_refusal(
     assert is_left_to_retries(task, f"FLORA answered {status}")
 
 
+@pytest.mark.parametrize("status", REFUSALS)
+def test_sensor_that_pokes_bears_a_refusal_that_passes_however_old_it_is(flora, wait_for, one_task, status):
+    run_id = flora.start(seconds=1.0)
+    task = one_task(wait_for(run_id, deferrable=False, mode="poke", timeout=7200))
+    task.ti.start_date -= timedelta(hours=1)
+    flora.spoil(Fault(LOOKS, status=status, skip=1, times=4))
+
+    assert task.run()["run_id"] == run_id
+
+
 def test_a_sensor_that_pokes_reads_a_key_that_was_rotated(flora, wait_for, one_task):
     run_id = flora.start()
     flora.connect(password="sk_test_old")
