@@ -78,6 +78,8 @@ def set_up_by_config(stream):
 
 
 def set_up_basically(stream):
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("http")]:
+        logging.getLogger(name).setLevel(logging.NOTSET)  # Airflow, which other tests import, sets some
     logging.basicConfig(stream=stream, level=logging.DEBUG, force=True)
 
 
