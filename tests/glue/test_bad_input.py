@@ -158,7 +158,7 @@ def test_the_tasks_own_workspace_wins_over_the_connections(flora, generate, one_
 
 @pytest.mark.parametrize("conn_id", ["nowhere", None])
 def test_connection_that_is_not_there_is_told_with_what_to_do(flora, generate, wait_for, one_task, conn_id):
-    """Airflow says that a connection is not there also where it could not ask, so that is left to the task's retries."""
+    """Airflow says so also where it could not ask: it is left to the task's retries."""
     from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
     for operator in (
