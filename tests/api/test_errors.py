@@ -11,6 +11,7 @@ from flora_provider.api import errors
 from flora_provider.api.text import MAX_MESSAGE
 from flora_provider.runs.event import WaitRefused
 from flora_provider.runs.failures import Advice
+from flora_provider.runs.ledger import LedgerUnavailable, LedgerUnreadable
 
 CLASSES = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
 
@@ -64,6 +65,8 @@ MADE = [
     errors.RunOutcomeOpen("m", run_id=None),
     errors.RequestChanged("m", run_id="run_1"),
     WaitRefused(detail="FLORA answered 403", **RUN),
+    LedgerUnavailable("m", run_id="run_1"),
+    LedgerUnreadable("m"),
 ]
 
 
@@ -82,7 +85,7 @@ def test_an_error_reaches_another_process_as_it_was(error, sent):
 
 
 def test_every_error_was_sent_to_another_process():
-    assert {type(error) for error in MADE} == {*CLASSES.values(), WaitRefused}
+    assert {type(error) for error in MADE} == {*CLASSES.values(), WaitRefused, LedgerUnavailable, LedgerUnreadable}
 
 
 def test_wrong_input_is_also_a_value_error_and_keeps_all_problems():

@@ -1,6 +1,7 @@
 """What changes between two tries: the prompt, the model, the connection, the key's age, the list of requests."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from flora_provider.api import calls, errors
 from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnknown
-from tests.runs.small_flora import TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
+from flora_provider.runs.ledger import Record
+from flora_provider.runs.request import RunRequest, differences
+from tests.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
 
 
 @pytest.fixture
@@ -141,6 +144,32 @@ def test_change_is_told_without_signatures(flora):
         task.run()
     assert "secret" not in str(caught.value)
     assert "secret" not in "".join(task.ledger.stored)
+
+
+def test_differences_name_nested_members_and_another_path():
+    def request(path, params):
+        call = calls.generate(type="image", prompt="a fern", params=params, **PLACE)
+        return RunRequest(call=replace(call, path=path), connection="flora_default https://flora.example/api/v1")
+
+    earlier = request("/generate", {"seed": 1, "style": {"name": "ink", "grain": 2}})
+    kept = Record(max_tries=1, key="k", generation=1, intended_at=0.0, **earlier.stored_members())
+    now = request("/runs/generation", {"seed": 1, "style": {"name": "oil", "grain": 2}})
+    assert (
+        differences(kept, now) == "path was '/generate', is '/runs/generation'; params.style.name was 'ink', is 'oil'"
+    )
+
+
+def test_record_of_an_earlier_release_is_taken_for_the_current_request_and_kept_whole(flora):
+    task = Task(flora)
+    task.run()
+    [known] = task.ledger.read()
+    first = {"clears": known.max_tries, "generation": 1, "key": known.key, "intended_at": 0.0, "run_id": "run_1"}
+    task.ledger.stored = [json.dumps(first)]
+    assert task.run().run_id == "run_1"
+    assert task.ledger.read()[0].body == task.request.call.body
+    task.prompt = "a moss"
+    with pytest.raises(RequestChanged):
+        task.run()
 
 
 # ── The outcome of the earlier request is not known ───────────────────────────────────────────────────────────────────
