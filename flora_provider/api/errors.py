@@ -71,7 +71,12 @@ class FloraError(Exception):
 
     What FLORA says, and values that are refused, may hold signed addresses. A message shows them without their query.
     It is bounded, and fit for every log and database, whatever it was made of.
+
+    Attributes:
+        started_nothing: True where it is known that no attempt of the request can have done anything at FLORA.
     """
+
+    started_nothing = False
 
     def __init__(self, message: str) -> None:
         # Bounded first: what is left of an address that was cut is still shown without its query.

@@ -12,7 +12,7 @@ from flora_provider.api import checks, errors
 from flora_provider.api.answers import parse_json
 from flora_provider.api.calls.call import Call, call_problems
 from flora_provider.api.plan import Plan, Response, Send, Sleep
-from flora_provider.api.retry import RetryPolicy, retry_after
+from flora_provider.api.retry import RetryPolicy, retry_after, surely_untouched
 from flora_provider.api.text import bounded
 
 T = TypeVar("T")
@@ -84,14 +84,16 @@ def retrying(attempt: Callable[[], Plan[T]], tools: Tools, *, what: object, rese
         what: named in the log.
         resendable: whether trying twice does no more than trying once.
     """
-    started, tried = tools.steady(), 0
+    started, tried, untouched = tools.steady(), 0, True
     while True:
         try:
             return (yield from attempt())
         except errors.FloraError as failure:
             elapsed, draw = tools.steady() - started, tools.draw()
             wait = tools.policy.delay(failure, attempt=tried, elapsed=elapsed, resendable=resendable, draw=draw)
+            untouched = untouched and surely_untouched(failure)
             if wait is None:
+                failure.started_nothing = untouched
                 raise
             log.warning("%s: %s. Trying again in %.1f s", what, failure, wait)
         yield Sleep(wait)

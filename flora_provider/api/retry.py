@@ -89,6 +89,21 @@ def may_retry(failure: FloraError, *, resendable: bool) -> bool:
     return passing and (resendable or failure.status in _REFUSED_UNTOUCHED)
 
 
+def surely_untouched(failure: FloraError) -> bool:
+    """Whether FLORA has not acted on the attempt that failed so: it was not reached, or refused the request (4xx).
+
+    After 5xx, 408 and 409, and where an answer was lost, it may have.
+    """
+    if isinstance(failure, FloraConnectionError):
+        return not failure.ambiguous
+    return (
+        isinstance(failure, FloraStatusError)
+        and 400 <= failure.status < 500  # noqa: PLR2004 - HTTP: refused
+        and failure.status not in (408, 409)
+        and not failure.replayed
+    )
+
+
 def status_passes(status: int) -> bool:
     """Whether an answer with this status may be another one soon."""
     return status in _PASSING

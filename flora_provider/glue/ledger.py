@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api.errors import FloraError
-from flora_provider.runs.ledger import Attempt, LedgerUnavailable, Record, claim, load
+from flora_provider.runs.ledger import Attempt, LedgerUnavailable, Record, load
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
@@ -81,16 +81,19 @@ class TaskStateLedger:
                 run_id=record.run_id or None,
             ) from error
 
-    def release(self, attempt: Attempt) -> None:
+    def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
         """Remember that this try ended with an error of its own, and so was not cleared while it ran.
 
         Says nothing if that cannot be stored: the error itself is what matters.
+
+        Args:
+            attempt: this try.
+            started_nothing: whether the request that it is about has surely started no run.
         """
         try:
             for number in dict.fromkeys((0, self._slot or 0)):
                 if (record := load(self._store.get(_name(number)))) is not None:
-                    is_own = number == self._slot and record.claimed_by == claim(attempt)
-                    released = record.with_(failed_try=attempt.try_number, is_released=record.is_released or is_own)
+                    released = record.released(attempt, is_own=number == self._slot, started_nothing=started_nothing)
                     self._store.set(_name(number), released.dump())
         except Exception as error:  # noqa: BLE001 - see above
             log.debug("The end of this try was not stored: %s", type(error).__name__)
@@ -118,7 +121,7 @@ class NoLedger:
     def write(self, slot: int, record: Record) -> None:
         """Nothing is kept."""
 
-    def release(self, attempt: Attempt) -> None:
+    def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
         """Nothing is kept."""
 
 

@@ -190,10 +190,11 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         """Remember that this try has ended by itself, if it fails herein: see `runs.ledger.is_cleared`."""
         try:
             yield
-        except Exception:
+        except Exception as error:
             from flora_provider.glue.ledger import attempt_of, ledger_of
 
-            (self._ledger or ledger_of(context)).release(attempt_of(self, context))
+            nothing = getattr(error, "started_nothing", False)
+            (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
     def _explained(self) -> AbstractContextManager[None]:

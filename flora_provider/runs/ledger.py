@@ -65,6 +65,7 @@ class Record(BaseModel):
         failed_try: the last try that ended with an error of its own, so that it was not cleared while it ran; 0: none.
         claimed_by: the try, and its process, that has sent or found this request.
         is_released: that attempt ended with an error, so an equal request is this one again, not another one.
+        is_void: its request has surely started nothing so far, so another one may take its place.
         fingerprint: of the request; empty in a record of version 1, which is taken for the current request's.
         occurrence: how many equal requests the task has sent before this one.
         template: fingerprint of the request as its author wrote it; empty if that is not known.
@@ -90,6 +91,7 @@ class Record(BaseModel):
     failed_try: int = 0
     claimed_by: str = ""
     is_released: bool = False
+    is_void: bool = False
     fingerprint: str
     occurrence: int = 0
     template: str = ""
@@ -110,6 +112,21 @@ class Record(BaseModel):
         """Plain JSON without nulls, which Airflow's store refuses."""
         plain: dict[str, Any] = json.loads(self.model_dump_json(exclude_none=True))
         return plain
+
+    def released(self, attempt: Attempt, *, is_own: bool, started_nothing: bool) -> Record:
+        """The same after a try that ended with an error.
+
+        Args:
+            attempt: the try.
+            is_own: whether the error is about this request.
+            started_nothing: whether that request has surely started no run.
+        """
+        is_own = is_own and self.claimed_by == claim(attempt)
+        return self.with_(
+            failed_try=attempt.try_number,
+            is_released=self.is_released or is_own,
+            is_void=is_own and started_nothing and not self.run_id,
+        )
 
     def with_(self, **changes: Any) -> Record:
         """The same with these changes."""

@@ -148,8 +148,9 @@ class Start:
             return Submission(run_id=record.run_id, quoted_cost=record.quoted_cost)
         try:
             submission = yield from self._post(tools, record, fresh=fresh)
-        except FloraStatusError as error:
-            if not error.replayed or self._replayed:
+        except FloraError as error:
+            error.started_nothing = error.started_nothing and fresh  # else an earlier request may have
+            if not isinstance(error, FloraStatusError) or not error.replayed or self._replayed:
                 raise
             log.warning("FLORA repeated the stored failure of an earlier try: %s. Using the next key", error)
             self._replayed = True
@@ -184,7 +185,9 @@ class Start:
         attempt = self.context.attempt
         self.context.ledger.write(
             self.slot.number,
-            record.with_(clear_number=attempt.clear_number, claimed_by=claim(attempt), is_released=False),
+            record.with_(
+                clear_number=attempt.clear_number, claimed_by=claim(attempt), is_released=False, is_void=False
+            ),
         )
 
     def _look(self, tools: Tools, run_id: str) -> Plan[Run | None]:
@@ -260,8 +263,10 @@ class Start:
                     at_once=at_once,
                 )
             )
-        except FloraStatusError as error:
-            _leave_open(error, record)
+        except FloraError as error:
+            error.started_nothing = False
+            if isinstance(error, FloraStatusError):
+                _leave_open(error, record)
             raise
 
     def _refuse_unless_submitting_again(

@@ -79,7 +79,9 @@ class Submit:
         """
         slot = find(self.context.ledger.read(), self.context.attempt, self.request.fingerprint)
         request, record = self.request, slot.record
-        if record is not None and slot.is_changed:
+        if record is not None and slot.is_changed and record.is_void:
+            record = None
+        elif record is not None and slot.is_changed:
             stored = request.as_stored(record)
             is_same_template = bool(request.template) and record.template == request.template
             if stored and is_same_template and (not record.run_id or self._varies(record)):

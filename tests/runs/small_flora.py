@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraConnectionError
+from flora_provider.api.errors import FloraConnectionError, FloraError
 from flora_provider.api.exchange import Tools
 from flora_provider.api.plan import Response, Sleep
 from flora_provider.api.retry import RetryPolicy
@@ -57,7 +57,8 @@ class SmallFlora:
     Attributes:
         fates: of the runs to come; those after them complete.
         weather: what happens to the requests to come: "" for nothing, "lost" (no answer to what was done), "broken"
-            (nothing was done), or the status of an error; those after them meet none.
+            (nothing was done), "unreached" (the same, and it is known), or the status of an error; those after them
+            meet none.
         page_size: of the history.
     """
 
@@ -92,8 +93,8 @@ class SmallFlora:
         """What FLORA answers; raises FloraConnectionError where no answer arrives."""
         self.requests.append(request)
         weather = self.weather.pop(0) if self.weather else ""
-        if weather == "broken":
-            raise FloraConnectionError("the connection broke")
+        if weather in ("broken", "unreached"):
+            raise FloraConnectionError("the connection broke", ambiguous=weather == "broken")
         response = self._post(request, weather) if request.method == "POST" else self._get(request, weather)
         if weather == "lost":
             raise FloraConnectionError("the answer was lost")
@@ -173,13 +174,11 @@ class Memory:
         self.stored[slot : slot + 1] = [json.dumps(record.dump())]
         self._boundary("after a ledger write")
 
-    def release(self, attempt):
+    def release(self, attempt, *, started_nothing):
         """As `TaskStateLedger.release`."""
         for slot, record in enumerate(self.read()):
             if slot in (0, self._slot):
-                changed = record.with_(
-                    failed_try=attempt.try_number, is_released=record.is_released or slot == self._slot
-                )
+                changed = record.released(attempt, is_own=slot == self._slot, started_nothing=started_nothing)
                 self.stored[slot] = json.dumps(changed.dump())
 
 
@@ -194,7 +193,7 @@ class Oblivion:
     def write(self, slot, record):
         pass
 
-    def release(self, attempt):
+    def release(self, attempt, *, started_nothing):
         pass
 
 
@@ -299,9 +298,9 @@ class Task:
             return self._execute()
         except Killed:
             raise
-        except BaseException:
+        except FloraError as error:
             self._kill_at = None
-            self.ledger.release(self.attempt)
+            self.ledger.release(self.attempt, started_nothing=error.started_nothing)
             raise
 
     def _execute(self):

@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api import calls, errors
 from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnknown
+from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.ledger import Record
 from flora_provider.runs.request import RunRequest, differences
 from tests.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
@@ -128,6 +129,31 @@ def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
     flora.now += TAKES
     assert task.run().run_id == "run_2"
     assert prompts(flora) == ["a fern", "a moss"]
+
+
+@pytest.mark.parametrize("weather", [401, 402, 403, 404, 422, 429, "unreached"])
+def test_changed_request_after_one_that_started_nothing_is_simply_started(flora, weather):
+    task = Task(flora)
+    flora.weather = [weather]
+    with pytest.raises(FloraError):
+        task.run()
+    task.prompt = "a moss"
+    assert task.run().run_id == "run_1"
+    assert prompts(flora)[-1] == "a moss"
+    assert len(flora.posts) == 2
+
+
+@pytest.mark.parametrize("weather", [["lost", 429], [503], ["lost", 402]])
+def test_changed_request_after_one_that_may_have_started_a_run_is_told(flora, weather):
+    task = Task(flora)
+    task.policy = RetryPolicy(max_retries=len(weather) - 1)
+    flora.weather = weather
+    with pytest.raises(FloraError):
+        task.run()
+    task.prompt = "a moss"
+    with pytest.raises(RequestChanged, match="run_1"):
+        task.run()
+    assert set(prompts(flora)) == {"a fern"}
 
 
 def test_changed_request_after_a_clear_is_a_new_run(flora):
@@ -300,7 +326,9 @@ def test_adopting_waits_until_its_own_run_is_surely_listed():
 PROMPTS = ("a fern", "a moss")
 things = st.sampled_from(
     [
-        *({}, {}, {"weather": "lost"}, {"weather": "broken"}, {"kill_at": 2}, {"kill_at": 4}, {"kill_at": 6}),
+        *({}, {}, {"kill_at": 2}, {"kill_at": 4}, {"kill_at": 6}),
+        *({"weather": [met]} for met in ("lost", "broken", "unreached", 402, 429, 503)),
+        *({"weather": ["", met]} for met in ("lost", "unreached", 403, 429, 503)),
         *PROMPTS,
         *("clear", "clear running", "lower retries and clear", "other cleared"),
         *(TAKES, WINDOW),
@@ -343,7 +371,7 @@ class Story:
 
     def attempt(self, *, kill_at=None, weather=None):
         self.asked.add(self.task.prompt)
-        self.flora.weather = [weather] if weather else []
+        self.flora.weather = list(weather or ())
         self.failed = False
         try:
             return self.task.run(kill_at=kill_at).run_id
@@ -356,7 +384,6 @@ class Story:
             self.flora.weather = []
 
 
-@settings(max_examples=settings.default.max_examples // 2)
 @given(
     st.sampled_from(["replay", "current_state", "duplicate_409"]),
     st.sampled_from(["fail", "adopt", "submit_again"]),
