@@ -10,8 +10,11 @@ from flora_provider.sensors.flora import FloraRunSensor
 SENSORS, OPERATORS = 100, 8
 
 
-def asked(seconds):
-    return {"type": "text", "prompt": "Later.", "params": {"sandbox": {"seconds": seconds, "estimated_seconds": 40}}}
+ASKED = {"type": "text", "prompt": "Later."}
+
+
+def fate(seconds):
+    return {"sandbox": {"seconds": seconds, "estimated_seconds": 40}}
 
 
 @dag(
@@ -27,7 +30,8 @@ def waits():
     def start(params=None, ti=None):
         with FloraHook() as hook:
             for number in range(SENSORS):
-                run_id = hook.generate(**asked(params["seconds"]), idempotency_key=f"{ti.id}-{number}").run_id
+                key = f"{ti.id}-{number}"
+                run_id = hook.generate(**ASKED, params=fate(params["seconds"]), idempotency_key=key).run_id
                 ti.xcom_push(key=f"run_{number}", value=run_id)
 
     started = start()
@@ -38,7 +42,7 @@ def waits():
 
     @task
     def rows(params=None):
-        return [asked(params["seconds"])] * OPERATORS
+        return [{**ASKED, "model_params": fate(params["seconds"])}] * OPERATORS
 
     FloraGenerateOperator.partial(task_id="operator", wait_for_completion=True).expand_kwargs(rows())
 
