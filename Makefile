@@ -6,6 +6,9 @@ PYTHON ?= python3
 # The releases of Airflow that are tested; the last one is developed on. Each has its pins in constraints/.
 AIRFLOWS := 2.11.2 3.3.2
 
+# What the wheel is tested with under each of them.
+MATRIX_TESTS := tests/glue tests/test_example_dags.py
+
 series = $(basename $(1))
 constraints = constraints/airflow-$(call series,$(1)).txt
 NEWEST := $(lastword $(AIRFLOWS))
@@ -73,7 +76,7 @@ matrix-%: .matrix/wheel
 	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
 	cd .matrix/$*/checkout && ../bin/python -c \
 		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
-	cd .matrix/$*/checkout && ../bin/pytest tests/glue tests/test_example_dags.py
+	cd .matrix/$*/checkout && ../bin/pytest $(MATRIX_TESTS)
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
 	rm -rf $@ build # else files that are gone would be in the wheel

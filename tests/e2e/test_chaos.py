@@ -4,8 +4,8 @@ from tests.e2e.chaos.campaign import fight
 from tests.e2e.chaos.rounds import DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, WIRES, draw
 from tests.e2e.chaos.verdict import problems, report
 
-SEED, ROUNDS = 2, 42
-AT_ONCE = 3  # disasters a batch
+SEED, ROUNDS = 7, 30
+AT_ONCE = 5  # disasters a batch
 
 
 def test_the_short_campaign_strikes_everywhere():
