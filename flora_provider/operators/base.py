@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from flora_provider.api import checks
@@ -109,7 +109,8 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self.on_changed_request = on_changed_request
-        self.project_url: str | None = ""  # for the link; None where another process of this try has pushed it
+        # For the link: None where XCom has to tell it, empty in a worker that does not know it yet.
+        self.project_url: str | None = "" if self.is_mapped_instance else None
         self._run_id: str | None = None
         self._ledger: TaskStateLedger | NoLedger | None = None
         self._has_ended = False
@@ -138,9 +139,15 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
 
         return FloraHook(self.flora_conn_id)
 
+    def prepare_for_execution(self) -> Self:
+        """The copy of the task that a worker runs."""
+        task: Self = super().prepare_for_execution()
+        task.project_url = ""
+        return task
+
     def execute(self, context: Context) -> str | dict[str, Any]:
         """Start the run or find it again, and wait for it if that is wished."""
-        with self._remembered(context), self._explained(), self.hook:
+        with self._remembered(context), as_airflow(waiting.place_of(self)), self.hook:
             self.refuse_values()
             submission = self._submit(context)
             self._run_id = submission.run_id
@@ -159,7 +166,7 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
-        with self._remembered(context), self._explained():
+        with self._remembered(context), as_airflow(waiting.place_of(self)):
             run = waiting.resumed(self, event)
             self._run_id, self._has_ended = run["run_id"], True
             return waiting.finish(self, context, run)
@@ -197,9 +204,6 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
             (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
-    def _explained(self) -> AbstractContextManager[None]:
-        return as_airflow(waiting.place_of(self))
-
     def _submit(self, context: Context) -> Submission:
         submit = self._plan(context)
         self.project_url = self._url_of_project()
@@ -213,10 +217,8 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         from flora_provider.runs.start import Context as Try
         from flora_provider.runs.submit import Submit
 
-        checks.refuse(checks.problems([("poll_interval", self.poll_interval, checks.positive)]))
         request = self._request()
-        ti, dag_run = context["ti"], context["dag_run"]
-        started = dag_run.start_date
+        ti, started = context["ti"], context["dag_run"].start_date
         attempt = attempt_of(self, context)
         self._ledger = ledger_of(context)
         intent = Intent(
