@@ -111,8 +111,10 @@ class Start:
         record = self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
-        fresh = record is None and (durable or self.context.attempt.try_number <= 1)
         generation = record.generation if record else 1
+        if record and record.is_void:  # nothing came of it, so it is as if it had not been sent
+            record = None
+        fresh = record is None and (durable or self.context.attempt.try_number <= 1)
         for _ in range(_MAX_GENERATIONS):
             if record is None or record.generation != generation:
                 record = self._record(generation, intended_at=tools.clock() if fresh else self.context.earliest)

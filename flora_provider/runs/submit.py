@@ -77,7 +77,12 @@ class Submit:
             LedgerUnreadable, LedgerUnavailable: it is not known, or could not be stored, what was started.
             FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
         """
-        slot = find(self.context.ledger.read(), self.context.attempt, self.request.fingerprint)
+        ledger, attempt = self.context.ledger, self.context.attempt
+        records = ledger.read()
+        slot = find(records, attempt, self.request.fingerprint)
+        if slot.free and records[0].clear_number != attempt.clear_number:
+            # Another task was cleared. The first record tells clears apart, so it has to know that this was none.
+            ledger.write(0, records[0].with_(clear_number=attempt.clear_number))
         request, record = self.request, slot.record
         if record is not None and slot.is_changed and record.is_void:
             record = None

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.api import calls, errors
@@ -141,6 +141,19 @@ def test_changed_request_after_one_that_started_nothing_is_simply_started(flora,
     assert task.run().run_id == "run_1"
     assert prompts(flora)[-1] == "a moss"
     assert len(flora.posts) == 2
+
+
+def test_request_that_started_nothing_in_several_tries_is_as_free_as_after_one(flora):
+    task = Task(flora)
+    for weather in (429, 402, "unreached"):
+        flora.weather = [weather]
+        with pytest.raises(FloraError):
+            task.run()
+        flora.now += WINDOW
+    task.prompt = "a moss"
+    assert task.run().run_id == "run_1"
+    assert task.run().run_id == "run_1"
+    assert prompts(flora) == ["a fern"] * 3 + ["a moss"]
 
 
 @pytest.mark.parametrize("weather", [["lost", 429], [503], ["lost", 402]])
@@ -384,6 +397,8 @@ class Story:
             self.flora.weather = []
 
 
+# The first request of a task is not the one that is sent when another task was cleared.
+@example("replay", "submit_again", [{}, "a moss", {"weather": ["lost"]}, "other cleared", {}])
 @given(
     st.sampled_from(["replay", "current_state", "duplicate_409"]),
     st.sampled_from(["fail", "adopt", "submit_again"]),
