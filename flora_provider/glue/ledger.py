@@ -14,7 +14,9 @@ from flora_provider.api.errors import FloraError
 from flora_provider.runs.ledger import Attempt, LedgerUnavailable, Record, load
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
+    from airflow.providers.common.compat.sdk import Context
+
+    from flora_provider.operators.base import FloraRunOperator
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +133,7 @@ def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
     return NoLedger() if store is None else TaskStateLedger(store, patience=PATIENCE)
 
 
-def attempt_of(task: BaseOperator, context: Context) -> Attempt:
+def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
     """Which try of the task this is; `task` is an operator of ours, perhaps inside of a task of another kind."""
     ti = context["ti"]
     running: Any = context.get("task") or task
@@ -140,6 +142,7 @@ def attempt_of(task: BaseOperator, context: Context) -> Attempt:
         max_tries=ti.max_tries,
         retries=running.retries,
         clear_number=getattr(context["dag_run"], "clear_number", None),
+        may_run_long=(task.wait_for_completion and not task.deferrable) or type(running) is not type(task),
         process=f"{_PROCESS}-{os.getpid()}",
     )
 

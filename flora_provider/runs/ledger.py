@@ -45,6 +45,8 @@ class Attempt:
         max_tries: Airflow's; a clear of a task that does not run sets it to `try_number + retries`, a retry leaves it.
         retries: what the task's author has written by now; None if unknown.
         clear_number: how often any task of the DAG run was cleared; None where Airflow does not tell.
+        may_run_long: whether its process may go on for long, as one that waits in a worker does, so that a user may
+            well clear it while it runs.
         process: names this process, and no other one.
     """
 
@@ -52,6 +54,7 @@ class Attempt:
     max_tries: int
     retries: int | None = None
     clear_number: int | None = None
+    may_run_long: bool = False
     process: str = ""
 
 
@@ -60,7 +63,7 @@ class Record(BaseModel):
 
     Attributes:
         version: of this shape; a record of another version is not guessed at.
-        max_tries, retries, clear_number: of the try that wrote it, see `Attempt`.
+        max_tries, retries, clear_number, may_run_long: of the try that wrote it, see `Attempt`.
         clear_count: how often the task was cleared before, as far as the ledger knows.
         failed_try: the last try that ended with an error of its own, so that it was not cleared while it ran; 0: none.
         claimed_by: the try, and its process, that has sent or found this request.
@@ -87,6 +90,7 @@ class Record(BaseModel):
     max_tries: int
     retries: int | None = None
     clear_number: int | None = None
+    may_run_long: bool = False
     clear_count: int = 0
     failed_try: int = 0
     claimed_by: str = ""
@@ -254,10 +258,11 @@ def is_cleared(record: Record, attempt: Attempt) -> bool:
     """Whether the task was cleared since this record, the first of its task, was last written.
 
     A clear of a task that does not run sets `max_tries` to its try plus its retries, which may be what it was if the
-    author has lowered the retries. A clear of one that runs leaves it. Both count up the DAG run's `clear_number`, and
-    so does a clear of any other task, which is no reason to pay again. So where only that number has moved, a try that
-    ended with an error of its own was cleared if `max_tries` is what such a clear makes it; one that vanished was
-    cleared while it ran.
+    author has changed the retries. A clear of one that runs leaves it. Both count up the DAG run's `clear_number`, and
+    so does a clear of any other task, which is no reason to pay again. So where only that number has moved, the task
+    was cleared if `max_tries` is what a clear makes it. Else it was cleared while it ran, or it has just been retried:
+    a try that ended with an error of its own was not cleared, nor, most likely, one that vanished although it runs for
+    seconds only.
     """
     if record.max_tries != attempt.max_tries:
         return True
@@ -267,7 +272,7 @@ def is_cleared(record: Record, attempt: Attempt) -> bool:
     failed = record.failed_try == before
     if record.clear_number is None or attempt.clear_number is None:
         return fits and not failed
-    return record.clear_number != attempt.clear_number and (fits or not failed)
+    return record.clear_number != attempt.clear_number and (fits or (record.may_run_long and not failed))
 
 
 def claim(attempt: Attempt) -> str:

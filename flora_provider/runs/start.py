@@ -185,12 +185,9 @@ class Start:
 
     def _write(self, record: Record) -> None:
         attempt = self.context.attempt
-        self.context.ledger.write(
-            self.slot.number,
-            record.with_(
-                clear_number=attempt.clear_number, claimed_by=claim(attempt), is_released=False, is_void=False
-            ),
-        )
+        by_this_try = {"clear_number": attempt.clear_number, "may_run_long": attempt.may_run_long}
+        claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False}
+        self.context.ledger.write(self.slot.number, record.with_(**by_this_try, **claimed))
 
     def _look(self, tools: Tools, run_id: str) -> Plan[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""

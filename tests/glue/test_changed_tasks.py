@@ -185,14 +185,49 @@ def test_clear_with_fewer_retries_is_a_new_run(flora, generate, one_task):
     assert task.retry() == second
 
 
-def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task):
-    task = one_task(generate(fate=ENDLESS, retries=2))
+class Killed(BaseException):
+    """SIGKILL, as far as the task's own code goes."""
+
+
+def killed_while_it_waits(task, monkeypatch):
+    def kill(*_args, **_options):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flora_provider.glue.waiting.in_worker", kill)
+        with pytest.raises(Killed):
+            task.run()
+
+
+def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeypatch):
+    task = one_task(generate(retries=2, wait_for_completion=True, deferrable=False))
     task.dag_run.clear_number = 0
-    first = task.execute()  # and while it still runs …
+    killed_while_it_waits(task, monkeypatch)  # by the clear
     task.dag_run.clear_number = 1
 
-    assert task.retry() != first
+    assert task.retry()["run_id"] != flora.runs[0].run_id
     assert flora.started == 2
+
+
+def test_clear_of_another_task_is_none_of_one_that_was_killed_before_it_deferred(flora, generate, one_task):
+    task = one_task(generate(fate=ENDLESS, retries=2))
+    task.dag_run.clear_number = 0
+    first = task.execute()  # and its process is killed before Airflow hears of it
+    task.dag_run.clear_number = 1
+
+    assert task.retry() == first
+    assert flora.started == 1
+
+
+def test_clear_of_a_running_loop_is_a_new_run(flora, generate, one_task):
+    loop = Prompts(one_task, generate)
+    loop.task.dag_run.clear_number = 0
+    context = loop.task.context | {"task": type("Loop", (), {"retries": 2})()}
+    [first] = [generate(prompt="a fern").execute(context)]
+    loop.task.dag_run.clear_number = 1
+    loop.task.ti.try_number += 1
+
+    assert generate(prompt="a fern").execute(context) != first
 
 
 def test_clear_of_another_task_is_no_reason_to_pay_again(flora, timed_out, caplog):

@@ -224,6 +224,7 @@ class Task:
         self.ledger = Memory(self.boundary) if ledger else Oblivion()
         self.policy = RetryPolicy(max_retries=0)
         self.retries = self.max_tries = 3
+        self.may_run_long = False
         self.dag_run_clears = 0
         self.tries = 0
         self.began = flora.now
@@ -261,6 +262,7 @@ class Task:
             max_tries=self.max_tries,
             retries=self.retries,
             clear_number=self.dag_run_clears,
+            may_run_long=self.may_run_long,
             process="process of this try",
         )
 

@@ -148,8 +148,8 @@ def test_find_starts_anew_after_a_clear_and_counts_it():
 # ── Clears and retries ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def cleared(try_number, max_tries, *, retries=3, clear_number=0, failed_try=0, before=3, clear_number_before=0):
-    stored = record(max_tries=before, retries=before, failed_try=failed_try, clear_number=clear_number_before)
+def cleared(try_number, max_tries, *, retries=3, clear_number=0, before=3, **stored):
+    stored = record(**{"max_tries": before, "retries": before, "clear_number": 0, **stored})
     attempt = Attempt(try_number=try_number, max_tries=max_tries, retries=retries, clear_number=clear_number)
     return is_cleared(stored, attempt)
 
@@ -170,19 +170,25 @@ def test_a_clear_with_fewer_retries_is_one_although_max_tries_is_the_same():
 
 
 def test_a_running_task_that_is_cleared_leaves_max_tries():
-    assert cleared(2, 3, clear_number=1)
+    assert cleared(2, 3, clear_number=1, may_run_long=True)
 
 
 def test_a_clear_of_another_task_is_none_of_a_task_that_failed_by_itself():
-    assert not cleared(2, 3, clear_number=1, failed_try=1)
+    assert not cleared(2, 3, clear_number=1, failed_try=1, may_run_long=True)
+
+
+def test_a_clear_of_another_task_is_none_of_a_task_that_was_killed_in_the_seconds_that_it_runs():
+    assert not cleared(2, 3, clear_number=1)
 
 
 @pytest.mark.parametrize("known", [(None, 1), (0, None)])
 def test_without_a_clear_number_the_retries_tell(known):
     before, now = known
-    assert cleared(2, 1, retries=0, before=1, clear_number=now, clear_number_before=before)
-    assert not cleared(2, 1, retries=0, before=1, clear_number=now, clear_number_before=before, failed_try=1)
-    assert not cleared(2, 3, clear_number=now, clear_number_before=before)
+    stored = record(max_tries=1, retries=1, clear_number=before)
+    lowered = Attempt(try_number=2, max_tries=1, retries=0, clear_number=now)
+    assert is_cleared(stored, lowered)
+    assert not is_cleared(stored.with_(failed_try=1), lowered)
+    assert not is_cleared(stored, Attempt(try_number=2, max_tries=1, retries=1, clear_number=now))
 
 
 @given(st.integers(0, 5), st.lists(st.booleans(), max_size=8))
