@@ -61,8 +61,9 @@ def _meant(task):
     """How many runs are to be paid for a task, at least and at most: one for each of its lives, and its changes."""
     least = most = 0
     for life in filter(None, (task.before_clear, task)):
-        # What stopped before it started anything, for a good reason, need not have paid.
-        least += not (life.state == "failed" and (CHANGED in life.errors or REFUSED_KEY in life.errors))
+        # What stopped before it started anything, for a good reason, need not have paid; nor one whose lost run failed.
+        is_free = CHANGED in life.errors or REFUSED_KEY in life.errors or "error" in (life.round.says or "")
+        least += not (life.state == "failed" and is_free)
         most += 1
     if task.round.on_changed == "submit_again":
         most += bool(task.round.edited) + ("connection moved" in task.disasters)
