@@ -77,6 +77,18 @@ def test_refusal_while_an_earlier_request_may_have_started_a_run_is_left_open(fl
         task.run()
 
 
+@pytest.mark.parametrize("weather", ["broken", "unreached", 429])
+def test_search_that_fails_does_not_say_that_nothing_was_started(flora, weather):
+    task = Task(flora)
+    answer_lost(task)
+    flora.weather = ["", weather]
+    with pytest.raises(errors.FloraError) as failure:
+        task.run()
+    assert not failure.value.started_nothing
+    with pytest.raises(UNKNOWN, match="run_1"):
+        task.run()
+
+
 def test_another_conflict_than_a_duplicate_is_no_sign_of_a_run(flora):
     flora.weather = [409]
     with pytest.raises(errors.FloraConflictError, match="409 trouble"):
