@@ -39,6 +39,15 @@ def test_a_run_paid_twice_is_found(good):
     assert "2 runs billed, 1 to 1 meant" in found(good, run(), run("run_2"))
 
 
+def test_second_run_of_a_task_that_vanished_in_a_worker_beside_a_clear_is_the_known_limit(good):
+    value = {"run_id": "run_1", "outputs": [{"text": "a fern"}]}
+    notes = [*good.notes, note("killed", point="while waiting")]
+    vanished = replace(good, value=value, notes=notes, known={"run_1", "run_2"}, disasters={"tasks cleared"})
+    in_worker = replace(good.round, style="in worker", kills=("while waiting",))
+    assert "2 runs billed" in found(replace(vanished, round=replace(in_worker, style="deferred")), run(), run("run_2"))
+    assert "runs billed" not in found(replace(vanished, round=in_worker), run(), run("run_2"))
+
+
 def test_a_run_that_was_never_started_is_found(good):
     assert "0 runs billed" in found(good)
 
