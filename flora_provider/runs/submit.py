@@ -72,6 +72,7 @@ class Submit:
         Raises:
             RunFailed: the run of an earlier try failed, and no retry can help.
             RunOutcomeUnknown: a run was started and cannot be told.
+            RunOutcomeOpen: an earlier request may have started a run, and FLORA does not let us find out now.
             RequestChanged: an earlier try has started a run for another request.
             WaitRefused: the run of an earlier try is known, and FLORA does not let us look at it.
             LedgerUnreadable, LedgerUnavailable: it is not known, or could not be stored, what was started.

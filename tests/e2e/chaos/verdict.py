@@ -86,7 +86,8 @@ def _problems_of_one(task, runs):
     if task.state != "success":
         yield f"ended as {task.state}"
         return
-    is_cut_short = "error" in (task.round.says or "")  # a wait that fails does not return
+    # A wait that fails does not return.
+    is_cut_short = task.round.kills[:1] == ("after its return",) and "error" in (task.round.says or "")
     if not task.disasters and task.round.kills and not _was_hit(task) and not is_cut_short:
         yield "never got to where it was to be killed"
     value = task.value
