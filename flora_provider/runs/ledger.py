@@ -69,6 +69,7 @@ class Record(BaseModel):
         claimed_by: the try, and its process, that has sent or found this request.
         is_released: that attempt ended with an error, so an equal request is this one again, not another one.
         is_void: its request has surely started nothing so far, so another one may take its place.
+        is_replaced: another request has taken its place, but is to be told from an equal one that comes back.
         fingerprint: of the request; empty in a record of version 1, which is taken for the current request's.
         occurrence: how many equal requests the task has sent before this one.
         template: fingerprint of the request as its author wrote it; empty if that is not known.
@@ -96,6 +97,7 @@ class Record(BaseModel):
     claimed_by: str = ""
     is_released: bool = False
     is_void: bool = False
+    is_replaced: bool = False
     fingerprint: str
     occurrence: int = 0
     template: str = ""
@@ -226,15 +228,16 @@ def find(records: Sequence[Record], attempt: Attempt, fingerprint: str) -> Slot:
     clears = [record.clear_count for record in records]
     clear_count = current[0].clear_count if current else max(clears, default=-1) + 1
     mine = claim(attempt)
-    sent = [record for record in current if record.claimed_by == mine]
+    sent = [record for record in current if record.claimed_by == mine and not record.is_replaced]
     occurrence = sum(record.fingerprint == fingerprint and not record.is_released for record in sent)
     slot = partial(Slot, clear_count=clear_count, occurrence=occurrence, free=len(current))
     for number, record in enumerate(current):
         is_free = record.claimed_by != mine or record.is_released
         if is_free and record.fingerprint in (fingerprint, "") and record.occurrence == occurrence:
             return slot(number, record, is_changed=False)
-    if len(sent) < len(current) and (record := current[len(sent)]).claimed_by != mine:
-        return slot(len(sent), record, is_changed=True)
+    in_place = [number for number, record in enumerate(current) if not record.is_replaced]
+    if len(sent) < len(in_place) and (record := current[in_place[len(sent)]]).claimed_by != mine:
+        return slot(in_place[len(sent)], record, is_changed=True)
     return slot(len(current), None, is_changed=False)
 
 

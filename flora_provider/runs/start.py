@@ -186,7 +186,7 @@ class Start:
     def _write(self, record: Record) -> None:
         attempt = self.context.attempt
         by_this_try = {"clear_number": attempt.clear_number, "may_run_long": attempt.may_run_long}
-        claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False}
+        claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False, "is_replaced": False}
         self.context.ledger.write(self.slot.number, record.with_(**by_this_try, **claimed))
 
     def _look(self, tools: Tools, run_id: str) -> Plan[Run | None]:

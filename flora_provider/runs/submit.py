@@ -84,6 +84,8 @@ class Submit:
         if slot.free and records[0].clear_number != attempt.clear_number:
             # Another task was cleared. The first record tells clears apart, so it has to know that this was none.
             ledger.write(0, records[0].with_(clear_number=attempt.clear_number))
+        if slot.record is None:
+            _tell_cut_off(records, slot.clear_count)
         request, record = self.request, slot.record
         if record is not None and slot.is_changed and record.is_void:
             record = None
@@ -100,7 +102,9 @@ class Submit:
                 found = yield from self._run_of_other(tools, slot, record, stored)
                 if found:
                     return found
-                slot, record = slot._replace(number=slot.free), None
+                # It is kept behind the others, for the request may be changed back.
+                ledger.write(slot.free, record.with_(is_replaced=True))
+                record = None
         submission = yield from Start(self.context, slot, request, record).plan(tools)
         assert submission is not None, "it may restart"  # noqa: S101 - for mypy
         return submission
@@ -150,4 +154,15 @@ class Submit:
             "was sent for the new request. Clear the task to start a run for it, and pay for both; or set "
             "on_changed_request to 'adopt', which takes the earlier run, or to 'submit_again'",
             run_id=submission.run_id if submission else None,
+        )
+
+
+def _tell_cut_off(records: list[Record], clear_count: int) -> None:
+    """Name the requests of before the task was cleared whose answers never came: their records are about to go."""
+    keys = [one.key for one in records if one.clear_count == clear_count - 1 and not (one.run_id or one.is_void)]
+    if keys:
+        log.warning(
+            "Before this task was cleared, it sent a request whose answer it never got. That may have started a run "
+            "that is billed: key %s",
+            ", ".join(keys),
         )

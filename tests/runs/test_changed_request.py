@@ -123,6 +123,33 @@ def test_changed_request_is_submitted_if_asked_to_and_found_again(flora, change,
     assert len(flora.runs) == 2
 
 
+def test_request_that_changed_once_more_is_compared_with_the_last_one(flora, caplog):
+    task = changed(flora, "prompt", on_changed="submit_again")
+    task.run()
+    caplog.clear()
+    task.prompt = "an ivy"
+    assert task.run().run_id == "run_3"
+    assert "FLORA run run_2: prompt was 'a moss', is 'an ivy'" in caplog.text
+    task.options["on_changed"], task.prompt = "adopt", "an oak"
+    assert task.run().run_id == "run_3"
+
+
+def test_request_that_changed_back_has_its_own_run_again(flora):
+    task = changed(flora, "prompt", on_changed="submit_again")
+    task.run()
+    task.prompt = "a fern"
+    assert task.run().run_id == "run_1"
+    task.prompt = "a moss"
+    assert task.run().run_id == "run_2"
+
+
+def test_request_that_is_new_is_not_compared_with_a_replaced_one(flora):
+    task = changed(flora, "prompt", on_changed="submit_again")
+    task.run()
+    task.options["on_changed"] = "fail"
+    assert all_of(task, ["a moss", "an oak"]) == ["run_2", "run_3"]
+
+
 def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
     flora.fates = ["SERVER_ERROR"]
     task = changed(flora, "prompt")
@@ -173,6 +200,28 @@ def test_changed_request_after_a_clear_is_a_new_run(flora):
     task = changed(flora, "prompt")
     task.clear()
     assert task.run().run_id == "run_2"
+
+
+@pytest.mark.parametrize("lost", [answer_lost, request_lost])
+def test_clear_tells_the_key_of_a_request_whose_answer_it_cut_off(flora, lost, caplog):
+    task = Task(flora)
+    lost(task)
+    [key] = task.keys
+    task.clear()
+    task.run()
+    assert f"may have started a run that is billed: key {key}" in caplog.text
+
+
+def test_clear_tells_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
+    known, refused = Task(flora), Task(flora, prompt="a moss")
+    known.run()
+    flora.weather = [402]
+    with pytest.raises(FloraError):
+        refused.run()
+    for task in (known, refused):
+        task.clear()
+        task.run()
+    assert "may have started a run" not in caplog.text
 
 
 def test_change_is_told_without_signatures(flora):
