@@ -14,6 +14,7 @@ from tests.e2e.chaos.rounds import DISASTERS, RETRIES, Round, draw, troubles
 
 BATCH = 25
 TIMEOUT = 700  # seconds, of one batch
+MOVED_FOR = 150  # seconds; then somebody notices that what the connection leads to knows nothing of the runs
 CLEARED = 2  # tasks of a batch that are cleared after it, and by the disaster "tasks cleared"
 
 
@@ -35,6 +36,7 @@ class Result:
         disasters: what befell it besides, while it was not over.
         known: run ids that an XCom, an error or a log has named.
         before_clear: what had become of it when it was cleared.
+        moved_back: whether its connection led back to where it began before it was over.
     """
 
     round: Round
@@ -50,6 +52,7 @@ class Result:
     disasters: set = field(default_factory=set)
     known: set = field(default_factory=set)
     before_clear: "Result | None" = None
+    moved_back: bool = False
 
 
 def fight(place, seed, count, say=print, batch=BATCH, **trouble):
@@ -85,6 +88,8 @@ def _fight_batch(place, rounds, befalls):
     ]
     for number, disaster in enumerate(befalls.disasters, 1):
         _strike(place, results, disaster, befalls, befalls.share * number / len(befalls.disasters))
+    if "connection moved" in befalls.disasters:
+        _move_back(place, results)
     _wait(place, dag_run)
     place.step_clock(0.0)
     _gather(place, results)
@@ -125,6 +130,16 @@ def _befall(place, disaster, befalls):
         "triggerer's clock stepped": lambda: place.step_clock(befalls.clock),
     }
     happens[disaster]()
+
+
+def _move_back(place, results):
+    """A task that is to adopt its earlier run finds it only where that was started, however often it is retried."""
+    if wait_until(lambda: place.rest.dag_run("chaos", results[0].dag_run)["state"] in FINISHED, MOVED_FOR, pause=2):
+        return
+    states = _states(place, results)
+    for result in results:
+        result.moved_back = states.get(result.task) not in FINISHED
+    place.move_connections()
 
 
 def _states(place, results):

@@ -66,7 +66,7 @@ def _meant(task):
         least += not (life.state == "failed" and is_free)
         most += 1
     if task.round.on_changed == "submit_again":
-        most += bool(task.round.edited) + ("connection moved" in task.disasters)
+        most += bool(task.round.edited) + ("connection moved" in task.disasters) + task.moved_back
     # The README's limit: Airflow does not tell a task that vanished in a worker, beside another that was cleared, from
     # one that was cleared itself.
     if task.round.style == "in worker" and "tasks cleared" in task.disasters:
