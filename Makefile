@@ -7,7 +7,7 @@ PYTHON ?= python3
 AIRFLOWS := 2.11.2 3.3.2
 
 # What the wheel is tested with under each of them.
-MATRIX_TESTS := tests/glue tests/test_example_dags.py
+MATRIX_TESTS := tests/integration/airflow tests/test_example_dags.py
 
 series = $(basename $(1))
 constraints = constraints/airflow-$(call series,$(1)).txt
@@ -49,10 +49,10 @@ test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-e
 	$(BIN)/pytest tests --ignore=tests/e2e
 
 quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in less than two seconds
-	$(BIN)/pytest tests/api tests/runs --hypothesis-profile=quick
+	$(BIN)/pytest tests/unit/api tests/unit/runs --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
-	$(BIN)/pytest tests/api tests/client tests/runs tests/fleets --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+	$(BIN)/pytest tests/unit/api tests/integration/client tests/unit/runs tests/scale --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from demo.airflow_rest import FINISHED
-from demo.stage import Stage
+from devstack.airflow_rest import FINISHED
+from devstack.stage import Stage
 
 BUSY = "airflow worker -- LocalExecutor: "
 PAUSE = 0.05  # seconds between two looks

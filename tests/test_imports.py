@@ -37,7 +37,8 @@ print(len([name for name in sys.modules if name.startswith("airflow.")]))
 def test_what_a_dag_file_pays_for_needs_the_standard_library_only():
     code = """
 import sys
-import flora_provider.api.checks, flora_provider.api.errors, flora_provider.runs.identity, flora_provider.runs.failures
+import flora_provider.api.validation, flora_provider.api.errors
+import flora_provider.runs.intent, flora_provider.runs.error_codes
 print(sorted({"httpx", "pydantic", "pendulum", "anyio", "ssl", "asyncio"} & set(sys.modules)))
 """
     assert python(code) == "[]\n"

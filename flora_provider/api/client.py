@@ -3,7 +3,7 @@
     with FloraClient(api_key="…") as flora:
         fern = calls.generate(type="image", prompt="a fern", workspace_id="ws_1", project_id="prj_1")
         started = flora.send(fern.with_key("fern-1"))
-        run = flora.perform(wait_for_run(started.run_id, flora.tools))
+        run = flora.run(wait_for_run(started.run_id, flora.context))
         for project in flora.items(calls.list_projects(workspace_id="ws_1")):
             …
 
@@ -22,24 +22,23 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from flora_provider.api import transport as http
-from flora_provider.api.answers import Answer
-from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
-from flora_provider.api.calls.call import Call
-from flora_provider.api.checks import shown
-from flora_provider.api.environment import usable_proxy
+from flora_provider.api.calls.base import Call
+from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.errors import FloraError, FloraInputError
-from flora_provider.api.exchange import Tools, exchange
-from flora_provider.api.models import Page
-from flora_provider.api.pace import Pacer
-from flora_provider.api.paging import PageWalk
-from flora_provider.api.plan import Effect, Fetch, Plan, Request, Response, Send, Sleep
-from flora_provider.api.process import PACERS, PROCESS, awaited
-from flora_provider.api.retry import RetryPolicy, retry_after
+from flora_provider.api.http import httpx_adapter as http
+from flora_provider.api.http.body import BodyReader, FileSink, as_response, raw
+from flora_provider.api.http.environment import usable_proxy
+from flora_provider.api.http.flow import Effect, Fetch, Flow, Request, Response, Send, Sleep
+from flora_provider.api.http.process import PROCESS, THROTTLES, awaited
+from flora_provider.api.http.retry_policy import RetryPolicy, retry_after
+from flora_provider.api.http.retrying import FlowContext, send_call
+from flora_provider.api.http.throttle import Throttle
+from flora_provider.api.models import FloraModel, Page
 from flora_provider.api.settings import Settings
+from flora_provider.api.validation import short_repr
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Answer)
+M = TypeVar("M", bound=FloraModel)
 
 
 class _Client:
@@ -66,9 +65,9 @@ class _Client:
         self.retry = RetryPolicy(max_retries=settings.max_retries)
 
     @property
-    def tools(self) -> Tools:
+    def context(self) -> FlowContext:
         """What plans for this client are to be given, such as `upload` and `wait_for_run`."""
-        return Tools(self.retry, time.time, random.random, time.monotonic)
+        return FlowContext(self.retry, time.time, random.random, time.monotonic)
 
 
 class FloraClient(_Client):
@@ -87,7 +86,7 @@ class FloraClient(_Client):
 
     def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
-        return self.perform(exchange(call, self.tools))
+        return self.run(send_call(call, self.context))
 
     def items(self, call: Call[Page[M]], *, max_items: int | None = None) -> Iterator[M]:
         """Go through all pages from this one on, each item once; `max_items` None for all."""
@@ -95,10 +94,10 @@ class FloraClient(_Client):
         while walk.call is not None:
             yield from walk.take(self.send(walk.call))
 
-    def perform(self, plan: Plan[T]) -> T:
+    def run(self, flow: Flow[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
-        _refuse_unless_plan(plan)
-        step: Callable[[Any], Effect] = plan.send
+        _refuse_unless_flow(flow)
+        step: Callable[[Any], Effect] = flow.send
         result: Any = None
         try:
             while True:
@@ -108,16 +107,16 @@ class FloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = plan.send, self._act(effect)
+                    step, result = flow.send, self._execute(effect)
                 except FloraError as failure:
-                    step, result = plan.throw, failure
+                    step, result = flow.throw, failure
         finally:
-            plan.close()
+            flow.close()
 
-    def _act(self, effect: Effect) -> Any:
+    def _execute(self, effect: Effect) -> Any:
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
-        return awaited(self._sender.act(effect))
+        return awaited(self._sender.execute(effect))
 
     def close(self) -> None:
         """Close the connections."""
@@ -140,7 +139,7 @@ class _Line:
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
         self.process = PROCESS.number
         limit = settings.requests_per_second
-        self.pacer = PACERS.setdefault((settings.base_url, settings.api_key, limit), Pacer(limit))
+        self.pacer = THROTTLES.setdefault((settings.base_url, settings.api_key, limit), Throttle(limit))
         self.turn = asyncio.Lock()
         # Waiting for a connection is no part of an attempt. Files take long, and must not hold up calls.
         self.for_calls = asyncio.Semaphore(http.CONNECTIONS)
@@ -170,7 +169,7 @@ class AsyncFloraClient(_Client):
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
-        return await self.perform(exchange(call, self.tools))
+        return await self.run(send_call(call, self.context))
 
     async def items(self, call: Call[Page[M]], *, max_items: int | None = None) -> AsyncIterator[M]:
         """Go through all pages from this one on, each item once; `max_items` None for all."""
@@ -179,10 +178,10 @@ class AsyncFloraClient(_Client):
             for item in walk.take(await self.send(walk.call)):
                 yield item
 
-    async def perform(self, plan: Plan[T]) -> T:
+    async def run(self, flow: Flow[T]) -> T:
         """Obey a plan to its end, and return what it returns."""
-        _refuse_unless_plan(plan)
-        step: Callable[[Any], Effect] = plan.send
+        _refuse_unless_flow(flow)
+        step: Callable[[Any], Effect] = flow.send
         result: Any = None
         try:
             while True:
@@ -192,13 +191,13 @@ class AsyncFloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = plan.send, await self.act(effect)
+                    step, result = flow.send, await self.execute(effect)
                 except FloraError as failure:
-                    step, result = plan.throw, failure
+                    step, result = flow.throw, failure
         finally:
-            plan.close()
+            flow.close()
 
-    async def act(self, effect: Effect) -> Any:
+    async def execute(self, effect: Effect) -> Any:
         """Do one thing that a plan asks for, and return its result."""
         if self._closed:
             raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
@@ -215,24 +214,24 @@ class AsyncFloraClient(_Client):
 
     async def _send(self, request: Request) -> Response:
         line = self._line
-        if request.is_for_flora:
+        if request.is_api:
             async with line.turn:  # first come, first served
                 while (wait := line.pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
                     await asyncio.sleep(wait)
         arguments = http.request_arguments(request, self.settings)
-        async with line.for_calls if request.is_for_flora else line.for_files:
+        async with line.for_calls if request.is_api else line.for_files:
             sent = time.monotonic()
             with http.translated(http.place_of(request, self.settings)):
                 async with (
                     asyncio.timeout(http.seconds_for(request, self.settings)),
                     line.http.stream(**arguments) as answer,
                 ):
-                    arriving = Arriving(answer, self.settings)
+                    arriving = BodyReader(answer, self.settings)
                     async for chunk in raw(answer):
                         if not arriving.add(chunk):
                             break
         response = arriving.whole()
-        if request.is_for_flora:
+        if request.is_api:
             asked = retry_after(response.headers, now=time.time())
             line.pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
         return response
@@ -247,7 +246,7 @@ class AsyncFloraClient(_Client):
             ):
                 until_headers.reschedule(None)
                 if answer.is_success:
-                    file = FileArriving(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
+                    file = FileSink(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
                     async for chunk in raw(answer):
                         file.add(chunk)
                     file.end()
@@ -271,6 +270,6 @@ class AsyncFloraClient(_Client):
         await self.close()
 
 
-def _refuse_unless_plan(plan: object) -> None:
-    if not isinstance(plan, Generator):
-        raise FloraInputError(f"{shown(plan)} is no plan: give what a function such as wait_for_run returns")
+def _refuse_unless_flow(flow: object) -> None:
+    if not isinstance(flow, Generator):
+        raise FloraInputError(f"{short_repr(flow)} is no plan: give what a function such as wait_for_run returns")

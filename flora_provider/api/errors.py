@@ -39,7 +39,7 @@ from flora_provider.api.text import MAX_MESSAGE, bounded, storable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flora_provider.runs.failures import Advice
+    from flora_provider.runs.error_codes import RetryAdvice
 
 
 def _unended(text: str) -> str:
@@ -53,7 +53,7 @@ def _sentences(first: str, second: str) -> str:
     return f"{first}{' ' if first.endswith(('!', '?', '…')) else '. '}{second}" if second else first
 
 
-def unsigned(text: str) -> str:
+def redact_urls(text: str) -> str:
     """Without what its addresses may be signed with: users, queries and fragments."""
     text = re.sub(r"(?<=://)[^\s/?#@]*@", "", text)
     return re.sub(r"(://[^\s?#]*)([?#]\S*[^\s'\".,:;)\]}])?", lambda url: url[1] + ("?…" if url[2] else ""), text)
@@ -80,7 +80,7 @@ class FloraError(Exception):
 
     def __init__(self, message: str) -> None:
         # Bounded first: what is left of an address that was cut is still shown without its query.
-        super().__init__(unsigned(storable(bounded(message, MAX_MESSAGE))))
+        super().__init__(redact_urls(storable(bounded(message, MAX_MESSAGE))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without `__init__`, which `Exception` would call with the message alone, where ours take more."""
@@ -96,7 +96,7 @@ class FloraInputError(FloraError, ValueError):
 
     def __init__(self, problems: str | Sequence[str]) -> None:
         listed = [problems] if isinstance(problems, str) else problems
-        self.problems = tuple(unsigned(storable(bounded(problem))) for problem in listed)
+        self.problems = tuple(redact_urls(storable(bounded(problem))) for problem in listed)
         super().__init__("; ".join(self.problems))
 
 
@@ -260,7 +260,7 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
         advice: what can help; `advice.may_retry` is False when only another input or a person can.
     """
 
-    def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: Advice) -> None:
+    def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: RetryAdvice) -> None:
         self.code = code and bounded(code)
         self.reason = reason and bounded(reason)
         self.advice = advice

@@ -11,8 +11,8 @@ from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from flora_provider.api.checks import is_loopback, shown
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.validation import is_loopback, short_repr
 
 DEFAULT_BASE_URL = "https://app.flora.ai/api/v1"
 
@@ -52,11 +52,11 @@ class Settings:
             problems.append("the API key is missing, or holds spaces or other characters that no key has")
         for name, value in (("timeout", self.timeout), ("requests_per_second", self.requests_per_second)):
             if value is not None and not (_is_number(value) and 0 < value < float("inf")):
-                problems.append(f"{name} is {shown(value)}: give a number above zero")
+                problems.append(f"{name} is {short_repr(value)}: give a number above zero")
         if not (isinstance(self.max_retries, int) and _is_number(self.max_retries) and 0 <= self.max_retries <= 20):  # noqa: PLR2004
-            problems.append(f"max_retries is {shown(self.max_retries)}: give a whole number from 0 to 20")
+            problems.append(f"max_retries is {short_repr(self.max_retries)}: give a whole number from 0 to 20")
         if not isinstance(self.verify, bool | str) or self.verify == "":
-            problems.append(f"verify is {shown(self.verify)}: give true, false or the path of a CA bundle")
+            problems.append(f"verify is {short_repr(self.verify)}: give true, false or the path of a CA bundle")
         if self.proxy is not None and not _is_proxy(self.proxy):
             # Not shown: it may hold a password.
             problems.append("proxy is no address: give one such as http://proxy.example.com:3128")
@@ -93,7 +93,7 @@ def canonical_base_url(value: str) -> str:
         FloraInputError: not an address, or plain HTTP to another machine, or one that carries credentials or a query.
     """
     if not isinstance(value, str):
-        raise FloraInputError(f"the host is {shown(value)}: give an address such as {DEFAULT_BASE_URL}")
+        raise FloraInputError(f"the host is {short_repr(value)}: give an address such as {DEFAULT_BASE_URL}")
     text = value.strip()
     try:
         url = split_address(text)
@@ -103,10 +103,10 @@ def canonical_base_url(value: str) -> str:
     if url.username or url.password or url.query or url.fragment:
         raise FloraInputError("the host carries a user, a query or a fragment: give the plain address only")
     if url.scheme not in ("https", "http") or not host or not text.isprintable() or " " in text:
-        raise FloraInputError(f"the host is {shown(text)}: give an address such as {DEFAULT_BASE_URL}")
+        raise FloraInputError(f"the host is {short_repr(text)}: give an address such as {DEFAULT_BASE_URL}")
     if url.scheme == "http" and not is_loopback(host):
         raise FloraInputError(
-            f"the host is {shown(text)}: plain http would send the API key in clear over the network; use https "
+            f"the host is {short_repr(text)}: plain http would send the API key in clear over the network; use https "
             "(http is accepted for this machine only, as in http://127.0.0.1:8000/api/v1)"
         )
     place = f"[{host}]" if ":" in host else host

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from flora_provider.api import checks
+from flora_provider.api import validation
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
 from flora_provider.hooks.once import once
-from flora_provider.runs.follow import look_once
+from flora_provider.runs.follow import poll_once
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
     from flora_provider.runs.event import RunEvent
-    from flora_provider.runs.wait import Wait
+    from flora_provider.runs.poller import RunPoller
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ def existing(conn_id: str) -> Iterator[None]:
         FloraInputError: this is no name of a connection.
         ConnectionNotRead: there is none, or nobody could tell. Airflow says "not found" in both cases.
     """
-    checks.refuse(checks.problems([("flora_conn_id", conn_id, checks.text)]))
+    validation.raise_problems(validation.problems([("flora_conn_id", conn_id, validation.non_empty_text)]))
     try:
         yield
     except AirflowNotFoundException:
         with naming(conn_id):
-            checks.refuse(variable_problems(conn_id))
+            validation.raise_problems(variable_problems(conn_id))
         raise ConnectionNotRead(conn_id, "Airflow did not find it") from None
     except FloraError:
         raise
@@ -117,10 +117,10 @@ class ConnectedHook(BaseHook):
             extra = connection.extra_dejson
         return read_connection(connection, extra)
 
-    def follow(self, wait: Wait) -> RunEvent:
+    def follow(self, wait: RunPoller) -> RunEvent:
         """Look at one run until the wait is over. After FLORA has refused a look, the connection is read again."""
         while True:
-            event = self.client().perform(look_once(wait, self.client().tools))
+            event = self.client().run(poll_once(wait, self.client().context))
             if wait.is_refused:
                 self._read_again()
             if event is not None:

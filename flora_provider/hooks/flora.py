@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flora_provider.api import calls
-from flora_provider.api.answers import Answer
 from flora_provider.api.errors import FloraError
+from flora_provider.api.models import FloraModel
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
 from flora_provider.runs.follow import wait_within
 
 if TYPE_CHECKING:
-    from flora_provider.api import catalogue, models
+    from flora_provider.api import models
 
 
 class FloraHook(FilesHook):
@@ -208,47 +208,45 @@ class FloraHook(FilesHook):
 
     # ── Catalogues ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def list_models(self, *, type: str | None = None) -> list[catalogue.Model]:  # noqa: A002 - FLORA's own name for it
+    def list_models(self, *, type: str | None = None) -> list[models.Model]:  # noqa: A002 - FLORA's own name for it
         """The models, all or of one type."""
         return list(self.client().items(calls.list_models(type=type)))
 
-    def list_workspaces(self) -> tuple[catalogue.Workspace, ...]:
+    def list_workspaces(self) -> tuple[models.Workspace, ...]:
         """The workspaces of the key."""
         return self.client().send(calls.list_workspaces())
 
-    def iter_projects(
-        self, *, workspace_id: str | None = None, query: str | None = None
-    ) -> Iterator[catalogue.Project]:
+    def iter_projects(self, *, workspace_id: str | None = None, query: str | None = None) -> Iterator[models.Project]:
         """The projects of a workspace (None for the connection's), the most recently used first."""
         call = calls.list_projects(workspace_id=self.workspace(workspace_id), query=query)
         return self.client().items(call)
 
     def iter_techniques(
         self, *, workspace_id: str | None = None, query: str | None = None
-    ) -> Iterator[catalogue.Technique]:
+    ) -> Iterator[models.Technique]:
         """The techniques that the key sees."""
         return self.client().items(calls.list_techniques(workspace_id=workspace_id, query=query))
 
-    def get_technique(self, technique: str) -> catalogue.Technique:
+    def get_technique(self, technique: str) -> models.Technique:
         """One technique, by id or slug."""
         return self.client().send(calls.get_technique(technique))
 
-    def list_actions(self) -> tuple[catalogue.Action, ...]:
+    def list_actions(self) -> tuple[models.Action, ...]:
         """The prebuilt actions."""
         return self.client().send(calls.list_actions())
 
-    def iter_nodes(self, project_id: str | None = None) -> Iterator[catalogue.Node]:
+    def iter_nodes(self, project_id: str | None = None) -> Iterator[models.Node]:
         """The visible media nodes of a project's canvas (None for the connection's project)."""
         return self.client().items(calls.list_nodes(self.project(project_id)))
 
     def iter_assets(
         self, *, workspace_id: str | None = None, project_id: str | None = None, query: str | None = None
-    ) -> Iterator[catalogue.Asset]:
+    ) -> Iterator[models.Asset]:
         """The files that the key sees."""
         return self.client().items(calls.list_assets(workspace_id=workspace_id, project_id=project_id, query=query))
 
 
-def _let_tasks_pass_on(kind: type[Answer], allow_class: Callable[[type], None]) -> None:
+def _let_tasks_pass_on(kind: type[FloraModel], allow_class: Callable[[type], None]) -> None:
     for model in kind.__subclasses__():
         allow_class(model)
         _let_tasks_pass_on(model, allow_class)
@@ -261,4 +259,4 @@ try:
 except ImportError:
     pass
 else:
-    _let_tasks_pass_on(Answer, allow_class)
+    _let_tasks_pass_on(FloraModel, allow_class)

@@ -12,38 +12,38 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from flora_provider.api import checks
-from flora_provider.glue import waiting
-from flora_provider.glue.checked_task import CheckedTask
-from flora_provider.glue.failures import as_airflow
-from flora_provider.glue.literals import Text, refuse_at_parse
-from flora_provider.glue.mapping import shared_key, undeclared_params
-from flora_provider.glue.templates import KeepsTemplates
-from flora_provider.glue.xcom import push_if_possible, push_patiently, pushed_run_ids
+from flora_provider.api import validation
 from flora_provider.links.flora import FloraRunLink
+from flora_provider.tasks import waiting
+from flora_provider.tasks.checked_task import CheckedTask
+from flora_provider.tasks.exceptions import as_airflow
+from flora_provider.tasks.mapping import shared_key, undeclared_params
+from flora_provider.tasks.parse_checks import Text, refuse_at_parse
+from flora_provider.tasks.templates import KeepsTemplates
+from flora_provider.tasks.xcom import push_if_possible, push_patiently, pushed_run_ids
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from flora_provider.api.calls import Call
-    from flora_provider.glue.ledger import NoLedger, TaskStateLedger
     from flora_provider.hooks.flora import FloraHook
     from flora_provider.runs.request import RunRequest
     from flora_provider.runs.start import Submission, UnknownOutcome
-    from flora_provider.runs.submit import ChangedRequest, Submit
+    from flora_provider.runs.submitter import ChangedRequest, RunSubmitter
+    from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
 _MAY_BE_SHORT = 5.0  # seconds
 
-RULES: Mapping[str, checks.Check] = {
-    "flora_conn_id": checks.text,
-    "wait_for_completion": checks.flag,
-    "deferrable": checks.flag,
-    "idempotency_key": checks.idempotency_key,
-    "poll_interval": checks.positive,
-    "timeout": checks.positive,
-    "on_unknown_outcome": checks.one_of("fail", "adopt", "submit_again"),
-    "on_changed_request": checks.one_of("fail", "adopt", "submit_again"),
+RULES: Mapping[str, validation.Check] = {
+    "flora_conn_id": validation.non_empty_text,
+    "wait_for_completion": validation.boolean,
+    "deferrable": validation.boolean,
+    "idempotency_key": validation.idempotency_key,
+    "poll_interval": validation.positive,
+    "timeout": validation.positive,
+    "on_unknown_outcome": validation.one_of("fail", "adopt", "submit_again"),
+    "on_changed_request": validation.one_of("fail", "adopt", "submit_again"),
 }
 """What the parameters of every operator that starts a run must be."""
 
@@ -84,7 +84,7 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
     template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key")
-    rules: ClassVar[Mapping[str, checks.Check]] = RULES
+    rules: ClassVar[Mapping[str, validation.Check]] = RULES
     ui_color = "#f4e8ff"
 
     def __init__(
@@ -157,24 +157,24 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
             deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
             run = self._wait(submission, deadline)
             self._has_ended = True
-            return waiting.finish(self, context, run)
+            return waiting.push_result(self, context, run)
 
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
-        checks.refuse(list(undeclared_params(self.params, self.get_dag())))
+        validation.raise_problems(list(undeclared_params(self.params, self.get_dag())))
         super().refuse_values()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._remembered(context), as_airflow(waiting.place_of(self)):
-            run = waiting.resumed(self, event)
+            run = waiting.result_of_event(self, event)
             self._run_id, self._has_ended = run["run_id"], True
-            return waiting.finish(self, context, run)
+            return waiting.push_result(self, context, run)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
         self.project_url = None  # the try's first process has pushed it
-        waiting.tell_lost_wait(self, next_method, next_kwargs)
+        waiting.log_lost_deferral(self, next_method, next_kwargs)
         with self._remembered(context):
             return super().resume_execution(next_method, next_kwargs, context)
 
@@ -198,24 +198,24 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         try:
             yield
         except Exception as error:
-            from flora_provider.glue.ledger import attempt_of, ledger_of
+            from flora_provider.tasks.ledger import attempt_of, ledger_of
 
             nothing = getattr(error, "started_nothing", False)
             (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
     def _submit(self, context: Context) -> Submission:
-        submit = self._plan(context)
+        submit = self._submitter(context)
         self.project_url = self._url_of_project()
         push_if_possible(context, FloraRunLink.key, self.project_url)
         client = self.hook.client()
-        return client.perform(submit.plan(client.tools))
+        return client.run(submit.flow(client.context))
 
-    def _plan(self, context: Context) -> Submit:
-        from flora_provider.glue.ledger import attempt_of, ledger_of
-        from flora_provider.runs.identity import Intent
-        from flora_provider.runs.start import Context as Try
-        from flora_provider.runs.submit import Submit
+    def _submitter(self, context: Context) -> RunSubmitter:
+        from flora_provider.runs.intent import Intent
+        from flora_provider.runs.start import SubmitOptions
+        from flora_provider.runs.submitter import RunSubmitter
+        from flora_provider.tasks.ledger import attempt_of, ledger_of
 
         request = self._request()
         ti, started = context["ti"], context["dag_run"].start_date
@@ -235,9 +235,9 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
             # Without a ledger this is the only trace that a clear leaves, unless the author changes `retries`.
             clear_count=0 if attempt.max_tries == attempt.retries else attempt.max_tries,
         )
-        return Submit(
+        return RunSubmitter(
             request=request,
-            context=Try(
+            options=SubmitOptions(
                 intent=intent,
                 ledger=self._ledger,
                 attempt=attempt,
@@ -297,4 +297,4 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
                 deadline=deadline,
                 **known,
             )
-        return waiting.in_worker(self, submission.run_id, poll_interval=interval, deadline=deadline, **known)
+        return waiting.wait_in_worker(self, submission.run_id, poll_interval=interval, deadline=deadline, **known)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flora_provider.api import checks
-from flora_provider.glue.literals import Dict, Text
+from flora_provider.api import validation
 from flora_provider.operators.base import RULES, FloraRunOperator
+from flora_provider.tasks.parse_checks import Dict, Text
 
 if TYPE_CHECKING:
     from flora_provider.api.calls import Call
 
 
 # FLORA's `params` are `model_params` here, for Airflow gives every task `params` of its own.
-_RULES: Mapping[str, checks.Check] = {
-    "model_params" if name == "params" else name: rule for name, rule in checks.GENERATION.items()
+_RULES: Mapping[str, validation.Check] = {
+    "model_params" if name == "params" else name: rule for name, rule in validation.GENERATION.items()
 }
 
 
@@ -53,7 +53,7 @@ class FloraGenerateOperator(FloraRunOperator):
         "callback_url",
         *FloraRunOperator.template_fields,
     )
-    rules: ClassVar[Mapping[str, checks.Check]] = {**RULES, **_RULES}
+    rules: ClassVar[Mapping[str, validation.Check]] = {**RULES, **_RULES}
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "model_params": "json"}
 
     def __init__(

@@ -14,7 +14,7 @@ from flora_provider.api.errors import (
     RunFailed,
     RunTimedOut,
 )
-from flora_provider.runs.failures import advice_for
+from flora_provider.runs.error_codes import advice_for
 from flora_provider.runs.patience import bill_expected_for
 
 if TYPE_CHECKING:

@@ -7,25 +7,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from flora_provider.api import calls, checks
+from flora_provider.api import calls, validation
 from flora_provider.api.errors import FloraError
-from flora_provider.api.exchange import Tools, exchange
+from flora_provider.api.http.flow import Flow, Sleep
+from flora_provider.api.http.retry_policy import RetryPolicy
+from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Run
-from flora_provider.api.plan import Plan, Sleep
-from flora_provider.api.retry import RetryPolicy
 from flora_provider.runs.event import RunEvent
-from flora_provider.runs.patience import VANISHED_FOR, is_weather
-from flora_provider.runs.wait import PollPolicy, Wait
+from flora_provider.runs.poller import PollPolicy, RunPoller
 
 # Whoever follows a run needs these as well.
 __all__ = [
     "ONE_TRY",
-    "VANISHED_FOR",
     "PollPolicy",
-    "Wait",
-    "follow_run",
-    "is_weather",
-    "look_once",
+    "RunPoller",
+    "poll_once",
+    "poll_until_done",
     "wait_for_run",
     "wait_within",
 ]
@@ -34,39 +31,41 @@ __all__ = [
 ONE_TRY = RetryPolicy(max_retries=0)
 
 
-def look_once(
-    wait: Wait, tools: Tools, *, look: Callable[[str], calls.Call[Run]] = calls.get_run
-) -> Plan[RunEvent | None]:
+def poll_once(
+    wait: RunPoller, context: FlowContext, *, look: Callable[[str], calls.Call[Run]] = calls.get_run
+) -> Flow[RunEvent | None]:
     """Look at one run when it is due. Returns how the wait ended, or None when it goes on.
 
     Args:
         wait: the run, and when to look.
-        tools: the client's. A look is tried once, whatever its policy: another one follows anyway.
+        context: the client's. A look is tried once, whatever its policy: another one follows anyway.
         look: which call shows the run.
     """
-    wait.begin(tools.steady())
+    wait.begin(context.steady())
     try:
         call = look(wait.run_id)
     except FloraError as failure:
         return RunEvent.invalid(wait.run_id, str(failure))
-    pause = wait.due - tools.steady()
+    pause = wait.due - context.steady()
     if pause > 0:
         yield Sleep(pause)
-    if unseen := wait.unseen_end():
+    if unseen := wait.expire():
         return unseen
     try:
-        run = yield from exchange(call, replace(tools, policy=ONE_TRY))
+        run = yield from send_call(call, replace(context, policy=ONE_TRY))
     except FloraError as failure:
-        return wait.missed(failure, now=tools.steady(), draw=tools.draw())
-    return wait.saw(run, now=tools.steady(), draw=tools.draw())
+        return wait.on_error(failure, now=context.steady(), random=context.random())
+    return wait.on_run(run, now=context.steady(), random=context.random())
 
 
-def follow_run(wait: Wait, tools: Tools, *, look: Callable[[str], calls.Call[Run]] = calls.get_run) -> Plan[RunEvent]:
+def poll_until_done(
+    wait: RunPoller, context: FlowContext, *, look: Callable[[str], calls.Call[Run]] = calls.get_run
+) -> Flow[RunEvent]:
     """Look at one run until it has ended, the deadline has passed, or FLORA has refused to show it for minutes.
 
     Arguments as of `look_once`.
     """
-    while (event := (yield from look_once(wait, tools, look=look))) is None:
+    while (event := (yield from poll_once(wait, context, look=look))) is None:
         pass
     return event
 
@@ -79,15 +78,15 @@ def wait_within(
     poll_interval: float | timedelta = 3.0,
     started_at: float | None = None,
     estimated_seconds: float | None = None,
-) -> Wait:
+) -> RunPoller:
     """A wait of at most `timeout` seconds from `now`, in unix seconds; the rest is as of `wait_for_run`.
 
     Raises:
         FloraInputError: an argument cannot be right.
     """
     interval = poll_interval.total_seconds() if isinstance(poll_interval, timedelta) else poll_interval
-    checks.refuse(checks.problems([("timeout", timeout, checks.optional(checks.seconds))]))
-    wait = Wait(
+    validation.raise_problems(validation.problems([("timeout", timeout, validation.optional(validation.seconds))]))
+    wait = RunPoller(
         run_id,
         policy=PollPolicy(interval=interval),
         now=now,
@@ -95,28 +94,28 @@ def wait_within(
         started_at=started_at,
         estimated_seconds=estimated_seconds,
     )
-    checks.refuse(wait.problems())
+    validation.raise_problems(wait.problems())
     return wait
 
 
 def wait_for_run(
     run_id: str,
-    tools: Tools,
+    context: FlowContext,
     *,
     timeout: float | None = None,
     poll_interval: float | timedelta = 3.0,
     started_at: float | None = None,
     estimated_seconds: float | None = None,
-) -> Plan[dict[str, Any]]:
+) -> Flow[dict[str, Any]]:
     """Wait until a run has ended; progress goes to the log when it changes.
 
-        run = flora.perform(wait_for_run(started.run_id, flora.tools, timeout=600))
+        run = flora.run(wait_for_run(started.run_id, flora.context, timeout=600))
 
     A bill that is missing is waited for, until about 90 s after the run has completed.
 
     Args:
         run_id: the run.
-        tools: the client's.
+        context: the client's.
         timeout: seconds; None to wait for ever. The run goes on all the same.
         poll_interval: least seconds between two looks, or a timedelta.
         started_at: unix seconds at which it was started, if known.
@@ -133,10 +132,10 @@ def wait_for_run(
     """
     wait = wait_within(
         run_id,
-        now=tools.clock(),
+        now=context.clock(),
         timeout=timeout,
         poll_interval=poll_interval,
         started_at=started_at,
         estimated_seconds=estimated_seconds,
     )
-    return (yield from follow_run(wait, tools)).result()
+    return (yield from poll_until_done(wait, context)).result()

@@ -58,7 +58,7 @@ class Attempt:
     process: str = ""
 
 
-class Record(BaseModel):
+class LedgerRecord(BaseModel):
     """What the ledger keeps of one request.
 
     Attributes:
@@ -119,7 +119,7 @@ class Record(BaseModel):
         plain: dict[str, Any] = json.loads(self.model_dump_json(exclude_none=True))
         return plain
 
-    def released(self, attempt: Attempt, *, is_own: bool, started_nothing: bool) -> Record:
+    def released(self, attempt: Attempt, *, is_own: bool, started_nothing: bool) -> LedgerRecord:
         """The same after a try that ended with an error.
 
         Args:
@@ -134,12 +134,12 @@ class Record(BaseModel):
             is_void=is_own and started_nothing and not self.run_id,
         )
 
-    def with_(self, **changes: Any) -> Record:
+    def with_(self, **changes: Any) -> LedgerRecord:
         """The same with these changes."""
         return self.model_copy(update=changes)
 
 
-def load(value: object) -> Record | None:
+def load(value: object) -> LedgerRecord | None:
     """Read what `Record.dump` wrote, in this version or an earlier one; None for None.
 
     Raises:
@@ -155,9 +155,9 @@ def load(value: object) -> Record | None:
                 "fingerprint": "",
                 **{_NAMES_IN_1.get(name, name): value[name] for name in value},
             }
-            return Record.model_validate_json(json.dumps(members))
+            return LedgerRecord.model_validate_json(json.dumps(members))
         if version == VERSION:
-            return Record.model_validate_json(json.dumps(value))
+            return LedgerRecord.model_validate_json(json.dumps(value))
         problem = f"it is of version {version!r}, and this release reads up to {VERSION}"
     except (ValidationError, ValueError, TypeError) as error:
         found = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
@@ -181,14 +181,14 @@ class Ledger(Protocol):
 
     durable: bool
 
-    def read(self) -> list[Record]:
+    def read(self) -> list[LedgerRecord]:
         """All records, of whatever clear, by slot.
 
         Raises:
             LedgerUnreadable, LedgerUnavailable: nothing may be sent.
         """
 
-    def write(self, slot: int, record: Record) -> None:
+    def write(self, slot: int, record: LedgerRecord) -> None:
         """Remember; must be durable when it returns.
 
         Raises:
@@ -209,14 +209,14 @@ class Slot(NamedTuple):
     """
 
     number: int
-    record: Record | None
+    record: LedgerRecord | None
     is_changed: bool
     clear_count: int
     occurrence: int
     free: int
 
 
-def find(records: Sequence[Record], attempt: Attempt, fingerprint: str) -> Slot:
+def find(records: Sequence[LedgerRecord], attempt: Attempt, fingerprint: str) -> Slot:
     """The record of a request: by its content and its position among equal ones, then by its position in the task.
 
     Args:
@@ -241,7 +241,7 @@ def find(records: Sequence[Record], attempt: Attempt, fingerprint: str) -> Slot:
     return slot(len(current), None, is_changed=False)
 
 
-def of_this_clear(records: Sequence[Record], attempt: Attempt) -> list[Record]:
+def of_this_clear(records: Sequence[LedgerRecord], attempt: Attempt) -> list[LedgerRecord]:
     """The records that were written since the task was last cleared; they stand in the first slots."""
     if not records or is_cleared(records[0], attempt):
         return []
@@ -257,7 +257,7 @@ def of_this_clear(records: Sequence[Record], attempt: Attempt) -> list[Record]:
     return list(records[:last])
 
 
-def is_cleared(record: Record, attempt: Attempt) -> bool:
+def is_cleared(record: LedgerRecord, attempt: Attempt) -> bool:
     """Whether the task was cleared since this record, the first of its task, was last written.
 
     A clear of a task that does not run sets `max_tries` to its try plus its retries, which may be what it was if the

@@ -16,7 +16,7 @@ from flora_provider.api.errors import (
 )
 
 # Runs that were just started, or that FLORA loses sight of for a moment, are 404 and come back.
-VANISHED_FOR = 60.0  # seconds
+NOT_FOUND_GRACE = 60.0  # seconds
 # FLORA refuses a key, or what the key may see (401, 403, 404 of a run that was shown before, …). A rotated key, a
 # connection that somebody is about to correct, a plan that is renewed: most are put right within minutes, and a poll
 # costs nothing where the run is paid. Longer is for the task's `retries`, which show that something is wrong.
@@ -26,14 +26,14 @@ BILL_FOR = 90.0  # seconds after the completion
 BILL_PAUSE = 5.0  # seconds until the first poll for a bill; doubles each time
 
 
-def is_weather(failure: FloraError, *, gone_for: float) -> bool:
+def is_transient(failure: FloraError, *, not_found_for: float) -> bool:
     """Whether a failed look says nothing about the run.
 
     429, every 5xx, broken connections, answers that cannot be read, and 404 for less than a minute say nothing; 401,
     403 and the like do, whatever `x-should-retry` says.
     """
     if isinstance(failure, FloraNotFoundError):
-        return gone_for < VANISHED_FOR
+        return not_found_for < NOT_FOUND_GRACE
     return isinstance(failure, FloraRateLimitError | FloraServerError | FloraConnectionError | FloraAnswerError)
 
 
@@ -67,7 +67,7 @@ class Refusals:
         self.now = True
         self._since = now if self._since is None else self._since
         unknown = isinstance(failure, FloraNotFoundError) and not seen
-        self._patience = max(self._patience, VANISHED_FOR if unknown else REFUSED_FOR)
+        self._patience = max(self._patience, NOT_FOUND_GRACE if unknown else REFUSED_FOR)
         return now - self._since >= self._patience
 
 

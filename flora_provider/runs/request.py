@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flora_provider.api import calls, checks
-from flora_provider.api.errors import unsigned
+from flora_provider.api import calls, validation
+from flora_provider.api.errors import redact_urls
 from flora_provider.api.models import Generation, Page
-from flora_provider.runs.ledger import Record, fingerprint_of
+from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ class RunRequest:
             "template": self.template,
             "connection": self.connection,
             "path": self.call.path,
-            "body": self.call.body if unsigned(body) == body else b"",
+            "body": self.call.body if redact_urls(body) == body else b"",
             "search_path": self.candidates.path if self.candidates else "",
             "search_query": self.candidates.query if self.candidates else (),
             "search_for": dict(self.search_for),
         }
 
-    def as_stored(self, record: Record) -> RunRequest | None:
+    def as_stored(self, record: LedgerRecord) -> RunRequest | None:
         """The request of a record, to be sent again byte for byte; None if it went elsewhere or was not kept."""
         if not record.body or record.connection.rpartition(" ")[2] != self.base_url:
             return None
@@ -70,7 +70,7 @@ class RunRequest:
         )
 
 
-def differences(record: Record, request: RunRequest) -> str:
+def differences(record: LedgerRecord, request: RunRequest) -> str:
     """In words, how a request differs from the one of a record; without what addresses may be signed with."""
     found: list[tuple[str, Any, Any]] = []
     if record.connection != request.connection:
@@ -82,10 +82,13 @@ def differences(record: Record, request: RunRequest) -> str:
     if old is not None:
         names = dict.fromkeys((*old, *new))
         found += [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
-    told = [f"{name} was {checks.shown(before)}, is {checks.shown(after)}" for name, before, after in found]
+    told = [
+        f"{name} was {validation.short_repr(before)}, is {validation.short_repr(after)}"
+        for name, before, after in found
+    ]
     if old is None:
         told.append("the earlier request held an address that may be signed, so its text was not kept")
-    return unsigned("; ".join(told))
+    return redact_urls("; ".join(told))
 
 
 def _members(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

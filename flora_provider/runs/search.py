@@ -9,27 +9,27 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flora_provider.api import calls
-from flora_provider.api.exchange import Tools, exchange
+from flora_provider.api.calls.pagination import PageWalk
+from flora_provider.api.http.flow import Flow, Sleep
+from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Generation, Page
-from flora_provider.api.paging import PageWalk
-from flora_provider.api.plan import Plan, Sleep
 
 LISTED_WITHIN = 60.0  # seconds after its POST by which a run is taken to stand in the history, if there is one
 _PAUSE = 5.0  # seconds between two searches
 
 
 def search(
-    tools: Tools,
+    context: FlowContext,
     candidates: calls.Call[Page[Generation]] | None,
     wanted: Mapping[str, str],
     *,
     since: float,
     excluded: Callable[[], Collection[str]],
-) -> Plan[list[Generation]]:
+) -> Flow[list[Generation]]:
     """Rows that may be the lost run, newest first.
 
     Args:
-        tools: the client's.
+        context: the client's.
         candidates: which call lists them; None when the history cannot be searched.
         wanted: what a row must say, by attribute; a row that does not say it may be the run.
         since: unix seconds before which the run cannot have been started.
@@ -39,7 +39,7 @@ def search(
     others = excluded()
     walk = PageWalk(candidates) if candidates else None
     while walk and walk.call:
-        page = yield from exchange(walk.call, tools)
+        page = yield from send_call(walk.call, context)
         rows = list(walk.take(page))
         recent = [row for row in rows if row.created_at is None or row.created_at.timestamp() >= since]
         found += [row for row in recent if row.run_id not in others and _fits(row, wanted)]
@@ -49,7 +49,7 @@ def search(
 
 
 def search_until_listed(
-    tools: Tools,
+    context: FlowContext,
     candidates: calls.Call[Page[Generation]] | None,
     wanted: Mapping[str, str],
     *,
@@ -57,11 +57,11 @@ def search_until_listed(
     excluded: Callable[[], Collection[str]],
     patience: float,
     at_once: bool,
-) -> Plan[list[Generation]]:
+) -> Flow[list[Generation]]:
     """The same for a run that FLORA says exists: it may be listed some seconds late.
 
     Args:
-        tools: the client's.
+        context: the client's.
         candidates: as for `search`.
         wanted: as for `search`.
         since: as for `search`.
@@ -73,7 +73,7 @@ def search_until_listed(
         yield Sleep(patience)
         patience = 0.0
     while True:
-        found = yield from search(tools, candidates, wanted, since=since, excluded=excluded)
+        found = yield from search(context, candidates, wanted, since=since, excluded=excluded)
         if found or candidates is None or patience <= 0:
             return found
         yield Sleep(min(_PAUSE, patience))

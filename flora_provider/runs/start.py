@@ -17,14 +17,14 @@ from flora_provider.api.errors import (
     RunOutcomeOpen,
     RunOutcomeUnknown,
 )
-from flora_provider.api.exchange import Tools, exchange
+from flora_provider.api.http.flow import Flow
+from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Generation, Run, RunStatus, Started
-from flora_provider.api.plan import Plan
+from flora_provider.runs.error_codes import advice_for
 from flora_provider.runs.event import WaitRefused
-from flora_provider.runs.failures import advice_for
-from flora_provider.runs.follow import is_weather
-from flora_provider.runs.identity import Intent
-from flora_provider.runs.ledger import Attempt, Ledger, Record, Slot, claim
+from flora_provider.runs.intent import Intent
+from flora_provider.runs.ledger import Attempt, Ledger, LedgerRecord, Slot, claim
+from flora_provider.runs.patience import is_transient
 from flora_provider.runs.request import RunRequest
 from flora_provider.runs.search import LISTED_WITHIN, search_until_listed
 
@@ -56,7 +56,7 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class SubmitOptions:
     """What all requests of one try of a task share.
 
     Attributes:
@@ -90,15 +90,15 @@ class Start:
         may_restart: whether another run may follow one that came to nothing; else there is none then.
     """
 
-    context: Context
+    options: SubmitOptions
     slot: Slot
     request: RunRequest
-    record: Record | None
+    record: LedgerRecord | None
     may_restart: bool = True
     _failed: set[str] = field(default_factory=set)  # runs of the generations before
     _replayed: bool = False  # a stored failure has been met in this try
 
-    def plan(self, tools: Tools) -> Plan[Submission | None]:
+    def flow(self, context: FlowContext) -> Flow[Submission | None]:
         """Start or find it, as the table in `submit.py` says.
 
         Returns:
@@ -107,21 +107,21 @@ class Start:
         Raises:
             RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `Submit.plan`.
         """
-        durable = self.context.ledger.durable
+        durable = self.options.ledger.durable
         record = self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
         generation = record.generation if record else 1
         if record and record.is_void:  # nothing came of it, so it is as if it had not been sent
             record = None
-        fresh = record is None and (durable or self.context.attempt.try_number <= 1)
+        fresh = record is None and (durable or self.options.attempt.try_number <= 1)
         for _ in range(_MAX_GENERATIONS):
             if record is None or record.generation != generation:
-                record = self._record(generation, intended_at=tools.clock() if fresh else self.context.earliest)
-            submission = yield from self._obtain(tools, record, fresh=fresh)
+                record = self._record(generation, intended_at=context.clock() if fresh else self.options.earliest)
+            submission = yield from self._obtain(context, record, fresh=fresh)
             run: Run | None = None
             if submission and not fresh:
-                run = yield from self._look(tools, submission.run_id)
+                run = yield from self._look(context, submission.run_id)
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
             if run:
@@ -143,13 +143,13 @@ class Start:
         log.info("%s%s", failure, ". Starting another run" if self.may_restart else "")
         return self.may_restart
 
-    def _obtain(self, tools: Tools, record: Record, *, fresh: bool) -> Plan[Submission | None]:
+    def _obtain(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> Flow[Submission | None]:
         """The run of this record's key, which is in the ledger then; None when the next key is to be used."""
         self._write(record)
         if record.run_id:
             return Submission(run_id=record.run_id, quoted_cost=record.quoted_cost)
         try:
-            submission = yield from self._post(tools, record, fresh=fresh)
+            submission = yield from self._post(context, record, fresh=fresh)
         except FloraError as error:
             error.started_nothing = error.started_nothing and fresh  # else an earlier request may have
             if not isinstance(error, FloraStatusError) or not error.replayed or self._replayed:
@@ -162,16 +162,16 @@ class Start:
             self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
         return submission
 
-    def _record(self, generation: int, *, intended_at: float) -> Record:
-        attempt, intent = self.context.attempt, self.context.intent
-        if self.context.ledger.durable:
+    def _record(self, generation: int, *, intended_at: float) -> LedgerRecord:
+        attempt, intent = self.options.attempt, self.options.intent
+        if self.options.ledger.durable:
             intent = replace(
                 intent,
                 clear_number=attempt.clear_number or 0,
                 clear_count=self.slot.clear_count,
                 occurrence=self.slot.occurrence,
             )
-        return Record(
+        return LedgerRecord(
             max_tries=attempt.max_tries,
             retries=attempt.retries,
             clear_count=self.slot.clear_count,
@@ -183,57 +183,61 @@ class Start:
             **self.request.stored_members(),
         )
 
-    def _write(self, record: Record) -> None:
-        attempt = self.context.attempt
+    def _write(self, record: LedgerRecord) -> None:
+        attempt = self.options.attempt
         by_this_try = {"clear_number": attempt.clear_number, "may_run_long": attempt.may_run_long}
         claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False, "is_replaced": False}
-        self.context.ledger.write(self.slot.number, record.with_(**by_this_try, **claimed))
+        self.options.ledger.write(self.slot.number, record.with_(**by_this_try, **claimed))
 
-    def _look(self, tools: Tools, run_id: str) -> Plan[Run | None]:
+    def _look(self, context: FlowContext, run_id: str) -> Flow[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
-            run = yield from exchange(self.context.look(run_id), tools)
+            run = yield from send_call(self.options.look(run_id), context)
         except FloraNotFoundError:
             log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
             return None
         except FloraError as failure:
-            if not is_weather(failure, gone_for=0.0):
+            if not is_transient(failure, not_found_for=0.0):
                 raise WaitRefused(run_id=run_id, detail=str(failure)) from failure
             log.warning("Run %s of this task could not be looked at; it may go on and be billed", run_id)
             raise
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(self, tools: Tools, record: Record, *, fresh: bool) -> Plan[Submission | None]:
+    def _post(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> Flow[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
-        age = max(tools.clock() - record.intended_at, 0.0)
+        age = max(context.clock() - record.intended_at, 0.0)
         if age > KEY_TRUSTED_FOR:
-            found = yield from self._search(tools, record, skew=CLOCK_SKEW_IF_OLD)
+            found = yield from self._search(context, record, skew=CLOCK_SKEW_IF_OLD)
             if found or self.request.candidates is None:
                 why = "the key may be too old for FLORA to know whether it has started a run"
                 remedy = "if none is, clear the task to start a new run"
                 self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
                 return None
         try:
-            started = yield from exchange(self.request.call.with_key(record.key), tools)
+            started = yield from send_call(self.request.call.with_key(record.key), context)
         except FloraStatusError as error:
             is_conflict = error.code == "idempotency_conflict" and not fresh
             if not isinstance(error, FloraDuplicateError) and not is_conflict:
                 if not fresh:
                     _leave_open(error, record)
                 raise
-            return (yield from self._find_duplicate(tools, record, patience=LISTED_WITHIN - age))
+            return (yield from self._find_duplicate(context, record, patience=LISTED_WITHIN - age))
         quote = getattr(started, "charged_cost", None)
         quoted_cost = None if quote is None else float(quote)
         return Submission(run_id=started.run_id, started=started, quoted_cost=quoted_cost)
 
-    def _find_duplicate(self, tools: Tools, record: Record, *, patience: float) -> Plan[Submission | None]:
+    def _find_duplicate(
+        self, context: FlowContext, record: LedgerRecord, *, patience: float
+    ) -> Flow[Submission | None]:
         """FLORA says that a run was started: take it if it can be told, and that is wished."""
         why = "FLORA says that this key has already started a run, but not which one"
-        is_adopting = self.context.on_unknown == "adopt"
+        is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []
-        if self.context.on_unknown != "submit_again":
-            found = yield from self._search(tools, record, skew=CLOCK_SKEW, patience=patience, at_once=not is_adopting)
+        if self.options.on_unknown != "submit_again":
+            found = yield from self._search(
+                context, record, skew=CLOCK_SKEW, patience=patience, at_once=not is_adopting
+            )
         if is_adopting and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(run_id=found[0].run_id)
@@ -243,21 +247,21 @@ class Start:
 
     def _search(
         self,
-        tools: Tools,
-        record: Record,
+        context: FlowContext,
+        record: LedgerRecord,
         *,
         skew: float,
         patience: float = 0.0,
         at_once: bool = True,
-    ) -> Plan[list[Generation]]:
+    ) -> Flow[list[Generation]]:
         try:
             return (
                 yield from search_until_listed(
-                    tools,
+                    context,
                     self.request.candidates,
                     self.request.search_for,
                     since=record.intended_at - skew,
-                    excluded=lambda: self.context.claimed() | self._failed,
+                    excluded=lambda: self.options.claimed() | self._failed,
                     patience=patience,
                     at_once=at_once,
                 )
@@ -269,9 +273,9 @@ class Start:
             raise
 
     def _refuse_unless_submitting_again(
-        self, record: Record, found: list[Generation], *, why: str, remedy: str
+        self, record: LedgerRecord, found: list[Generation], *, why: str, remedy: str
     ) -> None:
-        if self.context.on_unknown == "submit_again":
+        if self.options.on_unknown == "submit_again":
             log.warning("%s; starting another run, as on_unknown_outcome says. An earlier one is billed too", why)
             return
         listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
@@ -283,7 +287,7 @@ class Start:
         )
 
 
-def _leave_open(error: FloraStatusError, record: Record) -> None:
+def _leave_open(error: FloraStatusError, record: LedgerRecord) -> None:
     """Raise RunOutcomeOpen where FLORA refuses what would tell whether an earlier request has started a run."""
     if error.status in _REFUSALS:
         raise RunOutcomeOpen(

@@ -19,13 +19,13 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from flora_provider.api import checks
+from flora_provider.api import validation
 from flora_provider.api.errors import RunFailed, RunTimedOut
-from flora_provider.glue import triggerer, waiting
-from flora_provider.glue.checked_task import CheckedTask
-from flora_provider.glue.failures import as_airflow, is_final, joined
-from flora_provider.glue.literals import Text
 from flora_provider.runs.event import RunEvent
+from flora_provider.tasks import triggerer, waiting
+from flora_provider.tasks.checked_task import CheckedTask
+from flora_provider.tasks.exceptions import as_airflow, is_final, joined
+from flora_provider.tasks.parse_checks import Text
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 
 
 # Airflow's own, which it takes as they are: every text would count as true.
-_AIRFLOWS: Mapping[str, checks.Check] = {
-    "timeout": checks.duration,
-    "poke_interval": checks.duration,
-    "max_wait": checks.duration,
-    "mode": checks.one_of("poke", "reschedule"),
-    **dict.fromkeys(("soft_fail", "never_fail", "silent_fail", "exponential_backoff"), checks.flag),
+_AIRFLOWS: Mapping[str, validation.Check] = {
+    "timeout": validation.duration,
+    "poke_interval": validation.duration,
+    "max_wait": validation.duration,
+    "mode": validation.one_of("poke", "reschedule"),
+    **dict.fromkeys(("soft_fail", "never_fail", "silent_fail", "exponential_backoff"), validation.boolean),
 }
-_OURS: Mapping[str, checks.Check] = {
-    "run_id": checks.run_id,
-    "flora_conn_id": checks.text,
-    "deferrable": checks.flag,
-    "poll_interval": checks.positive,
+_OURS: Mapping[str, validation.Check] = {
+    "run_id": validation.run_id,
+    "flora_conn_id": validation.non_empty_text,
+    "deferrable": validation.boolean,
+    "poll_interval": validation.positive,
 }
 
 
@@ -75,7 +75,7 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", "flora_conn_id")
-    rules: ClassVar[Mapping[str, checks.Check]] = {**_AIRFLOWS, **_OURS}
+    rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOWS, **_OURS}
     ui_color = "#f4e8ff"
 
     def __init__(
@@ -151,11 +151,11 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer's wait."""
         with self._softly(), self._explained():
-            return waiting.finish(self, context, waiting.resumed(self, event))
+            return waiting.push_result(self, context, waiting.result_of_event(self, event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
-        waiting.tell_lost_wait(self, next_method, next_kwargs)
+        waiting.log_lost_deferral(self, next_method, next_kwargs)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def _poll(self, context: Context) -> dict[str, Any] | None:
@@ -180,14 +180,14 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         with self._explained():
-            checks.refuse(checks.problems([("run_id", self.run_id, checks.run_id)]))
+            validation.raise_problems(validation.problems([("run_id", self.run_id, validation.run_id)]))
             # A rescheduled sensor looks once in each process, so it counts from the first one on.
             since = self._refused_since if self._last_look else waiting.started(context)
             event, is_refused = waiting.look(self.hook, self.run_id, refused_since=since)
             self._last_look = event
             self._refused_since = (since or time.time()) if is_refused else None
             goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
-            return None if goes_on else waiting.finish(self, context, event.result())
+            return None if goes_on else waiting.push_result(self, context, event.result())
 
     def _has_time(self, context: Context) -> bool:
         """Whether to look again cannot cost a finished run: a deferred wait minds the deadline itself."""

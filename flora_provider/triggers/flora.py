@@ -12,11 +12,11 @@ from typing import Any
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from flora_provider.api import checks
-from flora_provider.api.checks import problems
-from flora_provider.api.errors import unsigned
-from flora_provider.glue.triggerer import NET_BELOW, SETTLED_AFTER, needs_worker
+from flora_provider.api import validation
+from flora_provider.api.errors import redact_urls
+from flora_provider.api.validation import problems
 from flora_provider.runs.event import Limit, RunEvent
+from flora_provider.tasks.triggerer import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker
 from flora_provider.triggers.payload import kept, payload_of, refused, sendable, text, told
 
 ASK_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not tell
@@ -24,9 +24,9 @@ ASK_AGAIN_AFTER = 5.0  # seconds
 ANSWERED_WITHIN = 120.0  # seconds; Airflow itself gives up on its api-server after some ten
 
 # What only the trigger itself reads; the rest is checked by whoever waits.
-_RULES: tuple[tuple[str, checks.Check], ...] = (
-    ("limit", checks.one_of("timeout", "execution_timeout")),
-    ("hold_until", checks.seconds),
+_RULES: tuple[tuple[str, validation.Check], ...] = (
+    ("limit", validation.one_of("timeout", "execution_timeout")),
+    ("not_before", validation.seconds),
 )
 
 
@@ -45,11 +45,11 @@ class FloraRunTrigger(BaseTrigger):
         limit: which of the task's limits the deadline is, for the event.
         started_at: unix seconds at which the run was started, if known.
         estimated_seconds: FLORA's estimate, if known.
-        hold_until: unix seconds before which a worker is not asked to go on, for at most `SETTLED_AFTER` seconds.
+        not_before: unix seconds before which a worker is not asked to go on, for at most `MIN_DEFERRAL` seconds.
             Airflow fails a task that comes back before its scheduler has digested the deferral (apache/airflow 66374
             and others).
-        ends_task: end the task here if the run completed, instead of asking a worker to do it.
-        pushes_result: with `ends_task`, push the finished run as the task's return value.
+        end_from_trigger: end the task here if the run completed, instead of asking a worker to do it.
+        do_xcom_push: with `ends_task`, push the finished run as the task's return value.
         run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
     """
 
@@ -63,9 +63,9 @@ class FloraRunTrigger(BaseTrigger):
         limit: Limit = "timeout",
         started_at: float | None = None,
         estimated_seconds: float | None = None,
-        hold_until: float = 0.0,
-        ends_task: bool = False,
-        pushes_result: bool = True,
+        not_before: float = 0.0,
+        end_from_trigger: bool = False,
+        do_xcom_push: bool = True,
         run_id_from: dict[str, str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
@@ -76,9 +76,9 @@ class FloraRunTrigger(BaseTrigger):
         self.limit = limit
         self.started_at = started_at
         self.estimated_seconds = estimated_seconds
-        self.hold_until = hold_until
-        self.ends_task = ends_task
-        self.pushes_result = pushes_result
+        self.not_before = not_before
+        self.end_from_trigger = end_from_trigger
+        self.do_xcom_push = do_xcom_push
         self.run_id_from = run_id_from
         self.event: RunEvent | None = None  # how the wait ended, once that is known
 
@@ -92,9 +92,9 @@ class FloraRunTrigger(BaseTrigger):
             "limit": self.limit,
             "started_at": self.started_at,
             "estimated_seconds": self.estimated_seconds,
-            "hold_until": self.hold_until,
-            "ends_task": self.ends_task,
-            "pushes_result": self.pushes_result,
+            "not_before": self.not_before,
+            "end_from_trigger": self.end_from_trigger,
+            "do_xcom_push": self.do_xcom_push,
             "run_id_from": self.run_id_from,
         }
         return "flora_provider.triggers.flora.FloraRunTrigger", {name: kept(kwargs[name]) for name in kwargs}
@@ -109,7 +109,7 @@ class FloraRunTrigger(BaseTrigger):
         self.event = event = await self._guarded(self._wait())
         # Without a trigger_id this is no triggerer, but dag.test(): it always resumes the task, and has no scheduler.
         if self.trigger_id is not None:
-            if self.ends_task is True and event.succeeded and await self._end_task(event):
+            if self.end_from_trigger is True and event.succeeded and await self._end_task(event):
                 from airflow.triggers.base import TaskSuccessEvent
 
                 self.log.info("FLORA run %s completed; the task ends here", event.run_id)
@@ -123,9 +123,9 @@ class FloraRunTrigger(BaseTrigger):
 
         Bounded by its own length, for the clock that set the instant may be another machine's.
         """
-        if checks.seconds("hold_until", self.hold_until):
-            return SETTLED_AFTER  # it is refused, and that is an event, too
-        return min(max(self.hold_until - time.time(), 0.0), SETTLED_AFTER)
+        if validation.seconds("not_before", self.not_before):
+            return MIN_DEFERRAL  # it is refused, and that is an event, too
+        return min(max(self.not_before - time.time(), 0.0), MIN_DEFERRAL)
 
     async def _guarded(self, wait: Coroutine[Any, Any, RunEvent]) -> RunEvent:
         """How the wait ended, whatever was raised in it; what nobody foresaw is for a retry to cure."""
@@ -146,26 +146,26 @@ class FloraRunTrigger(BaseTrigger):
 
     async def _wait(self) -> RunEvent:
         # Loaded here, for a DAG file that defers by hand imports this module too.
-        from flora_provider.runs.follow import PollPolicy, Wait
-        from flora_provider.triggers.watcher import watcher_for
+        from flora_provider.runs.follow import PollPolicy, RunPoller
+        from flora_provider.triggers.watcher import poller_for
 
         if found := problems((name, getattr(self, name), check) for name, check in _RULES):
-            return RunEvent.invalid("", unsigned("; ".join(found)))
+            return RunEvent.invalid("", redact_urls("; ".join(found)))
         now = time.time()
         if self._starts_here:
             await self._persistently(self._forget_earlier_tries)
         run_id = self.run_id
         if self.run_id_from is not None:
             run_id = await self._persistently(lambda: self._pull(**self.run_id_from or {}))
-        if problem := checks.run_id("run_id", run_id):
-            return RunEvent.invalid("", unsigned(problem))
+        if problem := validation.run_id("run_id", run_id):
+            return RunEvent.invalid("", redact_urls(problem))
         self.run_id = run_id
         if net := getattr(self, "timeout_after", None):
             # We end before Airflow's net does, to say which run it was. Airflow counts it by the clock of its server.
-            at = net.timestamp() - NET_BELOW
-            if self.deadline is None or (checks.seconds("deadline", self.deadline) is None and at < self.deadline):
+            at = net.timestamp() - DEFERRAL_TIMEOUT_MARGIN
+            if self.deadline is None or (validation.seconds("deadline", self.deadline) is None and at < self.deadline):
                 self.deadline = at
-        wait = Wait(
+        wait = RunPoller(
             self.run_id,
             policy=PollPolicy(interval=self.poll_interval),
             now=now,
@@ -173,7 +173,7 @@ class FloraRunTrigger(BaseTrigger):
             started_at=self.started_at,
             estimated_seconds=self.estimated_seconds,
         )
-        event = await watcher_for(self.flora_conn_id).wait_for(wait)
+        event = await poller_for(self.flora_conn_id).wait_for(wait)
         return replace(event, limit=self.limit)
 
     @property
@@ -233,7 +233,7 @@ class FloraRunTrigger(BaseTrigger):
 
         run = sendable(event.result())
         values = {"charged_cost_usd": run["charged_cost"]} if run["charged_cost"] is not None else {}
-        if self.pushes_result:
+        if self.do_xcom_push:
             values["return_value"] = run
         for key, value in values.items():
             XCom.set(key=key, value=value, **self._address())

@@ -9,8 +9,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from flora_provider.api import checks
-from flora_provider.api.errors import FloraError, unsigned
+from flora_provider.api import validation
+from flora_provider.api.errors import FloraError, redact_urls
 from flora_provider.api.text import storable
 from flora_provider.runs.event import RunEvent
 
@@ -68,12 +68,12 @@ def refused(run_id: object, why: str) -> RunEvent:
 def text(value: object) -> str:
     """A value as text of readable length, whatever it is."""
     if isinstance(value, str) and len(value) <= MOST_SHOWN:
-        return str(storable(unsigned(value)))
+        return str(storable(redact_urls(value)))
     try:
-        shown = checks.shown(value)
+        short_repr = validation.short_repr(value)
     except Exception:  # noqa: BLE001 - somebody else's `__repr__`, or one that is nested too deeply
-        shown = f"some {type(value).__name__}"
-    return str(storable(unsigned(shown)))
+        short_repr = f"some {type(value).__name__}"
+    return str(storable(redact_urls(short_repr)))
 
 
 def told(error: BaseException) -> str:
@@ -84,4 +84,4 @@ def told(error: BaseException) -> str:
         said = str(error)[:MOST_SHOWN]
     except Exception:  # noqa: BLE001 - somebody else's `__str__`
         said = ""
-    return str(storable(unsigned(f"{type(error).__name__}{': ' if said else ''}{said}")))
+    return str(storable(redact_urls(f"{type(error).__name__}{': ' if said else ''}{said}")))

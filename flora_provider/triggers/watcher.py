@@ -12,30 +12,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from flora_provider.api import checks
+from flora_provider.api import validation
 from flora_provider.api.errors import FloraError
 from flora_provider.hooks.base import polling_client
 from flora_provider.runs.event import RunEvent
-from flora_provider.runs.watch import Watch, Watched
+from flora_provider.runs.scheduler import PollScheduler, Subscription
 from flora_provider.triggers.lookups import Lookups
 
 if TYPE_CHECKING:
     from flora_provider.api.client import AsyncFloraClient
     from flora_provider.api.settings import Settings
-    from flora_provider.runs.wait import Wait
+    from flora_provider.runs.poller import RunPoller
 
 log = logging.getLogger(__name__)
 
 # FLORA may keep us waiting (429) beyond a wait's deadline; then the wait ends without a last look.
-OVERDUE = 15.0  # seconds
-AT_ONCE = 6  # single looks on their way; FLORA was seen to take as many without a 429
+DEADLINE_GRACE = 15.0  # seconds
+MAX_CONCURRENT_POLLS = 6  # single looks on their way; FLORA was seen to take as many without a 429
 # A look that has taken this long makes room for another one, and may go on beside it if few do. Pages that have taken
 # this long are not waited for: what is due meanwhile is looked at singly.
 HANGS_AFTER = 3.0  # seconds; FLORA answers in a tenth of it
 HANGING = 3  # looks that may; with AT_ONCE and a page they are as many as a client has connections
 
 
-class Watcher:
+class SharedPoller:
     """Waits that look with the same settings, on one event loop.
 
     The last one that leaves closes it: its client, its task, and looks on their way.
@@ -43,14 +43,14 @@ class Watcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._watch = Watch(clock=time.monotonic, draw=random.random, unix_time=time.time)
+        self._watch = PollScheduler(clock=time.monotonic, random=random.random, unix_time=time.time)
         self._waiting: set[asyncio.Future[RunEvent | None]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
         self._hanging = asyncio.Semaphore(HANGING)
 
-    async def wait_for(self, wait: Wait) -> RunEvent | None:
+    async def wait_for(self, wait: RunPoller) -> RunEvent | None:
         """Wait for a run; None when FLORA refused to show it and the wait goes on. Cancelling this leaves nothing."""
         future: asyncio.Future[RunEvent | None] = asyncio.get_running_loop().create_future()
 
@@ -58,7 +58,7 @@ class Watcher:
             if not future.done():
                 future.set_result(event)
 
-        watched = Watched(wait, tell=end, refused=end)
+        watched = Subscription(wait, tell=end, refused=end)
         self._waiting.add(future)
         if self._watch.add(watched):
             self._changed.set()
@@ -104,14 +104,14 @@ class Watcher:
 
     async def _pages(self, client: AsyncFloraClient) -> list[str]:
         try:
-            return await client.perform(self._watch.round())
+            return await client.run(self._watch.round())
         except Exception as error:  # noqa: BLE001 - whatever it is, single looks may do
             self._watch.pages_broke(error)
             return []
 
     async def _look(self, client: AsyncFloraClient, run_id: str) -> None:
         try:
-            await client.perform(self._watch.look(run_id))
+            await client.run(self._watch.poll(run_id))
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the others' looks
             self._watch.broke(run_id, error)
         finally:
@@ -156,13 +156,15 @@ class ConnectionWaits:
         self._flora_conn_id = flora_conn_id
         self._lookups = Lookups(flora_conn_id)
 
-    async def wait_for(self, wait: Wait) -> RunEvent:
+    async def wait_for(self, wait: RunPoller) -> RunEvent:
         """Wait for a run. Cancelling this leaves nothing behind."""
-        found = checks.problems([("flora_conn_id", self._flora_conn_id, checks.text)]) + wait.problems()
+        found = (
+            validation.problems([("flora_conn_id", self._flora_conn_id, validation.non_empty_text)]) + wait.problems()
+        )
         if found:
             return RunEvent.invalid(wait.run_id, "; ".join(found))
         wait.begin(time.monotonic())
-        limit = None if wait.remaining is None else wait.remaining + OVERDUE
+        limit = None if wait.remaining is None else wait.remaining + DEADLINE_GRACE
         try:
             async with asyncio.timeout(limit) as overdue:
                 return await self._follow(wait)
@@ -171,7 +173,7 @@ class ConnectionWaits:
                 raise
             return wait.overdue()
 
-    async def _follow(self, wait: Wait) -> RunEvent:
+    async def _follow(self, wait: RunPoller) -> RunEvent:
         try:
             settings = await self._lookups.persistently()
         except FloraError as failure:
@@ -204,7 +206,7 @@ class ConnectionWaits:
 class _Here:
     """What is shared on one event loop."""
 
-    watchers: dict[Settings, Watcher] = field(default_factory=dict)
+    watchers: dict[Settings, SharedPoller] = field(default_factory=dict)
     connections: dict[str, ConnectionWaits] = field(default_factory=dict)
 
 
@@ -215,15 +217,15 @@ def _here() -> _Here:
     return _BY_LOOP.setdefault(asyncio.get_running_loop(), _Here())
 
 
-def _watcher(settings: Settings) -> Watcher:
+def _watcher(settings: Settings) -> SharedPoller:
     """The watcher of this event loop for these settings; a new one if nobody waits with them yet."""
     watchers = _here().watchers
     if settings not in watchers:
-        watchers[settings] = Watcher(settings)
+        watchers[settings] = SharedPoller(settings)
     return watchers[settings]
 
 
-def watcher_for(flora_conn_id: str) -> ConnectionWaits:
+def poller_for(flora_conn_id: str) -> ConnectionWaits:
     """All waits of this event loop over a connection."""
     connections = _here().connections
     if not isinstance(flora_conn_id, str):  # whoever makes a trigger by hand may give anything; its wait says so

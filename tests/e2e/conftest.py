@@ -2,7 +2,7 @@
 
 import pytest
 
-from demo.stage import Stage
+from devstack.stage import Stage
 from tests.e2e.chaos.field import DAGS, Field
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx
 
-from demo.airflow_rest import FINISHED, wait_until
+from devstack.airflow_rest import FINISHED, wait_until
 from tests.e2e.chaos.field import control
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
@@ -62,7 +62,7 @@ def buy(sandbox, prompt, *, key, **fate):
     return answer.raise_for_status().json()["run_id"]
 
 
-class Watched:
+class Subscription:
     """A DAG run under observation.
 
     Args:

@@ -4,9 +4,9 @@ import re
 import time
 from collections import Counter
 
-from demo.airflow_rest import wait_until
+from devstack.airflow_rest import wait_until
 from tests.e2e.chaos.field import control
-from tests.e2e.scenarios import Watched, prompts_billed
+from tests.e2e.scenarios import Subscription, prompts_billed
 from tests.e2e.test_change import WAITS, begin_every_wait, check_paid_once, end_runs, wait_until_all_wait
 
 AWAY = 10  # seconds, and those that it takes to start
@@ -36,7 +36,7 @@ def test_paid_runs_and_waits_survive_an_api_server_that_is_restarted(field):
         # Held back, so that the api-server is away when the answer comes, and back before the client gives up.
         held_back = {"route": "/generate", "containing": f"Paid under {mode}", "delay": 4, "times": len(STYLES)}
         control(field.sandboxes[mode], "POST", "faults", json=[held_back])
-    paid = Watched(field, "paid", rows=rows)
+    paid = Subscription(field, "paid", rows=rows)
 
     assert wait_until(lambda: started(field) == {row["prompt"]: 1 for row in rows}, timeout=90, pause=0.1)
     during = time.monotonic()

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from demo.airflow_rest import wait_until
+from devstack.airflow_rest import wait_until
 from tests.e2e.chaos.field import connection_to, control, rotate_key
-from tests.e2e.scenarios import AtOnce, Watched, buy, prompts_billed
+from tests.e2e.scenarios import AtOnce, Subscription, buy, prompts_billed
 
 at_once = AtOnce()
 
@@ -31,7 +31,7 @@ def begin_every_wait(field, conn_id, sandbox, prompt):
     fate = {"seconds": LONG, "estimated_seconds": 30}
     runs = {name: buy(sandbox, f"{prompt}, {name}", key=f"{prompt}, {name}", **fate) for name in SENSORS}
     conf = {"prompt": prompt, "runs": runs, "model_params": {"sandbox": fate}}
-    return Watched(field, f"every_wait_{conn_id}", **conf)
+    return Subscription(field, f"every_wait_{conn_id}", **conf)
 
 
 def wait_until_all_wait(watched, sandbox, runs=6):
@@ -150,7 +150,7 @@ def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(fiel
     field.rest.request("POST", "pools", json={"name": "one_slot", "slots": 1, "include_deferred": True})
     sandbox = field.stage.sandbox
     runs = [buy(sandbox, f"Slot {number}", key=f"slot {number}", seconds=12) for number in range(3)]
-    watched = Watched(field, "one_slot", runs=runs)
+    watched = Subscription(field, "one_slot", runs=runs)
     open_slots = []
 
     def is_over():
@@ -166,7 +166,7 @@ def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(fiel
 
 @at_once
 def test_ending_in_the_triggerer_does_all_that_a_worker_does(field):
-    watched = Watched(field, "endings")
+    watched = Subscription(field, "endings")
     watched.wait_well(timeout=180)
 
     for name in ("operator", "sensor"):

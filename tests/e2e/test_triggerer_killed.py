@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from demo.airflow_rest import wait_until
+from devstack.airflow_rest import wait_until
 
 SENSORS, OPERATORS = 100, 8  # of dags/waits.py
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from demo.airflow_rest import FINISHED, wait_until
+from devstack.airflow_rest import FINISHED, wait_until
 from tests.e2e.chaos.field import control
 from tests.e2e.chaos.rounds import DISASTERS, RETRIES, Round, draw, troubles
 

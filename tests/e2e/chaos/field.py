@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
-from demo.airflow_rest import wait_until
-from demo.processes import stop, uninterrupted
-from demo.sandbox_process import SandboxProcess
-from demo.stage import MARK, Stage
+from devstack.airflow_rest import wait_until
+from devstack.processes import stop, uninterrupted
+from devstack.sandbox_process import SandboxProcess
+from devstack.stage import MARK, Stage
 from tests.e2e.chaos.operator import JOURNAL
 from tests.e2e.chaos.rounds import CLIENT_TIMEOUT, MODES, RETRIES_FILE
 from tests.e2e.postgres import Postgres
