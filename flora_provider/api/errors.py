@@ -74,9 +74,12 @@ class FloraError(Exception):
 
     Attributes:
         started_nothing: True where it is known that no attempt of the request can have done anything at FLORA.
+        retry_after: seconds for which FLORA, or a file's host, asks us to stay away (its `Retry-After`); None when it
+            does not say.
     """
 
     started_nothing = False
+    retry_after: float | None = None
 
     def __init__(self, message: str) -> None:
         # Bounded first: what is left of an address that was cut is still shown without its query.
@@ -132,7 +135,6 @@ class FloraStatusError(FloraError):
         code: FLORA's code such as `input_validation_error`; None when the body is not FLORA's error envelope.
         fields: the fields FLORA refused, empty for most errors.
         request_id: FLORA's `request-id`, for its support; None when absent.
-        retry_after: seconds FLORA asks us to stay away; None when it does not say.
         should_retry: the `x-should-retry` header; None when absent.
         replayed: True when FLORA repeated the stored answer of an earlier request with the same key.
     """
@@ -218,7 +220,6 @@ class FloraFileError(FloraError):
 
     Attributes:
         may_retry: whether another try can help.
-        retry_after: seconds that the file's host asks us to stay away; None when it does not say.
     """
 
     def __init__(self, message: str, *, may_retry: bool = False, retry_after: float | None = None) -> None:

@@ -17,7 +17,7 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
 from flora_provider.hooks.once import once
-from flora_provider.runs.follow import poll_once
+from flora_provider.runs.polling import poll_once
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
@@ -117,11 +117,11 @@ class ConnectedHook(BaseHook):
             extra = connection.extra_dejson
         return read_connection(connection, extra)
 
-    def follow(self, wait: RunPoller) -> RunEvent:
-        """Look at one run until the wait is over. After FLORA has refused a look, the connection is read again."""
+    def poll_until_done(self, poller: RunPoller) -> RunEvent:
+        """Poll one run until the wait is over. After FLORA has refused a poll, the connection is read again."""
         while True:
-            event = self.client().run(poll_once(wait, self.client().context))
-            if wait.is_refused:
+            event = self.client().run(poll_once(poller, self.client().context))
+            if poller.is_refused:
                 self._read_again()
             if event is not None:
                 return event

@@ -15,7 +15,8 @@ from flora_provider.api.errors import FloraError
 from flora_provider.api.models import FloraModel
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
-from flora_provider.runs.follow import wait_within
+from flora_provider.runs.polling import new_poller
+from flora_provider.runs.ref import RunRef
 
 if TYPE_CHECKING:
     from flora_provider.api import models
@@ -100,21 +101,23 @@ class FloraHook(FilesHook):
     def wait_for_run(
         self,
         run_id: str,
+        technique: str | None = None,
         *,
         timeout: float | None = None,
         poll_interval: float = 3.0,
         started_at: float | None = None,
         estimated_seconds: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> models.FinishedRun:
         """Wait, blocking, until a run has ended; progress goes to the log when it changes.
 
-        After FLORA has refused the key, the connection is read again, and looked with for some minutes more. A bill
+        After FLORA has refused the key, the connection is read again, and used for some minutes more. A bill
         that is missing is waited for, until about 90 s after the run has completed.
 
         Args:
             run_id: the run.
+            technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
             timeout: seconds; None to wait for ever. The run goes on all the same.
-            poll_interval: least seconds between two looks.
+            poll_interval: least seconds between two polls.
             started_at: unix seconds at which it was started, if known.
             estimated_seconds: FLORA's estimate, if known.
 
@@ -124,18 +127,19 @@ class FloraHook(FilesHook):
         Raises:
             FloraInputError: an argument cannot be right.
             RunFailed: FLORA ended it as failed.
+            RunError: it completed without an output.
             RunTimedOut: `timeout` passed.
             WaitRefused: FLORA has refused for minutes to show it.
         """
-        wait = wait_within(
-            run_id,
+        poller = new_poller(
+            RunRef(run_id, technique),
             now=time.time(),
             timeout=timeout,
             poll_interval=poll_interval,
             started_at=started_at,
             estimated_seconds=estimated_seconds,
         )
-        return self.follow(wait).result()
+        return self.poll_until_done(poller).result()
 
     def list_generations(
         self,

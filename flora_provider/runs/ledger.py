@@ -15,25 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flora_provider.api.errors import FloraError
+from flora_provider.runs.errors import LedgerUnreadable
 
 VERSION = 2
-
-
-class LedgerUnreadable(FloraError):  # noqa: N818 - named for what happened
-    """The task remembers something of an earlier try that cannot be read. Nothing was sent: it may be paid for."""
-
-
-class LedgerUnavailable(FloraError):  # noqa: N818 - named for what happened
-    """What the task should remember could not be read or stored.
-
-    Attributes:
-        run_id: the run that was started and could not be stored; None if nothing was started.
-    """
-
-    def __init__(self, message: str, *, run_id: str | None = None) -> None:
-        self.run_id = run_id
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from flora_provider.api import calls, validation
 from flora_provider.api.errors import redact_urls
 from flora_provider.api.models import Generation, Page
 from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
+from flora_provider.runs.ref import RunRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class RunRequest:
         template: fingerprint of what its author wrote; empty if that is not known.
         candidates: which call lists runs that may be a lost one; None when the history cannot be searched.
         search_for: what a row of that history must say, by attribute; a row that does not say it may be the run.
+        technique: id or slug, if the nested route of that technique starts the run; else None.
     """
 
     call: calls.Call[Any]
@@ -30,6 +32,7 @@ class RunRequest:
     template: str = ""
     candidates: calls.Call[Page[Generation]] | None = None
     search_for: Mapping[str, str] = field(default_factory=dict)
+    technique: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -40,6 +43,10 @@ class RunRequest:
     def base_url(self) -> str:
         """Where it is sent."""
         return self.connection.rpartition(" ")[2]
+
+    def ref(self, run_id: str) -> RunRef:
+        """A run that this request has started."""
+        return RunRef(run_id, self.technique)
 
     def stored_members(self) -> dict[str, Any]:
         """What a record keeps of it. A body that holds an address with a query, which may be signed, is not kept."""

@@ -1,8 +1,8 @@
-"""Wait for many runs over one connection. Pure: who is due, and the cheapest way to look at them.
+"""Poll many runs over one connection. Pure: which are due, and the cheapest way to poll them.
 
-A page of the history shows a hundred runs for the price of one, outputs included. So looks are gathered for a moment,
-and when more runs are due than pages would be needed, pages are asked for. What no page shows (one that slipped to a
-later page, one that FLORA loses sight of for a moment) is looked at singly.
+A page of the history shows a hundred runs for the price of one, outputs included. So polls are gathered for a moment,
+and when more runs are due than pages would be needed, pages are read. What no page shows (a run that moved to a later
+page, or that FLORA does not show for a moment) is polled singly.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from math import ceil, inf
 from typing import Any
 
 from flora_provider.api import calls
+from flora_provider.api.calls.pagination import CursorWalk
 from flora_provider.api.errors import (
     FloraAnswerError,
     FloraAuthenticationError,
@@ -27,52 +28,52 @@ from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.event import RunEvent
-from flora_provider.runs.follow import ONE_TRY, RunPoller
-from flora_provider.runs.histories import HISTORIES, contents
-from flora_provider.runs.patience import is_transient
+from flora_provider.runs.listing import HISTORIES, rows_and_cursor
+from flora_provider.runs.poll_policy import ONE_TRY
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
+from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
-GATHER_AT_MOST = 0.5  # seconds that a look may be put off to be made together with others
-GATHER_PER_WAIT = 0.005  # seconds: alone nobody waits for others, from 100 waits on the most
-SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is looked at singly
+GATHER_AT_MOST = 0.5  # seconds by which a poll may be put off to be made together with others
+GATHER_PER_RUN = 0.005  # seconds: a single run is never put off, from 100 runs on the most
+SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is polled singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
-MAX_SINGLE_POLLS = 100  # looks at single runs between two rounds, for a round may find a cheaper way
-SKIP_IF_DUE_AFTER = (
-    5.0  # seconds; a row of a run that goes on and is due later than that tells nothing worth reading it
-)
-YIELD_EVERY_ROWS = 20  # rows after which others on the event loop have their turn
-# A page that was not shown is asked for again at once: starting anew would cost all pages before it.
-# Not for long: meanwhile what is due is looked at singly.
+MAX_SINGLE_POLLS = 100  # single polls between two rounds, for a round may find a cheaper way
+SKIP_IF_DUE_AFTER = 5.0  # seconds; rows of unfinished runs that are due later than this are skipped
+YIELD_EVERY_ROWS = 20  # rows parsed before yielding to the event loop
+# A failed page is asked for again at once: starting anew would cost all pages before it. Not for long: meanwhile what
+# is due is polled singly.
 PAGE_TRIES = RetryPolicy(max_retries=4, budget=15.0)
 
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One wait, and whom to tell.
+    """One wait for a run, and its callbacks.
 
     Attributes:
-        wait: the run, and when to look.
-        tell: called with how it ended.
-        refused: called each time FLORA refuses to show the run and the wait goes on: the connection may have changed,
-            and another watch be the right one.
-        context: of whoever waits, so that what is logged about its run goes to its own log.
+        poller: the run, and when to poll it.
+        on_end: called with how the wait ended.
+        on_refused: called each time FLORA refuses to show the run and the wait goes on: the connection may have
+            changed, and another scheduler be the right one.
+        context: the subscriber's, so that log lines about its run go to its own log.
     """
 
-    wait: RunPoller
-    tell: Callable[[RunEvent], None]
-    refused: Callable[[], None] = lambda: None
+    poller: RunPoller
+    on_end: Callable[[RunEvent], None]
+    on_refused: Callable[[], None] = lambda: None
     context: Context = field(default_factory=copy_context)
 
 
 class PollScheduler:
-    """All waits over one connection.
+    """Decides which of many runs to poll when, over one connection, and how.
 
-    Every run that is waited for either has a due time or is being looked at. Dues are kept in a dict, not in a heap: a
-    page moves a hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
+    Every run either has a due time or is being polled. Due times are kept in a dict, not in a heap: a page moves a
+    hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
 
     Args:
-        clock: seconds of a clock that nobody sets; all times herein are its times.
+        clock: seconds of a monotonic clock; all times herein are its times.
         random: random numbers in [0, 1).
         unix_time: the wall clock, for dates in answers; None to take `clock`.
     """
@@ -83,170 +84,174 @@ class PollScheduler:
         self._clock = clock
         self._random = random
         self._unix_time = unix_time or clock
-        self._watched: dict[str, list[Subscription]] = {}
-        self._due: dict[str, float] = {}
-        self._earliest = inf  # of all dues, when it was last asked for
-        # On which page of which history a run was last shown, and until when one is not looked for there.
-        self._place: dict[str, tuple[str, int]] = {}
-        self._alone_until: dict[str, float] = {}
+        self._subscriptions: dict[RunRef, list[Subscription]] = {}
+        self._refs: dict[str, set[RunRef]] = {}  # by run id, which is all that histories show
+        self._due: dict[RunRef, float] = {}
+        self._earliest = inf  # of all due times, when `next_round` was last read
+        # On which page of which history a run was last found, and until when it is polled singly.
+        self._page_position: dict[RunRef, tuple[str, int]] = {}
+        self._single_until: dict[RunRef, float] = {}
         self._pages_off_until = 0.0
         self._pages_failed = 0  # times in a row
-        self._quiet_until = 0.0  # FLORA asked not to be asked
+        self._not_before = 0.0  # as FLORA's latest 429 asks
 
     def __len__(self) -> int:
         """How many runs are waited for."""
-        return len(self._watched)
+        return len(self._subscriptions)
 
-    def add(self, watched: Subscription) -> bool:
+    def add(self, subscription: Subscription) -> bool:
         """Wait for one more run; several may wait for the same one. Returns whether `next_round` is earlier now."""
-        run_id = watched.wait.run_id
-        watched.wait.begin(self._clock())
-        group = self._watched.setdefault(run_id, [])
-        group.append(watched)
-        if len(group) == 1 or run_id in self._due:
-            self._schedule(run_id)
-        return self._due.get(run_id, inf) < self._earliest
+        ref = subscription.poller.ref
+        subscription.poller.begin(self._clock())
+        group = self._subscriptions.setdefault(ref, [])
+        group.append(subscription)
+        self._refs.setdefault(ref.run_id, set()).add(ref)
+        if len(group) == 1 or ref in self._due:
+            self._schedule(ref)
+        return self._due.get(ref, inf) < self._earliest
 
-    def discard(self, watched: Subscription) -> None:
-        """Wait for it no longer; nothing happens if it has ended already."""
-        run_id = watched.wait.run_id
-        group = self._watched.get(run_id, [])
-        if watched in group:
-            group.remove(watched)
+    def discard(self, subscription: Subscription) -> None:
+        """Stop waiting; nothing happens if the wait has ended already."""
+        ref = subscription.poller.ref
+        group = self._subscriptions.get(ref, [])
+        if subscription in group:
+            group.remove(subscription)
             if not group:
-                for of_run in (self._watched, self._due, self._place, self._alone_until):
-                    of_run.pop(run_id, None)
+                for by_ref in (self._subscriptions, self._due, self._page_position, self._single_until):
+                    by_ref.pop(ref, None)
+                left = self._refs.pop(ref.run_id) - {ref}
+                if left:
+                    self._refs[ref.run_id] = left
 
     def end_all(self, failure: FloraError) -> None:
-        """There is no way to look any more: tell everyone."""
-        for run_id in list(self._watched):
-            self._tell(run_id, lambda wait: RunEvent.refused(wait.run_id, failure))
+        """End all waits as refused: polling is not possible any more."""
+        for ref in list(self._subscriptions):
+            self._notify(ref, lambda poller: RunEvent.refused(poller.ref, failure))
 
     @property
     def next_round(self) -> float:
-        """When to make the next round; infinity when nobody waits, or all are being looked at."""
+        """When to start the next round; infinity when there is nothing to poll."""
         self._earliest = min(self._due.values(), default=inf)
-        gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_WAIT, GATHER_AT_MOST)
-        return max(gathered, self._quiet_until)
+        gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_RUN, GATHER_AT_MOST)
+        return max(gathered, self._not_before)
 
-    def round(self) -> Flow[list[str]]:
-        """Look at the runs that are due by pages, where that is cheaper.
+    def round(self) -> Flow[list[RunRef]]:
+        """Poll the runs that are due by pages, where that is cheaper.
 
         Returns:
-            The runs that remain, to be looked at with `look`, the longest overdue first.
+            The runs that remain, to be polled with `poll`, the longest overdue first.
         """
         now = self._clock()
-        due = {run_id for run_id, at in self._due.items() if at <= now}
+        due = {ref for ref, at in self._due.items() if at <= now}
         if now >= self._pages_off_until:
-            listed = {run_id for run_id in due if self._alone_until.get(run_id, 0.0) <= now}
-            missing = {run_id for run_id in listed if run_id not in self._place}
+            listed = {ref for ref in due if self._single_until.get(ref, 0.0) <= now}
+            missing = {ref for ref in listed if ref not in self._page_position}
             for path, member in HISTORIES:
-                here = {run_id for run_id in listed if run_id in self._place and self._place[run_id][0] == path}
+                here = {ref for ref in listed if ref in self._page_position and self._page_position[ref][0] == path}
                 missing = yield from self._scan(path, member, here | missing)
-            self._alone_until.update((run_id, now + SINGLE_POLL_FOR) for run_id in missing if run_id in self._watched)
-        return self._hand_out(due, now)
+            self._single_until.update((ref, now + SINGLE_POLL_FOR) for ref in missing if ref in self._subscriptions)
+        return self._take_due(due, now)
 
-    def due_now(self) -> list[str]:
-        """The runs that are due, to be looked at with `look`, while a round takes long: its pages may hang."""
-        return self._hand_out(set(self._due), self._clock())
+    def due_now(self) -> list[RunRef]:
+        """The runs that are due, to be polled with `poll` while the pages of a round hang."""
+        return self._take_due(set(self._due), self._clock())
 
-    def poll(self, run_id: str) -> Flow[bool]:
-        """Look at one run. Returns whether FLORA showed it."""
+    def poll(self, ref: RunRef) -> Flow[bool]:
+        """Poll one run. Returns whether FLORA showed it."""
         try:
-            run = yield from send_call(calls.get_run(run_id), self._context(ONE_TRY))
+            run = yield from send_call(ref.poll_call(), self._context(ONE_TRY))
         except FloraError as failure:
-            self._on_error(run_id, failure)
+            self._on_error(ref, failure)
             return False
-        self._on_run(run_id, run)
+        self._on_run(ref, run)
         return True
 
-    def gave_up(self, run_id: str, why: str) -> None:
-        """Whoever looked has stopped, for no answer came while others would have to wait."""
-        self._on_error(run_id, FloraTimeoutError(why))
+    def poll_given_up(self, ref: RunRef, reason: str) -> None:
+        """Take a poll for timed out, for other runs would have to wait for its answer."""
+        self._on_error(ref, FloraTimeoutError(reason))
 
-    def broke(self, run_id: str, error: Exception) -> None:
-        """Looking raised what nobody foresaw; should that last, the waits for this run end, and no others."""
-        log.error("Looking at FLORA run %s broke; others are not concerned", run_id, exc_info=error)
-        self._on_error(run_id, FloraError(f"looking at it raised {type(error).__name__}, which nobody foresaw"))
+    def poll_crashed(self, ref: RunRef, error: Exception) -> None:
+        """Take a poll that raised an unexpected error for failed; other runs go on."""
+        log.error("Polling FLORA run %s raised an unexpected error; other runs go on", ref.run_id, exc_info=error)
+        self._on_error(ref, FloraError(f"polling it raised an unexpected {type(error).__name__}"))
 
-    def pages_broke(self, error: Exception) -> None:
-        """Going through pages raised what nobody foresaw: runs are looked at singly for a while."""
-        log.error("Going through FLORA's histories broke; runs are looked at singly", exc_info=error)
-        self._pages_off()
+    def pages_crashed(self, error: Exception) -> None:
+        """Poll singly for a while, for reading pages raised an unexpected error."""
+        log.error("Reading FLORA's histories raised an unexpected error; runs are polled singly", exc_info=error)
+        self._turn_pages_off()
 
-    def _hand_out(self, run_ids: Collection[str], now: float) -> list[str]:
-        alone = sorted((at, run_id) for run_id in run_ids if (at := self._due.get(run_id, inf)) <= now)
-        for _, run_id in alone[:MAX_SINGLE_POLLS]:
-            del self._due[run_id]
-        return [run_id for _, run_id in alone[:MAX_SINGLE_POLLS]]
+    def _take_due(self, refs: Collection[RunRef], now: float) -> list[RunRef]:
+        due = sorted((ref for ref in refs if self._due.get(ref, inf) <= now), key=self._due.__getitem__)
+        for ref in due[:MAX_SINGLE_POLLS]:
+            del self._due[ref]
+        return due[:MAX_SINGLE_POLLS]
 
     def _context(self, policy: RetryPolicy) -> FlowContext:
         return FlowContext(policy, self._unix_time, self._random, self._clock)
 
-    def _scan(self, path: str, member: str, wanted: Collection[str]) -> Flow[set[str]]:
-        """Go through a history until it has shown all that is wanted, if that takes fewer pages than there are runs.
+    def _scan(self, path: str, member: str, wanted: Collection[RunRef]) -> Flow[set[RunRef]]:
+        """Read a history until it has shown all wanted runs, if that takes fewer pages than there are runs.
 
         Returns:
-            The runs that it does not show; none when pages were not tried, or could not be had.
+            The runs that it does not show; none when pages were not tried, or failed.
         """
-        # A run that was not shown yet is taken to be among as many as are waited for.
-        new = ("", ceil(len(self._watched) / calls.PAGE_SIZE) - 1)
-        pages = max((self._place.get(run_id, new)[1] + 1 for run_id in wanted), default=0)
+        # A run that was not found yet is taken to be among the newest, as many as are waited for.
+        unknown = ("", ceil(len(self._subscriptions) / calls.PAGE_SIZE) - 1)
+        pages = max((self._page_position.get(ref, unknown)[1] + 1 for ref in wanted), default=0)
         if len(wanted) <= pages:
             return set()
         missing = set(wanted)
-        query = {"limit": str(calls.PAGE_SIZE)}
+        walk = CursorWalk(calls.request("GET", path, query={"limit": str(calls.PAGE_SIZE)}))
         number = 0
-        vain = 0  # pages in a row that showed nothing new
-        while True:
+        vain = 0  # pages in a row that showed none of the missing runs
+        while walk.call:
             try:
-                call = calls.request("GET", path, query=query)
-                page = yield from send_call(call, self._context(PAGE_TRIES))
-                rows, cursor = contents(page, member)
+                page = yield from send_call(walk.call, self._context(PAGE_TRIES))
+                rows, cursor = rows_and_cursor(page, member)
             except FloraError as failure:
-                yield from self._no_page(failure, missing)
+                yield from self._on_page_error(failure, missing)
                 return set()
             before = len(missing)
-            yield from self._read(rows, (path, number), missing)
-            # Others may push our runs to deeper pages; those pay as long as single looks would cost more.
+            yield from self._read_rows(rows, (path, number), missing)
+            # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.
             number += 1
             vain = vain + 1 if len(missing) == before else 0
             is_vain = number >= pages and vain > 1 + len(missing) // 4
-            if is_vain or not (missing and rows and cursor):
-                break
-            query["cursor"] = cursor
+            walk.advance(cursor if missing and rows and not is_vain else None)
         self._pages_failed = 0
-        for run_id in missing:
-            self._place.pop(run_id, None)
+        for ref in missing:
+            self._page_position.pop(ref, None)
         return missing
 
-    def _read(self, rows: list[Any], place: tuple[str, int], missing: set[str]) -> Flow[None]:
+    def _read_rows(self, rows: list[Any], position: tuple[str, int], missing: set[RunRef]) -> Flow[None]:
         known, soon = 0, self._clock() + SKIP_IF_DUE_AFTER
         for row in rows:
-            if not isinstance(row, Mapping) or not isinstance(run_id := row.get("run_id"), str):
+            run_id = row.get("run_id") if isinstance(row, Mapping) else None
+            refs = list(self._refs.get(run_id, ())) if isinstance(run_id, str) else []
+            if not refs:
                 continue
-            if run_id not in self._watched:
-                continue
-            if self._due.get(run_id, 0.0) > soon and not RunStatus.is_terminal(str(row.get("status"))):
-                self._place[run_id] = place
+            is_terminal = RunStatus.is_terminal(str(row.get("status")))
+            if not is_terminal and all(self._due.get(ref, 0.0) > soon for ref in refs):
+                self._page_position.update(dict.fromkeys(refs, position))
                 continue
             try:
                 run = Run.read(row)
             except FloraAnswerError:
-                continue  # a single look will tell
+                continue  # it is polled singly
             if run.status == RunStatus.COMPLETED and not run.outputs:
-                continue  # should rows lack them one day, a single look has them
-            self._place[run_id] = place
-            missing.discard(run_id)
-            self._on_run(run_id, run)
+                continue  # should rows lack them one day, a single poll has them
+            for ref in refs:
+                self._page_position[ref] = position
+                missing.discard(ref)
+                self._on_run(ref, run)
             known += 1
             if known % YIELD_EVERY_ROWS == 0:
                 yield Sleep(0)
 
-    def _no_page(self, failure: FloraError, missing: set[str]) -> Flow[None]:
-        """A page could not be had. One single look tells whether that is about histories only, or about FLORA."""
+    def _on_page_error(self, failure: FloraError, missing: set[RunRef]) -> Flow[None]:
+        """Poll one run to see whether only listing fails."""
         now = self._clock()
-        missing = {run_id for run_id in missing if self._due.get(run_id, inf) <= now}  # others were looked at meanwhile
+        missing = {ref for ref in missing if self._due.get(ref, inf) <= now}  # others were polled meanwhile
         oldest = min(missing, key=self._due.__getitem__, default=None)
         if not isinstance(failure, FloraRateLimitError):
             about_key = isinstance(failure, FloraAuthenticationError)
@@ -256,43 +261,43 @@ class PollScheduler:
                 del self._due[oldest]
                 about_pages = yield from self.poll(oldest)
             if about_pages:
-                self._pages_off()
+                self._turn_pages_off()
                 return
-        # Looks at the others would meet the same.
-        for number, run_id in enumerate(missing, 1):
-            self._on_error(run_id, failure)
+        # Polling the others would fail in the same way.
+        for number, ref in enumerate(missing, 1):
+            self._on_error(ref, failure)
             if number % YIELD_EVERY_ROWS == 0:
                 yield Sleep(0)
 
-    def _pages_off(self) -> None:
+    def _turn_pages_off(self) -> None:
         first, most = PAGES_OFF_FOR
         self._pages_off_until = self._clock() + min(first * 2.0 ** min(self._pages_failed, 10), most)
         self._pages_failed += 1
 
-    def _schedule(self, run_id: str) -> None:
-        self._due[run_id] = min(watched.wait.due for watched in self._watched[run_id])
+    def _schedule(self, ref: RunRef) -> None:
+        self._due[ref] = min(subscription.poller.due for subscription in self._subscriptions[ref])
 
-    def _on_run(self, run_id: str, run: Run) -> None:
+    def _on_run(self, ref: RunRef, run: Run) -> None:
         now, random = self._clock(), self._random()
-        self._tell(run_id, lambda wait: wait.on_run(run, now=now, random=random))
+        self._notify(ref, lambda poller: poller.on_run(run, now=now, random=random))
 
-    def _on_error(self, run_id: str, failure: FloraError) -> None:
+    def _on_error(self, ref: RunRef, failure: FloraError) -> None:
         now, random = self._clock(), self._random()
         if isinstance(failure, FloraRateLimitError):
-            self._quiet_until = max(self._quiet_until, now + (failure.retry_after or 0.0))
-        self._tell(run_id, lambda wait: wait.on_error(failure, now=now, random=random))
+            self._not_before = max(self._not_before, now + (failure.retry_after or 0.0))
+        self._notify(ref, lambda poller: poller.on_error(failure, now=now, random=random))
 
-    def _tell(self, run_id: str, learn: Callable[[RunPoller], RunEvent | None]) -> None:
-        for watched in list(self._watched.get(run_id, ())):
+    def _notify(self, ref: RunRef, update: Callable[[RunPoller], RunEvent | None]) -> None:
+        for subscription in list(self._subscriptions.get(ref, ())):
             try:
-                event = watched.context.run(learn, watched.wait)
+                event = subscription.context.run(update, subscription.poller)
             except Exception as error:  # whatever it is, it is about this wait and ends no other
-                log.exception("A wait for FLORA run %s broke; others are not concerned", run_id)
-                event = RunEvent.refused(run_id, FloraError(f"the wait raised {type(error).__name__}"))
+                log.exception("A wait for FLORA run %s raised an unexpected error; others go on", ref.run_id)
+                event = RunEvent.refused(ref, FloraError(f"the wait raised {type(error).__name__}"))
             if event is not None:
-                self.discard(watched)
-                watched.tell(event)
-            elif watched.wait.is_refused:
-                watched.refused()
-        if run_id in self._watched:
-            self._schedule(run_id)
+                self.discard(subscription)
+                subscription.on_end(event)
+            elif subscription.poller.is_refused:
+                subscription.on_refused()
+        if ref in self._subscriptions:
+            self._schedule(ref)

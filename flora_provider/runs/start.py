@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from flora_provider.api import calls
 from flora_provider.api.errors import (
     FloraDuplicateError,
     FloraError,
@@ -20,13 +18,15 @@ from flora_provider.api.errors import (
 from flora_provider.api.http.flow import Flow
 from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Generation, Run, RunStatus, Started
+from flora_provider.runs.effects import SubmitFlow, WriteLedger
 from flora_provider.runs.error_codes import advice_for
-from flora_provider.runs.event import WaitRefused
+from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.intent import Intent
-from flora_provider.runs.ledger import Attempt, Ledger, LedgerRecord, Slot, claim
-from flora_provider.runs.patience import is_transient
+from flora_provider.runs.ledger import Attempt, LedgerRecord, Slot, claim
+from flora_provider.runs.listing import LISTED_WITHIN, search_until_listed
+from flora_provider.runs.ref import RunRef
 from flora_provider.runs.request import RunRequest
-from flora_provider.runs.search import LISTED_WITHIN, search_until_listed
+from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,21 @@ class Submission:
     """The one run of a request.
 
     Attributes:
-        run_id: the run.
+        ref: the run.
         started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
         run: its state when it was looked at; None right after it was started, or while FLORA does not show it.
         quoted_cost: FLORA's quote in USD; None when none is known.
     """
 
-    run_id: str
+    ref: RunRef
     started: Started | Run | None = None
     run: Run | None = None
     quoted_cost: float | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return self.ref.run_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +66,17 @@ class SubmitOptions:
 
     Attributes:
         intent: which run is meant.
-        ledger: where to remember it.
         attempt: which try of the task this is.
+        durable: whether the task has a ledger; if not, nothing is known of earlier tries.
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
         on_unknown: what to do when a run was started that cannot be told: see `FloraRunOperator`.
-        look: which call shows a run.
-        claimed: run ids that other tasks are known to own.
     """
 
     intent: Intent
-    ledger: Ledger
     attempt: Attempt
+    durable: bool
     earliest: float
     on_unknown: UnknownOutcome = "fail"
-    look: Callable[[str], calls.Call[Run]] = calls.get_run
-    claimed: Callable[[], frozenset[str]] = frozenset
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class Start:
     _failed: set[str] = field(default_factory=set)  # runs of the generations before
     _replayed: bool = False  # a stored failure has been met in this try
 
-    def flow(self, context: FlowContext) -> Flow[Submission | None]:
+    def flow(self, context: FlowContext) -> SubmitFlow[Submission | None]:
         """Start or find it, as the table in `submit.py` says.
 
         Returns:
@@ -107,7 +108,7 @@ class Start:
         Raises:
             RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `Submit.plan`.
         """
-        durable = self.options.ledger.durable
+        durable = self.options.durable
         record = self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
@@ -121,7 +122,7 @@ class Start:
             submission = yield from self._obtain(context, record, fresh=fresh)
             run: Run | None = None
             if submission and not fresh:
-                run = yield from self._look(context, submission.run_id)
+                run = yield from self._poll(context, submission.ref)
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
             if run:
@@ -143,11 +144,11 @@ class Start:
         log.info("%s%s", failure, ". Starting another run" if self.may_restart else "")
         return self.may_restart
 
-    def _obtain(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> Flow[Submission | None]:
+    def _obtain(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
         """The run of this record's key, which is in the ledger then; None when the next key is to be used."""
-        self._write(record)
+        yield self._write(record)
         if record.run_id:
-            return Submission(run_id=record.run_id, quoted_cost=record.quoted_cost)
+            return Submission(ref=self.request.ref(record.run_id), quoted_cost=record.quoted_cost)
         try:
             submission = yield from self._post(context, record, fresh=fresh)
         except FloraError as error:
@@ -159,12 +160,12 @@ class Start:
             return None
         if submission:
             log.info("FLORA run %s is this task's", submission.run_id)  # before it is stored, which may fail
-            self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
+            yield self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
         return submission
 
     def _record(self, generation: int, *, intended_at: float) -> LedgerRecord:
         attempt, intent = self.options.attempt, self.options.intent
-        if self.options.ledger.durable:
+        if self.options.durable:
             intent = replace(
                 intent,
                 clear_number=attempt.clear_number or 0,
@@ -183,28 +184,28 @@ class Start:
             **self.request.stored_members(),
         )
 
-    def _write(self, record: LedgerRecord) -> None:
+    def _write(self, record: LedgerRecord) -> WriteLedger:
         attempt = self.options.attempt
         by_this_try = {"clear_number": attempt.clear_number, "may_run_long": attempt.may_run_long}
         claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False, "is_replaced": False}
-        self.options.ledger.write(self.slot.number, record.with_(**by_this_try, **claimed))
+        return WriteLedger(self.slot.number, record.with_(**by_this_try, **claimed))
 
-    def _look(self, context: FlowContext, run_id: str) -> Flow[Run | None]:
+    def _poll(self, context: FlowContext, ref: RunRef) -> Flow[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
-            run = yield from send_call(self.options.look(run_id), context)
+            run = yield from send_call(ref.poll_call(), context)
         except FloraNotFoundError:
-            log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
+            log.warning("FLORA does not show run %s of this task (yet); nothing new is started", ref.run_id)
             return None
         except FloraError as failure:
             if not is_transient(failure, not_found_for=0.0):
-                raise WaitRefused(run_id=run_id, detail=str(failure)) from failure
-            log.warning("Run %s of this task could not be looked at; it may go on and be billed", run_id)
+                raise WaitRefused(run_id=ref.run_id, detail=str(failure)) from failure
+            log.warning("Run %s of this task could not be looked at; it may go on and be billed", ref.run_id)
             raise
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> Flow[Submission | None]:
+    def _post(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
         age = max(context.clock() - record.intended_at, 0.0)
         if age > KEY_TRUSTED_FOR:
@@ -222,25 +223,23 @@ class Start:
                 if not fresh:
                     _leave_open(error, record)
                 raise
-            return (yield from self._find_duplicate(context, record, patience=LISTED_WITHIN - age))
+            return (yield from self._find_duplicate(context, record, timeout=LISTED_WITHIN - age))
         quote = getattr(started, "charged_cost", None)
         quoted_cost = None if quote is None else float(quote)
-        return Submission(run_id=started.run_id, started=started, quoted_cost=quoted_cost)
+        return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
     def _find_duplicate(
-        self, context: FlowContext, record: LedgerRecord, *, patience: float
-    ) -> Flow[Submission | None]:
+        self, context: FlowContext, record: LedgerRecord, *, timeout: float
+    ) -> SubmitFlow[Submission | None]:
         """FLORA says that a run was started: take it if it can be told, and that is wished."""
         why = "FLORA says that this key has already started a run, but not which one"
         is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []
         if self.options.on_unknown != "submit_again":
-            found = yield from self._search(
-                context, record, skew=CLOCK_SKEW, patience=patience, at_once=not is_adopting
-            )
+            found = yield from self._search(context, record, skew=CLOCK_SKEW, timeout=timeout, at_once=not is_adopting)
         if is_adopting and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
-            return Submission(run_id=found[0].run_id)
+            return Submission(ref=self.request.ref(found[0].run_id))
         remedy = "if it is not listed yet, look again later"
         self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
         return None
@@ -251,9 +250,9 @@ class Start:
         record: LedgerRecord,
         *,
         skew: float,
-        patience: float = 0.0,
+        timeout: float = 0.0,
         at_once: bool = True,
-    ) -> Flow[list[Generation]]:
+    ) -> SubmitFlow[list[Generation]]:
         try:
             return (
                 yield from search_until_listed(
@@ -261,8 +260,8 @@ class Start:
                     self.request.candidates,
                     self.request.search_for,
                     since=record.intended_at - skew,
-                    excluded=lambda: self.options.claimed() | self._failed,
-                    patience=patience,
+                    failed=self._failed,
+                    timeout=timeout,
                     at_once=at_once,
                 )
             )

@@ -31,13 +31,12 @@ and what FLORA says of the POST:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from flora_provider.api.errors import RequestChanged
-from flora_provider.api.http.flow import Flow
 from flora_provider.api.http.retrying import FlowContext
+from flora_provider.runs.effects import ReadLedger, RenderAgain, SubmitFlow, WriteLedger
 from flora_provider.runs.ledger import LedgerRecord, Slot, find
 from flora_provider.runs.request import RunRequest, differences
 from flora_provider.runs.start import Start, Submission, SubmitOptions
@@ -55,15 +54,13 @@ class RunSubmitter:
         request: starts it, and tells how to find it.
         context: of the try of the task.
         on_changed: what to do when an earlier try has sent another request: see `FloraRunOperator`.
-        renders_differently: whether the same template, rendered once more, is another request.
     """
 
     request: RunRequest
     options: SubmitOptions
     on_changed: ChangedRequest = "fail"
-    renders_differently: Callable[[], bool] = lambda: False
 
-    def flow(self, context: FlowContext) -> Flow[Submission]:
+    def flow(self, context: FlowContext) -> SubmitFlow[Submission]:
         """Start or find the run, as this module's table says.
 
         Args:
@@ -78,12 +75,12 @@ class RunSubmitter:
             LedgerUnreadable, LedgerUnavailable: it is not known, or could not be stored, what was started.
             FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
         """
-        ledger, attempt = self.options.ledger, self.options.attempt
-        records = ledger.read()
+        attempt = self.options.attempt
+        records: list[LedgerRecord] = yield ReadLedger()
         slot = find(records, attempt, self.request.fingerprint)
         if slot.free and records[0].clear_number != attempt.clear_number:
             # Another task was cleared. The first record tells clears apart, so it has to know that this was none.
-            ledger.write(0, records[0].with_(clear_number=attempt.clear_number))
+            yield WriteLedger(0, records[0].with_(clear_number=attempt.clear_number))
         if slot.record is None:
             _tell_cut_off(records, slot.clear_count)
         request, record = self.request, slot.record
@@ -92,7 +89,7 @@ class RunSubmitter:
         elif record is not None and slot.is_changed:
             stored = request.as_stored(record)
             is_same_template = bool(request.template) and record.template == request.template
-            if stored and is_same_template and (not record.run_id or self._varies(record)):
+            if stored and is_same_template and (not record.run_id or record.varies or (yield RenderAgain())):
                 log.warning(
                     "The request of this task is rendered differently at each try (from a clock, or a random value?). "
                     "The request of its first try is kept, and its run taken"
@@ -103,18 +100,15 @@ class RunSubmitter:
                 if found:
                     return found
                 # It is kept behind the others, for the request may be changed back.
-                ledger.write(slot.free, record.with_(is_replaced=True))
+                yield WriteLedger(slot.free, record.with_(is_replaced=True))
                 record = None
         submission = yield from Start(self.options, slot, request, record).flow(context)
         assert submission is not None, "it may restart"  # noqa: S101 - for mypy
         return submission
 
-    def _varies(self, record: LedgerRecord) -> bool:
-        return record.varies or self.renders_differently()
-
     def _run_of_other(
         self, context: FlowContext, slot: Slot, record: LedgerRecord, stored: RunRequest | None
-    ) -> Flow[Submission | None]:
+    ) -> SubmitFlow[Submission | None]:
         """The run of another request that an earlier try has sent, if it is to be taken; None if ours is to be started.
 
         Args:
@@ -133,7 +127,7 @@ class RunSubmitter:
                 changes,
             )
             return None
-        submission = Submission(run_id=record.run_id) if record.run_id else None
+        submission = Submission(ref=self.request.ref(record.run_id)) if record.run_id else None
         if stored is not None:
             submission = yield from Start(self.options, slot, stored, record, may_restart=False).flow(context)
             if submission is None:

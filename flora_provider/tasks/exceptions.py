@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
@@ -36,6 +36,11 @@ def is_final(error: FloraError) -> bool:
     if isinstance(error, FloraStatusError):
         return not isinstance(error, FloraAuthenticationError | FloraRateLimitError | FloraServerError)
     return isinstance(error, FloraInputError | RunOutcomeUnknown)
+
+
+def _is_final(error: FloraError, starts_runs: bool) -> bool:
+    """The same; and a run that failed is what it is, whoever waits for it again."""
+    return is_final(error) or (isinstance(error, RunFailed) and not starts_runs)
 
 
 def is_refused_in_dag_test(error: FloraError) -> bool:
@@ -71,9 +76,7 @@ def _in_dag_test() -> bool:
 
 
 @contextmanager
-def as_airflow(
-    where: str, *, final: Callable[[FloraError], bool] = is_final, starts_runs: bool = True
-) -> Iterator[None]:
+def as_airflow(where: str, *, starts_runs: bool = True) -> Iterator[None]:
     """Raise FLORA's errors as Airflow's too, saying which task or connection they are about.
 
     What is raised is of both classes: Airflow's decides about retries, FLORA's, with its attributes, is what a retry
@@ -81,7 +84,6 @@ def as_airflow(
 
     Args:
         where: such as `task 'generate', connection 'flora_default'`.
-        final: whether no retry can cure an error.
         starts_runs: whether the task starts runs, so that its retry can replace one that failed.
 
     Raises:
@@ -93,7 +95,9 @@ def as_airflow(
     except FloraError as error:
         if isinstance(error, AirflowException | AirflowTaskTimeout):
             raise  # it has been through here
-        kind = AirflowFailException if final(error) or is_refused_in_dag_test(error) else AirflowException
+        kind = (
+            AirflowFailException if _is_final(error, starts_runs) or is_refused_in_dag_test(error) else AirflowException
+        )
         # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
         remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
         raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__

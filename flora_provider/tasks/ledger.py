@@ -11,7 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api.errors import FloraError
-from flora_provider.runs.ledger import Attempt, LedgerRecord, LedgerUnavailable, load
+from flora_provider.runs.errors import LedgerUnavailable
+from flora_provider.runs.ledger import Attempt, LedgerRecord, load
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

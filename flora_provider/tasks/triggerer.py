@@ -121,7 +121,7 @@ def needs_worker() -> bool:
 
 
 def start_args(
-    *, run_id: Any, flora_conn_id: str, poll_interval: float, timeout: float, push: bool
+    *, run_id: Any, technique: Any, flora_conn_id: str, poll_interval: float, timeout: float, push: bool
 ) -> StartTriggerArgs | None:
     """How the triggerer starts the wait, or None if it cannot.
 
@@ -132,7 +132,7 @@ def start_args(
     from airflow.triggers.base import StartTriggerArgs
 
     source: dict[str, Any]
-    if not is_literal(flora_conn_id):
+    if not (is_literal(flora_conn_id) and is_literal(technique)):
         return None
     if isinstance(run_id, str) and is_literal(run_id):
         source = {"run_id": run_id}
@@ -145,6 +145,7 @@ def start_args(
         next_method="execute_complete",
         trigger_kwargs={
             **source,
+            "technique": technique,
             "flora_conn_id": flora_conn_id,
             "poll_interval": poll_interval,
             "end_from_trigger": True,

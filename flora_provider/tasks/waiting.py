@@ -1,27 +1,31 @@
-"""Wait for a run from a task: in the worker, or in the triggerer. Operators and sensors share it."""
+"""Wait for a run from a task, in the worker or in the triggerer: what operators and sensors share."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
 from flora_provider.api.errors import RunTimedOut
-from flora_provider.runs.event import Limit, RunEvent, WaitRefused
-from flora_provider.tasks.exceptions import joined
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.event import Limit, RunEvent
+from flora_provider.tasks.checked_task import CheckedTask
+from flora_provider.tasks.exceptions import as_airflow, joined
 from flora_provider.tasks.triggerer import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, can_end_there
-from flora_provider.tasks.xcom import push_if_possible
+from flora_provider.tasks.xcom import push_if_possible, xcoms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
+    from airflow.providers.common.compat.sdk import Context
 
+    from flora_provider.api.models import FinishedRun
     from flora_provider.hooks.flora import FloraHook
-
+    from flora_provider.runs.ref import RunRef
 
 # How long a run that FLORA expects to be short is awaited in the worker. To defer, and to end in the triggerer, takes
 # some four seconds; but an estimate can be wrong or zero, and no worker slot is to be held for what a run really takes.
@@ -29,172 +33,167 @@ SHORT_WAIT = 6.0  # seconds
 
 
 class Deadline(NamedTuple):
-    """When to stop waiting, and which of the task's limits says so."""
+    """When to stop waiting, and which of the task's limits says so.
+
+    Attributes:
+        at: unix seconds; None to wait for ever.
+        limit: the name of the limit.
+    """
 
     at: float | None
     limit: Limit
 
 
 def seconds(value: float | timedelta | None) -> float | None:
-    """A duration in seconds, however it was given."""
+    """A duration in seconds, whether it was given as a number or as a timedelta."""
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def deadline_of(task: BaseOperator, context: Context, timeout: float | None) -> Deadline:
-    """The earlier of the wait's timeout, counted from now, and the task's execution_timeout, counted from its start."""
-    now = time.time()
-    by_timeout = None if timeout is None else now + timeout
-    execution_timeout = seconds(task.execution_timeout)
-    if execution_timeout is None:
+class WaitsForRun(CheckedTask):
+    """A task that waits for a run, with a `flora_conn_id`, a `poll_interval` and a `timeout`."""
+
+    starts_runs: ClassVar[bool] = False
+    """Whether a retry of the task can replace a run that failed."""
+
+    flora_conn_id: str
+    poll_interval: float | timedelta
+    timeout: Any  # of an operator, seconds, a timedelta or None; of a sensor, seconds
+
+    @cached_property
+    def hook(self) -> FloraHook:
+        """The hook of the task's connection."""
+        from flora_provider.hooks.flora import FloraHook
+
+        return FloraHook(self.flora_conn_id)
+
+    @property
+    def task_label(self) -> str:
+        """Which task and connection an error is about."""
+        return f"task {self.task_id!r}, connection {self.flora_conn_id!r}"
+
+    def airflow_errors(self) -> AbstractContextManager[None]:
+        """Raise FLORA's errors as Airflow's too, naming the task."""
+        return as_airflow(self.task_label, starts_runs=self.starts_runs)
+
+    def deadline(self, context: Context) -> Deadline:
+        """The earlier of `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""
+        now, timeout = time.time(), seconds(self.timeout)
+        by_timeout = None if timeout is None else now + timeout
+        execution_timeout = seconds(self.execution_timeout)
+        if execution_timeout is None:
+            return Deadline(by_timeout, "timeout")
+        start = context["ti"].start_date
+        by_execution = (start.timestamp() if start else now) + execution_timeout
+        if by_timeout is None or by_execution < by_timeout:
+            return Deadline(by_execution, "execution_timeout")
         return Deadline(by_timeout, "timeout")
-    start = context["ti"].start_date
-    by_execution = (start.timestamp() if start else now) + execution_timeout
-    if by_timeout is None or by_execution < by_timeout:
-        return Deadline(by_execution, "execution_timeout")
-    return Deadline(by_timeout, "timeout")
 
+    def defer_wait(self, ref: RunRef, deadline: Deadline, **known: Any) -> NoReturn:
+        """Hand the wait to the triggerer; the task comes back in `execute_complete`.
 
-def defer_until_ended(
-    task: BaseOperator,
-    *,
-    run_id: str,
-    flora_conn_id: str,
-    poll_interval: float,
-    deadline: Deadline,
-    started_at: float | None = None,
-    estimated_seconds: float | None = None,
-) -> NoReturn:
-    """Hand the wait to the triggerer; the task comes back in `execute_complete`.
+        Args:
+            ref: the run.
+            deadline: when to stop waiting.
+            known: `started_at` and `estimated_seconds`, as of `FloraRunTrigger`.
 
-    Raises:
-        TaskDeferred: always.
-    """
-    from flora_provider.triggers.flora import FloraRunTrigger
+        Raises:
+            TaskDeferred: always.
+        """
+        from flora_provider.triggers.flora import FloraRunTrigger
 
-    now = time.time()
-    trigger = FloraRunTrigger(
-        run_id=run_id,
-        flora_conn_id=flora_conn_id,
-        poll_interval=poll_interval,
-        deadline=deadline.at,
-        limit=deadline.limit,
-        started_at=started_at,
-        estimated_seconds=estimated_seconds,
-        not_before=now + MIN_DEFERRAL,
-        end_from_trigger=can_end_there(task),
-        do_xcom_push=task.do_xcom_push,
-    )
-    net = (
-        None
-        if deadline.at is None
-        else timedelta(seconds=max(deadline.at - now, 0.0) + MIN_DEFERRAL + DEFERRAL_TIMEOUT_MARGIN)
-    )
-    task.defer(trigger=trigger, method_name="execute_complete", timeout=net)
-
-
-def place_of(task: Any) -> str:
-    """Which task and connection an error is about."""
-    return f"task {task.task_id!r}, connection {task.flora_conn_id!r}"
-
-
-def wait_in_worker(task: Any, run_id: str, *, deadline: Deadline, **known: Any) -> dict[str, Any]:
-    """Wait here, blocking, and return the finished run; `known` is what `FloraHook.wait_for_run` takes."""
-    timeout = None if deadline.at is None else max(deadline.at - time.time(), 0.0)
-    try:
-        run: dict[str, Any] = task.hook.wait_for_run(run_id, timeout=timeout, **known)
-    except RunTimedOut as error:
-        _raise_timeout(task, error, limit=deadline.limit)
-    return run
-
-
-def briefly(task: Any, run_id: str, **known: Any) -> dict[str, Any] | None:
-    """Wait here for `SHORT_WAIT` seconds, and return the run if it has completed; `known` as for `in_worker`.
-
-    None when it goes on, or could not be seen: the triggerer is more patient, and holds no worker slot. An attempt of
-    a look is bounded as well, so a FLORA that does not answer holds the worker for twice as long at most.
-
-    Raises:
-        RunFailed: FLORA ended it as failed.
-        RunError: it completed without an output.
-    """
-    from flora_provider.api.client import FloraClient
-    from flora_provider.runs.follow import wait_for_run
-
-    settings = task.hook.settings
-    with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
-        try:
-            return client.run(wait_for_run(run_id, client.context, timeout=SHORT_WAIT, **known))
-        except (RunTimedOut, WaitRefused):
-            return None
-
-
-def look(hook: FloraHook, run_id: str, *, refused_since: float | None) -> tuple[RunEvent, bool]:
-    """Look once, and say whether FLORA refused to show the run.
-
-    The event is `timed_out` when the run goes on, or could not be seen for a reason that may pass; `detail` tells it.
-
-    Args:
-        hook: of the connection.
-        run_id: the run.
-        refused_since: unix seconds since when FLORA has refused it; None if it did not refuse the look before.
-    """
-    from flora_provider.runs.follow import PollPolicy, RunPoller
-
-    now = time.time()
-    wait = RunPoller(run_id, policy=PollPolicy(), now=now, deadline=now, not_found_since=refused_since)
-    return hook.follow(wait), wait.is_refused
-
-
-def started(context: Context) -> float:
-    """When this try of the task began, in unix seconds; for a rescheduled sensor, when it first looked."""
-    ti = context["ti"]
-    # Airflow 2 puts it into start_date itself.
-    first = ti.get_first_reschedule_date(context) if hasattr(ti, "get_first_reschedule_date") else None
-    at = first or ti.start_date
-    return at.timestamp() if at else time.time()
-
-
-def result_of_event(task: Any, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The finished run, from what the trigger told.
-
-    Raises:
-        AirflowTaskTimeout: the task's execution_timeout passed.
-        AirflowSensorTimeout: the sensor's timeout passed.
-        FloraError: as `RunEvent.result`.
-    """
-    event = RunEvent.from_payload(payload)
-    try:
-        return event.result()
-    except RunTimedOut as error:
-        _raise_timeout(task, error, limit=event.limit)
-
-
-def log_lost_deferral(task: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None) -> None:
-    """Say what becomes of the run, should Airflow have ended the deferral by itself (no triggerer, or one that broke).
-
-    Airflow's own error, which follows, names neither.
-    """
-    if next_method == "__fail__":
-        task.log.error(
-            "Airflow ended the wait: %s. FLORA run %s cannot be cancelled: it goes on and is billed. "
-            "A retry of this task finds it again",
-            (next_kwargs or {}).get("error", "no reason given"),
-            getattr(task, "run_id", None) or "(see XCom run_id)",
+        now = time.time()
+        trigger = FloraRunTrigger(
+            run_id=ref.run_id,
+            technique=ref.technique,
+            flora_conn_id=self.flora_conn_id,
+            poll_interval=seconds(self.poll_interval) or 0.0,
+            deadline=deadline.at,
+            limit=deadline.limit,
+            not_before=now + MIN_DEFERRAL,
+            end_from_trigger=can_end_there(self),
+            do_xcom_push=self.do_xcom_push,
+            **known,
         )
+        margin = MIN_DEFERRAL + DEFERRAL_TIMEOUT_MARGIN
+        timeout = None if deadline.at is None else timedelta(seconds=max(deadline.at - now, 0.0) + margin)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
 
+    def wait_in_worker(self, ref: RunRef, deadline: Deadline, **known: Any) -> FinishedRun:
+        """Wait here, blocking, and return the finished run; arguments as of `defer_wait`."""
+        timeout = None if deadline.at is None else max(deadline.at - time.time(), 0.0)
+        interval = seconds(self.poll_interval) or 0.0
+        try:
+            return self.hook.wait_for_run(*ref, timeout=timeout, poll_interval=interval, **known)
+        except RunTimedOut as error:
+            self._raise_timeout(error, deadline.limit)
 
-def _raise_timeout(task: Any, error: RunTimedOut, *, limit: Limit) -> NoReturn:
-    """Raise what Airflow's users expect of this limit."""
-    length = seconds(getattr(task, limit)) or 0.0
-    if limit == "timeout" and not isinstance(task, BaseSensorOperator):
-        raise error
-    kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
-    raise joined(kind, error, f"{error} ({limit} of {length:g} s) [{place_of(task)}]") from error.__cause__
+    def wait_briefly(self, ref: RunRef, **known: Any) -> FinishedRun | None:
+        """Wait here for `SHORT_WAIT` seconds, and return the run if it has completed; `known` as of `defer_wait`.
 
+        None when it goes on, or could not be polled: the triggerer is more patient, and holds no worker slot. An
+        attempt of a poll is bounded as well, so a FLORA that does not answer holds the worker for twice as long at
+        most.
 
-def push_result(task: BaseOperator, context: Context, run: dict[str, Any]) -> dict[str, Any]:
-    """Tell XCom and the log about a completed run, and return it."""
-    if run["charged_cost"] is not None:
-        push_if_possible(context, "charged_cost_usd", run["charged_cost"])
-    task.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
-    return run
+        Raises:
+            RunFailed: FLORA ended it as failed.
+            RunError: it completed without an output.
+        """
+        from flora_provider.api.client import FloraClient
+        from flora_provider.runs.polling import wait_for_run
+
+        settings = self.hook.settings
+        interval = seconds(self.poll_interval) or 0.0
+        with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
+            flow = wait_for_run(
+                ref.run_id,
+                client.context,
+                technique=ref.technique,
+                timeout=SHORT_WAIT,
+                poll_interval=interval,
+                **known,
+            )
+            try:
+                return client.run(flow)
+            except (RunTimedOut, WaitRefused):
+                return None
+
+    def result_of_event(self, payload: dict[str, Any]) -> FinishedRun:
+        """The finished run, from the event of the trigger.
+
+        Raises:
+            AirflowTaskTimeout: the task's execution_timeout passed.
+            AirflowSensorTimeout: the sensor's timeout passed.
+            FloraError: as `RunEvent.result`.
+        """
+        event = RunEvent.from_payload(payload)
+        try:
+            return event.result()
+        except RunTimedOut as error:
+            self._raise_timeout(error, event.limit)
+
+    def push_result(self, context: Context, run: FinishedRun) -> FinishedRun:
+        """Push what XCom is to hold of a completed run beside the return value, and return the run."""
+        for key, value in xcoms_of(run).items():
+            push_if_possible(context, key, value)
+        self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
+        return run
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, to `execute_complete` or to Airflow's error, which names no run."""
+        if next_method == "__fail__":
+            self.log.error(
+                "Airflow ended the wait: %s. FLORA run %s cannot be cancelled: it goes on and is billed. "
+                "A retry of this task finds it again",
+                (next_kwargs or {}).get("error", "no reason given"),
+                getattr(self, "run_id", None) or "(see XCom run_id)",
+            )
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def _raise_timeout(self, error: RunTimedOut, limit: Limit) -> NoReturn:
+        """Raise Airflow's own error of this limit; the timeout of an operator has none."""
+        is_sensor = isinstance(self, BaseSensorOperator)
+        if limit == "timeout" and not is_sensor:
+            raise error
+        kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
+        message = f"{error} ({limit} of {seconds(getattr(self, limit)) or 0.0:g} s) [{self.task_label}]"
+        raise joined(kind, error, message) from error.__cause__

@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 
 from flora_provider.api.http.flow import Response
-from flora_provider.runs.patience import REFUSED_FOR
+from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import PAGES_OFF_FOR
-from tests.unit.runs.virtual_flora import BEGIN, OUTAGES, PAGES, World, ok, on_all, on_looks, on_pages
+from flora_provider.runs.tolerance import REFUSED_FOR
+from tests.support.polling_simulation import BEGIN, OUTAGES, PAGES, World, ok, on_all, on_looks, on_pages
 
 
 @pytest.fixture
@@ -231,8 +232,8 @@ def test_a_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(
 
 def test_the_pause_that_flora_asks_for_is_kept_by_the_watch_itself(world):
     (wait,) = world.wait(*world.start(listed=""))
-    world.now = wait.wait.due
-    flow = world.watch.poll("run_0")
+    world.now = wait.poller.due
+    flow = world.watch.poll(RunRef("run_0"))
     next(flow)
     with pytest.raises(StopIteration):
         flow.send(Response(429, {"retry-after": "50"}))

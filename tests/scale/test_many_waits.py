@@ -3,7 +3,7 @@
 from collections import defaultdict
 from itertools import pairwise
 
-from tests.unit.runs.virtual_flora import PAGES, World
+from tests.support.polling_simulation import PAGES, World
 
 
 def lags(world):

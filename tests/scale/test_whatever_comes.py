@@ -7,7 +7,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from flora_provider.api.http.flow import Response
-from tests.unit.runs.virtual_flora import BEGIN, OUTAGES, World, ok, on_all, on_looks, on_pages
+from tests.support.polling_simulation import BEGIN, OUTAGES, World, ok, on_all, on_looks, on_pages
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,16 @@ from flora_provider.api.models.catalog import (
     Workspace,
 )
 from flora_provider.api.models.events import WebhookEvent, WebhookRun
-from flora_provider.api.models.runs import FileOutput, Generation, Run, RunStatus, Started, TechniqueRun, TextOutput
+from flora_provider.api.models.runs import (
+    FileOutput,
+    FinishedRun,
+    Generation,
+    Run,
+    RunStatus,
+    Started,
+    TechniqueRun,
+    TextOutput,
+)
 
 __all__ = [
     "Action",
@@ -28,6 +37,7 @@ __all__ = [
     "AttachedAsset",
     "Feedback",
     "FileOutput",
+    "FinishedRun",
     "FloraModel",
     "Generation",
     "Model",

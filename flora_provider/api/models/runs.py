@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias, TypedDict
 
 from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
@@ -59,6 +59,30 @@ class FileOutput(FloraModel):
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"output_id": self.output_id, "type": self.type, "url": self.url}
+
+
+class FinishedRun(TypedDict):
+    """A finished run as plain JSON: what tasks return and pass on.
+
+    Attributes:
+        run_id: `run_…`.
+        status: `completed` or `failed`.
+        outputs: each with `run_id`, `output_id`, `type`, and either `text` or `url`.
+        charged_cost: the bill in USD; None while FLORA has not settled it.
+        created_at, started_at, completed_at: ISO 8601; None where FLORA gave none.
+    """
+
+    run_id: str
+    status: str
+    outputs: list[dict[str, Any]]
+    charged_cost: float | None
+    created_at: str | None
+    started_at: str | None
+    completed_at: str | None
+
+
+def _iso(at: Instant | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _output_kind(value: Any) -> str:
@@ -141,7 +165,7 @@ class Run(FloraModel):
         """Whether the run has ended, well or badly."""
         return RunStatus.is_terminal(self.status)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> FinishedRun:
         """The finished run as plain JSON, as it goes to XCom: money as a number, times as ISO 8601 text."""
         return {
             "run_id": self.run_id,
@@ -149,10 +173,9 @@ class Run(FloraModel):
             # Each names its run, so that one of them can be passed on alone, to a mapped task say.
             "outputs": [{"run_id": self.run_id, **output.to_dict()} for output in self.outputs],
             "charged_cost": None if self.charged_cost is None else float(self.charged_cost),
-            **{
-                name: None if (at := getattr(self, name)) is None else at.isoformat()
-                for name in ("created_at", "started_at", "completed_at")
-            },
+            "created_at": _iso(self.created_at),
+            "started_at": _iso(self.started_at),
+            "completed_at": _iso(self.completed_at),
         }
 
 

@@ -3,7 +3,7 @@
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from flora_provider.runs.ledger import LedgerUnreadable
+from flora_provider.runs.errors import LedgerUnreadable
 
 ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 TEMPLATE = "A fern at {{ macros.datetime.now() }}"
@@ -194,7 +194,7 @@ def killed_while_it_waits(task, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("flora_provider.tasks.waiting.wait_in_worker", kill)
+        patched.setattr("flora_provider.tasks.waiting.WaitsForRun.wait_in_worker", kill)
         with pytest.raises(Killed):
             task.run()
 

@@ -15,8 +15,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.api import errors
 from flora_provider.runs.error_codes import RetryAdvice
-from flora_provider.runs.event import WaitRefused
-from flora_provider.tasks.exceptions import as_airflow, joined
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.tasks.exceptions import as_airflow, is_final, joined
 
 WHERE = "task 'picture', connection 'flora_default'"
 STATUS = {"code": "c", "request_id": "req_1", "retry_after": 2.0, "fields": [errors.FieldError("prompt", "Required")]}
@@ -42,9 +42,18 @@ final_or_not = pytest.mark.parametrize("kind", [AirflowFailException, AirflowExc
 
 
 def raised(error, kind=AirflowFailException):
-    with pytest.raises(kind) as caught, as_airflow(WHERE, final=lambda _: kind is AirflowFailException):
-        raise error
+    with pytest.raises(kind) as caught:
+        raise joined(kind, error, f"{error} [{WHERE}]") from error.__cause__
     return caught.value
+
+
+@every_error
+def test_airflow_class_says_whether_a_retry_may_cure_the_error(error):
+    with pytest.raises(AirflowException) as caught, as_airflow(WHERE):
+        raise error
+    assert isinstance(caught.value, AirflowFailException) == is_final(error)
+    assert isinstance(caught.value, type(error))
+    assert str(caught.value).endswith(f"[{WHERE}]")
 
 
 @final_or_not

@@ -180,7 +180,7 @@ def test_a_bill_costs_no_finished_run_its_deadline(flora, wait_for, one_task, de
 
 
 def test_a_bill_that_is_not_settled_in_time_is_none_and_no_xcom(flora, generate, wait_for, one_task, monkeypatch):
-    monkeypatch.setattr("flora_provider.runs.patience.BILL_FOR", 0.3)
+    monkeypatch.setattr("flora_provider.runs.tolerance.BILL_FOR", 0.3)
     sensor = one_task(wait_for(flora.start(cost_lag=60)))
     operator = one_task(generate(fate={"cost_lag": 60}, wait_for_completion=True))
 
@@ -270,7 +270,7 @@ def test_a_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, on
     task = one_task(wait_for("run_unknown", deferrable=False, mode="poke"))
     task.ti.start_date -= timedelta(minutes=2)
 
-    with pytest.raises(AirflowException, match=r"no way to look at run run_unknown.*404 not_found") as failure:
+    with pytest.raises(AirflowException, match=r"FLORA run run_unknown.*404 not_found") as failure:
         task.run()
 
     assert not isinstance(failure.value, AirflowFailException)

@@ -206,11 +206,11 @@ def test_the_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_the_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, monkeypatch, deferrable):
-    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 0.3)
+    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
     task = one_task(generate(fate=ENDLESS, wait_for_completion=True, deferrable=deferrable))
     flora.spoil(Fault("/runs/{run_id}", status=401, times=None))
 
-    with pytest.raises(AirflowException, match="which may go on and be billed: FLORA answered 401"):
+    with pytest.raises(AirflowException, match="and may go on and be billed: FLORA answered 401"):
         task.run()
 
     assert task.xcoms["run_id"] == flora.runs[0].run_id

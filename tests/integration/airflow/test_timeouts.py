@@ -127,11 +127,11 @@ def test_a_soft_sensor_is_skipped_when_the_run_failed_and_says_why(flora, sensor
 def test_a_soft_sensor_whose_key_stays_revoked_is_left_to_retries_unless_it_never_fails(
     flora, sensor, mode, soft, monkeypatch
 ):
-    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 0.3)
+    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
     run_id = flora.start(**ENDLESS)
     flora.spoil(route="/runs/{run_id}", status=401, skip=1, times=None)
 
-    with pytest.raises(AirflowException, match=r"no way to look at run .* FLORA answered 401") as failure:
+    with pytest.raises(AirflowException, match=r"cannot be polled.* FLORA answered 401") as failure:
         to_the_end(sensor(run_id, **mode, **soft))
 
     assert isinstance(failure.value, AirflowSkipException) == ("never_fail" in soft)

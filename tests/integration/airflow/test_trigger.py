@@ -91,9 +91,9 @@ def test_weather_does_not_end_the_wait(flora, faults):
 @pytest.fixture
 def impatient(monkeypatch):
     """What takes minutes takes half a second."""
-    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 0.5)
-    monkeypatch.setattr("flora_provider.triggers.lookups.PERSISTS_FOR", 0.3)
-    monkeypatch.setattr("flora_provider.triggers.lookups.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.5)
+    monkeypatch.setattr("flora_provider.triggers.connection_reader.RETRIES_FOR", 0.3)
+    monkeypatch.setattr("flora_provider.triggers.connection_reader.FIRST_PAUSE", 0.05)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])

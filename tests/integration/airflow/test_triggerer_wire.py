@@ -18,11 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flora_provider.runs.event import RunEvent, WaitRefused
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
 from flora_provider.triggers import flora as module
 from flora_provider.triggers.flora import FloraRunTrigger
-from flora_provider.triggers.payload import kept, payload_of, sendable
+from flora_provider.triggers.payload import keepable, payload_of, sendable
 
 ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 HALF_AN_EMOJI, NUL = "\ud83d", "\x00"
@@ -133,8 +134,8 @@ def supervisor(monkeypatch):
 
     supervisor = Supervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    monkeypatch.setattr(module, "ASK_FOR", 0.2)
-    monkeypatch.setattr(module, "ASK_AGAIN_AFTER", 0.05)
+    monkeypatch.setattr(module, "RETRIES_FOR", 0.2)
+    monkeypatch.setattr(module, "RETRY_PAUSE", 0.05)
     return supervisor
 
 
@@ -173,7 +174,7 @@ def test_sendable_value_can_be_sent_and_stored_or_is_refused_by_a_known_error(va
 def test_kept_argument_can_be_sent_and_stored_whatever_it_is(value):
     from airflow.sdk.serde import serialize
 
-    storable_json(serialize(kept(value)))
+    storable_json(serialize(keepable(value)))
 
 
 @given(
@@ -191,7 +192,9 @@ def test_event_can_be_delivered_whatever_it_holds(members):
 def test_event_that_cannot_be_sent_is_told_to_a_task_as_a_wait_that_came_to_nothing():
     event = RunEvent.from_payload(payload_of(RunEvent(kind="ended", run_id="run_1", run={"charged_cost": math.inf})))
 
-    with pytest.raises(WaitRefused, match=r"run_1, which may go on and be billed: its event cannot be sent: ValueErr"):
+    with pytest.raises(
+        WaitRefused, match=r"run_1 cannot be polled, and may go on and be billed: its event cannot be sent: ValueErr"
+    ):
         event.result()
 
 

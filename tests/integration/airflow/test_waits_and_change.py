@@ -40,14 +40,14 @@ async def until(condition):
 @pytest.fixture
 def impatient(monkeypatch):
     """What takes minutes takes half a second."""
-    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 0.5)
-    monkeypatch.setattr("flora_provider.runs.patience.NOT_FOUND_GRACE", 0.5)
-    monkeypatch.setattr("flora_provider.triggers.lookups.PERSISTS_FOR", 0.3)
+    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.5)
+    monkeypatch.setattr("flora_provider.runs.tolerance.NOT_FOUND_GRACE", 0.5)
+    monkeypatch.setattr("flora_provider.triggers.connection_reader.RETRIES_FOR", 0.3)
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch):
-    monkeypatch.setattr("flora_provider.triggers.lookups.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("flora_provider.triggers.connection_reader.FIRST_PAUSE", 0.05)
 
 
 def is_left_to_retries(task, match):
@@ -79,7 +79,7 @@ def test_a_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
     refused = Fault(LOOKS, status=status, skip=1, times=None)
     flora.spoil(refused)
 
-    assert is_left_to_retries(task, f"no way to look at run run_.*FLORA answered {status}.*costs nothing")
+    assert is_left_to_retries(task, f"FLORA run run_.*FLORA answered {status}.*costs nothing")
 
     flora.sandbox.faults.clear()
     task.operator.wait_for_completion = False
@@ -133,7 +133,7 @@ def test_a_wait_in_a_worker_reads_a_key_that_was_rotated(flora, generate, one_ta
     task = one_task(generate(fate=fate, wait_for_completion=True, deferrable=False))
     rotate = flora.sandbox.settings.update
     monkeypatch.setattr(
-        FloraHook, "follow", lambda hook, wait, follow=FloraHook.follow: (
+        FloraHook, "poll_until_done", lambda hook, wait, follow=FloraHook.poll_until_done: (
             rotate({"api_key": "sk_test_new"}), flora.connect(password="sk_test_new"), follow(hook, wait))[-1]
     )  # fmt: skip
 
@@ -199,7 +199,7 @@ def test_a_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flor
 
 
 def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, monkeypatch):
-    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 2.0)
+    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 2.0)
     old = flora.start(**ENDLESS)
 
     async def main():

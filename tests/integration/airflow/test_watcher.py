@@ -11,7 +11,7 @@ import pytest
 
 from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
-from flora_provider.triggers import watcher
+from flora_provider.triggers import shared_poller
 from flora_provider.triggers.flora import FloraRunTrigger
 
 ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
@@ -58,9 +58,9 @@ def sockets(flora):
 @pytest.fixture
 def impatient(monkeypatch):
     """What takes minutes takes half a second."""
-    monkeypatch.setattr("flora_provider.runs.patience.REFUSED_FOR", 0.5)
-    monkeypatch.setattr("flora_provider.triggers.lookups.PERSISTS_FOR", 0.3)
-    monkeypatch.setattr("flora_provider.triggers.lookups.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.5)
+    monkeypatch.setattr("flora_provider.triggers.connection_reader.RETRIES_FOR", 0.3)
+    monkeypatch.setattr("flora_provider.triggers.connection_reader.FIRST_PAUSE", 0.05)
 
 
 def kinds(events):
@@ -261,7 +261,7 @@ def test_a_wait_that_is_cancelled_by_a_timeout_of_the_caller_is_no_deadline(flor
 
 
 def test_a_deadline_is_kept_although_flora_asks_for_silence_until_long_after(flora, monkeypatch):
-    monkeypatch.setattr(watcher, "DEADLINE_GRACE", 0.2)
+    monkeypatch.setattr(shared_poller, "DEADLINE_GRACE", 0.2)
     flora.spoil(status=429, headers={"retry-after": "60"}, route="/runs/{run_id}", times=None)
 
     event = play(wait_for(flora.start(**ENDLESS), deadline=time.time() + 0.3))

@@ -6,10 +6,12 @@ import time
 import pytest
 
 from flora_provider.api.http.flow import Response
-from flora_provider.runs.follow import PollPolicy, RunPoller
-from flora_provider.triggers.watcher import poller_for
-from tests.integration.airflow.virtual_time import VirtualFlora
-from tests.unit.runs.virtual_flora import Trouble, on_pages
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
+from flora_provider.triggers.shared_poller import waits_over
+from tests.support.polling_simulation import Trouble, on_pages
+from tests.support.virtual_time import VirtualFlora
 
 
 @pytest.fixture
@@ -21,8 +23,8 @@ def wait_for(virtual, run, **known):
     known = {"started_at": time.time(), **known}
 
     async def main():
-        wait = RunPoller(run.run_id, policy=PollPolicy(interval=3), now=time.time(), **known)
-        event = await poller_for("flora_default").wait_for(wait)
+        wait = RunPoller(RunRef(run.run_id), policy=PollPolicy(interval=3), now=time.time(), **known)
+        event = await waits_over("flora_default").wait_for(wait)
         return event, virtual.truth - run.ends
 
     return asyncio.create_task(main())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraError, FloraStatusError
-from tests.texts import texts
+from tests.support.strategies import texts
 
 CALLS = [
     calls.get_run("run_1"),

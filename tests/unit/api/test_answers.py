@@ -24,7 +24,7 @@ from flora_provider.api.models import (
     TechniqueSlot,
     Upload,
 )
-from tests.texts import texts
+from tests.support.strategies import texts
 from tests.unit.api.examples import REQUIRED
 
 SHAPES = sorted(REQUIRED, key=lambda model: model.__name__)

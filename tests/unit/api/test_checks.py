@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api import validation
-from tests.texts import texts
+from tests.support.strategies import texts
 
 SILENT = [
     (validation.identifier, "workspace_id", ["ws_1", "ws_/x", "ws_ä"]),

@@ -10,8 +10,7 @@ import pytest
 from flora_provider.api import errors
 from flora_provider.api.text import MAX_MESSAGE
 from flora_provider.runs.error_codes import RetryAdvice
-from flora_provider.runs.event import WaitRefused
-from flora_provider.runs.ledger import LedgerUnavailable, LedgerUnreadable
+from flora_provider.runs.errors import LedgerUnavailable, LedgerUnreadable, WaitRefused
 
 CLASSES = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api import errors
 from flora_provider.api.http.retry_policy import MAX_RETRY_AFTER, PAUSE_AFTER_429, RetryPolicy, may_retry, retry_after
-from tests.texts import texts
+from tests.support.strategies import texts
 
 NOW = 1_750_000_000.0
 RETRIED = {408, 429, 500, 502, 503, 504}

@@ -23,7 +23,7 @@ from flora_provider.api.models import (
     TechniqueRun,
     TextOutput,
 )
-from tests.texts import texts
+from tests.support.strategies import texts
 from tests.unit.api.examples import ALL, ROWS
 
 FINISHED = {

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.settings import DEFAULT_BASE_URL, Settings, canonical_base_url
-from tests.texts import texts
+from tests.support.strategies import texts
 
 
 @pytest.mark.parametrize(

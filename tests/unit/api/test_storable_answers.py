@@ -13,7 +13,7 @@ from flora_provider.api.models import (
 )
 from flora_provider.api.models.base import parse_json
 from flora_provider.api.text import MAX_TEXT, bounded, storable
-from tests.texts import texts
+from tests.support.strategies import texts
 from tests.unit.api.examples import REQUIRED
 
 

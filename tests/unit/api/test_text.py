@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api.text import bounded, storable
-from tests.texts import texts
+from tests.support.strategies import texts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | texts() | st.sampled_from(["\ud83d", "\x00", "a\udc00b"]),

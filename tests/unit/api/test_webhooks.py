@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError, FloraWebhookError
 from flora_provider.api.webhooks import unwrap, verify
-from tests.texts import texts
+from tests.support.strategies import texts
 
 SECRET = "whsec_sandbox_secret"
 SENT = 1_750_000_000

@@ -12,7 +12,7 @@ from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnkn
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.ledger import LedgerRecord
 from flora_provider.runs.request import RunRequest, differences
-from tests.unit.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
-from tests.unit.runs.small_flora import MODES, TAKES, WINDOW, Killed, SmallFlora, Task
+from tests.support.fake_flora import MODES, TAKES, WINDOW, Killed, SmallFlora, Task
 
 IDEMPOTENT = [mode for mode in MODES if mode != "none"]
 LEDGERS = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])

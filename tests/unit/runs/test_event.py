@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from flora_provider.api import errors
 from flora_provider.api.models import Run
 from flora_provider.runs.error_codes import RetryAdvice
-from flora_provider.runs.event import Limit, RunEvent, WaitRefused
-from tests.texts import texts
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.event import Limit, RunEvent
+from flora_provider.runs.ref import RunRef
+from tests.support.strategies import texts
 
 SIGNED = "https://media.flora.ai/1.png?sig=secret"
 OUTPUT = {"output_id": "output_1", "type": "imageUrl", "url": SIGNED}
@@ -44,10 +46,13 @@ runs = st.builds(
     charged_cost=st.none() | st.floats(0, 1000),
     created_at=st.none() | st.integers(0, 4_000_000_000_000),
 )
+refs = st.builds(RunRef, texts(), st.none() | texts())
 ways = (
     st.builds(RunEvent.ended, runs)
-    | st.builds(lambda run_id, text: RunEvent.timed_out(run_id, last_error=errors.FloraError(text)), texts(), texts())
-    | st.builds(lambda run_id, text: RunEvent.refused(run_id, errors.FloraError(text)), texts(), texts())
+    | st.builds(
+        lambda run_id, text: RunEvent.timed_out(RunRef(run_id), last_error=errors.FloraError(text)), texts(), texts()
+    )
+    | st.builds(lambda run_id, text: RunEvent.refused(RunRef(run_id), errors.FloraError(text)), texts(), texts())
 )
 events = st.builds(lambda event, limit: replace(event, limit=limit), ways, st.sampled_from(typing.get_args(Limit)))
 
@@ -91,31 +96,33 @@ def test_a_failed_run_fails_even_with_outputs_and_full_progress():
 
 def test_a_deadline_is_told_with_the_run_and_how_the_last_look_failed():
     with pytest.raises(errors.RunTimedOut, match=r"run_1 was not finished in time\. It cannot be cancelled"):
-        RunEvent.timed_out("run_1").result()
+        RunEvent.timed_out(RunRef("run_1")).result()
     last = errors.FloraServerError("Down.", status=503)
-    with pytest.raises(errors.RunTimedOut, match=r"in time; the last look failed: FLORA answered 503: Down\."):
-        RunEvent.timed_out("run_1", last_error=last).result()
+    with pytest.raises(errors.RunTimedOut, match=r"in time; the last poll failed: FLORA answered 503: Down\."):
+        RunEvent.timed_out(RunRef("run_1"), last_error=last).result()
 
 
 def test_a_run_that_was_never_seen_is_not_said_to_go_on():
     never = errors.FloraNotFoundError("No such run.", status=404)
     with pytest.raises(
-        errors.RunTimedOut, match="run_1 was never seen in time; the last look failed: FLORA answered 404"
+        errors.RunTimedOut, match="run_1 was never seen in time; the last poll failed: FLORA answered 404"
     ):
-        RunEvent.timed_out("run_1", last_error=never, seen=False).result()
+        RunEvent.timed_out(RunRef("run_1"), last_error=never, seen=False).result()
     for seen, last in [(True, never), (False, errors.FloraServerError("Down.", status=503))]:
         with pytest.raises(errors.RunTimedOut, match="was not finished in time"):
-            RunEvent.timed_out("run_1", last_error=last, seen=seen).result()
+            RunEvent.timed_out(RunRef("run_1"), last_error=last, seen=seen).result()
 
 
 def test_what_is_no_run_id_is_bad_input():
     with pytest.raises(errors.FloraInputError, match="run_id is None"):
-        RunEvent.invalid(None, "run_id is None, but such an id starts with 'run_'").result()
+        RunEvent.invalid(RunRef(None), "run_id is None, but such an id starts with 'run_'").result()
 
 
 def test_a_refused_look_names_the_run_that_goes_on():
-    with pytest.raises(WaitRefused, match="look at run run_1, which may go on and be billed: FLORA answered 403"):
-        RunEvent.refused("run_1", refused()).result()
+    with pytest.raises(
+        WaitRefused, match="FLORA run run_1 cannot be polled, and may go on and be billed: FLORA answered 403"
+    ):
+        RunEvent.refused(RunRef("run_1"), refused()).result()
 
 
 def test_a_run_that_completed_without_an_output_is_an_error_that_a_retry_may_cure():
@@ -143,7 +150,7 @@ def test_an_event_either_succeeds_or_raises_an_error_of_ours(event):
         assert result == event.run
 
 
-@pytest.mark.parametrize("event", [RunEvent.ended(run()), RunEvent.timed_out("run_1")])
+@pytest.mark.parametrize("event", [RunEvent.ended(run()), RunEvent.timed_out(RunRef("run_1"))])
 def test_a_repr_shows_no_address_for_it_may_be_signed(event):
     assert "secret" not in repr(event)
     assert "run_1" in repr(event)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.runs.error_codes import RetryAdvice, advice_for
-from tests.texts import texts
+from tests.support.strategies import texts
 
 KNOWN = {
     RetryAdvice.RETRY_NOW: """

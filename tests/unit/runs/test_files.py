@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.files.naming import file_name
-from tests.texts import texts
+from tests.support.strategies import texts
 
 hostile = texts(max_size=300) | st.text(alphabet="./\\-_~ \x00aA%:\n", max_size=300)
 types = texts(max_size=60) | st.sampled_from(["image/png", "text/html", "../../etc/passwd", "image/png/../x", ""])

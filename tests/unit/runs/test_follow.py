@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flora_provider.api import calls
 from flora_provider.api.errors import (
     FloraConnectionError,
     FloraInputError,
@@ -17,9 +16,10 @@ from flora_provider.api.errors import (
 from flora_provider.api.http.flow import Response
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.retrying import FlowContext
-from flora_provider.runs.follow import PollPolicy, wait_for_run
-from flora_provider.runs.patience import NOT_FOUND_GRACE
-from tests.unit.runs.simulator import (
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.polling import wait_for_run
+from flora_provider.runs.tolerance import NOT_FOUND_GRACE
+from tests.support.polling_simulator import (
     BEGIN,
     DONE,
     LATENCY,
@@ -80,7 +80,7 @@ def test_weather_is_waited_out_however_long_it_lasts(weather):
 def test_weather_ends_at_the_deadline_and_is_told(weather):
     event, stage = follow(lambda _: weather, deadline=100)
     assert (event.kind, event.run_id) == ("timed_out", "run_1")
-    assert "the last look failed" in event.detail
+    assert "the last poll failed" in event.detail
     assert stage.asked_at[-1] == pytest.approx(100)
 
 
@@ -119,7 +119,7 @@ def test_who_knows_since_when_it_is_gone_may_say_so():
 
 
 def test_a_run_id_that_cannot_be_asked_for_is_refused_not_raised():
-    event, stage = follow(lambda _: DONE, look=lambda _: calls.get_run(".."))
+    event, stage = follow(lambda _: DONE, run_id="..")
     assert (event.kind, stage.asked_at, stage.now) == ("invalid", [], BEGIN)
 
 
@@ -160,7 +160,7 @@ def test_it_has_passed_before_the_first_look():
 def test_flora_is_not_asked_at_it_if_it_asked_for_silence_until_later():
     event, stage = follow(script(RUNNING, error(429, retry_after=200)), deadline=100)
     assert event.kind == "timed_out"
-    assert "the last look failed: FLORA answered 429" in event.detail
+    assert "the last poll failed: FLORA answered 429" in event.detail
     assert len(stage.asked_at) == 2
     assert stage.now - BEGIN == pytest.approx(100)
 
@@ -259,5 +259,5 @@ def test_changes_of_status_progress_by_quarters_and_failures_are_logged(caplog):
         "FLORA run run_1: running, 30 %",
         "FLORA run run_1: running, 60 %",
     ]
-    assert told[5].startswith("FLORA run run_1 could not be seen: FLORA answered 503")
+    assert told[5].startswith("FLORA run run_1 could not be polled: FLORA answered 503")
     assert told[6:] == ["FLORA run run_1: completed, 100 %"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api import calls
 from flora_provider.runs.intent import Intent
-from tests.texts import texts
+from tests.support.strategies import texts
 
 INTENT = Intent(
     dag_id="pictures",

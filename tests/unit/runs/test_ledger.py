@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.runs.ledger import VERSION, Attempt, LedgerRecord, LedgerUnreadable, claim, find, is_cleared, load
+from flora_provider.runs.errors import LedgerUnreadable
+from flora_provider.runs.ledger import VERSION, Attempt, LedgerRecord, claim, find, is_cleared, load
 
 FIRST = Attempt(try_number=1, max_tries=3, retries=3, clear_number=0, process="p")
 RETRY = Attempt(try_number=2, max_tries=3, retries=3, clear_number=0, process="q")

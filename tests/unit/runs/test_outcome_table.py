@@ -3,7 +3,7 @@
 import pytest
 
 from flora_provider.api import errors
-from tests.unit.runs.small_flora import MODES, TAKES, WINDOW, SmallFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import MODES, TAKES, WINDOW, SmallFlora, Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 

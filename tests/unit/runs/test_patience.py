@@ -12,9 +12,11 @@ from flora_provider.api.errors import (
 )
 from flora_provider.api.http.flow import Response
 from flora_provider.api.models import Run
-from flora_provider.runs.follow import PollPolicy, RunPoller
-from flora_provider.runs.patience import BILL_FOR, REFUSED_FOR
-from tests.unit.runs.simulator import BEGIN, DONE, RUNNING, error, follow, script, shown
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
+from flora_provider.runs.tolerance import BILL_FOR, REFUSED_FOR
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, error, follow, script, shown
 
 HOURS = 3600.0
 REFUSALS = [400, 401, 402, 403, 404, 410, 302]
@@ -45,12 +47,12 @@ def test_a_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown
 def test_a_refusal_ends_at_the_deadline_and_is_told():
     event, stage = follow(script(RUNNING, then=error(401)), deadline=50)
     assert (event.kind, event.unseen) == ("timed_out", False)
-    assert "the last look failed: FLORA answered 401" in event.detail
+    assert "the last poll failed: FLORA answered 401" in event.detail
     assert stage.asked_at[-1] == pytest.approx(50)
 
 
 def test_a_wait_knows_that_its_latest_look_was_refused():
-    wait = RunPoller("run_1", policy=PollPolicy(), now=BEGIN)
+    wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     wait.begin(5.0)
     refused = []
     for failure in (FloraPermissionError("no", status=403), FloraServerError("down", status=503)):
@@ -60,12 +62,12 @@ def test_a_wait_knows_that_its_latest_look_was_refused():
 
 
 def test_a_wait_looks_at_once_when_its_connection_has_changed_but_not_before_flora_allows_it():
-    wait = RunPoller("run_1", policy=PollPolicy(interval=100), now=BEGIN, started_at=BEGIN)
+    wait = RunPoller(RunRef("run_1"), policy=PollPolicy(interval=100), now=BEGIN, started_at=BEGIN)
     wait.begin(5.0)
-    wait.look_at(7.0)
+    wait.poll_at(7.0)
     assert wait.due == 7.0
     wait.on_error(FloraRateLimitError("busy", status=429, retry_after=50.0), now=8.0, random=0.0)
-    wait.look_at(9.0)
+    wait.poll_at(9.0)
     assert wait.due == 58.0
 
 
@@ -166,12 +168,12 @@ def test_what_did_not_complete_awaits_no_bill():
 
 
 def test_a_wait_that_is_overdue_ends_with_what_it_knows():
-    wait = RunPoller("run_1", policy=PollPolicy(), now=BEGIN, deadline=BEGIN + 9)
+    wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN, deadline=BEGIN + 9)
     wait.begin(5.0)
     assert wait.remaining == 9
     assert wait.overdue().kind == "timed_out"
     wait.on_run(Run.read(json.loads(unbilled(0).body)), now=6.0, random=0.5)
     assert wait.overdue().kind == "ended"
-    forever = RunPoller("run_1", policy=PollPolicy(), now=BEGIN)
+    forever = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     forever.begin(5.0)
     assert forever.remaining is None

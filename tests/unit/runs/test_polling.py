@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.runs.follow import PollPolicy
-from tests.unit.runs.simulator import (
+from flora_provider.runs.polling import PollPolicy
+from tests.support.polling_simulator import (
     BEGIN,
     DONE,
     ESTIMATES,

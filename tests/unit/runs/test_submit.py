@@ -2,11 +2,11 @@
 
 import pytest
 
-from flora_provider.api import calls, errors
+from flora_provider.api import errors
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.runs.event import WaitRefused
+from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.start import KEY_TRUSTED_FOR
-from tests.unit.runs.small_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 
@@ -150,7 +150,9 @@ def test_a_look_that_is_refused_names_the_run_that_goes_on(flora, status):
     task = Task(flora)
     task.run()
     flora.weather = [status]
-    with pytest.raises(WaitRefused, match=f"look at run run_1, which may go on and be billed: FLORA answered {status}"):
+    with pytest.raises(
+        WaitRefused, match=f"FLORA run run_1 cannot be polled, and may go on and be billed: FLORA answered {status}"
+    ):
         task.run()
 
 
@@ -277,7 +279,7 @@ def test_a_task_whose_runs_fail_without_end_stops_at_last():
 
 def test_the_defaults_look_at_runs_and_claim_nothing():
     flora = SmallFlora()
-    task = Task(flora, on_unknown="adopt", look=calls.get_run)
+    task = Task(flora, on_unknown="adopt")
     answer_lost(task)
     assert task.run().run_id == "run_1"
     assert flora.requests[-2].query == (*((n, v) for n, v in PLACE.items()), ("limit", "100"))

@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from flora_provider.runs.follow import PollPolicy, RunPoller
-from tests.unit.runs.simulator import BEGIN, DONE, RUNNING, follow, shown, until
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, follow, shown, until
 
 NAMED = {
     "run_id": ["", "None", None, 7, "gen_1", ["run_1"]],
@@ -21,7 +23,9 @@ NAMED = {
 def test_a_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
     given = {"deadline": None, "started_at": None, "estimated_seconds": None, "run_id": "run_1", "poll_interval": 3.0}
     given[name] = value
-    wait = RunPoller(given.pop("run_id"), policy=PollPolicy(interval=given.pop("poll_interval")), now=BEGIN, **given)
+    wait = RunPoller(
+        RunRef(given.pop("run_id")), policy=PollPolicy(interval=given.pop("poll_interval")), now=BEGIN, **given
+    )
     (problem,) = wait.problems()
     assert problem.startswith(f"{name} is ")
 

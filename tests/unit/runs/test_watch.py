@@ -6,9 +6,11 @@ from contextvars import ContextVar, copy_context
 import pytest
 
 from flora_provider.api.errors import FloraPermissionError
-from flora_provider.runs.follow import PollPolicy, RunPoller
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import HISTORIES, MAX_SINGLE_POLLS, PollScheduler, Subscription
-from tests.unit.runs.virtual_flora import BEGIN, Trouble, World, ok
+from tests.support.polling_simulation import BEGIN, Trouble, World, ok
 
 PAGES = tuple(f"/{path}" for path, _ in HISTORIES)
 
@@ -218,9 +220,9 @@ def test_adding_says_whether_the_next_round_is_earlier_now(world):
 
 
 def _add(world, runs):
-    wait = RunPoller(runs[0].run_id, policy=PollPolicy(), now=world.now, started_at=world.now,
+    wait = RunPoller(RunRef(runs[0].run_id), policy=PollPolicy(), now=world.now, started_at=world.now,
                 estimated_seconds=runs[0].seconds)  # fmt: skip
-    return world.watch.add(Subscription(wait, tell=lambda _: None))
+    return world.watch.add(Subscription(wait, on_end=lambda _: None))
 
 
 def test_a_wait_that_joins_while_the_run_is_looked_at_is_told_by_that_look(world):
@@ -240,7 +242,7 @@ def test_a_look_that_was_given_up_is_made_again(world):
     flow = world.watch.poll(run_id)
     next(flow)
     flow.close()
-    world.watch.gave_up(run_id, "no answer")
+    world.watch.poll_given_up(run_id, "no answer")
     world.run()
     assert kinds(world) == {"ended"}
 
@@ -262,7 +264,11 @@ def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog,
     for name in ("first", "second"):
         context = copy_context()
         context.run(task.set, name)
-        watch.add(Subscription(RunPoller(name, policy=PollPolicy(), now=BEGIN), tell=lambda _: None, context=context))
+        watch.add(
+            Subscription(
+                RunPoller(RunRef(name), policy=PollPolicy(), now=BEGIN), on_end=lambda _: None, context=context
+            )
+        )
     rows = [{"run_id": name, "status": "running", "progress": 10} for name in ("first", "second")]
     ended_with(watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
     assert sorted(heard) == [("first", "first"), ("second", "second")]

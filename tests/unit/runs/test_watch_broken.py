@@ -3,12 +3,14 @@
 import pytest
 
 from flora_provider.api.errors import FloraPermissionError
-from flora_provider.runs.event import WaitRefused
-from flora_provider.runs.follow import PollPolicy, RunPoller
-from flora_provider.runs.patience import REFUSED_FOR
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import Subscription
+from flora_provider.runs.tolerance import REFUSED_FOR
+from tests.support.polling_simulation import BEGIN, World, ok
 from tests.unit.runs.test_watch import ended_with
-from tests.unit.runs.virtual_flora import BEGIN, World, ok
 
 
 @pytest.fixture
@@ -23,9 +25,9 @@ def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(world, caplog):
 
     good, bad = world.start(seconds=30), world.start(seconds=30)
     world.wait(*good)
-    wait = RunPoller(bad[0].run_id, policy=Broken(), now=world.now)
+    wait = RunPoller(RunRef(bad[0].run_id), policy=Broken(), now=world.now)
     ends = []
-    world.watch.add(Subscription(wait, tell=ends.append))
+    world.watch.add(Subscription(wait, on_end=ends.append))
     world.run()
     assert [event.kind for event in ends] == ["refused"]
     with pytest.raises(WaitRefused, match="ZeroDivisionError"):
@@ -39,7 +41,7 @@ def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes
     world.wait(*runs)
     while not world.told:
         world.now += 10
-        world.watch.broke(runs[0].run_id, ZeroDivisionError("in a proxy"))
+        world.watch.poll_crashed(RunRef(runs[0].run_id), ZeroDivisionError("in a proxy"))
     ((at, event),) = world.told.pop(runs[0].run_id)
     assert event.kind == "refused"
     assert "ZeroDivisionError" in event.detail
@@ -51,7 +53,7 @@ def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes
 def test_pages_that_raise_what_nobody_foresaw_cost_single_looks(world):
     runs = world.start(20, seconds=60)
     world.wait(*runs)
-    world.watch.pages_broke(RecursionError("deep"))
+    world.watch.pages_crashed(RecursionError("deep"))
     world.now += 1
     world.run(2)
     assert world.asked() == []
@@ -67,8 +69,8 @@ def test_what_is_due_can_be_had_while_a_page_hangs_and_is_not_told_what_the_page
     assert next(pages).request.target == "/generations"
     due = world.watch.due_now()
     assert len(due) == 5
-    for run_id in due:
-        ended_with(world.watch.poll(run_id), ok(world.flora.runs[run_id].row(world.now)))
+    for ref in due:
+        ended_with(world.watch.poll(ref), ok(world.flora.runs[ref.run_id].row(world.now)))
     with pytest.raises(StopIteration) as end:
         pages.throw(FloraPermissionError("no entry", status=403))
     assert end.value.value == []

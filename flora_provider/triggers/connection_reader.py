@@ -1,4 +1,4 @@
-"""Reading a connection, for all waits of an event loop that need it, without asking once for each."""
+"""Read a connection once for all waits of an event loop that need it at the same time."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # A secrets backend, an API server or a database that restarts is back within a minute or two. A wait that has not begun
-# to look can afford to ask for that long; whoever waits longer is better off with the task's `retries`.
-PERSISTS_FOR = 150.0  # seconds
+# to poll can afford to retry for that long; longer is for the task's `retries`.
+RETRIES_FOR = 150.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds; doubles from the first to the second
 
 
-class Lookups:
-    """Looks up one connection. Whoever asks gets it as it was when they asked, or later.
+class ConnectionReader:
+    """Reads one connection. A caller gets it as it was at the call, or later.
 
-    Those who ask while a look-up is on its way share the next one: a thousand waits that begin at once take two.
+    Callers during a read share the next one: a thousand waits that begin at once take two reads.
     """
 
     def __init__(self, flora_conn_id: str) -> None:
         self._flora_conn_id = flora_conn_id
         self._one_at_a_time = asyncio.Lock()
-        self._begun = 0  # look-ups
-        self._found: tuple[int, Settings | FloraError | None] = (0, None)  # by which look-up
+        self._begun = 0  # reads
+        self._found: tuple[int, Settings | FloraError | None] = (0, None)  # by which read
 
-    async def once(self) -> Settings:
+    async def read(self) -> Settings:
         """The connection as it is now.
 
         Raises:
@@ -54,12 +54,12 @@ class Lookups:
                 raise found
             return found
 
-    async def persistently(self) -> Settings:
-        """The same, asked for again for some minutes: whatever is wrong, a paid run may wait behind it."""
-        until, pause = time.monotonic() + PERSISTS_FOR, FIRST_PAUSE
+    async def read_with_retries(self) -> Settings:
+        """The same, retried for some minutes: whatever is wrong, a paid run may depend on it."""
+        until, pause = time.monotonic() + RETRIES_FOR, FIRST_PAUSE
         while True:
             try:
-                return await self.once()
+                return await self.read()
             except FloraError as failure:
                 if time.monotonic() >= until:
                     raise

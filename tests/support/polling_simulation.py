@@ -16,7 +16,9 @@ from flora_provider.api.errors import FloraConnectionError, FloraError, FloraTim
 from flora_provider.api.http.flow import Response, Sleep
 from flora_provider.api.http.retry_policy import retry_after
 from flora_provider.api.http.throttle import Throttle
-from flora_provider.runs.follow import PollPolicy, RunPoller
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import PollScheduler, Subscription
 
 LATENCY = 0.03
@@ -183,7 +185,7 @@ class World:
 
     def _wait(self, run, deadline, interval):
         wait = RunPoller(
-            run.run_id,
+            RunRef(run.run_id),
             policy=PollPolicy(interval=interval),
             now=self.now,
             deadline=None if deadline is None else self.now + deadline,
@@ -192,8 +194,8 @@ class World:
         )
         watched = Subscription(
             wait,
-            tell=lambda event: self.told.setdefault(run.run_id, []).append((self.now, event)),
-            refused=lambda: self.refusals.update([run.run_id]),
+            on_end=lambda event: self.told.setdefault(run.run_id, []).append((self.now, event)),
+            on_refused=lambda: self.refusals.update([run.run_id]),
         )
         self.watch.add(watched)
         return watched

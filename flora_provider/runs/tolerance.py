@@ -1,10 +1,9 @@
-"""How long a wait bears what need not pass by itself: a refusal, and a bill that is not settled. Pure."""
+"""How long a wait tolerates a refusal, and waits for a bill that is not settled. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flora_provider.api.errors import (
     FloraAnswerError,
@@ -15,7 +14,10 @@ from flora_provider.api.errors import (
     FloraServerError,
 )
 
-# Runs that were just started, or that FLORA loses sight of for a moment, are 404 and come back.
+if TYPE_CHECKING:
+    from flora_provider.api.models import FinishedRun
+
+# A run that was just started may be 404 for some seconds, and so may any run for a moment.
 NOT_FOUND_GRACE = 60.0  # seconds
 # FLORA refuses a key, or what the key may see (401, 403, 404 of a run that was shown before, …). A rotated key, a
 # connection that somebody is about to correct, a plan that is renewed: most are put right within minutes, and a poll
@@ -27,7 +29,7 @@ BILL_PAUSE = 5.0  # seconds until the first poll for a bill; doubles each time
 
 
 def is_transient(failure: FloraError, *, not_found_for: float) -> bool:
-    """Whether a failed look says nothing about the run.
+    """Whether a failed poll says nothing about the run.
 
     429, every 5xx, broken connections, answers that cannot be read, and 404 for less than a minute say nothing; 401,
     403 and the like do, whatever `x-should-retry` says.
@@ -50,11 +52,11 @@ class Refusals:
     def __init__(self, since: float | None = None) -> None:
         self.now = False
         self._since = since
-        self._patience = 0.0
+        self._limit = 0.0
 
     def none(self) -> None:
         """The latest poll was not refused."""
-        self.now, self._since, self._patience = False, None, 0.0
+        self.now, self._since, self._limit = False, None, 0.0
 
     def another(self, failure: FloraError, *, now: float, seen: bool) -> bool:
         """The latest poll was refused. Returns whether it has lasted too long.
@@ -67,11 +69,11 @@ class Refusals:
         self.now = True
         self._since = now if self._since is None else self._since
         unknown = isinstance(failure, FloraNotFoundError) and not seen
-        self._patience = max(self._patience, NOT_FOUND_GRACE if unknown else REFUSED_FOR)
-        return now - self._since >= self._patience
+        self._limit = max(self._limit, NOT_FOUND_GRACE if unknown else REFUSED_FOR)
+        return now - self._since >= self._limit
 
 
-def bill_expected_for(run: Mapping[str, Any], *, now: float, just_ended: bool = False) -> float:
+def bill_expected_for(run: FinishedRun, *, now: float, just_ended: bool = False) -> float:
     """Seconds for which FLORA may still settle the bill of a run; 0 when it is there, or will not come.
 
     Args:
@@ -83,11 +85,12 @@ def bill_expected_for(run: Mapping[str, Any], *, now: float, just_ended: bool = 
         return 0.0
     if just_ended:
         return BILL_FOR
-    age = now - datetime.fromisoformat(run["completed_at"]).timestamp()
+    completed_at = run["completed_at"]
+    age = now - datetime.fromisoformat(completed_at).timestamp() if completed_at else BILL_FOR
     return min(max(BILL_FOR - age, 0.0), BILL_FOR)
 
 
-def lacks_bill(run: Mapping[str, Any]) -> bool:
+def lacks_bill(run: FinishedRun) -> bool:
     """Whether this is a completed run whose bill may come; one without outputs is an error anyway."""
     is_good = run["status"] == "completed" and bool(run["outputs"])
     return is_good and run["completed_at"] is not None and run["charged_cost"] is None

@@ -1,6 +1,6 @@
 """What a way of polling costs and how late it is, in virtual time, before anybody runs it.
 
-    python -m tests.unit.runs.simulator [--interval SECONDS] [--slowest SECONDS] [--runs N] [--seed N]
+    python -m tests.support.polling_simulator [--interval SECONDS] [--slowest SECONDS] [--runs N] [--seed N]
 
 prints requests per run and how late the end is noticed, for run times, estimates and progress of many kinds. Nothing is
 random but the seed.
@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import fmean, median
 
-from flora_provider.api import calls
 from flora_provider.api.http.flow import Response, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.retrying import FlowContext
-from flora_provider.runs.follow import PollPolicy, RunPoller, poll_until_done
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.polling import poll_until_done
+from flora_provider.runs.ref import RunRef
 
 BEGIN = 1_750_000_000.0
 LONGEST = 100_000.0  # seconds of a wait
@@ -122,7 +124,7 @@ def error(status, **headers):
     return Response(status, {name.replace("_", "-"): str(value) for name, value in headers.items()}, b"")
 
 
-def follow(answer, *, policy=None, random=lambda: 0.5, look=calls.get_run, ahead=lambda _: 0.0, **known):
+def follow(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", ahead=lambda _: 0.0, **known):
     """How a wait ends that began with the run, and its stage; `deadline` in seconds from then.
 
     `ahead` tells by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
@@ -131,11 +133,11 @@ def follow(answer, *, policy=None, random=lambda: 0.5, look=calls.get_run, ahead
     if known.get("deadline") is not None:
         known["deadline"] += BEGIN
     now = BEGIN + ahead(0.0)
-    wait = RunPoller("run_1", policy=policy or PollPolicy(), now=now, **{"started_at": BEGIN, **known})
+    wait = RunPoller(RunRef(run_id), policy=policy or PollPolicy(), now=now, **{"started_at": BEGIN, **known})
     context = FlowContext(
         RetryPolicy(), lambda: stage.now + ahead(stage.now - BEGIN), random, lambda: stage.now - BEGIN + UPTIME
     )
-    event = stage.play(poll_until_done(wait, context, look=look))
+    event = stage.play(poll_until_done(wait, context))
     return event, stage
 
 

@@ -10,8 +10,8 @@ import httpx
 from flora_provider.api.client import THROTTLES, AsyncFloraClient
 from flora_provider.api.settings import Settings
 from flora_provider.hooks.base import polling_client
-from flora_provider.triggers.lookups import Lookups
-from tests.unit.runs.virtual_flora import BEGIN, Flora, VirtualRun
+from flora_provider.triggers.connection_reader import ConnectionReader
+from tests.support.polling_simulation import BEGIN, Flora, VirtualRun
 
 UPTIME = 777.0  # what the clock shows that nobody sets, when a test begins
 
@@ -44,10 +44,10 @@ class VirtualFlora(httpx.AsyncBaseTransport):
         THROTTLES.clear()
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "time", lambda: self.truth + self.ahead)
-        monkeypatch.setattr("flora_provider.triggers.watcher.polling_client", self._client)
+        monkeypatch.setattr("flora_provider.triggers.shared_poller.polling_client", self._client)
         # Airflow reads connections in a thread, for which no virtual clock waits.
         settings = Settings(api_key="key")
-        monkeypatch.setattr(Lookups, "once", lambda _: asyncio.sleep(0, settings))
+        monkeypatch.setattr(ConnectionReader, "read", lambda _: asyncio.sleep(0, settings))
 
     @property
     def truth(self):

@@ -10,6 +10,7 @@ from flora_provider.api.errors import FloraConnectionError, FloraError
 from flora_provider.api.http.flow import Response, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.retrying import FlowContext
+from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger, with_handlers
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import Attempt, load
 from flora_provider.runs.request import RunRequest
@@ -306,16 +307,23 @@ class Task:
             raise
 
     def _execute(self):
-        own = {name: self.options[name] for name in ("on_changed", "renders_differently") if name in self.options}
+        own = {"on_changed": "fail", "renders_differently": lambda: False, "claimed": frozenset, **self.options}
         options = SubmitOptions(
             intent=self.intent,
-            ledger=self.ledger,
             attempt=self.attempt,
+            durable=self.ledger.durable,
             earliest=self.began,
-            **{name: value for name, value in self.options.items() if name not in own},
+            on_unknown=own.get("on_unknown", "fail"),
         )
-        submit = RunSubmitter(request=self.request, options=options, **own)
-        flow = submit.flow(FlowContext(self.policy, lambda: self.flora.now, lambda: 0.5))
+        submitter = RunSubmitter(request=self.request, options=options, on_changed=own["on_changed"])
+        handlers = {
+            ReadLedger: lambda _: self.ledger.read(),
+            WriteLedger: lambda effect: self.ledger.write(effect.slot, effect.record),
+            ReadClaimedRuns: lambda _: own["claimed"](),
+            RenderAgain: lambda _: own["renders_differently"](),
+        }
+        context = FlowContext(self.policy, lambda: self.flora.now, lambda: 0.5)
+        flow = with_handlers(submitter.flow(context), handlers)
         try:
             effect = next(flow)
             while True:
