@@ -7,8 +7,8 @@
         for project in flora.items(calls.list_projects(workspace_id="ws_1")):
             …
 
-`AsyncFloraClient` is the same with `await` and `async for`. Both obey plans (see `plan.py`), so they differ in nothing
-but colour.
+`AsyncFloraClient` is the same with `await` and `async for`. Both run flows (see `http/flow.py`) and
+are identical except sync and async.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from flora_provider.api.http import httpx_adapter as http
 from flora_provider.api.http.body import BodyReader, FileSink, as_response, raw
 from flora_provider.api.http.environment import usable_proxy
 from flora_provider.api.http.flow import Effect, Fetch, Flow, Request, Response, Send, Sleep
-from flora_provider.api.http.process import PROCESS, THROTTLES, awaited
-from flora_provider.api.http.retry_policy import RetryPolicy, retry_after
+from flora_provider.api.http.process import PROCESS, awaited, throttle_for
+from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.http.throttle import Throttle
 from flora_provider.api.models import FloraModel, Page
@@ -42,7 +42,7 @@ M = TypeVar("M", bound=FloraModel)
 
 
 class _Client:
-    """What both colours share.
+    """What both clients share.
 
     Args:
         settings: how to reach FLORA; None to take the same as keywords (`api_key`, `base_url`, `timeout`, …). Of those,
@@ -66,14 +66,14 @@ class _Client:
 
     @property
     def context(self) -> FlowContext:
-        """What plans for this client are to be given, such as `upload` and `wait_for_run`."""
+        """Retry policy, clocks and random numbers, for flows such as `upload` and `wait_for_run`."""
         return FlowContext(self.retry, time.time, random.random, time.monotonic)
 
 
 class FloraClient(_Client):
     """FLORA, blocking. Threads may share one. Close it, or use it in a `with` statement.
 
-    Plans run where you call it. What they send is sent by an `AsyncFloraClient`, on an event loop that all blocking
+    Flows run where you call it. Their requests are sent by an `AsyncFloraClient`, on an event loop that all blocking
     clients of a process share, in a thread of its own: only there can an attempt as a whole be bounded in time,
     whatever a server trickles. One that was made before a fork works in the child, too, over connections of its own.
     """
@@ -95,7 +95,7 @@ class FloraClient(_Client):
             yield from walk.take(self.send(walk.call))
 
     def run(self, flow: Flow[T]) -> T:
-        """Obey a plan to its end, and return what it returns."""
+        """Run a flow to its end, and return what it returns."""
         _refuse_unless_flow(flow)
         step: Callable[[Any], Effect] = flow.send
         result: Any = None
@@ -133,13 +133,14 @@ class FloraClient(_Client):
         self.close()
 
 
-class _Line:
-    """What the requests of one client in one process go through."""
+class _Connections:
+    """The connections of one client in one process, and its limits."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None, inherited: Throttle | None = None
+    ) -> None:
         self.process = PROCESS.number
-        limit = settings.requests_per_second
-        self.pacer = THROTTLES.setdefault((settings.base_url, settings.api_key, limit), Throttle(limit))
+        self.throttle = throttle_for(settings, inherited)
         self.turn = asyncio.Lock()
         # Waiting for a connection is no part of an attempt. Files take long, and must not hold up calls.
         self.for_calls = asyncio.Semaphore(http.CONNECTIONS)
@@ -158,14 +159,14 @@ class AsyncFloraClient(_Client):
         super().__init__(settings, **keywords)
         self._transport = transport
         self._closed = False
-        self._lines = [_Line(self.settings, transport)]
+        self._of_processes = [_Connections(self.settings, transport)]
 
     @property
-    def _line(self) -> _Line:
-        """This process' own: a child makes another, and keeps the parent's, whose sockets are not its own to close."""
-        if self._lines[-1].process != PROCESS.number:
-            self._lines.append(_Line(self.settings, self._transport))
-        return self._lines[-1]
+    def _connections(self) -> _Connections:
+        """This process' own: a child makes others, and keeps the parent's, whose sockets are not its own to close."""
+        if (last := self._of_processes[-1]).process != PROCESS.number:
+            self._of_processes.append(_Connections(self.settings, self._transport, last.throttle))
+        return self._of_processes[-1]
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
@@ -179,7 +180,7 @@ class AsyncFloraClient(_Client):
                 yield item
 
     async def run(self, flow: Flow[T]) -> T:
-        """Obey a plan to its end, and return what it returns."""
+        """Run a flow to its end, and return what it returns."""
         _refuse_unless_flow(flow)
         step: Callable[[Any], Effect] = flow.send
         result: Any = None
@@ -198,7 +199,7 @@ class AsyncFloraClient(_Client):
             flow.close()
 
     async def execute(self, effect: Effect) -> Any:
-        """Do one thing that a plan asks for, and return its result."""
+        """Execute one effect of a flow, and return its result."""
         if self._closed:
             raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
         match effect:
@@ -213,18 +214,18 @@ class AsyncFloraClient(_Client):
                     return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
 
     async def _send(self, request: Request) -> Response:
-        line = self._line
+        connections = self._connections
         if request.is_api:
-            async with line.turn:  # first come, first served
-                while (wait := line.pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
+            async with connections.turn:  # first come, first served
+                while (wait := connections.throttle.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the throttle says how long
                     await asyncio.sleep(wait)
         arguments = http.request_arguments(request, self.settings)
-        async with line.for_calls if request.is_api else line.for_files:
+        async with connections.for_calls if request.is_api else connections.for_files:
             sent = time.monotonic()
             with http.translated(http.place_of(request, self.settings)):
                 async with (
                     asyncio.timeout(http.seconds_for(request, self.settings)),
-                    line.http.stream(**arguments) as answer,
+                    connections.http.stream(**arguments) as answer,
                 ):
                     arriving = BodyReader(answer, self.settings)
                     async for chunk in raw(answer):
@@ -232,17 +233,17 @@ class AsyncFloraClient(_Client):
                             break
         response = arriving.whole()
         if request.is_api:
-            asked = retry_after(response.headers, now=time.time())
-            line.pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
+            asked = response.retry_after(time.time())
+            connections.throttle.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
         return response
 
     async def _fetch(self, effect: Fetch) -> Response:
-        line = self._line
+        connections = self._connections
         with http.translated(http.host_of(effect.url)):
             async with (
-                line.for_files,
+                connections.for_files,
                 asyncio.timeout(self.settings.timeout) as until_headers,
-                line.http.stream(**http.fetch_arguments(effect.url)) as answer,
+                connections.http.stream(**http.fetch_arguments(effect.url)) as answer,
             ):
                 until_headers.reschedule(None)
                 if answer.is_success:
@@ -255,9 +256,9 @@ class AsyncFloraClient(_Client):
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        line = self._lines[-1]
-        if line.process == PROCESS.number:
-            await line.http.aclose()
+        connections = self._of_processes[-1]
+        if connections.process == PROCESS.number:
+            await connections.http.aclose()
 
     async def __aenter__(self) -> Self:
         """Close at the end of the block."""
@@ -272,4 +273,4 @@ class AsyncFloraClient(_Client):
 
 def _refuse_unless_flow(flow: object) -> None:
     if not isinstance(flow, Generator):
-        raise FloraInputError(f"{short_repr(flow)} is no plan: give what a function such as wait_for_run returns")
+        raise FloraInputError(f"{short_repr(flow)} is no flow: give what a function such as wait_for_run returns")

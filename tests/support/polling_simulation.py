@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraTimeoutError
 from flora_provider.api.http.flow import Response, Sleep
-from flora_provider.api.http.retry_policy import retry_after
 from flora_provider.api.http.throttle import Throttle
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
@@ -273,7 +272,7 @@ class World:
             if isinstance(answer, FloraConnectionError):
                 step(flow.throw, answer)
                 return
-            asked = retry_after(answer.headers, now=self.now)
+            asked = answer.retry_after(self.now)
             self._pacer.answered(answer.status, retry_after=asked, sent=sent, now=self.now)
             step(flow.send, answer)
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import httpx
 
-from flora_provider.api.client import THROTTLES, AsyncFloraClient
+from flora_provider.api.client import AsyncFloraClient
+from flora_provider.api.http import process
 from flora_provider.api.settings import Settings
 from flora_provider.hooks.base import polling_client
 from flora_provider.triggers.connection_reader import ConnectionReader
@@ -41,7 +42,7 @@ class VirtualFlora(httpx.AsyncBaseTransport):
         self.now, self.ahead = UPTIME, 0.0
         self.flora = Flora()
         self.hanging = {}
-        THROTTLES.clear()
+        process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "time", lambda: self.truth + self.ahead)
         monkeypatch.setattr("flora_provider.triggers.shared_poller.polling_client", self._client)

@@ -14,7 +14,7 @@ from flora_provider.api import validation
 from flora_provider.api.calls.assets import binary_file
 from flora_provider.api.errors import FloraConnectionError, FloraDownloadError
 from flora_provider.api.http.flow import Fetch, Flow, Resolve, Response
-from flora_provider.api.http.retry_policy import retry_after, status_passes
+from flora_provider.api.http.retry_policy import status_passes
 from flora_provider.api.http.retrying import FlowContext, with_retries
 from flora_provider.api.validation import host_to_connect, is_private_address, is_private_host
 
@@ -136,7 +136,7 @@ def _whole(response: Response, file: IO[bytes], host: str, *, now: float) -> Dow
         raise FloraDownloadError(
             f"{host} answered {response.status}{remedy}",
             may_retry=status_passes(response.status),
-            retry_after=retry_after(response.headers, now=now),
+            retry_after=response.retry_after(now),
         )
     size = file.seek(0, os.SEEK_END)
     # What was announced is the compressed length, where a host compresses although we ask it not to.

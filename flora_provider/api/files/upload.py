@@ -21,7 +21,7 @@ from flora_provider.api.errors import (
     FloraUploadError,
 )
 from flora_provider.api.http.flow import Flow, Form, Request, Response, Send, Sleep, canonical_json
-from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, retry_after, status_passes
+from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, status_passes
 from flora_provider.api.http.retrying import FlowContext, one_line, send_call, with_retries
 from flora_provider.api.models import Asset
 from flora_provider.api.validation import host_to_connect
@@ -166,7 +166,7 @@ class _Steps:
             return None
         refusal = f"the storage answered {response.status}"
         if status_passes(response.status):
-            asked = retry_after(response.headers, now=self.context.clock())
+            asked = response.retry_after(self.context.clock())
             raise FloraUploadError(refusal, may_retry=True, retry_after=asked)
         return refusal
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias, TypeVar
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.http.retry_policy import retry_after
 
 T = TypeVar("T")
 
@@ -85,6 +86,10 @@ class Response:
     def ok(self) -> bool:
         """Any 2xx: FLORA's success codes vary by endpoint and age."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the HTTP success class
+
+    def retry_after(self, now: float) -> float | None:
+        """Seconds that it asks us to stay away; `now` in unix seconds."""
+        return retry_after(self.headers, status=self.status, now=now)
 
     @property
     def content_length(self) -> int | None:

@@ -8,20 +8,40 @@ selector of an event loop is one for both processes, and what the child takes fr
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import os
 import selectors
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 from flora_provider.api.http.throttle import Throttle
 
+if TYPE_CHECKING:
+    from flora_provider.api.settings import Settings
+
 T = TypeVar("T")
 
-# By address, key and limit: all clients of this process share one, for FLORA counts requests and knows no clients.
-THROTTLES: dict[tuple[str, str, float | None], Throttle] = {}
+# By base URL, limit and a salted hash of the key: clients that agree in all three share one, for FLORA counts requests
+# and knows no clients. Gone with the last of them.
+_throttles: WeakValueDictionary[tuple[str, float | None, bytes], Throttle] = WeakValueDictionary()
+_SALT = os.urandom(16)
+
+
+def throttle_for(settings: Settings, inherited: Throttle | None = None) -> Throttle:
+    """The throttle of all clients with these settings; the caller keeps it alive.
+
+    Args:
+        settings: of a client.
+        inherited: of the same client in the parent process, if it was made before a fork; a new one starts as it is.
+    """
+    digest = hashlib.blake2b(settings.api_key.encode(), key=_SALT).digest()
+    limit = settings.requests_per_second
+    made = inherited.copy() if inherited else Throttle(limit)
+    return _throttles.setdefault((settings.base_url, limit, digest), made)
 
 
 class _Process:
@@ -48,8 +68,7 @@ class _Process:
             self._selector.close()  # this process' end of it; the parent's stays as it is
         self._left.append(self._loop)  # kept, for what is thrown away may be closed on its way
         self._begin()
-        for place, pacer in THROTTLES.items():
-            THROTTLES[place] = pacer.copy()
+        _throttles.clear()  # a thread that held the lock of one is not there
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop, running."""

@@ -19,7 +19,8 @@ from flora_provider.api.errors import (
 # Seconds; the most that anybody is asked to stay away. A longer time is a server's mistake (a date in seconds, say, as
 # a number), or one for which a scheduler should ask again meanwhile: nothing of ours may be silent for years.
 MAX_RETRY_AFTER = 300.0
-PAUSE_AFTER_429 = 5.0  # seconds, when it names none; as FLORA's own sample
+PAUSE_AFTER_429 = 5.0  # seconds, when a 429 names none; as FLORA's own sample
+MAX_WAIT = 60.0  # seconds that a process waits itself; a longer time is for a scheduler to wait
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 # FLORA did not act on a request that it answered with 429; after these it may have.
 _REFUSED_UNTOUCHED = frozenset({429})
@@ -42,7 +43,7 @@ class RetryPolicy:
     max_retries: int = 4
     first_delay: float = 0.5
     max_delay: float = 30.0
-    max_retry_after: float = 60.0
+    max_retry_after: float = MAX_WAIT
     budget: float = 300.0
 
     def delay(
@@ -59,9 +60,7 @@ class RetryPolicy:
         """
         if attempt >= self.max_retries or not may_retry(failure, resendable=resendable):
             return None
-        asked = failure.retry_after if isinstance(failure, FloraStatusError | FloraFileError) else None
-        if asked is None and isinstance(failure, FloraStatusError) and failure.status in _REFUSED_UNTOUCHED:
-            asked = PAUSE_AFTER_429
+        asked = failure.retry_after
         if asked is None:
             wait = min(self.first_delay * 2**attempt, self.max_delay) * (1 - random / 4)
         elif asked > self.max_retry_after:
@@ -109,14 +108,15 @@ def status_passes(status: int) -> bool:
     return status in _PASSING
 
 
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds that the answer asks us to wait, 0 to 300; None when it does not say or cannot be understood.
+def retry_after(headers: Mapping[str, str], *, status: int, now: float) -> float | None:
+    """Seconds that the answer asks us to wait, 0 to 300; of a 429 that does not say, 5; of any other one, None.
 
     Reads `retry-after-ms`, then `retry-after` as seconds or as an HTTP date (as FLORA's SDK does). Nobody else reads
     these headers, so everybody sees the same bound.
 
     Args:
         headers: with lower-case names.
+        status: of the answer.
         now: unix seconds, for a date.
     """
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
@@ -127,7 +127,7 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+        return PAUSE_AFTER_429 if status in _REFUSED_UNTOUCHED else None
     return min(max(0.0, seconds), MAX_RETRY_AFTER)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from flora_provider.api import errors, validation
 from flora_provider.api.calls.base import Call, call_problems
 from flora_provider.api.http.flow import Flow, Response, Send, Sleep
-from flora_provider.api.http.retry_policy import RetryPolicy, retry_after, surely_untouched
+from flora_provider.api.http.retry_policy import RetryPolicy, surely_untouched
 from flora_provider.api.models.base import parse_json
 from flora_provider.api.text import bounded
 
@@ -131,7 +131,7 @@ def status_error(response: Response, *, now: float, call: Call[Any]) -> errors.F
         code=code,
         fields=fields,
         request_id=_request_id(response),
-        retry_after=retry_after(response.headers, now=now),
+        retry_after=response.retry_after(now),
         should_retry={"true": True, "false": False}.get(response.headers.get("x-should-retry", "").lower()),
         replayed=response.headers.get("idempotent-replayed", "").lower() == "true",
         hint=_hint(call, response.status, code, f"{error.get('message')} {fields}"),

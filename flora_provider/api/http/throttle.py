@@ -1,12 +1,11 @@
-"""How fast requests may follow one another. Pure: who asks brings the clock and does the sleeping."""
+"""How fast requests may follow one another. Pure: the caller brings the clock and sleeps."""
 
 from __future__ import annotations
 
 import threading
 
-from flora_provider.api.http.retry_policy import PAUSE_AFTER_429
+from flora_provider.api.http.retry_policy import MAX_WAIT
 
-MAX_PAUSE = 60.0  # a longer one is for a scheduler to wait out, not for a process
 _FIRST_GAP = 0.2
 _LARGEST_GAP = 2.0
 _RECOVERY = 0.9  # each success shortens a widened gap to this part of it
@@ -17,7 +16,7 @@ class Throttle:
     """The gap between the requests of one process, and the pauses that FLORA asks for.
 
     FLORA counts per workspace and publishes no limit, so the gap is what the user sets, or none. A 429 pauses everyone
-    who shares this pacer, and widens the gap; successes narrow it again. Threads may share one.
+    who shares this throttle, and widens the gap; successes narrow it again. Threads may share one.
 
     Args:
         requests_per_second: the most that may be sent; None for no limit of our own.
@@ -54,14 +53,13 @@ class Throttle:
 
         Args:
             status: HTTP status.
-            retry_after: seconds that the answer asks for; None when it does not.
+            retry_after: seconds that the answer asks for, as `Response.retry_after`.
             sent: when the request was sent, on the clock of `now`.
             now: when the answer was there.
         """
         with self._lock:
             if status == 429:  # noqa: PLR2004 - HTTP: too many requests
-                pause = PAUSE_AFTER_429 if retry_after is None else min(retry_after, MAX_PAUSE)
-                self._next = max(self._next, now + pause)
+                self._next = max(self._next, now + min(retry_after or 0.0, MAX_WAIT))
                 # Requests already under way when the gap was widened say nothing about the wider gap.
                 if sent >= self._slowed:
                     self._gap = max(self._least, min(max(self._gap * 2, _FIRST_GAP), _LARGEST_GAP))

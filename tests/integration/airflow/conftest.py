@@ -11,7 +11,6 @@ import httpx
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
-from flora_provider.api.client import THROTTLES
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
@@ -91,7 +90,9 @@ def port():
 @pytest.fixture
 def flora(port, monkeypatch):
     """A fresh FLORA, reached by the connection `flora_default`; what it asked of earlier clients is forgotten."""
-    THROTTLES.clear()
+    from flora_provider.api.http import process
+
+    process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
     port.sandbox = Sandbox(Settings(speed=20))
     flora = Flora(port, monkeypatch)
     flora.connect()

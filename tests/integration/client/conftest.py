@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from flora_provider.api.client import THROTTLES, AsyncFloraClient, FloraClient
+from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.http import process
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.retrying import FlowContext
 
@@ -88,7 +89,7 @@ class Awaited:
 @pytest.fixture(autouse=True)
 def _own_pace():
     """What FLORA asked of one test's clients does not slow another's."""
-    THROTTLES.clear()
+    process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -253,5 +253,5 @@ def test_what_is_neither_call_nor_plan_is_refused(colour):
         for act in (client.send, client.items):
             with pytest.raises(errors.FloraInputError, match="is no call: make one with a function"):
                 act(odd)
-        with pytest.raises(errors.FloraInputError, match="is no plan: give what a function such as wait_for_run"):
+        with pytest.raises(errors.FloraInputError, match="is no flow: give what a function such as wait_for_run"):
             client.run(odd)

@@ -13,8 +13,8 @@ import pytest
 
 from flora_provider.api import calls, errors
 from flora_provider.api.client import AsyncFloraClient, FloraClient
-from flora_provider.api.http.process import PROCESS, THROTTLES
-from flora_provider.api.http.throttle import Throttle
+from flora_provider.api.http.process import PROCESS, throttle_for
+from flora_provider.api.settings import Settings
 from flora_provider.sandbox.faults import Fault
 
 FORK = multiprocessing.get_context("fork")
@@ -150,11 +150,11 @@ def test_children_made_while_locks_are_held_do_not_wait_for_them(make, place):
     """By other threads: of the start of the loop, and of the pace that all clients share."""
     client = make(requests_per_second=1000)
     start(client, place, "parent")
-    (pacer,) = [pacer for place_of, pacer in THROTTLES.items() if place_of[0] == client.settings.base_url]
+    throttle = throttle_for(client.settings)
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with PROCESS._starting, pacer._lock:  # noqa: SLF001 - whoever holds them is in the middle of a line of ours
+        with PROCESS._starting, throttle._lock:  # noqa: SLF001 - whoever holds them is in the middle of a line of ours
             held.set()
             done.wait(20)
 
@@ -257,9 +257,9 @@ def test_a_client_in_another_process_makes_a_line_and_closes_no_other(make, monk
             client.send(calls.list_workspaces())
 
 
-def test_a_process_that_was_forked_begins_anew(monkeypatch):
-    pacer = Throttle(5)
-    monkeypatch.setitem(THROTTLES, ("https://a", "k", 5), pacer)
+def test_a_process_that_was_forked_begins_anew():
+    settings = Settings(api_key="k", base_url="https://a", requests_per_second=5)
+    throttle = throttle_for(settings)
     process = type(PROCESS)()
     process.forked()  # before it had a loop
     before = process.loop()
@@ -273,7 +273,7 @@ def test_a_process_that_was_forked_begins_anew(monkeypatch):
     after = process.loop()
     assert after is not before
     assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "done"), after).result(5) == "done"
-    assert THROTTLES["https://a", "k", 5] is not pacer
+    assert throttle_for(settings, throttle) is not throttle
     after.call_soon_threadsafe(after.stop)
     while after.is_running():
         time.sleep(0.001)

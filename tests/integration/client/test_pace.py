@@ -1,6 +1,7 @@
 """How both clients keep the pace that is set for them or asked of them."""
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,7 @@ import pytest
 
 from flora_provider.api import calls
 from flora_provider.api.client import AsyncFloraClient, FloraClient
+from flora_provider.api.http import process
 from flora_provider.api.http.flow import Request, Send
 from flora_provider.api.settings import Settings
 
@@ -93,3 +95,17 @@ def test_file_storage_is_not_paced(colour):
     flora, times = timed()
     colour(flora, requests_per_second=1).run(sends(*["https://storage.example.com/x"] * 5))
     assert times[-1] - times[0] < 0.5
+
+
+def test_throttle_is_shared_by_equal_clients_and_gone_with_the_last_of_them():
+    settings = {"api_key": "sk_secret", "base_url": "https://a.example/api/v1"}
+    first, second = FloraClient(**settings), FloraClient(**settings)
+    other = FloraClient(**settings, requests_per_second=5)
+    throttles = {id(throttle) for throttle in process._throttles.values()}  # noqa: SLF001 - what is kept
+    assert len(throttles) == 2
+    assert "sk_secret" not in repr(dict(process._throttles))  # noqa: SLF001
+    for client in (first, second, other):
+        client.close()
+    del first, second, other, client
+    gc.collect()
+    assert not process._throttles  # noqa: SLF001

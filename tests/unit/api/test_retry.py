@@ -76,8 +76,6 @@ def test_a_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, s
     wait = policy.delay(failure, attempt=attempt, elapsed=elapsed, resendable=may, random=random)
     if wait is None:
         return
-    if status == 429 and seconds is None:
-        seconds = PAUSE_AFTER_429
     assert may_retry(failure, resendable=may)
     assert attempt < policy.max_retries
     assert elapsed + wait <= policy.budget
@@ -124,15 +122,15 @@ def test_delays_double_with_jitter_of_up_to_a_quarter_less():
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 def test_whatever_retry_after_says_it_is_read_as_seconds_or_as_nothing(text):
     for name in ("retry-after", "retry-after-ms"):
-        seconds = retry_after({name: text}, now=NOW)
+        seconds = retry_after({name: text}, status=503, now=NOW)
         assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
 
 
 @given(st.decimals(0, 10**9, places=3))
 def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
-    read = retry_after({"retry-after": str(seconds)}, now=NOW)
+    read = retry_after({"retry-after": str(seconds)}, status=503, now=NOW)
     assert read == min(float(seconds), MAX_RETRY_AFTER)
-    read = retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, now=NOW)
+    read = retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, status=503, now=NOW)
     assert read == min(float(seconds) / 1000, MAX_RETRY_AFTER)
 
 
@@ -141,33 +139,34 @@ def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
     ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"],
 )
 def test_retry_after_of_years_is_read_as_the_bound_and_not_as_silence(beyond):
-    assert retry_after({"retry-after": beyond}, now=NOW) == MAX_RETRY_AFTER
+    assert retry_after({"retry-after": beyond}, status=503, now=NOW) == MAX_RETRY_AFTER
     if beyond.isdecimal():
-        assert retry_after({"retry-after-ms": beyond + "000"}, now=NOW) == MAX_RETRY_AFTER
+        assert retry_after({"retry-after-ms": beyond + "000"}, status=503, now=NOW) == MAX_RETRY_AFTER
 
 
 def test_retry_after_beyond_what_a_call_waits_ends_the_call():
-    asked = retry_after({"retry-after": "1787000000"}, now=NOW)
+    asked = retry_after({"retry-after": "1787000000"}, status=503, now=NOW)
     assert RetryPolicy().delay(failed(429, retry_after=asked), attempt=0, elapsed=0, resendable=True, random=0) is None
 
 
 @pytest.mark.parametrize("odd", ["1_0", "\u0661\u0662", "1e3", "0x10", "+5", "-5", "inf", "5 s"])
 def test_what_is_no_plain_number_says_nothing(odd):
-    assert retry_after({"retry-after": odd}, now=NOW) is None
+    assert retry_after({"retry-after": odd}, status=503, now=NOW) is None
 
 
-def test_a_refusal_that_names_no_pause_is_waited_out_as_the_pace_does():
-    policy = RetryPolicy()
-    assert policy.delay(failed(429), attempt=0, elapsed=0, resendable=True, random=0) == PAUSE_AFTER_429
+def test_refusal_that_names_no_pause_is_waited_out_for_five_seconds():
+    asked = retry_after({}, status=429, now=NOW)
+    assert asked == PAUSE_AFTER_429 == 5
+    assert RetryPolicy().delay(failed(429, retry_after=asked), attempt=0, elapsed=0, resendable=True, random=0) == 5
 
 
 @given(st.integers(-(10**9), 10**9))
 def test_a_date_is_read_as_the_time_until_then(offset):
     header = email.utils.formatdate(NOW + offset, usegmt=True)
-    assert retry_after({"retry-after": header}, now=NOW) == min(max(0, offset), MAX_RETRY_AFTER)
+    assert retry_after({"retry-after": header}, status=503, now=NOW) == min(max(0, offset), MAX_RETRY_AFTER)
 
 
 def test_a_date_without_a_zone_is_utc_and_nonsense_falls_through():
-    assert retry_after({"retry-after": "Sun, 15 Jun 2025 15:06:45 -0000"}, now=NOW) == 5
-    assert retry_after({"retry-after-ms": "soon", "retry-after": "3"}, now=NOW) == 3
-    assert retry_after({}, now=NOW) is None
+    assert retry_after({"retry-after": "Sun, 15 Jun 2025 15:06:45 -0000"}, status=503, now=NOW) == 5
+    assert retry_after({"retry-after-ms": "soon", "retry-after": "3"}, status=503, now=NOW) == 3
+    assert retry_after({}, status=503, now=NOW) is None
