@@ -35,7 +35,8 @@ from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.http.throttle import Throttle
 from flora_provider.api.models import FloraModel, Page
 from flora_provider.api.settings import Settings
-from flora_provider.api.validation import short_repr
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import host_of
 
 T = TypeVar("T")
 M = TypeVar("M", bound=FloraModel)
@@ -222,7 +223,7 @@ class AsyncFloraClient(_Client):
         arguments = http.request_arguments(request, self.settings)
         async with connections.for_calls if request.is_api else connections.for_files:
             sent = time.monotonic()
-            with http.translated(http.place_of(request, self.settings)):
+            with http.translated(http.destination(request, self.settings)):
                 async with (
                     asyncio.timeout(http.seconds_for(request, self.settings)),
                     connections.http.stream(**arguments) as answer,
@@ -239,7 +240,7 @@ class AsyncFloraClient(_Client):
 
     async def _fetch(self, effect: Fetch) -> Response:
         connections = self._connections
-        with http.translated(http.host_of(effect.url)):
+        with http.translated(host_of(effect.url)):
             async with (
                 connections.for_files,
                 asyncio.timeout(self.settings.timeout) as until_headers,

@@ -31,10 +31,10 @@ Standard library only, so that an operator can catch them without loading an HTT
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from flora_provider.api.text import MAX_MESSAGE, bounded, storable
+from flora_provider.api.urls import redact_urls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +51,6 @@ def _sentences(first: str, second: str) -> str:
     """Two sentences, with one mark between them whatever the first ends with."""
     first = _unended(first)
     return f"{first}{' ' if first.endswith(('!', '?', '…')) else '. '}{second}" if second else first
-
-
-def redact_urls(text: str) -> str:
-    """Without what its addresses may be signed with: users, queries and fragments."""
-    text = re.sub(r"(?<=://)[^\s/?#@]*@", "", text)
-    return re.sub(r"(://[^\s?#]*)([?#]\S*[^\s'\".,:;)\]}])?", lambda url: url[1] + ("?…" if url[2] else ""), text)
 
 
 class FieldError(NamedTuple):

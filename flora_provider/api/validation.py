@@ -7,19 +7,17 @@ Standard library only: every DAG file pays for this import at every parse.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.text import is_rendered_none, short_repr
+from flora_provider.api.urls import host_to_connect, is_public_host
 
 Check: TypeAlias = Callable[[str, Any], str | None]
 
-_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is routed on the internet
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # how a network without IPv4 sees the internet's IPv4 addresses
 MEDIA_TYPES = ("image", "video", "audio", "text")
 PREFIXES = {
     "workspace_id": "ws_",
@@ -35,22 +33,6 @@ WHERE = {
     "run_id": "it is what starting the run returned, and its operator's XCom `run_id`",
     "asset_id": "it is what uploading an asset returned",
 }
-
-
-def short_repr(value: object) -> str:
-    """A value as a message shows it, cut to a readable length."""
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - an integer of 5,000 digits has none, and an object of a user's may do anything
-        return f"a value of type {type(value).__name__}"
-    if is_rendered_none(value):
-        return f"{text} (what a template of a missing value renders to)"
-    return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
-
-
-def is_rendered_none(value: object) -> bool:
-    """Whether Jinja wrote this for an XCom, variable or param that is missing: FLORA would bill a picture of it."""
-    return isinstance(value, str) and value.strip() == "None"
 
 
 def identifier(name: str, value: object) -> str | None:
@@ -197,69 +179,11 @@ def content_type(name: str, value: object) -> str | None:
 
 
 def _public(name: str, value: object, remedy: str) -> str | None:
-    if isinstance(value, str) and re.fullmatch(r"\S+", value) and _is_public_host(host_to_connect(value) or ""):
+    if isinstance(value, str) and re.fullmatch(r"\S+", value) and is_public_host(host_to_connect(value) or ""):
         return None
     # The value may carry a token of the user's own, so only its scheme and host are shown.
     seen = re.match(r"([\w+.-]+://)(?:[^\s/?#]*@)?([^\s/?#]*)", value) if isinstance(value, str) else None
     return f"{name} is {f'{seen[1]}{seen[2]}/…' if seen else 'no address'}: {remedy}"
-
-
-def _is_public_host(host: str) -> bool:
-    """Whether this is a name with a dot that does not end like a number, as `127.1` does, or a public address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        if not re.fullmatch(r"([\w-]+\.)+[^\W\d_][\w-]*\.?", host):
-            return False
-    return not is_private_host(host)
-
-
-def is_private_host(host: str) -> bool:
-    """Whether this is a name or an address that surely does not lead to the public internet."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
-        return True
-    return is_private_address(name)
-
-
-def is_private_address(address: str) -> bool:
-    """Whether this is the text of an IP address that is not on the public internet; False for a host name."""
-    try:
-        ip = ipaddress.ip_address(address.split("%", 1)[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        # What translates and tunnels carry an IPv4 address, which is where they lead to.
-        translated = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
-        ip = ip.ipv4_mapped or ip.sixtofour or translated or ip
-    return not ip.is_global or ip.is_multicast or (ip.version == 6 and ip not in _UNICAST)  # noqa: PLR2004 - IPv6
-
-
-def is_loopback(host: str) -> bool:
-    """Whether plain HTTP to this host stays on the machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def host_to_connect(url: str) -> str | None:
-    """The host of an address that may be connected to: https, or http that stays on the machine; None for others.
-
-    An address with a user or a password is none: it would be sent along as credentials.
-    """
-    if not isinstance(url, str):
-        return None
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port  # raises on a port that is none
-    except ValueError:
-        return None
-    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    return host if safe and host and "@" not in parts.netloc and url.isprintable() else None
 
 
 def problems(fields: Iterable[tuple[str, object, Check]]) -> list[str]:

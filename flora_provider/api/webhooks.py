@@ -18,6 +18,7 @@ from flora_provider.api import validation
 from flora_provider.api.errors import FloraAnswerError, FloraInputError, FloraWebhookError
 from flora_provider.api.models import WebhookEvent
 from flora_provider.api.models.base import parse_json
+from flora_provider.api.text import short_repr
 
 # What web servers make of a request's headers: names to values, or pairs of both (ASGI's are bytes).
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] | str | bytes
@@ -79,7 +80,7 @@ def _problems(body: object, secret: object, now: object, tolerance: object) -> l
     if not isinstance(body, bytes):
         found.append(f"the body is of type {type(body).__name__}: give the raw bytes of the request")
     found += [
-        f"{name} is {validation.short_repr(value)}: give seconds as a number"
+        f"{name} is {short_repr(value)}: give seconds as a number"
         for name, value in (("now", now), ("tolerance", tolerance))
         if not isinstance(value, float | int)
         or isinstance(value, bool)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.api.settings import DEFAULT_BASE_URL, Settings, split_address
-from flora_provider.api.validation import identifier, problems, raise_problems, short_repr
+from flora_provider.api.settings import Settings
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import DEFAULT_BASE_URL, split_address
+from flora_provider.api.validation import identifier, problems, raise_problems
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection

@@ -17,6 +17,7 @@ from flora_provider.api import validation
 from flora_provider.api.files.download import MAX_BYTES, Downloaded, download
 from flora_provider.api.files.naming import file_name
 from flora_provider.api.files.upload import upload
+from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.hooks.base import ConnectedHook
 
 if TYPE_CHECKING:
@@ -162,15 +163,15 @@ def _address(name: str, value: object) -> str | None:
 def _no_path(name: str, value: object) -> list[str]:
     """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
     remedy = "give the path of a folder or a file on this machine"
-    if not isinstance(value, str | PathLike) or not (text := str(value)) or validation.is_rendered_none(text):
-        return [f"{name} is {validation.short_repr(value)}: {remedy}"]
+    if not isinstance(value, str | PathLike) or not (text := str(value)) or is_rendered_none(text):
+        return [f"{name} is {short_repr(value)}: {remedy}"]
     if "://" in text or any(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", part) for part in re.split(r"[/\\]", text)):
-        return [f"{name} is {validation.short_repr(text)}, an address: {remedy}"]
+        return [f"{name} is {short_repr(text)}, an address: {remedy}"]
     try:
         usable = b"\0" not in fsencode(text)
     except UnicodeError:
         usable = False
-    return [] if usable else [f"{name} is {validation.short_repr(text)}, which nothing can be called: {remedy}"]
+    return [] if usable else [f"{name} is {short_repr(text)}, which nothing can be called: {remedy}"]
 
 
 def _without_query(url: str) -> str:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from flora_provider.api import validation
+from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Text, refuse_at_parse
@@ -199,7 +199,7 @@ class FloraRunOperator(KeepsTemplates, WaitsForRun, ABC):
 
         request = self._request()
         self._ledger = ledger_of(context)
-        self.project_url = self._url_of_project()
+        self.project_url = project_url(self.hook.settings.base_url, self.project())
         push_if_possible(context, FloraRunLink.key, self.project_url)
         return submit(self, context, request, self._ledger)
 
@@ -219,11 +219,6 @@ class FloraRunOperator(KeepsTemplates, WaitsForRun, ABC):
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
-
-    def _url_of_project(self) -> str:
-        base = urlsplit(self.hook.settings.base_url)
-        project_id = self.project()
-        return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else ""
 
     def _wait(self, submission: Submission, deadline: Deadline) -> FinishedRun:
         from flora_provider.runs.event import RunEvent

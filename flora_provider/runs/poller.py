@@ -8,6 +8,7 @@ from math import inf
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraError
 from flora_provider.api.models import Run
+from flora_provider.api.text import short_repr
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.ref import RunRef
@@ -205,13 +206,13 @@ def _number(name: str, value: object) -> str | None:
     """Refuse numbers that clocks and sums of floats cannot take."""
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST:  # NaN is not
         return None
-    return f"{name} is {validation.short_repr(value)}: give a number of seconds"
+    return f"{name} is {short_repr(value)}: give a number of seconds"
 
 
 def _above_zero(name: str, value: object) -> str | None:
     if isinstance(value, int | float) and _number(name, value) is None and value > 0:
         return None
-    return f"{name} is {validation.short_repr(value)}: give a number of seconds above zero"
+    return f"{name} is {short_repr(value)}: give a number of seconds above zero"
 
 
 def _estimate(name: str, value: object) -> str | None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flora_provider.api import calls, validation
-from flora_provider.api.errors import redact_urls
+from flora_provider.api import calls
 from flora_provider.api.models import Generation, Page
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import redact_urls
 from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
 from flora_provider.runs.ref import RunRef
 
@@ -89,10 +90,7 @@ def differences(record: LedgerRecord, request: RunRequest) -> str:
     if old is not None:
         names = dict.fromkeys((*old, *new))
         found += [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
-    told = [
-        f"{name} was {validation.short_repr(before)}, is {validation.short_repr(after)}"
-        for name, before, after in found
-    ]
+    told = [f"{name} was {short_repr(before)}, is {short_repr(after)}" for name, before, after in found]
     if old is None:
         told.append("the earlier request held an address that may be signed, so its text was not kept")
     return redact_urls("; ".join(told))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
-from flora_provider.api.validation import Check, is_rendered_none, raise_problems, short_repr
+from flora_provider.api.text import is_rendered_none, short_repr
+from flora_provider.api.validation import Check, raise_problems
 from flora_provider.tasks import mapping
 from flora_provider.tasks.parse_checks import is_literal, literal_problems, refuse_at_parse
 

@@ -21,7 +21,7 @@ from flora_provider.api.errors import (
     RunFailed,
     RunOutcomeUnknown,
 )
-from flora_provider.api.validation import is_loopback
+from flora_provider.api.urls import is_loopback
 
 
 def is_final(error: FloraError) -> bool:

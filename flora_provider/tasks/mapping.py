@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import XComArg
 
-from flora_provider.api.validation import Check, short_repr
+from flora_provider.api.text import short_repr
+from flora_provider.api.validation import Check
 from flora_provider.tasks.parse_checks import is_literal, literal_problems, refuse_at_parse
 
 FROM_MAPPED = "_airflow_from_mapped"

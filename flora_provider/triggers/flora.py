@@ -13,7 +13,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from flora_provider.api import validation
-from flora_provider.api.errors import redact_urls
+from flora_provider.api.urls import redact_urls
 from flora_provider.api.validation import problems
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.runs.ref import RunRef

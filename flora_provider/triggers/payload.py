@@ -9,9 +9,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from flora_provider.api import validation
-from flora_provider.api.errors import FloraError, redact_urls
-from flora_provider.api.text import storable
+from flora_provider.api.errors import FloraError
+from flora_provider.api.text import short_repr, storable
+from flora_provider.api.urls import redact_urls
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.ref import RunRef
 
@@ -71,10 +71,10 @@ def as_text(value: object) -> str:
     if isinstance(value, str) and len(value) <= MOST_SHOWN:
         return str(storable(redact_urls(value)))
     try:
-        short_repr = validation.short_repr(value)
+        shown = short_repr(value)
     except Exception:  # noqa: BLE001 - somebody else's `__repr__`, or one that is nested too deeply
-        short_repr = f"some {type(value).__name__}"
-    return str(storable(redact_urls(short_repr)))
+        shown = f"some {type(value).__name__}"
+    return str(storable(redact_urls(shown)))
 
 
 def error_text(error: BaseException) -> str:

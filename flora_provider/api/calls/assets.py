@@ -12,6 +12,7 @@ from flora_provider.api.calls.base import PAGE_SIZE, Call, drop_none, get, id_pr
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.http.flow import Form
 from flora_provider.api.models import Page
+from flora_provider.api.text import short_repr
 
 SIGNED_UPLOAD = "signed-url"
 MAX_DIRECT = 4 * 1024 * 1024  # bytes that FLORA takes in one request
@@ -138,7 +139,7 @@ def binary_file(name: str, value: Any) -> str | None:
     if isinstance(value, io.TextIOBase):
         return f"{name} is open for text: open it in binary"
     if not all(callable(getattr(value, method, None)) for method in ("read", "seek")):
-        return f"{name} is {validation.short_repr(value)}: give a file that is open in binary"
+        return f"{name} is {short_repr(value)}: give a file that is open in binary"
     return f"{name} is closed: open it in binary" if getattr(value, "closed", False) else None
 
 

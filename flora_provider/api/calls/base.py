@@ -12,6 +12,7 @@ from flora_provider.api import validation
 from flora_provider.api.errors import FloraAnswerError, FloraInputError
 from flora_provider.api.http.flow import Form, Request, canonical_json
 from flora_provider.api.models import FloraModel, Page
+from flora_provider.api.text import short_repr
 
 T = TypeVar("T")
 M = TypeVar("M", bound=FloraModel)
@@ -91,7 +92,7 @@ def call_problems(value: object) -> list[str]:
     """What is wrong with this as a call."""
     if isinstance(value, Call):
         return []
-    return [f"{validation.short_repr(value)} is no call: make one with a function of flora_provider.api.calls"]
+    return [f"{short_repr(value)} is no call: make one with a function of flora_provider.api.calls"]
 
 
 def path(*segments: str) -> str:
@@ -103,7 +104,7 @@ def path(*segments: str) -> str:
 def segment_problems(*segments: object) -> list[str]:
     """What is wrong with the segments of a path; a dot segment would climb out of the API."""
     bad = [it for it in segments if not isinstance(it, str) or it in ("", ".", "..") or not it.isprintable()]
-    found = [f"{validation.short_repr(it)} is no path segment" for it in bad]
+    found = [f"{short_repr(it)} is no path segment" for it in bad]
     return found if segments else ["a path has at least one segment: give some"]
 
 
@@ -169,7 +170,7 @@ def id_problems(**named: str | None) -> list[str]:
 def page_problems(*, limit: object, cursor: object, query: object = None) -> list[str]:
     """What is wrong with how a page is asked for."""
     good = isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= PAGE_SIZE
-    found = [] if good else [f"limit is {validation.short_repr(limit)}: FLORA gives 1 to {PAGE_SIZE} items a page"]
+    found = [] if good else [f"limit is {short_repr(limit)}: FLORA gives 1 to {PAGE_SIZE} items a page"]
     return found + validation.problems(
         [
             ("query", query, validation.optional(validation.any_string)),

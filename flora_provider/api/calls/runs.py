@@ -19,6 +19,7 @@ from flora_provider.api.calls.base import (
     path,
     post,
 )
+from flora_provider.api.text import short_repr
 
 MediaType = Literal["image", "video", "audio", "text"]
 
@@ -288,7 +289,7 @@ def _row_problems(
 ) -> list[str]:
     """What is wrong with a row that may have these members and no others."""
     if not isinstance(row, Mapping):
-        return [f"{name} is {validation.short_repr(row)}: give a dict of {', '.join(members)}"]
+        return [f"{name} is {short_repr(row)}: give a dict of {', '.join(members)}"]
     asked = [(member, check) for member, check in members.items() if member in row or member in required]
     found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
     unknown = sorted(set(row) - set(members), key=str)

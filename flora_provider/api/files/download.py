@@ -16,7 +16,7 @@ from flora_provider.api.errors import FloraConnectionError, FloraDownloadError
 from flora_provider.api.http.flow import Fetch, Flow, Resolve, Response
 from flora_provider.api.http.retry_policy import status_passes
 from flora_provider.api.http.retrying import FlowContext, with_retries
-from flora_provider.api.validation import host_to_connect, is_private_address, is_private_host
+from flora_provider.api.urls import host_to_connect, is_private_address, is_private_host
 
 MAX_BYTES = 2 * 1024**3
 MAX_REDIRECTS = 3

@@ -24,7 +24,7 @@ from flora_provider.api.http.flow import Flow, Form, Request, Response, Send, Sl
 from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, status_passes
 from flora_provider.api.http.retrying import FlowContext, one_line, send_call, with_retries
 from flora_provider.api.models import Asset
-from flora_provider.api.validation import host_to_connect
+from flora_provider.api.urls import host_to_connect
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.api.validation import short_repr
+from flora_provider.api.text import short_repr
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 # What httpx raises for an address that is none, for SOCKS without its package, and for a pattern of no host.

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import h11
 import httpx
@@ -28,6 +27,7 @@ from flora_provider.api.http.environment import trusted
 from flora_provider.api.http.flow import Request
 from flora_provider.api.http.retrying import one_line
 from flora_provider.api.settings import Settings
+from flora_provider.api.urls import host_of
 
 CONNECTIONS = 10  # of one client at most, and as many for files
 _OURS: ContextVar[bool] = ContextVar("_OURS", default=False)
@@ -92,14 +92,9 @@ async def _chunks_of(file: IO[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def place_of(request: Request, settings: Settings) -> str:
+def destination(request: Request, settings: Settings) -> str:
     """Where a request goes, as a message may show it."""
     return settings.base_url if request.is_api else host_of(request.target)
-
-
-def host_of(url: str) -> str:
-    """The host of an address, as a message may show it: the rest may be signed."""
-    return urlsplit(url).hostname or "the file's host"
 
 
 def seconds_for(request: Request, settings: Settings) -> float:

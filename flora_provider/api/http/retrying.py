@@ -13,7 +13,7 @@ from flora_provider.api.calls.base import Call, call_problems
 from flora_provider.api.http.flow import Flow, Response, Send, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy, surely_untouched
 from flora_provider.api.models.base import parse_json
-from flora_provider.api.text import bounded
+from flora_provider.api.text import bounded, short_repr
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def _hint(call: Call[Any], status: int, code: str | None, said: str) -> str:
         return ""
     sent = call.ids()
     remedies = [f"{name}: {validation.WHERE[name]}" for name in sent]
-    named = " and ".join(f"{name} {validation.short_repr(value)}" for name, value in sent.items())
+    named = " and ".join(f"{name} {short_repr(value)}" for name, value in sent.items())
     where = "from the call or the task or, where it names none, from the connection's extra"
     return f"{because} {named}, which come {where} ({'; '.join(remedies)})" if sent else ""
 

@@ -34,8 +34,9 @@ from pydantic import (
 )
 from pydantic_core.core_schema import ValidationInfo
 
-from flora_provider.api.errors import FloraAnswerError, redact_urls
+from flora_provider.api.errors import FloraAnswerError
 from flora_provider.api.text import bounded, storable
+from flora_provider.api.urls import redact_urls
 
 T = TypeVar("T")
 

@@ -22,7 +22,12 @@ AIRFLOW = """
     from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, task
 """
 HEAVY = ("httpx", "pydantic", "uvicorn", "PIL", "flora_provider.sandbox", "flora_provider.hooks.flora")
-ONLY = {"flora_provider.api", *(f"flora_provider.api.{name}" for name in ("validation", "errors", "settings", "text"))}
+ONLY = {"flora_provider.api"} | {
+    f"flora_provider.api.{name}" for name in ("validation", "errors", "settings", "text", "urls")
+}
+    "flora_provider.api",
+    *(f"flora_provider.api.{name}" for name in ("validation", "errors", "settings", "text", "urls")),
+}
 
 
 def modules_after(code, before=""):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api import validation
+from flora_provider.api.urls import host_to_connect, is_private_host
 from tests.support.strategies import texts
 
 SILENT = [
@@ -139,7 +140,7 @@ def test_a_long_value_is_cut():
     ],
 )
 def test_private_hosts_are_known(host):
-    assert validation.is_private_host(host)
+    assert is_private_host(host)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +148,12 @@ def test_private_hosts_are_known(host):
     ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "localhost.example.com"],
 )
 def test_public_hosts_are_known(host):
-    assert not validation.is_private_host(host)
+    assert not is_private_host(host)
 
 
 @given(texts() | texts().map("https://{}".format))
 def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
-    host = validation.host_to_connect(url)
+    host = host_to_connect(url)
     assert host is None or ((host in url.lower() or host) and url.lower().startswith(("https://", "http://")))
 
 
@@ -168,4 +169,4 @@ def test_no_value_breaks_a_check(check, value):
 
 @pytest.mark.parametrize("odd", [None, 5, b"https://example.com", ["https://example.com"]])
 def test_what_is_no_text_has_no_host(odd):
-    assert validation.host_to_connect(odd) is None
+    assert host_to_connect(odd) is None

@@ -9,6 +9,7 @@ import pytest
 
 from flora_provider.api import errors
 from flora_provider.api.text import MAX_MESSAGE
+from flora_provider.api.urls import redact_urls
 from flora_provider.runs.error_codes import RetryAdvice
 from flora_provider.runs.errors import LedgerUnavailable, LedgerUnreadable, WaitRefused
 
@@ -139,7 +140,7 @@ def test_a_message_of_300_kilobytes_is_shown_in_part(said):
     assert str(errors.RunFailed(code="c", reason=long, advice=RetryAdvice.NEVER, **RUN)).endswith(
         RetryAdvice.NEVER.sentence
     )
-    assert errors.redact_urls(long).startswith("it says ")
+    assert redact_urls(long).startswith("it says ")
 
 
 def test_a_message_is_fit_for_every_log_and_database():
