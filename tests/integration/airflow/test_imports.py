@@ -22,9 +22,7 @@ AIRFLOW = """
     from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, task
 """
 HEAVY = ("httpx", "pydantic", "uvicorn", "PIL", "flora_provider.sandbox", "flora_provider.hooks.flora")
-ONLY = {"flora_provider.api"} | {
-    f"flora_provider.api.{name}" for name in ("validation", "errors", "settings", "text", "urls")
-}
+ONLY = {
     "flora_provider.api",
     *(f"flora_provider.api.{name}" for name in ("validation", "errors", "settings", "text", "urls")),
 }
