@@ -1,4 +1,4 @@
-"""A hook's connection and its clients; the verbs are in `flora.py`."""
+"""A hook's connection and its clients; the methods that send requests are in `flora.py` and `files.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flora_provider.api import validation
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
-from flora_provider.hooks.once import once
+from flora_provider.hooks.lazy import lazy
 from flora_provider.runs.follow import poll_once
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds that a poll may take, in the triggerer: it is tried again anyway, and others wait for its place meanwhile.
+# Seconds that a poll in the triggerer may take: it is tried again anyway, and other polls wait for it to end.
 POLL_TIMEOUT = 10.0
 
 
 class ConnectionNotRead(FloraError):  # noqa: N818 - named for what happened
-    """Airflow gave no connection of that name: there is none, or it could not be asked. Left to a task's `retries`."""
+    """Airflow has no connection of that name, or could not read it. Left to a task's `retries`."""
 
     def __init__(self, conn_id: str, reason: str) -> None:
         super().__init__(
@@ -42,12 +42,12 @@ class ConnectionNotRead(FloraError):  # noqa: N818 - named for what happened
 
 
 @contextmanager
-def existing(conn_id: str) -> Iterator[None]:
-    """Look up a connection herein.
+def reading(conn_id: str) -> Iterator[None]:
+    """Map what Airflow raises when it reads a connection in this block.
 
     Raises:
-        FloraInputError: this is no name of a connection.
-        ConnectionNotRead: there is none, or nobody could tell. Airflow says "not found" in both cases.
+        FloraInputError: `conn_id` cannot be the id of a connection.
+        ConnectionNotRead: there is none, or Airflow could not read it; it says "not found" in both cases.
     """
     validation.raise_problems(validation.problems([("flora_conn_id", conn_id, validation.non_empty_text)]))
     try:
@@ -64,13 +64,13 @@ def existing(conn_id: str) -> Iterator[None]:
 
 
 async def read_without_blocking(conn_id: str) -> tuple[Settings, Defaults]:
-    """A connection as it is now, on an event loop.
+    """Read a connection as it is now, without blocking the event loop.
 
     Raises:
-        ConnectionNotRead: there is none, or nobody could tell.
-        FloraInputError: something of it cannot be right.
+        ConnectionNotRead: there is none, or Airflow could not read it.
+        FloraInputError: a value of it cannot be right.
     """
-    with existing(conn_id):
+    with reading(conn_id):
         connection = await get_async_connection(conn_id)
         extra = await get_async_extra_dejson(connection)
     return read_connection(connection, extra)
@@ -91,7 +91,10 @@ class _Shared:
 
 
 class ConnectedHook(BaseHook):
-    """A connection of type `flora`, read once, and one client for it.
+    """A connection of type `flora` and its clients.
+
+    The blocking client reads the connection once, and again after FLORA has refused a poll; each client of an event
+    loop reads it when it is made.
 
     Args:
         flora_conn_id: the connection.
@@ -107,18 +110,18 @@ class ConnectedHook(BaseHook):
         self.flora_conn_id = flora_conn_id
         self._shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
-    @once
+    @lazy
     def _connection(self) -> tuple[Settings, Defaults]:
         return self._read_connection()
 
     def _read_connection(self) -> tuple[Settings, Defaults]:
-        with existing(self.flora_conn_id):
+        with reading(self.flora_conn_id):
             connection = self.get_connection(self.flora_conn_id)
             extra = connection.extra_dejson
         return read_connection(connection, extra)
 
     def follow(self, wait: RunPoller) -> RunEvent:
-        """Look at one run until the wait is over. After FLORA has refused a look, the connection is read again."""
+        """Poll one run until the wait is over. After FLORA has refused a poll, the connection is read again."""
         while True:
             event = self.client().run(poll_once(wait, self.client().context))
             if wait.is_refused:
@@ -127,7 +130,7 @@ class ConnectedHook(BaseHook):
                 return event
 
     def _read_again(self) -> None:
-        """Use the connection as it is now, if it has changed and can be used; else go on with what there is."""
+        """Use the connection as it is now if it has changed and is valid; else keep the one in use."""
         try:
             now = self._read_connection()
             if now == self._connection:
@@ -151,7 +154,7 @@ class ConnectedHook(BaseHook):
         """Workspace and project for tasks that name none."""
         return self._connection[1]
 
-    def place(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
+    def scope(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
         """Workspace and project, each the connection's where None.
 
         Raises:
@@ -165,7 +168,7 @@ class ConnectedHook(BaseHook):
         Raises:
             FloraInputError: neither the caller nor the connection names one.
         """
-        return self._given_or_default("workspace_id", workspace_id)
+        return self._or_default("workspace_id", workspace_id)
 
     def project(self, project_id: str | None = None) -> str:
         """The project, the connection's where None.
@@ -173,9 +176,9 @@ class ConnectedHook(BaseHook):
         Raises:
             FloraInputError: neither the caller nor the connection names one.
         """
-        return self._given_or_default("project_id", project_id)
+        return self._or_default("project_id", project_id)
 
-    def _given_or_default(self, name: str, value: str | None) -> str:
+    def _or_default(self, name: str, value: str | None) -> str:
         value = value or getattr(self.defaults, name)
         if not value:
             raise FloraInputError(
@@ -183,7 +186,7 @@ class ConnectedHook(BaseHook):
             )
         return value
 
-    @once
+    @lazy
     def _client(self) -> FloraClient:
         settings = self.settings
         with naming(self.flora_conn_id):
@@ -194,7 +197,7 @@ class ConnectedHook(BaseHook):
         return self._client
 
     def get_conn(self) -> FloraClient:
-        """The same, under Airflow's usual name."""
+        """The blocking client, under Airflow's usual name."""
         return self.client()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""FLORA from a task or a plain function: each verb is one line onto the client.
+"""FloraHook: one method for each call of FLORA.
 
 This module loads the HTTP client. Operators and sensors import it when a task runs, so that DAG files stay cheap to
 parse; a DAG file that wants a hook should do the same, inside its task.
@@ -19,6 +19,7 @@ from flora_provider.runs.follow import wait_within
 
 if TYPE_CHECKING:
     from flora_provider.api import models
+    from flora_provider.api.calls.runs import MediaType
 
 
 class FloraHook(FilesHook):
@@ -27,7 +28,7 @@ class FloraHook(FilesHook):
     Args:
         flora_conn_id: the connection. Its password is the API key; the README describes host and extra.
 
-    Every verb may raise what `flora_provider.api.errors` draws, and FloraInputError before anything is sent.
+    Every method may raise the errors of `flora_provider.api.errors`, and FloraInputError before anything is sent.
     """
 
     def test_connection(self) -> tuple[bool, str]:
@@ -37,8 +38,8 @@ class FloraHook(FilesHook):
                 workspaces = self.list_workspaces()
         except FloraError as error:
             return False, str(error)
-        listed = ", ".join(f"{workspace.name} ({workspace.workspace_id}, {workspace.role})" for workspace in workspaces)
-        return True, f"FLORA accepts the key. Workspaces: {listed or 'none'}"
+        names = ", ".join(f"{workspace.name} ({workspace.workspace_id}, {workspace.role})" for workspace in workspaces)
+        return True, f"FLORA accepts the key. Workspaces: {names or 'none'}"
 
     @staticmethod
     def get_connection_form_widgets() -> dict[str, Any]:
@@ -61,7 +62,7 @@ class FloraHook(FilesHook):
     def generate(
         self,
         *,
-        type: str,  # noqa: A002 - FLORA's own name for it
+        type: MediaType,  # noqa: A002 - FLORA's own name for it
         prompt: str,
         idempotency_key: str,
         workspace_id: str | None = None,
@@ -86,7 +87,7 @@ class FloraHook(FilesHook):
         call = calls.generate(
             type=type,
             prompt=prompt,
-            **self.place(workspace_id, project_id),
+            **self.scope(workspace_id, project_id),
             model=model,
             params=params,
             callback_url=callback_url,
@@ -108,13 +109,13 @@ class FloraHook(FilesHook):
     ) -> dict[str, Any]:
         """Wait, blocking, until a run has ended; progress goes to the log when it changes.
 
-        After FLORA has refused the key, the connection is read again, and looked with for some minutes more. A bill
+        After FLORA has refused the key, the connection is read again, and the wait goes on for some minutes. A bill
         that is missing is waited for, until about 90 s after the run has completed.
 
         Args:
             run_id: the run.
             timeout: seconds; None to wait for ever. The run goes on all the same.
-            poll_interval: least seconds between two looks.
+            poll_interval: least seconds between two polls.
             started_at: unix seconds at which it was started, if known.
             estimated_seconds: FLORA's estimate, if known.
 
@@ -126,6 +127,7 @@ class FloraHook(FilesHook):
             RunFailed: FLORA ended it as failed.
             RunTimedOut: `timeout` passed.
             WaitRefused: FLORA has refused for minutes to show it.
+            RunError: it completed without an output.
         """
         wait = wait_within(
             run_id,
@@ -180,14 +182,14 @@ class FloraHook(FilesHook):
         )
         return self.client().items(call, max_items=max_items)
 
-    def start_technique(
+    def run_technique(
         self, *, technique_id: str, inputs: Mapping[str, Any], idempotency_key: str, workspace_id: str | None = None
     ) -> models.Started:
         """Start a technique in a workspace (None for the connection's). Bills."""
         call = calls.run_technique(technique_id=technique_id, workspace_id=self.workspace(workspace_id), inputs=inputs)
         return self.client().send(call.with_key(idempotency_key))
 
-    def start_action(
+    def run_action(
         self,
         *,
         action_id: str,
@@ -200,15 +202,15 @@ class FloraHook(FilesHook):
         """Run a prebuilt action; workspace and project None for the connection's."""
         call = calls.run_action(
             action_id=action_id,
-            **self.place(workspace_id, project_id),
+            **self.scope(workspace_id, project_id),
             inputs=inputs,
             params=params,
         )
         return self.client().send(call.with_key(idempotency_key))
 
-    # ── Catalogues ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Catalog ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def list_models(self, *, type: str | None = None) -> list[models.Model]:  # noqa: A002 - FLORA's own name for it
+    def list_models(self, *, type: MediaType | None = None) -> list[models.Model]:  # noqa: A002 - FLORA's own name for it
         """The models, all or of one type."""
         return list(self.client().items(calls.list_models(type=type)))
 
@@ -246,17 +248,17 @@ class FloraHook(FilesHook):
         return self.client().items(calls.list_assets(workspace_id=workspace_id, project_id=project_id, query=query))
 
 
-def _let_tasks_pass_on(kind: type[FloraModel], allow_class: Callable[[type], None]) -> None:
+def _allow_in_xcom(kind: type[FloraModel], allow_class: Callable[[type], None]) -> None:
     for model in kind.__subclasses__():
         allow_class(model)
-        _let_tasks_pass_on(model, allow_class)
+        _allow_in_xcom(model, allow_class)
 
 
-# What a verb returns may be returned by a task. Airflow reads it for the next one where its class is allowed: here,
-# for processes that load this module; elsewhere, and before 3.3, by `[core] allowed_deserialization_classes`.
+# A task may return what a method of the hook returns. Airflow deserializes it where its class is allowed: here, for
+# processes that load this module; elsewhere, and before 3.3, by `[core] allowed_deserialization_classes`.
 try:
     from airflow.sdk.serde import allow_class
 except ImportError:
     pass
 else:
-    _let_tasks_pass_on(FloraModel, allow_class)
+    _allow_in_xcom(FloraModel, allow_class)

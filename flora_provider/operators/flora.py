@@ -88,7 +88,7 @@ class FloraGenerateOperator(FloraRunOperator):
             model=self.model,
             params=self.model_params,
             callback_url=self.callback_url,
-            **self._place(),
+            **self._scope(),
         )
 
     def recovery(self) -> Mapping[str, Any]:
@@ -96,13 +96,13 @@ class FloraGenerateOperator(FloraRunOperator):
         from flora_provider.api import calls
 
         return {
-            "candidates": calls.list_generations(**self._place()),
+            "candidates": calls.list_generations(**self._scope()),
             "search_for": {"model_id": self.model} if self.model else {},
         }
 
     def project(self) -> str | None:
         """The project that the link leads to."""
-        return str(self._place()["project_id"])
+        return str(self._scope()["project_id"])
 
-    def _place(self) -> dict[str, Any]:
-        return self.hook.place(self.workspace_id, self.project_id)
+    def _scope(self) -> dict[str, Any]:
+        return self.hook.scope(self.workspace_id, self.project_id)
