@@ -1,4 +1,4 @@
-"""What every operator that starts a run shares: exactly one run, told to XCom, and awaited if that is wished."""
+"""Base of the operators that start a run: exactly one run, its XComs, and optionally the wait for it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from flora_provider.api import validation
 from flora_provider.links.flora import FloraRunLink
-from flora_provider.tasks import waiting
 from flora_provider.tasks.checked_task import CheckedTask
 from flora_provider.tasks.exceptions import as_airflow
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Text, refuse_at_parse
-from flora_provider.tasks.templates import KeepsTemplates
-from flora_provider.tasks.xcom import push_if_possible, push_patiently, pushed_run_ids
+from flora_provider.tasks.templates import TemplateSnapshot
+from flora_provider.tasks.waiting import SHORT_WAIT, WaitsForRun, deadline_of, seconds
+from flora_provider.tasks.xcom import push_if_possible, push_with_retries, pushed_run_ids
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from flora_provider.api.calls import Call
-    from flora_provider.hooks.flora import FloraHook
     from flora_provider.runs.request import RunRequest
     from flora_provider.runs.start import Submission, UnknownOutcome
     from flora_provider.runs.submitter import ChangedRequest, RunSubmitter
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
+    from flora_provider.tasks.waiting import Deadline, FinishedRun
 
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
 _MAY_BE_SHORT = 5.0  # seconds
@@ -48,7 +47,7 @@ RULES: Mapping[str, validation.Check] = {
 """What the parameters of every operator that starts a run must be."""
 
 
-class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
+class FloraRunOperator(TemplateSnapshot, CheckedTask, WaitsForRun, ABC):
     """Base of the operators that start a run.
 
     A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
@@ -60,7 +59,7 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
             key within two hours, whoever sends it; keep it unique per intended run.
         wait_for_completion: wait for the run, and return it, instead of its id. Default False.
         deferrable: wait in the triggerer, not in a worker. Default True.
-        poll_interval: least seconds between two looks at the run. Default 3.
+        poll_interval: least seconds between two polls of the run. Default 3.
         timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
             be cancelled: it goes on and is billed, and a retry of the task finds it again.
         on_unknown_outcome: what to do when FLORA says that the task's key has already started a run, and its id was
@@ -109,7 +108,7 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self.on_changed_request = on_changed_request
-        # For the link: None where XCom has to tell it, empty in a worker that does not know it yet.
+        # For the link: None where only XCom has it, empty in a worker that does not know it yet.
         self.project_url: str | None = "" if self.is_mapped_instance else None
         self._run_id: str | None = None
         self._ledger: TaskStateLedger | NoLedger | None = None
@@ -132,54 +131,46 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         """The project that the run belongs to, for the link; None if it has none."""
         return None
 
-    @cached_property
-    def hook(self) -> FloraHook:
-        """The hook of the task's connection."""
-        from flora_provider.hooks.flora import FloraHook
-
-        return FloraHook(self.flora_conn_id)
-
     def prepare_for_execution(self) -> Self:
         """The copy of the task that a worker runs."""
         task: Self = super().prepare_for_execution()
         task.project_url = ""
         return task
 
-    def execute(self, context: Context) -> str | dict[str, Any]:
-        """Start the run or find it again, and wait for it if that is wished."""
-        with self._remembered(context), as_airflow(waiting.place_of(self)), self.hook:
+    def execute(self, context: Context) -> str | FinishedRun:
+        """Start the run or find it again, and with `wait_for_completion` wait for it."""
+        with self._release_on_failure(context), as_airflow(self.task_label), self.hook:
             self.refuse_values()
             submission = self._submit(context)
             self._run_id = submission.run_id
-            self._tell(context, submission)
+            self._announce(context, submission)
             if not self.wait_for_completion:
                 return submission.run_id
-            deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
+            deadline = deadline_of(self, context, seconds(self.timeout))
             run = self._wait(submission, deadline)
             self._has_ended = True
-            return waiting.push_result(self, context, run)
+            return self.push_result(context, run)
 
     def refuse_values(self) -> None:
-        """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
+        """Validate the values of templates, other tasks and mapped rows. Raises FloraInputError."""
         validation.raise_problems(list(undeclared_params(self.params, self.get_dag())))
         super().refuse_values()
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on after the triggerer's wait."""
-        with self._remembered(context), as_airflow(waiting.place_of(self)):
-            run = waiting.result_of_event(self, event)
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
+        """Return the finished run after the wait in the triggerer."""
+        with self._release_on_failure(context), as_airflow(self.task_label):
+            run = self.result_of_event(event)
             self._run_id, self._has_ended = run["run_id"], True
-            return waiting.push_result(self, context, run)
+            return self.push_result(context, run)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
-        self.project_url = None  # the try's first process has pushed it
-        waiting.log_lost_deferral(self, next_method, next_kwargs)
-        with self._remembered(context):
+        """Resume after the deferral: the first process of the try has pushed the link already."""
+        self.project_url = None
+        with self._release_on_failure(context):
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """Say what becomes of the run. Asks nobody for anything: Airflow gives this five seconds, and may deadlock."""
+        """Log what becomes of the run. Sends no request: Airflow allows five seconds, and asking it may deadlock."""
         run_id = self._run_id or (self._ledger and self._ledger.run_id)
         if self._has_ended:
             self.log.warning("Killed after FLORA run %s had completed; a retry of this task finds it again", run_id)
@@ -193,15 +184,15 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
             self.log.warning("Killed before FLORA said which run it started, if any; a retry sends the same key again")
 
     @contextmanager
-    def _remembered(self, context: Context) -> Iterator[None]:
-        """Remember that this try has ended by itself, if it fails herein: see `runs.ledger.is_cleared`."""
+    def _release_on_failure(self, context: Context) -> Iterator[None]:
+        """Release the ledger if the try fails in this block: see `runs.ledger.is_cleared`."""
         try:
             yield
         except Exception as error:
             from flora_provider.tasks.ledger import attempt_of, ledger_of
 
-            nothing = getattr(error, "started_nothing", False)
-            (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
+            started_nothing = getattr(error, "started_nothing", False)
+            (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=started_nothing)
             raise
 
     def _submit(self, context: Context) -> Submission:
@@ -258,10 +249,10 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         template = fingerprint_of(connection, defaults, self.as_written()) if self.was_rendered else ""
         return RunRequest(call=self.call(), connection=connection, template=template, **self.recovery())
 
-    def _tell(self, context: Context, submission: Submission) -> None:
-        """Push what is known now: a crash, or a user who looks, finds it there."""
+    def _announce(self, context: Context, submission: Submission) -> None:
+        """Push and log the run id and the quote, before the wait."""
         quote = submission.quoted_cost
-        push_patiently(context, "run_id", submission.run_id)
+        push_with_retries(context, "run_id", submission.run_id)
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
@@ -271,30 +262,23 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         project_id = self.project()
         return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else ""
 
-    def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
+    def _wait(self, submission: Submission, deadline: Deadline) -> FinishedRun:
         from flora_provider.runs.event import RunEvent
+        from flora_provider.runs.ref import RunRef
 
-        now = time.time()
+        now, run_id = time.time(), submission.run_id
         if submission.run is not None and submission.run.is_terminal:
             event = RunEvent.ended(submission.run)
             if not event.awaits_bill(now=now):
                 return event.result()
-        interval = waiting.seconds(self.poll_interval) or 0.0
         estimated = getattr(submission.started, "estimated_seconds", None)
         if estimated is not None and not 0 <= estimated < inf:
             estimated = None
         known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
-        is_urgent = deadline.at is not None and deadline.at <= now + waiting.SHORT_WAIT
+        is_urgent = deadline.at is not None and deadline.at <= now + SHORT_WAIT
         may_be_short = estimated is not None and estimated <= _MAY_BE_SHORT
         if self.deferrable and not (may_be_short and is_urgent):
-            if may_be_short and (run := waiting.briefly(self, submission.run_id, poll_interval=interval, **known)):
+            if may_be_short and (run := self.wait_shortly(run_id, **known)):
                 return run
-            waiting.defer_until_ended(
-                self,
-                run_id=submission.run_id,
-                flora_conn_id=self.flora_conn_id,
-                poll_interval=interval,
-                deadline=deadline,
-                **known,
-            )
-        return waiting.wait_in_worker(self, submission.run_id, poll_interval=interval, deadline=deadline, **known)
+            self.defer_until_done(RunRef(run_id), deadline=deadline, **known)
+        return self.wait_in_worker(run_id, deadline=deadline, **known)

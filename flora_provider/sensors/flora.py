@@ -1,4 +1,4 @@
-"""Wait for a run that another task, or anybody, has started."""
+"""Sensor that waits for a run, whoever has started it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
@@ -22,44 +21,49 @@ from airflow.providers.common.compat.sdk import (
 from flora_provider.api import validation
 from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.runs.event import RunEvent
-from flora_provider.tasks import triggerer, waiting
+from flora_provider.runs.ref import RunRef
+from flora_provider.tasks import triggerer
 from flora_provider.tasks.checked_task import CheckedTask
 from flora_provider.tasks.exceptions import as_airflow, is_final, joined
 from flora_provider.tasks.parse_checks import Text
+from flora_provider.tasks.waiting import WaitsForRun, attempt_started, deadline_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import StartTriggerArgs
 
-    from flora_provider.hooks.flora import FloraHook
+    from flora_provider.tasks.waiting import FinishedRun
 
 
-# Airflow's own, which it takes as they are: every text would count as true.
-_AIRFLOWS: Mapping[str, validation.Check] = {
+# Airflow's own parameters, which it does not check: every text would count as true.
+_AIRFLOW_RULES: Mapping[str, validation.Check] = {
     "timeout": validation.duration,
     "poke_interval": validation.duration,
     "max_wait": validation.duration,
     "mode": validation.one_of("poke", "reschedule"),
     **dict.fromkeys(("soft_fail", "never_fail", "silent_fail", "exponential_backoff"), validation.boolean),
 }
-_OURS: Mapping[str, validation.Check] = {
+_RULES: Mapping[str, validation.Check] = {
     "run_id": validation.run_id,
+    "technique": validation.slug_or_id,
     "flora_conn_id": validation.non_empty_text,
     "deferrable": validation.boolean,
     "poll_interval": validation.positive,
 }
 
 
-class FloraRunSensor(CheckedTask, BaseSensorOperator):
+class FloraRunSensor(CheckedTask, WaitsForRun, BaseSensorOperator):
     """Wait until a run has ended; fail with FLORA's reason if it failed.
 
         done = FloraRunSensor(task_id="done", run_id=picture.output)
 
     Args:
         run_id: `run_…`; usually the `.output` of the operator that started the run.
+        technique: id or slug of the technique whose nested route (`POST /techniques/{technique}/runs`) started the run;
+            None for every other run.
         flora_conn_id: the connection.
         deferrable: wait in the triggerer, holding no worker slot. Default True, unless a `mode` is given.
-        poll_interval: least seconds between two looks while deferred. Default 3. Without deferral it is the sensor's
+        poll_interval: least seconds between two polls while deferred. Default 3. Without deferral it is the sensor's
             `poke_interval` that counts.
         kwargs: of every Airflow sensor. `timeout`, `soft_fail` and `execution_timeout` mean the same deferred or not.
 
@@ -68,102 +72,90 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
         it) and its times. The bill is also XCom `charged_cost_usd`.
 
     Raises:
-        FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
+        FloraInputError: when the DAG is parsed, for a literal `run_id` or `technique` that cannot be one.
         AirflowFailException: the run failed; waiting again cannot help. Clear the task that started it to have another.
-        AirflowException: there was no way to look at the run for minutes (a refused key, say); a retry looks again.
+        AirflowException: FLORA refused to show the run for minutes (a refused key, say); a retry polls again.
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 
-    template_fields: Sequence[str] = ("run_id", "flora_conn_id")
-    rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOWS, **_OURS}
+    template_fields: Sequence[str] = ("run_id", "technique", "flora_conn_id")
+    rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOW_RULES, **_RULES}
     ui_color = "#f4e8ff"
 
     def __init__(
         self,
         *,
         run_id: Text,
+        technique: Text | None = None,
         flora_conn_id: str = "flora_default",
         deferrable: bool | None = None,
         poll_interval: float | timedelta = 3.0,
         **kwargs: Any,
     ) -> None:
         # Airflow hands the DAG's default_args on, too.
-        given = {**(kwargs.get("default_args") or {}), **kwargs}
-        self.refuse_arguments(_AIRFLOWS, given)
-        self.deferrable = given.get("mode") is None if deferrable is None else deferrable
+        arguments = {**(kwargs.get("default_args") or {}), **kwargs}
+        self.refuse_arguments(_AIRFLOW_RULES, arguments)
+        self.deferrable = arguments.get("mode") is None if deferrable is None else deferrable
         super().__init__(**kwargs)
         self.run_id: Any = run_id  # a str once Airflow has rendered it
+        self.technique: Any = technique
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
-        self._last_look: RunEvent | None = None
+        self._last_event: RunEvent | None = None
         self._refused_since: float | None = None  # unix seconds
-        self.refuse_literals(_OURS)
+        self.refuse_literals(_RULES)
 
-    @cached_property
-    def hook(self) -> FloraHook:
-        """The hook of the task's connection."""
-        from flora_provider.hooks.flora import FloraHook
-
-        return FloraHook(self.flora_conn_id)
+    @property
+    def _ref(self) -> RunRef:
+        return RunRef(self.run_id, self.technique)
 
     def _start_in_triggerer(self) -> StartTriggerArgs | None:
-        is_made = "_last_look" in vars(self)  # Airflow asks while it makes the task, too
-        if not (is_made and self.deferrable and triggerer.can_start_there(self)):
+        is_made = "_last_event" in vars(self)  # Airflow asks while it makes the task, too
+        if not (is_made and self.deferrable and triggerer.can_start_in_triggerer(self)):
             return None
         return triggerer.start_args(
-            run_id=self.run_id,
+            ref=self._ref,
             flora_conn_id=self.flora_conn_id,
-            poll_interval=waiting.seconds(self.poll_interval) or 0.0,
+            poll_interval=self.poll_seconds,
             timeout=self.timeout,
             push=self.do_xcom_push,
         )
 
-    start_trigger_args = triggerer.WhenDagIsComplete(None, _start_in_triggerer)
-    start_from_trigger = triggerer.WhenDagIsComplete(False, lambda task: task.start_trigger_args is not None)
+    start_trigger_args = triggerer.ComputedAttribute(None, _start_in_triggerer)
+    start_from_trigger = triggerer.ComputedAttribute(False, lambda task: task.start_trigger_args is not None)
 
-    def execute(self, context: Context) -> dict[str, Any] | None:
-        """Wait, in the way that was chosen."""
-        with self._softly(), self._explained():
+    def execute(self, context: Context) -> FinishedRun | None:
+        """Wait: deferred, or as `mode` says."""
+        with self._soft_failures(), self._as_airflow():
             self.refuse_values()
         with self.hook:
             if not self.deferrable:
-                return self._poll(context)
+                return self._poke_until_done(context)
             # A run that has ended already needs no deferral, and an unknown one no triggerer.
-            with self._softly():
-                deadline = waiting.deadline_of(self, context, self.timeout)
-                run = self._look(context)
+            with self._soft_failures():
+                deadline = deadline_of(self, context, self.timeout)
+                run = self._poll_once(context)
             if run is None:
-                waiting.defer_until_ended(
-                    self,
-                    run_id=self.run_id,
-                    flora_conn_id=self.flora_conn_id,
-                    poll_interval=waiting.seconds(self.poll_interval) or 0.0,
-                    deadline=deadline,
-                )
+                self.defer_until_done(self._ref, deadline=deadline)
             return run
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once. What may pass (429, 5xx, a broken connection, a 404 within the first minute) counts as not yet."""
-        with self._softly():
-            run = self._look(context)
+        """Poll once. What may pass (429, 5xx, a broken connection, a 404 in the first minute) counts as not done."""
+        with self._soft_failures():
+            run = self._poll_once(context)
         return PokeReturnValue(is_done=run is not None, xcom_value=run)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on after the triggerer's wait."""
-        with self._softly(), self._explained():
-            return waiting.push_result(self, context, waiting.result_of_event(self, event))
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
+        """Return the finished run after the wait in the triggerer."""
+        with self._soft_failures(), self._as_airflow():
+            return self.push_result(context, self.result_of_event(event))
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
-        waiting.log_lost_deferral(self, next_method, next_kwargs)
-        return super().resume_execution(next_method, next_kwargs, context)
-
-    def _poll(self, context: Context) -> dict[str, Any] | None:
-        """Airflow's own loop around `poke`. Its timeouts are told what becomes of the run."""
+    def _poke_until_done(self, context: Context) -> FinishedRun | None:
+        """Run Airflow's own loop around `poke`; its timeouts then say what becomes of the run."""
         try:
-            run: dict[str, Any] | None = super().execute(context)
+            run: FinishedRun | None = super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout) as error:
-            with self._softly():
+            with self._soft_failures():
                 happened, message = self._goes_on(error)
                 raise joined(type(error), happened, message) from error
         except AirflowSkipException as skip:
@@ -174,36 +166,36 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
         return run
 
     def _goes_on(self, error: BaseException) -> tuple[RunTimedOut, str]:
-        look = self._last_look or RunEvent.timed_out(self.run_id)
-        happened = RunTimedOut(run_id=self.run_id, waited=f"in time{look.detail}", unseen=look.unseen)
-        return happened, f"{happened} ({error}) [{waiting.place_of(self)}]"
+        last = self._last_event or RunEvent.timed_out(self.run_id)
+        happened = RunTimedOut(run_id=self.run_id, waited=f"in time{last.detail}", unseen=last.unseen)
+        return happened, f"{happened} ({error}) [{self.task_label}]"
 
-    def _look(self, context: Context) -> dict[str, Any] | None:
-        with self._explained():
+    def _poll_once(self, context: Context) -> FinishedRun | None:
+        with self._as_airflow():
             validation.raise_problems(validation.problems([("run_id", self.run_id, validation.run_id)]))
-            # A rescheduled sensor looks once in each process, so it counts from the first one on.
-            since = self._refused_since if self._last_look else waiting.started(context)
-            event, is_refused = waiting.look(self.hook, self.run_id, refused_since=since)
-            self._last_look = event
+            # A rescheduled sensor polls once in each process, so it counts from the first one on.
+            since = self._refused_since if self._last_event else attempt_started(context)
+            event, is_refused = self.poll(self._ref, refused_since=since)
+            self._last_event = event
             self._refused_since = (since or time.time()) if is_refused else None
             goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
-            return None if goes_on else waiting.push_result(self, context, event.result())
+            return None if goes_on else self.push_result(context, event.result())
 
     def _has_time(self, context: Context) -> bool:
-        """Whether to look again cannot cost a finished run: a deferred wait minds the deadline itself."""
-        return self.deferrable or time.time() + 2 * self.poke_interval < waiting.started(context) + self.timeout
+        """Whether another poll fits in before `timeout`; a deferred wait has its own deadline."""
+        return self.deferrable or time.time() + 2 * self.poke_interval < attempt_started(context) + self.timeout
 
-    def _explained(self) -> AbstractContextManager[None]:
+    def _as_airflow(self) -> AbstractContextManager[None]:
         # The run is what it is: waiting for it again cannot help, whatever its failure was.
         return as_airflow(
-            waiting.place_of(self),
+            self.task_label,
             final=lambda error: is_final(error) or isinstance(error, RunFailed),
             starts_runs=False,
         )
 
     @contextmanager
-    def _softly(self) -> Iterator[None]:
-        """What Airflow's `soft_fail` and `never_fail` mean, with the reason, and the same in every mode."""
+    def _soft_failures(self) -> Iterator[None]:
+        """Apply `soft_fail` and `never_fail`, with the reason, in the same way in every mode."""
         try:
             yield
         except (AirflowException, AirflowTaskTimeout) as error:

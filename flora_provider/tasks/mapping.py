@@ -160,7 +160,8 @@ def repeated_keys(keys: Sequence[Any]) -> Iterator[str]:
     """Refuse a key of one's own that several mapped tasks are given."""
     for key, times in Counter(key for key in keys if isinstance(key, str) and "map_index" not in key).items():
         if times > 1:
-            yield f"{_KEY} is {short_repr(key)} for {times} mapped tasks, of which only one would start a run: {_OWN_KEYS}"
+            mapped = f"{times} mapped tasks"
+            yield f"{_KEY} is {short_repr(key)} for {mapped}, of which only one would start a run: {_OWN_KEYS}"
 
 
 def _literal_list(values: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What of a task the triggerer can do alone, without a worker: end it, and for a sensor start it too (Airflow 3.3)."""
+"""Which tasks the triggerer can end, and for a sensor start, without a worker (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from flora_provider.tasks.parse_checks import is_literal
 
 if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
+
+    from flora_provider.runs.ref import RunRef
 
 # Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
 DEFERRAL_TIMEOUT_MARGIN = 60.0  # seconds
@@ -40,7 +42,7 @@ _XCOM_PULL = re.compile(
 _CALLED_AFTER = ("execute_complete", "resume_execution", "post_execute", "prepare_for_execution")
 
 
-def can_end_there(task: BaseOperator) -> bool:
+def can_end_in_triggerer(task: BaseOperator) -> bool:
     """Whether a success of this task needs no worker: nothing of the task's own has to be done after it.
 
     What a worker does after a task, and the triggerer does not, is listed in
@@ -61,7 +63,7 @@ def can_end_there(task: BaseOperator) -> bool:
     )
 
 
-def can_start_there(task: BaseOperator) -> bool:
+def can_start_in_triggerer(task: BaseOperator) -> bool:
     """Whether this task needs no worker before its wait either.
 
     `execution_timeout` is counted by workers, inlets are validated and pre-execute hooks and callbacks run by them. A
@@ -70,7 +72,7 @@ def can_start_there(task: BaseOperator) -> bool:
     queues a task for a worker. Nor would a task of a queue be waited for by the triggerers of that queue.
     """
     return (
-        can_end_there(task)
+        can_end_in_triggerer(task)
         and type(task).__module__.partition(".")[0] == _OURS  # what a subclass changes is for a worker to find out
         and task.execution_timeout is None
         and next(task.iter_mapped_task_groups(), None) is None
@@ -93,8 +95,8 @@ def _is_mapped_over(task: BaseOperator) -> bool:
     return task.get_dag() is not None and next(task.iter_mapped_dependants(), None) is not None
 
 
-class WhenDagIsComplete(Generic[T]):
-    """An attribute of a task that is worked out when it is asked for, at the DAG's serialization.
+class ComputedAttribute(Generic[T]):
+    """An attribute of a task that is computed when it is read, at the DAG's serialization.
 
     When a task is made, nobody knows yet which tasks come after it, or what a cluster policy will make of it. Assigning
     to it wins. The class itself has no such value: Airflow asks it on behalf of mapped tasks.
@@ -114,14 +116,14 @@ def needs_worker() -> bool:
     from airflow.sdk.listener import get_listener_manager
 
     hooks = get_listener_manager().hook
-    told = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
+    listeners = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
     # Airflow's own example listens wherever the examples are loaded, which is the default, and only prints.
-    listened = any(not heard.function.__module__.startswith("airflow.example_dags.") for heard in told)
-    return listened or conf.getboolean("state_store", "clear_on_success", fallback=False)
+    has_listener = any(not listener.function.__module__.startswith("airflow.example_dags.") for listener in listeners)
+    return has_listener or conf.getboolean("state_store", "clear_on_success", fallback=False)
 
 
 def start_args(
-    *, run_id: Any, flora_conn_id: str, poll_interval: float, timeout: float, push: bool
+    *, ref: RunRef, flora_conn_id: str, poll_interval: float, timeout: float, push: bool
 ) -> StartTriggerArgs | None:
     """How the triggerer starts the wait, or None if it cannot.
 
@@ -132,7 +134,8 @@ def start_args(
     from airflow.triggers.base import StartTriggerArgs
 
     source: dict[str, Any]
-    if not is_literal(flora_conn_id):
+    run_id: Any = ref.run_id  # not rendered yet: maybe another task's result
+    if not (is_literal(flora_conn_id) and is_literal(ref.technique)):
         return None
     if isinstance(run_id, str) and is_literal(run_id):
         source = {"run_id": run_id}
@@ -145,6 +148,7 @@ def start_args(
         next_method="execute_complete",
         trigger_kwargs={
             **source,
+            **({"technique": ref.technique} if ref.technique else {}),
             "flora_conn_id": flora_conn_id,
             "poll_interval": poll_interval,
             "end_from_trigger": True,
