@@ -1,4 +1,4 @@
-"""From FLORA's errors to Airflow's: which end a task for good, and which are left to its `retries`."""
+"""Maps FLORA's errors to Airflow's: which are final, and which are left to the task's `retries`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from flora_provider.api.validation import is_loopback
 
 
 def is_final(error: FloraError) -> bool:
-    """Whether no retry can cure it: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
+    """Whether no retry can help: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
 
-    It is decided by what a retry costs, and what it can cure. What may pass is left to the task's `retries`: broken
-    connections, 429, 5xx, a provider's trouble, a timeout; a 401, which starts nothing and which the next key cures; a
-    connection that could not be read; and whatever kept us from looking at a run that is paid.
+    What may pass is left to the task's `retries`: broken connections, 429, 5xx, a provider's trouble, a timeout; a 401,
+    which starts nothing and may pass with the next key; a connection that could not be read; and whatever kept us from
+    polling a run that is paid.
     """
     if isinstance(error, RunFailed):
         return not error.advice.may_retry
@@ -81,26 +81,26 @@ def as_airflow(
 
     Args:
         where: such as `task 'generate', connection 'flora_default'`.
-        final: whether no retry can cure an error.
+        final: whether no retry can help.
         starts_runs: whether the task starts runs, so that its retry can replace one that failed.
 
     Raises:
-        AirflowFailException: no retry can cure it; the task fails at once, whatever its `retries`.
+        AirflowFailException: no retry can help; the task fails at once, whatever its `retries`.
         AirflowException: it may pass; the task's `retries` decide.
     """
     try:
         yield
     except FloraError as error:
         if isinstance(error, AirflowException | AirflowTaskTimeout):
-            raise  # it has been through here
+            raise  # it is mapped already
         kind = AirflowFailException if final(error) or is_refused_in_dag_test(error) else AirflowException
-        # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
+        # The message says all of it; what caused it (httpx's failure, say) stays its cause.
         remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
         raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__
 
 
 def _remedy(error: RunFailed, *, starts_runs: bool) -> str:
-    """Which task to try again for another run."""
+    """Which task to retry or clear for another run."""
     if not starts_runs:
         return f"; this task starts none: clear the task that started {error.run_id}"
     return "; a retry starts a new run" if error.advice.may_retry else ""

@@ -1,4 +1,4 @@
-"""What can be checked of mapped tasks: the arguments of `partial`, `expand` and `expand_kwargs`."""
+"""Checks of mapped tasks at parse time: the arguments of `partial`, `expand` and `expand_kwargs`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OWN_KEYS = "put {{ ti.map_index }} into it, or give one to each row of expand_k
 
 
 class MappedArguments:
-    """The arguments of a task that is mapped, as far as they are known when its DAG is parsed.
+    """The arguments of a mapped task, as far as they are known when its DAG is parsed.
 
     Args:
         operator: the class whose tasks are mapped.
@@ -103,7 +103,7 @@ def default_args_of(dag: Any, task_group: Any, own: Mapping[str, Any] | None) ->
 
 
 def parameters_of(operator: type) -> frozenset[str]:
-    """The names that a task of this class takes, Airflow's among them."""
+    """The parameters of an operator class, Airflow's among them."""
     return frozenset(name for base in operator.__mro__ if "__init__" in vars(base) for name in _named(base))
 
 

@@ -1,4 +1,4 @@
-"""The XComs of our tasks, pushed so that an api-server that is away does not cost a task with a paid run its try."""
+"""XComs of operators and sensors, pushed so that an unreachable API server does not fail a task with a paid run."""
 
 from __future__ import annotations
 
