@@ -18,7 +18,7 @@ from flora_provider.tasks.exceptions import as_airflow
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Text, refuse_at_parse
 from flora_provider.tasks.templates import TemplateSnapshot
-from flora_provider.tasks.waiting import SHORT_WAIT, WaitsForRun, deadline_of, seconds
+from flora_provider.tasks.waiting import WaitsForRun, deadline_of, seconds
 from flora_provider.tasks.xcom import push_if_possible, push_with_retries, pushed_run_ids
 
 if TYPE_CHECKING:
@@ -275,9 +275,8 @@ class FloraRunOperator(TemplateSnapshot, CheckedTask, WaitsForRun, ABC):
         if estimated is not None and not 0 <= estimated < inf:
             estimated = None
         known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
-        is_urgent = deadline.at is not None and deadline.at <= now + SHORT_WAIT
         may_be_short = estimated is not None and estimated <= _MAY_BE_SHORT
-        if self.deferrable and not (may_be_short and is_urgent):
+        if self.deferrable and not (may_be_short and deadline.is_near):
             if may_be_short and (run := self.wait_shortly(run_id, **known)):
                 return run
             self.defer_until_done(RunRef(run_id), deadline=deadline, **known)

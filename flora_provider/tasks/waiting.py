@@ -43,6 +43,11 @@ class Deadline(NamedTuple):
     at: float | None
     limit: Limit
 
+    @property
+    def is_near(self) -> bool:
+        """Whether it passes within `SHORT_WAIT`."""
+        return self.at is not None and self.at <= time.time() + SHORT_WAIT
+
 
 def seconds(value: float | timedelta | None) -> float | None:
     """A duration in seconds, however it was given."""
