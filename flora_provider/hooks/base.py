@@ -16,7 +16,7 @@ from flora_provider.api import validation
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
-from flora_provider.hooks.once import once
+from flora_provider.hooks.lazy import lazy
 from flora_provider.runs.polling import poll_once
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class ConnectedHook(BaseHook):
         self.flora_conn_id = flora_conn_id
         self._shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
-    @once
+    @lazy
     def _connection(self) -> tuple[Settings, Defaults]:
         return self._read_connection()
 
@@ -151,7 +151,7 @@ class ConnectedHook(BaseHook):
         """Workspace and project for tasks that name none."""
         return self._connection[1]
 
-    def place(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
+    def scope(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
         """Workspace and project, each the connection's where None.
 
         Raises:
@@ -183,7 +183,7 @@ class ConnectedHook(BaseHook):
             )
         return value
 
-    @once
+    @lazy
     def _client(self) -> FloraClient:
         settings = self.settings
         with naming(self.flora_conn_id):

@@ -101,7 +101,7 @@ _SETTINGS = (*_NUMBERS, "verify", "proxy")
 
 
 class Defaults(NamedTuple):
-    """What tasks that name no workspace or project get."""
+    """Workspace and project of tasks that name none."""
 
     workspace_id: str | None
     project_id: str | None
@@ -117,11 +117,11 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
     with naming(conn_id):
         is_object = isinstance(extra, Mapping) and (extra or _is_json_object(connection.extra))
         raise_problems([] if is_object else ["its extra is no JSON object: give one, with members by name"])
-    given = {name: value for name, value in extra.items() if value is not None and value != ""}
-    found = problems((name, given[name], identifier) for name in ("workspace_id", "project_id") if name in given)
+    extras = {name: value for name, value in extra.items() if value is not None and value != ""}
+    found = problems((name, extras[name], identifier) for name in ("workspace_id", "project_id") if name in extras)
     if not connection.password:
         found += variable_problems(conn_id) or ["it has no API key: put one into its password"]
-    options: dict[str, Any] = {name: _read(name, given[name]) for name in _SETTINGS if name in given}
+    options: dict[str, Any] = {name: _read(name, extras[name]) for name in _SETTINGS if name in extras}
     try:
         address = _address(connection.host, connection.port)
     except FloraInputError as error:
@@ -133,7 +133,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
         found += error.problems
     with naming(conn_id):
         raise_problems(found)
-    return settings, Defaults(given.get("workspace_id"), given.get("project_id"))
+    return settings, Defaults(extras.get("workspace_id"), extras.get("project_id"))
 
 
 def _is_json_object(extra: str | None) -> bool:
@@ -210,7 +210,7 @@ def variable_problems(conn_id: str) -> list[str]:
 
 @contextmanager
 def naming(conn_id: str) -> Iterator[None]:
-    """Name the connection in what is wrong with it."""
+    """Prefix the problems found in this block with the connection's id."""
     try:
         yield
     except FloraInputError as error:

@@ -1,4 +1,4 @@
-"""Files between FLORA and the machine of a task."""
+"""Download outputs and upload assets, and report both to Airflow's lineage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FilesHook(ConnectedHook):
-    """The verbs that move files; Airflow's lineage is told of both ends."""
+    """The methods that move files; source and destination are reported to Airflow's lineage."""
 
     def download_output(
         self, output: Mapping[str, Any], folder: Path | str, *, name: str | None = None, max_bytes: int = MAX_BYTES
@@ -46,17 +46,17 @@ class FilesHook(ConnectedHook):
             Where it is.
 
         Raises:
-            FloraInputError: it is no output, or the folder is an address such as `s3://…`.
+            FloraInputError: it is not an output with an id and `url` or `text`, or the folder is an address (`s3://…`).
             FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
         """
-        validation.raise_problems(_no_output(output))
+        validation.raise_problems(_output_problems(output))
         found = validation.problems(
             [
                 ("name", name, validation.optional(validation.non_empty_text)),
                 ("max_bytes", max_bytes, validation.non_negative_int),
             ]
         )
-        validation.raise_problems(_no_path("folder", folder) + found)
+        validation.raise_problems(_path_problems("folder", folder) + found)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid4().hex}.part"
@@ -97,13 +97,13 @@ class FilesHook(ConnectedHook):
             patience: seconds to wait until it is ready, once all is sent.
 
         Raises:
-            FloraInputError: the file is empty, or of a type that FLORA does not take, or it is none.
+            FloraInputError: the file is empty, of a type that FLORA does not take, or `source` is not a path.
             OSError: it cannot be read.
             FloraUploadError: it did not arrive, or FLORA could not use it.
         """
-        validation.raise_problems([] if isinstance(source, str) else _no_path("source", source))
+        validation.raise_problems([] if isinstance(source, str) else _path_problems("source", source))
         client = self.client()
-        give = partial(
+        start_upload = partial(
             upload,
             context=client.context,
             workspace_id=self.workspace(workspace_id),
@@ -113,12 +113,12 @@ class FilesHook(ConnectedHook):
             patience=patience,
         )
         if isinstance(source, str):
-            asset = client.run(give(source, file_name=file_name))
+            asset = client.run(start_upload(source, file_name=file_name))
             self._record(received=source, sent=asset.url)
             return asset
         source = Path(source)
         with source.open("rb") as file:
-            asset = client.run(give(file, file_name=file_name or source.name))
+            asset = client.run(start_upload(file, file_name=file_name or source.name))
         self._record(received=source.absolute().as_uri(), sent=asset.url)
         return asset
 
@@ -128,7 +128,7 @@ class FilesHook(ConnectedHook):
         return client.run(download(url, file, client.context, max_bytes=max_bytes, referrer=referrer))
 
     def _record(self, *, received: str | None, sent: str | None) -> None:
-        """Tell Airflow's lineage, where it is collected, what was read and what was written.
+        """Report to Airflow's lineage, where it is collected, what was read and what was written.
 
         The file is where it should be by now, so whatever Airflow thinks of its name must not fail the task.
         """
@@ -138,10 +138,10 @@ class FilesHook(ConnectedHook):
                 try:
                     add(context=self, uri=_without_query(uri))
                 except Exception as error:  # noqa: BLE001 - Airflow does not say which it raises
-                    self.log.warning("Lineage was not told of a file: %s", type(error).__name__)
+                    self.log.warning("Lineage of a file was not recorded: %s", type(error).__name__)
 
 
-def _no_output(output: object) -> list[str]:
+def _output_problems(output: object) -> list[str]:
     """What is wrong with this as one of a finished run's outputs."""
     if not isinstance(output, Mapping) or not output.keys() >= {"run_id", "output_id"}:
         return ["give one of the outputs of a finished run, as wait_for_run and the sensor return it"]
@@ -160,7 +160,7 @@ def _address(name: str, value: object) -> str | None:
     return None if isinstance(value, str) and value else f"{name} is no address, but of type {type(value).__name__}"
 
 
-def _no_path(name: str, value: object) -> list[str]:
+def _path_problems(name: str, value: object) -> list[str]:
     """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
     remedy = "give the path of a folder or a file on this machine"
     if not isinstance(value, str | PathLike) or not (text := str(value)) or is_rendered_none(text):
@@ -175,5 +175,5 @@ def _no_path(name: str, value: object) -> list[str]:
 
 
 def _without_query(url: str) -> str:
-    """An address that may be told: its query may be a signature."""
+    """The address without its query, which may be a signature."""
     return urlsplit(url)._replace(query="", fragment="").geturl()

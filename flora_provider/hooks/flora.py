@@ -87,7 +87,7 @@ class FloraHook(FilesHook):
         call = calls.generate(
             type=type,
             prompt=prompt,
-            **self.place(workspace_id, project_id),
+            **self.scope(workspace_id, project_id),
             model=model,
             params=params,
             callback_url=callback_url,
@@ -184,14 +184,14 @@ class FloraHook(FilesHook):
         )
         return self.client().items(call, max_items=max_items)
 
-    def start_technique(
+    def run_technique(
         self, *, technique_id: str, inputs: Mapping[str, Any], idempotency_key: str, workspace_id: str | None = None
     ) -> models.Started:
         """Start a technique in a workspace (None for the connection's). Bills."""
         call = calls.run_technique(technique_id=technique_id, workspace_id=self.workspace(workspace_id), inputs=inputs)
         return self.client().send(call.with_key(idempotency_key))
 
-    def start_action(
+    def run_action(
         self,
         *,
         action_id: str,
@@ -204,7 +204,7 @@ class FloraHook(FilesHook):
         """Run a prebuilt action; workspace and project None for the connection's."""
         call = calls.run_action(
             action_id=action_id,
-            **self.place(workspace_id, project_id),
+            **self.scope(workspace_id, project_id),
             inputs=inputs,
             params=params,
         )

@@ -15,9 +15,9 @@ from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Text, refuse_at_parse
-from flora_provider.tasks.templates import KeepsTemplates
+from flora_provider.tasks.templates import TemplateSnapshot
 from flora_provider.tasks.waiting import SHORT_WAIT, Deadline, WaitsForRun
-from flora_provider.tasks.xcom import push_if_possible, push_patiently
+from flora_provider.tasks.xcom import push_if_possible, push_with_retries
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -45,7 +45,7 @@ RULES: Mapping[str, validation.Check] = {
 """What the parameters of every operator that starts a run must be."""
 
 
-class FloraRunOperator(KeepsTemplates, WaitsForRun, ABC):
+class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     """Base of the operators that start a run.
 
     A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
@@ -215,7 +215,7 @@ class FloraRunOperator(KeepsTemplates, WaitsForRun, ABC):
     def _tell(self, context: Context, submission: Submission) -> None:
         """Push what is known now: a crash, or a user who looks, finds it there."""
         quote = submission.quoted_cost
-        push_patiently(context, "run_id", submission.run_id)
+        push_with_retries(context, "run_id", submission.run_id)
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")

@@ -1,4 +1,4 @@
-"""Start a generation. Cheap to import: the HTTP client is loaded when the task runs."""
+"""Operator that starts a generation. Cheap to import: the HTTP client is loaded when the task runs."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ class FloraGenerateOperator(FloraRunOperator):
     Raises:
         FloraInputError: when the DAG is parsed, for literal values that cannot be right, and for `params` that the DAG
             does not declare.
-        AirflowFailException: no retry can help: bad input, 401, 402, 403, 404, a refused prompt.
-        AirflowException: it may pass; the task's `retries` decide, and a retry finds a run that was already started.
+        AirflowFailException: no retry can help: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, a run whose
+            id was lost and that was not found again (`RunOutcomeUnknown`), a changed request (`on_changed_request`).
+        AirflowException: it may pass (401, 429, 5xx, a broken connection, a wait that FLORA refused for minutes:
+            `WaitRefused`); the task's `retries` decide, and a retry finds a run that was already started.
     """
 
     template_fields: Sequence[str] = (
@@ -88,7 +90,7 @@ class FloraGenerateOperator(FloraRunOperator):
             model=self.model,
             params=self.model_params,
             callback_url=self.callback_url,
-            **self._place(),
+            **self._scope(),
         )
 
     def recovery(self) -> Mapping[str, Any]:
@@ -96,13 +98,13 @@ class FloraGenerateOperator(FloraRunOperator):
         from flora_provider.api import calls
 
         return {
-            "candidates": calls.list_generations(**self._place()),
+            "candidates": calls.list_generations(**self._scope()),
             "search_for": {"model_id": self.model} if self.model else {},
         }
 
     def project(self) -> str | None:
         """The project that the link leads to."""
-        return str(self._place()["project_id"])
+        return str(self._scope()["project_id"])
 
-    def _place(self) -> dict[str, Any]:
-        return self.hook.place(self.workspace_id, self.project_id)
+    def _scope(self) -> dict[str, Any]:
+        return self.hook.scope(self.workspace_id, self.project_id)

@@ -105,7 +105,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
 
     def _start_in_triggerer(self) -> StartTriggerArgs | None:
         is_made = "_last_poll" in vars(self)  # Airflow asks while it makes the task, too
-        if not (is_made and self.deferrable and triggerer.can_start_there(self)):
+        if not (is_made and self.deferrable and triggerer.can_start_in_triggerer(self)):
             return None
         return triggerer.start_args(
             run_id=self.run_id,
@@ -116,8 +116,8 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
             push=self.do_xcom_push,
         )
 
-    start_trigger_args = triggerer.WhenDagIsComplete(None, _start_in_triggerer)
-    start_from_trigger = triggerer.WhenDagIsComplete(False, lambda task: task.start_trigger_args is not None)
+    start_trigger_args = triggerer.ComputedAttribute(None, _start_in_triggerer)
+    start_from_trigger = triggerer.ComputedAttribute(False, lambda task: task.start_trigger_args is not None)
 
     @property
     def ref(self) -> RunRef:

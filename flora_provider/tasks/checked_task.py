@@ -1,4 +1,4 @@
-"""The values of operators and sensors: checked early, rendered as text, refused where a template gave none."""
+"""Base of operators and sensors that validates their values, and renders templates as text."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class CheckedTask(BaseOperator):
     """
 
     rules: ClassVar[Mapping[str, Check]] = {}
-    """What each parameter must be, if it is given."""
+    """The check of each parameter; None is not checked."""
 
     native_fields: ClassVar[frozenset[str]] = frozenset({"model_params"})
     """Template fields of ours that follow the DAG's `render_template_as_native_obj`; the others are always texts."""
 
-    _valueless: Mapping[str, Any] = {}  # what templates and other tasks gave no value for, by its path
+    _missing_values: Mapping[str, Any] = {}  # by path: what templates and other tasks gave no value for
 
     def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
         """Refuse a mapped task whose row, which another task made, has other names than the operator."""
@@ -54,20 +54,20 @@ class CheckedTask(BaseOperator):
 
     @property
     def is_mapped_instance(self) -> bool:
-        """Whether Airflow has made this of a mapped task, in a worker: then nobody sees what its constructor raises."""
+        """Whether Airflow has made this from a mapped task, in a worker: its constructor's errors are not shown."""
         return bool(getattr(self, "_BaseOperator__from_mapped", False))
 
-    def refuse_arguments(self, rules: Mapping[str, Check], given: Mapping[str, Any]) -> None:
+    def refuse_arguments(self, rules: Mapping[str, Check], arguments: Mapping[str, Any]) -> None:
         """Refuse arguments before the constructor of a base class sees them, whose message would not name the task.
 
         Raises:
             FloraInputError: with all that was found.
             AirflowFailException: the same, of a mapped task.
         """
-        found = literal_problems(given, rules, templated=frozenset())
+        found = literal_problems(arguments, rules, templated=frozenset())
         if self.is_mapped_instance:
-            _fail_for_good(found, given.get("task_id"))
-        refuse_at_parse(found, given.get("task_id", ""))
+            _fail_for_good(found, arguments.get("task_id"))
+        refuse_at_parse(found, arguments.get("task_id", ""))
 
     def refuse_literals(self, rules: Mapping[str, Check]) -> None:
         """Refuse at parse time attributes that cannot be right; those of a mapped task when it executes.
@@ -80,14 +80,19 @@ class CheckedTask(BaseOperator):
             refuse_at_parse(literal_problems(values, rules, templated=frozenset(self.template_fields)), self.task_id)
 
     def refuse_values(self) -> None:
-        """Refuse what templates, other tasks and mapped rows have given.
+        """Validate the values of templates, other tasks and mapped rows.
 
         Raises:
             FloraInputError: with all that was found.
         """
         values = {name: value for name in self.rules if (value := getattr(self, name, None)) is not None}
         wrong = {name: problem for name, value in values.items() if (problem := self.rules[name](name, value))}
-        raise_problems([*wrong.values(), *(_no_value(gap) for gap in self._valueless.items() if gap[0] not in wrong)])
+        raise_problems(
+            [
+                *wrong.values(),
+                *(_no_value(missing) for missing in self._missing_values.items() if missing[0] not in wrong),
+            ]
+        )
 
     def render_template(
         self,
@@ -129,7 +134,7 @@ class CheckedTask(BaseOperator):
         texts = [name for name in names if name in self.rules and name not in self.native_fields]
         render(self, texts, context, text_env, seen_oids)
         render(self, [name for name in names if name not in texts], context, jinja_env, seen_oids)
-        self._valueless = {
+        self._missing_values = {
             path: value
             for name in names
             for path, value in _missing(name, written[name], getattr(self, name, None), resolved=name in mapped)

@@ -1,4 +1,4 @@
-"""What of a task can be checked when its DAG is parsed: values that Airflow does not replace when the task runs."""
+"""Checks at parse time of the literals of a task: values that Airflow does not replace when the task runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_literal(value: object) -> bool:
 
 
 def literal_problems(given: Mapping[str, Any], rules: Mapping[str, Check], *, templated: frozenset[str]) -> list[str]:
-    """What cannot be right when the task runs. None counts as not given.
+    """The problems of literal values; None counts as absent.
 
     Args:
         given: values by the name of their parameter.

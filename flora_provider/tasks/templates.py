@@ -1,4 +1,4 @@
-"""What the author of a task wrote, kept beside what Airflow has rendered it to in its place."""
+"""The template fields of a task as its author wrote them, kept when Airflow replaces them by rendered values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class KeepsTemplates(BaseOperator):
-    """Base of operators that can tell a template that varies from a task that was edited."""
+class TemplateSnapshot(BaseOperator):
+    """Base of operators that keep their templates, to tell one that renders differently at each try from an edit."""
 
     _written: dict[str, Any] | None = None  # None while nothing was rendered: then the fields are as written
     _mapped: frozenset[int] = frozenset()  # which of those values a mapping gave, so that Airflow does not render them

@@ -40,7 +40,7 @@ _XCOM_PULL = re.compile(
 _CALLED_AFTER = ("execute_complete", "resume_execution", "post_execute", "prepare_for_execution")
 
 
-def can_end_there(task: BaseOperator) -> bool:
+def can_end_in_triggerer(task: BaseOperator) -> bool:
     """Whether a success of this task needs no worker: nothing of the task's own has to be done after it.
 
     What a worker does after a task, and the triggerer does not, is listed in
@@ -61,7 +61,7 @@ def can_end_there(task: BaseOperator) -> bool:
     )
 
 
-def can_start_there(task: BaseOperator) -> bool:
+def can_start_in_triggerer(task: BaseOperator) -> bool:
     """Whether this task needs no worker before its wait either.
 
     `execution_timeout` is counted by workers, inlets are validated and pre-execute hooks and callbacks run by them. A
@@ -70,7 +70,7 @@ def can_start_there(task: BaseOperator) -> bool:
     queues a task for a worker. Nor would a task of a queue be waited for by the triggerers of that queue.
     """
     return (
-        can_end_there(task)
+        can_end_in_triggerer(task)
         and type(task).__module__.partition(".")[0] == _OURS  # what a subclass changes is for a worker to find out
         and task.execution_timeout is None
         and next(task.iter_mapped_task_groups(), None) is None
@@ -93,7 +93,7 @@ def _is_mapped_over(task: BaseOperator) -> bool:
     return task.get_dag() is not None and next(task.iter_mapped_dependants(), None) is not None
 
 
-class WhenDagIsComplete(Generic[T]):
+class ComputedAttribute(Generic[T]):
     """An attribute of a task that is worked out when it is asked for, at the DAG's serialization.
 
     When a task is made, nobody knows yet which tasks come after it, or what a cluster policy will make of it. Assigning

@@ -15,7 +15,7 @@ from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.tasks.checked_task import CheckedTask
 from flora_provider.tasks.exceptions import as_airflow, joined
-from flora_provider.tasks.triggerer import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, can_end_there
+from flora_provider.tasks.triggerer import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, can_end_in_triggerer
 from flora_provider.tasks.xcom import push_if_possible, xcoms_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class WaitsForRun(CheckedTask):
             deadline=deadline.at,
             limit=deadline.limit,
             not_before=now + MIN_DEFERRAL,
-            end_from_trigger=can_end_there(self),
+            end_from_trigger=can_end_in_triggerer(self),
             do_xcom_push=self.do_xcom_push,
             **known,
         )

@@ -26,7 +26,7 @@ def push_if_possible(context: Context, key: str, value: Any) -> None:
         log.warning("XCom %r was not pushed: Airflow raised %s. The task goes on without it", key, type(error).__name__)
 
 
-def push_patiently(context: Context, key: str, value: Any) -> None:
+def push_with_retries(context: Context, key: str, value: Any) -> None:
     """Push what other tasks need, trying again for some minutes; then the log says so, and the task goes on.
 
     Its value is also what the task returns, or in the log, so a failure here loses nothing that is paid for.

@@ -40,7 +40,7 @@ class Flora:
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         return conn_id
 
-    def spoil(self, *faults, **fault):
+    def inject(self, *faults, **fault):
         self.sandbox.faults.add(*faults, *([Fault(**fault)] if fault else []))
 
     def start(self, **fate):
@@ -60,7 +60,7 @@ class Flora:
         return sum(self.sandbox.stats()["requests"].values())
 
     @property
-    def looks(self):
+    def polls(self):
         return self.sandbox.stats()["requests"].get("GET /runs/{run_id}", 0)
 
     @property

@@ -20,7 +20,7 @@ def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag,
     else:
         flora.sandbox.settings.idempotency = "none"
     # The first look finds FLORA in trouble until the task's time is over.
-    flora.spoil(route="/runs/{run_id}", status=503, times=1)
+    flora.inject(route="/runs/{run_id}", status=503, times=1)
     with DAG("retried", start_date=datetime(2026, 1, 1), schedule=None) as dag:
 
         @task

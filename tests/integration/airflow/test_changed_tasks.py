@@ -124,7 +124,7 @@ def test_edited_task_starts_another_run_if_its_author_says_so(flora, timed_out):
 @pytest.mark.parametrize("template", [TEMPLATE, "A fern of try {{ ti.try_number }}"])
 def test_prompt_that_renders_differently_at_each_try_is_found_again(flora, generate, one_task, template, caplog, capfd):
     flora.sandbox.settings.idempotency = "replay"
-    flora.spoil(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", wire="drop", after=True)
     task = one_task(generate(prompt=template))
     with pytest.raises(AirflowException, match="broke"):
         task.run()
@@ -144,7 +144,7 @@ def test_prompt_of_a_clock_takes_its_run_again_after_a_wait_that_timed_out(flora
 @pytest.mark.parametrize("mode", ["replay", "duplicate_409"])
 def test_prompt_of_a_clock_is_not_paid_twice_without_a_store(flora, generate, one_task, mode):
     flora.sandbox.settings.idempotency = mode
-    flora.spoil(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", wire="drop", after=True)
     task = one_task(generate(prompt=TEMPLATE), store=False)
     with pytest.raises(AirflowException, match="broke"):
         task.run()

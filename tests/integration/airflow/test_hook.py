@@ -203,7 +203,7 @@ def test_a_server_that_does_not_speak_http(flora):
 
 def test_no_answer_in_time(flora):
     flora.connect(extra={"timeout": 0.2})
-    flora.spoil(route="/workspaces", delay=2)
+    flora.inject(route="/workspaces", delay=2)
 
     assert "did not answer within the timeout" in said()
 
@@ -211,6 +211,6 @@ def test_no_answer_in_time(flora):
 def test_each_way_to_fail_has_its_own_sentence_without_the_key(flora):
     key = flora.sandbox.api_key
     for status in (401, 402, 403, 404, 429, 500, 503):
-        flora.spoil(route="/workspaces", status=status, message=f"No, {key}")
+        flora.inject(route="/workspaces", status=status, message=f"No, {key}")
         assert f"FLORA answered {status}" in (sentence := said())
         assert key not in sentence

@@ -20,7 +20,7 @@ def test_more_generations_than_a_page_holds_are_walked_once_each(hook):
 
 def test_technique_runs_are_walked(hook, technique):
     inputs = {slot.id: "https://media.flora.ai/a.png" for slot in technique.inputs}
-    run = hook.start_technique(technique_id=technique.technique_id, inputs=inputs, idempotency_key="k")
+    run = hook.run_technique(technique_id=technique.technique_id, inputs=inputs, idempotency_key="k")
     assert [row.run_id for row in hook.iter_technique_runs(technique_id=technique.technique_id)] == [run.run_id]
 
 
@@ -40,7 +40,7 @@ def test_projects_techniques_models_and_actions_are_there(hook, technique):
 
 
 def test_an_action_is_run(hook):
-    action = hook.start_action(
+    action = hook.run_action(
         action_id="ken-burns-video",
         inputs=[{"type": "image", "url": "https://media.flora.ai/a.png"}],
         idempotency_key="k",

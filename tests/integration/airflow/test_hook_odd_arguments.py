@@ -1,4 +1,4 @@
-"""Whatever a verb of the hook is given by mistake, it is our error or an answer; nothing fails in the middle."""
+"""Odd arguments of every method of the hook give an answer or a FloraError, nothing else."""
 
 import inspect
 
@@ -19,36 +19,32 @@ GOOD = {
     "source": "https://example.com/a.png",
     "output": {"run_id": "run_1", "output_id": "o", "text": "words"},
 }
-VERBS = [
+METHODS = [
     name
-    for name, verb in vars(FloraHook).items() | vars(FloraHook.__mro__[1]).items()
-    # What a wait may be given is for tests of waits.
-    if name != "wait_for_run"
-    and inspect.isfunction(verb)
-    and not name.startswith("_")
-    and set(inspect.signature(verb).parameters) > {"self"}
+    for name, method in vars(FloraHook).items() | vars(FloraHook.__mro__[1]).items()
+    if inspect.isfunction(method) and not name.startswith("_") and set(inspect.signature(method).parameters) > {"self"}
 ]
 
 
-@pytest.mark.parametrize("name", sorted(VERBS))
-def test_a_verb_answers_or_refuses_whatever_it_is_given(flora, tmp_path, name):
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_method_answers_or_refuses_odd_arguments(flora, tmp_path, name):
     good = {**GOOD, "run_id": flora.start(), "folder": tmp_path, "patience": 0.1}
     with FloraHook() as hook:
-        verb = getattr(hook, name)
-        parameters = inspect.signature(verb).parameters
-        given = {key: good[key] for key, it in parameters.items() if it.default is it.empty or key == "patience"}
+        method = getattr(hook, name)
+        parameters = inspect.signature(method).parameters
+        arguments = {key: good[key] for key, it in parameters.items() if it.default is it.empty or key == "patience"}
         for parameter in parameters:
             for odd in ODD:
                 try:
-                    answer = verb(**{**given, parameter: odd})
-                    if inspect.isgenerator(answer):
-                        next(answer, None)
+                    result = method(**{**arguments, parameter: odd})
+                    if inspect.isgenerator(result):
+                        next(result, None)
                 except FloraError as error:
                     str(error).encode()
 
 
 @pytest.mark.parametrize("conn_id", [None, 5, b"flora_default", "", "None", [], {}])
-def test_an_id_of_a_connection_that_is_none_is_refused(conn_id):
+def test_connection_refuses_odd_connection_id(conn_id):
     works, sentence = FloraHook(conn_id).test_connection()
     assert not works
     assert "flora_conn_id is" in sentence

@@ -195,7 +195,7 @@ def test_the_key_is_in_no_row_of_the_metadata_database(ran):
 def test_the_key_is_in_no_error_text(flora, generate, one_task):
     key = flora.sandbox.api_key
     for status in (400, 401, 404, 500):
-        flora.spoil(route="/generate", status=status, message=f"{key} is not welcome", code=key)
+        flora.inject(route="/generate", status=status, message=f"{key} is not welcome", code=key)
         with pytest.raises(Exception, match=f"FLORA answered {status}") as failure:
             one_task(generate()).run()
         shown, error = [], failure.value

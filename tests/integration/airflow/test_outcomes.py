@@ -24,7 +24,7 @@ FINAL = [
 def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
     flora, generate, one_task, status, code, sentence, remedy
 ):
-    flora.spoil(route="/generate", status=status, code=code, message=f"{sentence}.", headers={"request-id": "req_7"})
+    flora.inject(route="/generate", status=status, code=code, message=f"{sentence}.", headers={"request-id": "req_7"})
 
     with pytest.raises(AirflowFailException) as failure:
         one_task(generate()).run()
@@ -37,7 +37,7 @@ def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
 
 
 def test_a_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cures_it(flora, generate, one_task):
-    flora.spoil(route="/generate", status=401)
+    flora.inject(route="/generate", status=401)
     task = one_task(generate())
 
     with pytest.raises(AirflowException, match="FLORA answered 401") as failure:
@@ -56,7 +56,7 @@ def test_the_sensor_says_the_same_of_a_run_that_it_may_not_see(
     flora, wait_for, one_task, deferrable, status, code, sentence, remedy
 ):
     run_id = flora.start()
-    flora.spoil(Fault("/runs/{run_id}", status=status, code=code, message=f"{sentence}.", **ANY))
+    flora.inject(Fault("/runs/{run_id}", status=status, code=code, message=f"{sentence}.", **ANY))
     task = one_task(wait_for(run_id, deferrable=deferrable, timeout=0.2))
 
     with pytest.raises(AirflowException) as failure:
@@ -88,7 +88,7 @@ BROKEN = {"cut-off body": {"wire": "cut"}, "reset": {"wire": "drop"}}
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
 def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_task, fault):
     flora.connect(extra={"max_retries": 2})
-    flora.spoil(route="/generate", **fault)
+    flora.inject(route="/generate", **fault)
 
     task = one_task(generate(), store=False)
     if fault.get("wire") == "cut":
@@ -103,7 +103,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
 
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
 def test_what_does_not_pass_in_time_is_left_to_the_tasks_retries(flora, generate, one_task, fault):
-    flora.spoil(Fault("/generate", times=None, **fault))
+    flora.inject(Fault("/generate", times=None, **fault))
 
     with pytest.raises(AirflowException) as failure:
         one_task(generate()).run()
@@ -113,7 +113,7 @@ def test_what_does_not_pass_in_time_is_left_to_the_tasks_retries(flora, generate
 
 
 def test_a_success_that_is_html_is_not_sent_again(flora, generate, one_task):
-    flora.spoil(route="/generate", after=True, times=None, **HTML)
+    flora.inject(route="/generate", after=True, times=None, **HTML)
 
     with pytest.raises(AirflowException, match=r"the body is HTML.*a proxy may stand between"):
         one_task(generate()).run()
@@ -124,12 +124,12 @@ def test_a_success_that_is_html_is_not_sent_again(flora, generate, one_task):
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_an_unknown_status_is_not_the_end(flora, wait_for, one_task, deferrable):
     run_id = flora.start()
-    flora.spoil(route="/runs/{run_id}", edit={"status": "polishing", "progress": 100}, times=3)
+    flora.inject(route="/runs/{run_id}", edit={"status": "polishing", "progress": 100}, times=3)
 
     run = one_task(wait_for(run_id, deferrable=deferrable)).run()
 
     assert run["status"] == "completed"
-    assert flora.looks == 4
+    assert flora.polls == 4
 
 
 def test_an_unknown_type_of_output_passes_through(flora, wait_for, one_task):
@@ -142,8 +142,8 @@ def test_an_unknown_type_of_output_passes_through(flora, wait_for, one_task):
 
 
 def test_members_that_nobody_has_heard_of_do_no_harm(flora, generate, one_task):
-    flora.spoil(Fault("/generate", edit={"mood": {"happy": [1, 2]}, "estimated_seconds": 0}))
-    flora.spoil(Fault("/runs/{run_id}", edit={"mood": "happy", "outputs_v2": []}))
+    flora.inject(Fault("/generate", edit={"mood": {"happy": [1, 2]}, "estimated_seconds": 0}))
+    flora.inject(Fault("/runs/{run_id}", edit={"mood": "happy", "outputs_v2": []}))
 
     assert one_task(generate(wait_for_completion=True)).run()["status"] == "completed"
 
@@ -278,8 +278,8 @@ def test_a_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, on
 
 def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):
     task = one_task(generate(wait_for_completion=True, fate={"seconds": 0.0}))
-    flora.spoil(Fault("/generate", edit={"charged_cost": 0.5, "estimated_seconds": 0}))
-    flora.spoil(Fault("/runs/{run_id}", edit={"charged_cost": 0.25}))
+    flora.inject(Fault("/generate", edit={"charged_cost": 0.5, "estimated_seconds": 0}))
+    flora.inject(Fault("/runs/{run_id}", edit={"charged_cost": 0.25}))
 
     run = task.run()
 
@@ -290,7 +290,7 @@ def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):
 
 
 def test_the_fate_of_somebody_elses_run_is_told_like_that_of_ones_own(flora, wait_for, one_task):
-    flora.spoil(Fault("/generate", fate=Fate(seconds=0.0, error_code="LLM_REFUSAL")))
+    flora.inject(Fault("/generate", fate=Fate(seconds=0.0, error_code="LLM_REFUSAL")))
     run_id = flora.start()
 
     with pytest.raises(AirflowFailException, match="LLM_REFUSAL"):

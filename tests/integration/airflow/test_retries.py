@@ -57,7 +57,7 @@ def test_a_retry_after_a_wait_that_timed_out_waits_for_the_same_run(flora, gener
 @waits
 def test_an_answer_that_was_lost_costs_nothing_twice(flora, generate, one_task, waiting):
     flora.sandbox.settings.idempotency = "replay"
-    flora.spoil(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", wire="drop", after=True)
     task = one_task(generate(**waiting))
 
     with pytest.raises(AirflowException, match=r"the connection to .* broke"):
@@ -69,14 +69,14 @@ def test_an_answer_that_was_lost_costs_nothing_twice(flora, generate, one_task, 
 
 @waits
 def test_a_run_that_failed_and_may_be_retried_is_followed_by_another(flora, generate, one_task, memory, waiting):
-    flora.spoil(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
+    flora.inject(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
     waiting = {**waiting, "wait_for_completion": True}
     task = one_task(generate(**waiting), **memory)
 
     with pytest.raises(AirflowException, match="SERVER_ERROR") as failure:
         task.run()
     assert not isinstance(failure.value, AirflowFailException)
-    flora.spoil(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
+    flora.inject(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
 
     assert task.retry()["run_id"] == flora.runs[1].run_id
     assert flora.started == 2
@@ -201,14 +201,14 @@ def test_the_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
     run_id = flora.runs[0].run_id
     assert task.xcoms["run_id"] == run_id
     assert task.xcoms["flora_url"] == f"{flora.server.url}/projects/{flora.sandbox.project_id}"
-    assert flora.looks == 0
+    assert flora.polls == 0
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_the_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
     task = one_task(generate(fate=ENDLESS, wait_for_completion=True, deferrable=deferrable))
-    flora.spoil(Fault("/runs/{run_id}", status=401, times=None))
+    flora.inject(Fault("/runs/{run_id}", status=401, times=None))
 
     with pytest.raises(AirflowException, match="and may go on and be billed: FLORA answered 401"):
         task.run()
@@ -237,7 +237,7 @@ def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, cap
 
 def test_a_retry_of_a_task_that_was_killed_between_post_and_answer_names_the_candidates(flora, generate, one_task):
     """The one window in which the ledger holds no run id, with a server that does not tell which run it started."""
-    flora.spoil(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", wire="drop", after=True)
     task = one_task(generate())
     with pytest.raises(AirflowException):
         task.run()

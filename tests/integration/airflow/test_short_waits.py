@@ -23,7 +23,7 @@ def task(flora, generate, one_task):
     """A task that waits for a run, of which FLORA says that it takes `estimate` seconds."""
 
     def make(estimate, *, fate, **kwargs):
-        flora.spoil(Fault("/generate", edit={"estimated_seconds": estimate}))
+        flora.inject(Fault("/generate", edit={"estimated_seconds": estimate}))
         return one_task(generate(fate=fate, wait_for_completion=True, **kwargs))
 
     return make
@@ -40,7 +40,7 @@ def test_run_of_no_short_estimate_is_deferred_at_once(flora, task, estimate):
     with pytest.raises(TaskDeferred):
         task(estimate, fate={"seconds": 0.0}).execute()
 
-    assert flora.looks == 0
+    assert flora.polls == 0
 
 
 @estimates
@@ -67,7 +67,7 @@ TROUBLE = {
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_run_that_cannot_be_seen_is_left_to_the_triggerer(flora, task, trouble):
     waiting_task = task(0, fate={"seconds": 0.0})
-    flora.spoil(Fault("/runs/{run_id}", times=None, **trouble))
+    flora.inject(Fault("/runs/{run_id}", times=None, **trouble))
 
     with pytest.raises(TaskDeferred):
         waiting_task.execute()

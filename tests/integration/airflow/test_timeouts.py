@@ -129,7 +129,7 @@ def test_a_soft_sensor_whose_key_stays_revoked_is_left_to_retries_unless_it_neve
 ):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
     run_id = flora.start(**ENDLESS)
-    flora.spoil(route="/runs/{run_id}", status=401, skip=1, times=None)
+    flora.inject(route="/runs/{run_id}", status=401, skip=1, times=None)
 
     with pytest.raises(AirflowException, match=r"cannot be polled.* FLORA answered 401") as failure:
         to_the_end(sensor(run_id, **mode, **soft))
@@ -193,7 +193,7 @@ def test_without_a_timeout_an_operator_waits_for_as_long_as_it_takes(flora, gene
 @modes
 def test_a_wait_that_times_out_says_how_the_last_look_failed(flora, sensor, mode):
     run_id = flora.start(**ENDLESS)
-    flora.spoil(route="/runs/{run_id}", status=503, times=None)
+    flora.inject(route="/runs/{run_id}", status=503, times=None)
 
     with pytest.raises(AirflowSensorTimeout) as failure:
         to_the_end(sensor(run_id, timeout=0.2, **mode))

@@ -61,7 +61,7 @@ def test_the_event_carries_the_finished_run_so_that_the_task_needs_no_request(fl
 
     assert event.result()["run_id"] == run_id
     assert event.result()["outputs"][0]["url"].startswith(flora.server.url)
-    assert flora.looks == 1
+    assert flora.polls == 1
 
 
 WEATHER = {
@@ -83,7 +83,7 @@ WEATHER = {
 def test_weather_does_not_end_the_wait(flora, faults):
     run_id = flora.start()
     for fault in faults:
-        flora.spoil(route="/runs/{run_id}", **fault)
+        flora.inject(route="/runs/{run_id}", **fault)
 
     assert wait(trigger_for(run_id)).kind == "ended"
 
@@ -99,7 +99,7 @@ def impatient(monkeypatch):
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_a_key_that_stays_revoked_ends_the_wait(flora, impatient, status):
     run_id = flora.start(**ENDLESS)
-    flora.spoil(route="/runs/{run_id}", status=status, skip=1, times=None)
+    flora.inject(route="/runs/{run_id}", status=status, skip=1, times=None)
 
     event = wait(trigger_for(run_id, deadline=time.time() + 20))
 
@@ -165,13 +165,13 @@ def test_the_loop_is_never_held_up_however_slow_flora_is(flora):
 
 
 def test_a_cancelled_trigger_leaves_neither_task_nor_connection(flora):
-    flora.spoil(Fault("/runs/{run_id}", delay=0.5, times=None))
+    flora.inject(Fault("/runs/{run_id}", delay=0.5, times=None))
     run_id = flora.start(**ENDLESS)
 
     async def main():
         before = asyncio.all_tasks()
         waiting = asyncio.create_task(payload_of(trigger_for(run_id)))
-        while not flora.looks:  # noqa: ASYNC110 - another thread counts them
+        while not flora.polls:  # noqa: ASYNC110 - another thread counts them
             await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

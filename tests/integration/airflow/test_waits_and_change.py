@@ -64,7 +64,7 @@ REFUSALS = [401, 403, 404]
 def test_a_wait_survives_a_refusal_that_passes(flora, generate, one_task, status, deferrable):
     fate = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
     task = one_task(generate(fate=fate, wait_for_completion=True, deferrable=deferrable))
-    flora.spoil(Fault(LOOKS, status=status, skip=1, times=4), Fault("/generations", status=status, times=None))
+    flora.inject(Fault(LOOKS, status=status, skip=1, times=4), Fault("/generations", status=status, times=None))
 
     assert task.run()["status"] == "completed"
     assert flora.posts == 1
@@ -77,7 +77,7 @@ def test_a_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
 ):
     task = one_task(generate(fate=ENDLESS, wait_for_completion=True, deferrable=deferrable))
     refused = Fault(LOOKS, status=status, skip=1, times=None)
-    flora.spoil(refused)
+    flora.inject(refused)
 
     assert is_left_to_retries(task, f"FLORA run run_.*FLORA answered {status}.*costs nothing")
 
@@ -95,7 +95,7 @@ def test_a_sensor_that_pokes_is_never_failed_for_good_by_a_refusal(
     task = one_task(wait_for(flora.start(), deferrable=False, mode=mode, timeout=3600))
     task.ti.start_date -= timedelta(hours=1)
     first_poke_is_known(task, monkeypatch)
-    flora.spoil(Fault(LOOKS, status=status))
+    flora.inject(Fault(LOOKS, status=status))
 
     assert is_left_to_retries(task, f"FLORA answered {status}")
 
@@ -105,7 +105,7 @@ def test_sensor_that_pokes_bears_a_refusal_that_passes_however_old_it_is(flora, 
     run_id = flora.start(seconds=1.0)
     task = one_task(wait_for(run_id, deferrable=False, mode="poke", timeout=7200))
     task.ti.start_date -= timedelta(hours=1)
-    flora.spoil(Fault(LOOKS, status=status, skip=1, times=4))
+    flora.inject(Fault(LOOKS, status=status, skip=1, times=4))
 
     assert task.run()["run_id"] == run_id
 
@@ -146,7 +146,7 @@ def test_a_wait_in_a_worker_goes_on_with_what_it_has_when_the_connection_cannot_
     with FloraHook() as hook:
         assert hook.settings.api_key
         flora.connect(host="ftp://nowhere")
-        flora.spoil(Fault(LOOKS, status=401))
+        flora.inject(Fault(LOOKS, status=401))
 
         assert hook.wait_for_run(run_id, poll_interval=0.05)["run_id"] == run_id
 
@@ -176,7 +176,7 @@ def test_a_new_wait_looks_with_the_connection_as_it_is_and_the_old_one_goes_on(f
 
     async def main():
         first = asyncio.create_task(wait_for_run(old))
-        await until(lambda: flora.looks > 1)
+        await until(lambda: flora.polls > 1)
         flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
         second = await wait_for_run(new)
         assert not first.done()
@@ -190,9 +190,9 @@ def test_a_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flor
 
     async def main():
         wait = asyncio.create_task(wait_for_run(old))
-        await until(lambda: flora.looks > 1)
+        await until(lambda: flora.polls > 1)
         flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
-        flora.spoil(Fault(LOOKS, status=404))
+        flora.inject(Fault(LOOKS, status=404))
         return await wait
 
     assert play(main()).kind == "ended"
@@ -204,11 +204,11 @@ def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, 
 
     async def main():
         wait = asyncio.create_task(wait_for_run(old))
-        await until(lambda: flora.looks > 1)
+        await until(lambda: flora.polls > 1)
         flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
-        flora.spoil(Fault(LOOKS, status=404, times=None))
-        before = flora.looks
-        return await wait, flora.looks - before
+        flora.inject(Fault(LOOKS, status=404, times=None))
+        before = flora.polls
+        return await wait, flora.polls - before
 
     event, looks = play(main())
 
@@ -307,7 +307,7 @@ def test_an_odd_value_fails_its_own_wait_by_name_and_no_other(flora):
 
     async def main():
         good = asyncio.create_task(wait_for_run(run_id))
-        await until(lambda: flora.looks)
+        await until(lambda: flora.polls)
         waits = (wait_for_run(**{"run_id": run_id, name: value}) for name, value in odd)
         return await asyncio.gather(*waits), await good
 
@@ -320,12 +320,12 @@ def test_an_odd_value_fails_its_own_wait_by_name_and_no_other(flora):
 def test_a_poll_that_hangs_on_its_socket_holds_up_no_other(flora):
     flora.connect(extra={"timeout": 30})
     stuck = [flora.start(**ENDLESS) for _ in range(6)]
-    flora.spoil(Fault("/generations", status=503, times=None), Fault("/technique-runs", status=503, times=None))
-    flora.spoil(*(Fault(LOOKS, run_id=run_id, delay=25, times=None) for run_id in stuck))
+    flora.inject(Fault("/generations", status=503, times=None), Fault("/technique-runs", status=503, times=None))
+    flora.inject(*(Fault(LOOKS, run_id=run_id, delay=25, times=None) for run_id in stuck))
 
     async def main():
         waits = [asyncio.create_task(wait_for_run(run_id)) for run_id in stuck]
-        await until(lambda: flora.looks >= 6)
+        await until(lambda: flora.polls >= 6)
         began = time.monotonic()
         event = await wait_for_run(flora.start())
         for wait in waits:

@@ -85,14 +85,14 @@ def test_waits_that_look_with_the_same_settings_share_a_watcher(flora, extra, ex
     runs = [flora.start(**ENDLESS) for _ in range(4)]
 
     async def main():
-        before = flora.looks
+        before = flora.polls
         waits = [
             asyncio.create_task(wait_for(run_id, flora_conn_id=conn_id))
             for run_id, conn_id in zip(
                 runs, ["flora_default", "flora_default", "flora_other", "flora_other"], strict=True
             )
         ]
-        await until(lambda: flora.looks > before + 4)
+        await until(lambda: flora.polls > before + 4)
         working = works()
         for wait in waits:
             wait.cancel()
@@ -156,7 +156,7 @@ def test_who_comes_after_that_gets_a_new_one(flora, sockets):
 
 
 def test_one_that_is_cancelled_takes_nobody_along_and_the_last_one_leaves_nothing(flora, sockets):
-    flora.spoil(Fault("/runs/{run_id}", delay=0.2, times=None))
+    flora.inject(Fault("/runs/{run_id}", delay=0.2, times=None))
     run_ids = [flora.start(**ENDLESS) for _ in range(3)]
 
     async def main():
@@ -262,7 +262,7 @@ def test_a_wait_that_is_cancelled_by_a_timeout_of_the_caller_is_no_deadline(flor
 
 def test_a_deadline_is_kept_although_flora_asks_for_silence_until_long_after(flora, monkeypatch):
     monkeypatch.setattr(shared_poller, "DEADLINE_GRACE", 0.2)
-    flora.spoil(status=429, headers={"retry-after": "60"}, route="/runs/{run_id}", times=None)
+    flora.inject(status=429, headers={"retry-after": "60"}, route="/runs/{run_id}", times=None)
 
     event = play(wait_for(flora.start(**ENDLESS), deadline=time.time() + 0.3))
 
@@ -272,7 +272,7 @@ def test_a_deadline_is_kept_although_flora_asks_for_silence_until_long_after(flo
 def test_a_wait_that_joins_late_is_looked_at_when_it_is_due(flora):
     async def main():
         endless = asyncio.create_task(wait_for(flora.start(**ENDLESS), poll_interval=60))
-        await until(lambda: flora.looks == 1)
+        await until(lambda: flora.polls == 1)
         event = await wait_for(flora.start(seconds=0.2))
         endless.cancel()
         return event
@@ -285,7 +285,7 @@ def test_what_is_logged_about_a_run_goes_to_the_log_of_its_own_task(flora, caplo
     heard = []
     caplog.handler.addFilter(lambda record: heard.append((task.get(), record.getMessage())) or True)
     run_ids = {name: flora.start(seconds=0.3) for name in ("first", "second", "third")}
-    flora.spoil(route="/generations", status=500)
+    flora.inject(route="/generations", status=500)
 
     async def one(name, run_id):
         task.set(name)

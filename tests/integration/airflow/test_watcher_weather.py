@@ -60,20 +60,20 @@ WEATHER = {
 def test_no_wait_fails_whatever_the_weather(flora, faults):
     flora.connect(extra={"timeout": 1})
     run_ids = [flora.start(seconds=0.4) for _ in range(8)]
-    flora.spoil(*(Fault(**fault) for fault in faults))
+    flora.inject(*(Fault(**fault) for fault in faults))
 
     assert outcomes(run_ids) == ["ended"] * 8
 
 
 def test_a_run_that_pages_omit_is_not_lost(flora):
     run_ids = [flora.start(seconds=0.4) for _ in range(8)]
-    flora.spoil(**PAGES, omit=run_ids[5], times=None)
+    flora.inject(**PAGES, omit=run_ids[5], times=None)
 
     assert outcomes(run_ids) == ["ended"] * 8
 
 
 def test_a_run_that_vanishes_for_a_moment_is_not_lost(flora):
     run_ids = [flora.start(seconds=0.4) for _ in range(8)]
-    flora.spoil(Fault(**PAGES, omit=run_ids[5], times=None), Fault(**LOOKS, status=404, **SOON))
+    flora.inject(Fault(**PAGES, omit=run_ids[5], times=None), Fault(**LOOKS, status=404, **SOON))
 
     assert outcomes(run_ids) == ["ended"] * 8

@@ -131,9 +131,9 @@ HELPERS = {
 def test_worker_does_nothing_around_a_task_that_we_do_not_know_of():
     if not AIRFLOW_V_3_3_PLUS:
         from flora_provider.operators.flora import FloraGenerateOperator
-        from flora_provider.tasks.triggerer import can_end_there
+        from flora_provider.tasks.triggerer import can_end_in_triggerer
 
-        assert not can_end_there(FloraGenerateOperator(task_id="a", type="text", prompt="a fern"))
+        assert not can_end_in_triggerer(FloraGenerateOperator(task_id="a", type="text", prompt="a fern"))
         return
     nodes = list(sources())
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class once(Generic[T]):  # noqa: N801 - a decorator, as functools.cached_property
+class lazy(Generic[T]):  # noqa: N801 - a decorator, as functools.cached_property
     """`functools.cached_property` without a lock, for Python 3.11's is one for all objects.
 
     A process that is forked while a thread holds it, as while Airflow is asked for a connection, waits for it for ever.
