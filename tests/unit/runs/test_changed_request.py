@@ -240,7 +240,7 @@ def test_differences_name_nested_members_and_another_path():
         return RunRequest(call=replace(call, path=path), connection="flora_default https://flora.example/api/v1")
 
     earlier = request("/generate", {"seed": 1, "style": {"name": "ink", "grain": 2}})
-    kept = LedgerRecord(max_tries=1, key="k", generation=1, intended_at=0.0, **earlier.stored_members())
+    kept = LedgerRecord(max_tries=1, key="k", key_version=1, intended_at=0.0, **earlier.stored_members())
     now = request("/runs/generation", {"seed": 1, "style": {"name": "oil", "grain": 2}})
     assert (
         differences(kept, now) == "path was '/generate', is '/runs/generation'; params.style.name was 'ink', is 'oil'"

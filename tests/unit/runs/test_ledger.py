@@ -19,7 +19,7 @@ def record(fingerprint="a", **members):
         "retries": 3,
         "clear_number": 0,
         "key": "k",
-        "generation": 1,
+        "key_version": 1,
         "intended_at": 0.0,
         **members,
     }

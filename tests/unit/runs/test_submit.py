@@ -104,7 +104,7 @@ def test_stored_failures_cost_a_try_each():
         flora.weather = [503] if not keys else ["", 503]
         with pytest.raises(errors.FloraServerError):
             task.run()
-        keys.append(task.ledger.read()[0].generation)
+        keys.append(task.ledger.read()[0].key_version)
     assert task.run().run_id == "run_1"
     assert keys == [1, 2, 3]
 
