@@ -43,15 +43,15 @@ class Intent:
     clear_count: int = 0
     occurrence: int = 0
 
-    def key(self, generation: int) -> str:
-        """The `Idempotency-Key` of the run's n-th generation, counted from 1.
+    def key(self, key_version: int) -> str:
+        """The `Idempotency-Key` of the run's n-th key version, counted from 1.
 
-        The generation moves only when the run before is known to have failed: FLORA keeps a key burned by a run that
+        The version moves only when the run before is known to have failed: FLORA keeps a key burned by a run that
         started and then failed. About 45 URL-safe characters.
         """
         if self.own_key is not None:
             clear = f"-c{self.clear_count}" if self.clear_count else ""
-            again = f"-g{generation}" if generation > 1 else ""
+            again = f"-g{key_version}" if key_version > 1 else ""
             return _within_limit(self.own_key, clear + again)
         parts = [
             self.dag_id,
@@ -66,7 +66,7 @@ class Intent:
         if self.clear_number or self.occurrence:  # else the key is the one that earlier releases derived
             parts += [self.clear_number, self.occurrence]
         digest = hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
-        return f"airflow-{digest[:32]}-g{generation}"
+        return f"airflow-{digest[:32]}-g{key_version}"
 
 
 def _within_limit(key: str, suffix: str) -> str:

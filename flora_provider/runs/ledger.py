@@ -1,7 +1,7 @@
 """What a task remembers, across retries and crashes, of the requests it has sent. Pure: where it is kept is the glue's.
 
 A record is about one *request* of one *clear* of a task. A task that executes several operators has a record for each,
-in the order in which they were first sent; the place of a record in that order is its slot.
+in the order in which they were first sent; the position of a record in that order is its slot.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class LedgerRecord(BaseModel):
         template: fingerprint of the request as its author wrote it; empty if that is not known.
         varies: the same template was rendered to another request, and this one was taken all the same.
         key: that was sent, or is about to be.
-        generation: of the key.
-        intended_at: unix seconds just before the first POST of this generation.
+        key_version: of the key, counted from 1.
+        intended_at: unix seconds just before the first POST of this key version.
         run_id: empty until it is known.
         quoted_cost: FLORA's quote in USD; None when it gave none.
         connection, path, body: the request; the body is empty if it holds an address that may be signed.
@@ -87,7 +87,7 @@ class LedgerRecord(BaseModel):
     template: str = ""
     varies: bool = False
     key: str
-    generation: int
+    key_version: int
     intended_at: float
     run_id: str = ""
     quoted_cost: float | None = None
@@ -124,7 +124,7 @@ class LedgerRecord(BaseModel):
 
 
 def load(value: object) -> LedgerRecord | None:
-    """Read what `Record.dump` wrote, in this version or an earlier one; None for None.
+    """Read what `LedgerRecord.dump` wrote, in this version or an earlier one; None for None.
 
     Raises:
         LedgerUnreadable: it is anything else. An earlier try may have paid, so it does not count as nothing.
@@ -153,7 +153,7 @@ def load(value: object) -> LedgerRecord | None:
     )
 
 
-_NAMES_IN_1 = {"clears": "max_tries"}
+_NAMES_IN_1 = {"clears": "max_tries", "generation": "key_version"}
 
 
 class Ledger(Protocol):

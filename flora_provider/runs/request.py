@@ -1,4 +1,4 @@
-"""A request that starts a run: how it is sent, told from others, remembered, and looked for. Pure."""
+"""A request that starts a run: how it is sent, compared, stored, and searched for. Pure."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def differences(record: LedgerRecord, request: RunRequest) -> str:
     if old is not None:
         names = dict.fromkeys((*old, *new))
         found += [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
-    told = [f"{name} was {short_repr(before)}, is {short_repr(after)}" for name, before, after in found]
+    described = [f"{name} was {short_repr(before)}, is {short_repr(after)}" for name, before, after in found]
     if old is None:
-        told.append("the earlier request held an address that may be signed, so its text was not kept")
-    return redact_urls("; ".join(told))
+        described.append("the earlier request held an address that may be signed, so its text was not kept")
+    return redact_urls("; ".join(described))
 
 
 def _members(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -55,8 +55,7 @@ class Subscription:
     Attributes:
         poller: the run, and when to poll it.
         on_end: called with how the wait ended.
-        on_refused: called each time FLORA refuses to show the run and the wait goes on: the connection may have
-            changed, and another scheduler be the right one.
+        on_refused: called when FLORA refuses to show the run and the wait goes on, for the connection may have changed.
         context: the subscriber's, so that log lines about its run go to its own log.
     """
 
@@ -119,8 +118,7 @@ class PollScheduler:
             if not group:
                 for by_ref in (self._subscriptions, self._due, self._page_position, self._single_until):
                     by_ref.pop(ref, None)
-                left = self._refs.pop(ref.run_id) - {ref}
-                if left:
+                if left := self._refs.pop(ref.run_id) - {ref}:
                     self._refs[ref.run_id] = left
 
     def end_all(self, failure: FloraError) -> None:
@@ -202,8 +200,7 @@ class PollScheduler:
             return set()
         missing = set(wanted)
         walk = CursorWalk(calls.request("GET", path, query={"limit": str(calls.PAGE_SIZE)}))
-        number = 0
-        vain = 0  # pages in a row that showed none of the missing runs
+        number = vain = 0  # pages read; pages in a row that showed no missing run
         while walk.call:
             try:
                 page = yield from send_call(walk.call, self._context(PAGE_TRIES))

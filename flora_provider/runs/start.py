@@ -35,7 +35,7 @@ KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, an
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
 CLOCK_SKEW_IF_OLD = 900.0  # the same, where overlooking a run would pay for another
 _REFUSALS = frozenset({401, 402, 403, 404})  # statuses that say nothing about a run that is there
-_MAX_GENERATIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
+_MAX_KEY_VERSIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Submission:
     Attributes:
         ref: the run.
         started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
-        run: its state when it was looked at; None right after it was started, or while FLORA does not show it.
+        run: its state when it was polled; None right after it was started, or while FLORA does not show it.
         quoted_cost: FLORA's quote in USD; None when none is known.
     """
 
@@ -69,7 +69,7 @@ class SubmitOptions:
         attempt: which try of the task this is.
         durable: whether the task has a ledger; if not, nothing is known of earlier tries.
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
-        on_unknown: what to do when a run was started that cannot be told: see `FloraRunOperator`.
+        on_unknown: what to do when a run was started whose id is not known: see `FloraRunOperator`.
     """
 
     intent: Intent
@@ -96,29 +96,29 @@ class Start:
     request: RunRequest
     record: LedgerRecord | None
     may_restart: bool = True
-    _failed: set[str] = field(default_factory=set)  # runs of the generations before
+    _failed: set[str] = field(default_factory=set)  # runs of the key versions before
     _replayed: bool = False  # a stored failure has been met in this try
 
     def flow(self, context: FlowContext) -> SubmitFlow[Submission | None]:
-        """Start or find it, as the table in `submit.py` says.
+        """Start or find it, as the table in `submitter.py` says.
 
         Returns:
             None only if it came to nothing, and `may_restart` is False.
 
         Raises:
-            RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `Submit.plan`.
+            RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `RunSubmitter.flow`.
         """
         durable = self.options.durable
         record = self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
-        generation = record.generation if record else 1
+        key_version = record.key_version if record else 1
         if record and record.is_void:  # nothing came of it, so it is as if it had not been sent
             record = None
         fresh = record is None and (durable or self.options.attempt.try_number <= 1)
-        for _ in range(_MAX_GENERATIONS):
-            if record is None or record.generation != generation:
-                record = self._record(generation, intended_at=context.clock() if fresh else self.options.earliest)
+        for _ in range(_MAX_KEY_VERSIONS):
+            if record is None or record.key_version != key_version:
+                record = self._record(key_version, intended_at=context.clock() if fresh else self.options.earliest)
             submission = yield from self._obtain(context, record, fresh=fresh)
             run: Run | None = None
             if submission and not fresh:
@@ -129,9 +129,9 @@ class Start:
                 self._failed.add(run.run_id)
             if not self._may_go_on(run):
                 return None
-            # A later generation may have been sent by an earlier try as well, unless the ledger would know.
-            fresh, generation = durable or (fresh and run is None), generation + 1
-        raise RunOutcomeUnknown(f"{_MAX_GENERATIONS} runs of this task have failed one after the other", run_id=None)
+            # A later key version may have been sent by an earlier try as well, unless the ledger would know.
+            fresh, key_version = durable or (fresh and run is None), key_version + 1
+        raise RunOutcomeUnknown(f"{_MAX_KEY_VERSIONS} runs of this task have failed one after the other", run_id=None)
 
     def _may_go_on(self, run: Run | None) -> bool:
         """Whether another run may follow this one, which has failed, or a key that came to nothing (None)."""
@@ -163,7 +163,7 @@ class Start:
             yield self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
         return submission
 
-    def _record(self, generation: int, *, intended_at: float) -> LedgerRecord:
+    def _record(self, key_version: int, *, intended_at: float) -> LedgerRecord:
         attempt, intent = self.options.attempt, self.options.intent
         if self.options.durable:
             intent = replace(
@@ -178,8 +178,8 @@ class Start:
             clear_count=self.slot.clear_count,
             occurrence=self.slot.occurrence,
             varies=self.record.varies if self.record else False,
-            key=intent.key(generation),
-            generation=generation,
+            key=intent.key(key_version),
+            key_version=key_version,
             intended_at=intended_at,
             **self.request.stored_members(),
         )
@@ -200,7 +200,7 @@ class Start:
         except FloraError as failure:
             if not is_transient(failure, not_found_for=0.0):
                 raise WaitRefused(run_id=ref.run_id, detail=str(failure)) from failure
-            log.warning("Run %s of this task could not be looked at; it may go on and be billed", ref.run_id)
+            log.warning("Run %s of this task could not be polled; it may go on and be billed", ref.run_id)
             raise
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
@@ -240,7 +240,7 @@ class Start:
         if is_adopting and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(ref=self.request.ref(found[0].run_id))
-        remedy = "if it is not listed yet, look again later"
+        remedy = "if it is not listed yet, try again later"
         self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
         return None
 

@@ -5,14 +5,14 @@ What happened before decides what is sent:
     ledger says                     then
     ─────────────────────────────   ───────────────────────────────────────────────────────────────────────────────────
     nothing, and would know         write the intent, POST, write the run id
-    nothing, for it cannot know     the same; in a retry, also look at the run that the POST names, for the key may have
+    nothing, for it cannot know     the same; in a retry, also poll the run that the POST names, for the key may have
                                     been sent before
-    intent, no run id               POST the stored request again with its key, and look; FLORA's answer was lost, or
+    intent, no run id               POST the stored request again with its key, and poll; FLORA's answer was lost, or
                                     never came
     the same, too old for FLORA     POST only if the history shows no run that may be ours; else fail, or start another,
     to know the key                 as `on_unknown` says: what fits may be a sibling's that has not heard of it either
-    run id                          look at it: alive or completed is ours, nothing is sent
-                                    failed: the next generation, if a retry may help; else fail for good
+    run id                          poll it: alive or completed is ours, nothing is sent
+                                    failed: the next key version, if a retry may help; else fail for good
                                     not shown (404): alive, for FLORA may lose sight of a run for a moment
     another request in its place    as for that request; then `on_changed` decides: fail, take its run, or start this
                                     one; but if its run has failed, start this one, for failed runs cost nothing
@@ -24,7 +24,7 @@ and what FLORA says of the POST:
     409 idempotency_duplicate       a run was started whose id we do not know: search until a minute after the intent,
                                     then `on_unknown` decides; by default, fail
     422 idempotency_conflict        the same, if an earlier try may have sent another body; else fail for good
-    a replayed failure              the stored answer of an earlier try: the next generation, once
+    a replayed failure              the stored answer of an earlier try: the next key version, once
     anything else                   nothing was started; the error goes to the task's `retries`, or is final
 """
 
@@ -68,10 +68,10 @@ class RunSubmitter:
 
         Raises:
             RunFailed: the run of an earlier try failed, and no retry can help.
-            RunOutcomeUnknown: a run was started and cannot be told.
+            RunOutcomeUnknown: a run was started whose id is not known.
             RunOutcomeOpen: an earlier request may have started a run, and FLORA does not let us find out now.
             RequestChanged: an earlier try has started a run for another request.
-            WaitRefused: the run of an earlier try is known, and FLORA does not let us look at it.
+            WaitRefused: the run of an earlier try is known, and FLORA refuses to show it.
             LedgerUnreadable, LedgerUnavailable: it is not known, or could not be stored, what was started.
             FloraStatusError, FloraConnectionError: nothing is known to have been started; a retry sends the same key.
         """

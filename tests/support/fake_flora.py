@@ -20,10 +20,10 @@ from flora_provider.runs.submitter import RunSubmitter
 MODES = ("duplicate_409", "replay", "replay_failures", "current_state", "none")
 WINDOW = 7200.0  # seconds for which FLORA remembers a key
 TAKES = 30.0  # seconds of a run
-PLACE = {"workspace_id": "ws_1", "project_id": "prj_1"}
+SCOPE = {"workspace_id": "ws_1", "project_id": "prj_1"}
 
 
-class Killed(BaseException):
+class ProcessKilled(BaseException):
     """SIGKILL: nothing of the task runs any more."""
 
 
@@ -32,7 +32,7 @@ class VirtualRun:
     run_id: str
     key: str
     created_at: float
-    fate: str  # "completed", or the error code with which it fails
+    behavior: str  # "completed", or the error code with which it fails
     hidden_until: float = 0.0
     model: str = "m"
 
@@ -41,31 +41,31 @@ class VirtualRun:
         row = {"run_id": self.run_id, "created_at": int(self.created_at * 1000), "progress": 100 if ended else 0}
         if not ended:
             return row | {"status": "running"}
-        if self.fate == "completed":
+        if self.behavior == "completed":
             output = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.example/1.png"}
             return row | {"status": "completed", "outputs": [output]}
-        return row | {"status": "failed", "error_code": self.fate}
+        return row | {"status": "failed", "error_code": self.behavior}
 
     @property
     def is_billed(self):
-        return self.fate == "completed"
+        return self.behavior == "completed"
 
 
 @dataclass
-class SmallFlora:
+class FakeFlora:
     """FLORA by one of the accounts of what a known key means.
 
     Attributes:
-        fates: of the runs to come; those after them complete.
-        weather: what happens to the requests to come: "" for nothing, "lost" (no answer to what was done), "broken"
+        behaviors: of the runs to come; those after them complete.
+        outages: what happens to the requests to come: "" for nothing, "lost" (no answer to what was done), "broken"
             (nothing was done), "unreached" (the same, and it is known), or the status of an error; those after them
             meet none.
         page_size: of the history.
     """
 
     mode: str = "duplicate_409"
-    fates: list = field(default_factory=list)
-    weather: list = field(default_factory=list)
+    behaviors: list = field(default_factory=list)
+    outages: list = field(default_factory=list)
     page_size: int = 100
     hidden_for: float = 0.0
     now: float = 1_750_000_000.0
@@ -85,25 +85,25 @@ class SmallFlora:
     def billed(self):
         return [run.run_id for run in self.runs.values() if run.is_billed]
 
-    def start(self, key="", fate="completed", model="m"):
-        run = VirtualRun(f"run_{len(self.runs) + 1}", key, self.now, fate, self.now + self.hidden_for, model)
+    def start(self, key="", behavior="completed", model="m"):
+        run = VirtualRun(f"run_{len(self.runs) + 1}", key, self.now, behavior, self.now + self.hidden_for, model)
         self.runs[run.run_id] = run
         return run
 
     def handle(self, request):
         """What FLORA answers; raises FloraConnectionError where no answer arrives."""
         self.requests.append(request)
-        weather = self.weather.pop(0) if self.weather else ""
-        if weather in ("broken", "unreached"):
-            raise FloraConnectionError("the connection broke", ambiguous=weather == "broken")
-        response = self._post(request, weather) if request.method == "POST" else self._get(request, weather)
-        if weather == "lost":
+        outages = self.outages.pop(0) if self.outages else ""
+        if outages in ("broken", "unreached"):
+            raise FloraConnectionError("the connection broke", ambiguous=outages == "broken")
+        response = self._post(request, outages) if request.method == "POST" else self._get(request, outages)
+        if outages == "lost":
             raise FloraConnectionError("the answer was lost")
         return response
 
-    def _get(self, request, weather):
-        if isinstance(weather, int):
-            return refusal(weather, "trouble")
+    def _get(self, request, outages):
+        if isinstance(outages, int):
+            return refusal(outages, "trouble")
         if request.target == "/generations":
             return self._history(dict(request.query))
         run = self.runs.get(request.target.removeprefix("/runs/"))
@@ -116,24 +116,24 @@ class SmallFlora:
         begin = int(query.get("cursor", "0"))
         end = begin + self.page_size
         shown = [
-            {**run.row(self.now), "generation_id": run.run_id, **PLACE, "model": {"model_id": run.model}}
+            {**run.row(self.now), "generation_id": run.run_id, **SCOPE, "model": {"model_id": run.model}}
             for run in rows[begin:end]
         ]
         return answer(200, {"generations": shown, "meta": {"next_cursor": str(end) if end < len(rows) else None}})
 
-    def _post(self, request, weather):
+    def _post(self, request, outages):
         key = dict(request.headers)["Idempotency-Key"]
         at, body, stored, run_id = self._keys.get(key, (-WINDOW, b"", None, ""))
         is_known = self.mode != "none" and stored is not None and self.now - at < WINDOW
-        if isinstance(weather, int):
-            response = refusal(weather, "trouble")
+        if isinstance(outages, int):
+            response = refusal(outages, "trouble")
             if self.mode == "replay_failures" and not is_known:
                 self._keys[key] = (self.now, request.body, response, "")
             return response
         if is_known:
             return self._repeat(stored, run_id, same=body == request.body)
-        fate = self.fates.pop(0) if self.fates else "completed"
-        run = self.start(key, fate, json.loads(request.body).get("model", "m"))
+        behavior = self.behaviors.pop(0) if self.behaviors else "completed"
+        run = self.start(key, behavior, json.loads(request.body).get("model", "m"))
         response = answer(201, {"run_id": run.run_id, "type": "generation", "charged_cost": 0.1})
         self._keys[key] = (self.now, request.body, response, run.run_id)
         return response
@@ -183,7 +183,7 @@ class Memory:
                 self.stored[slot] = json.dumps(changed.dump())
 
 
-class Oblivion:
+class NoLedger:
     """No ledger: Airflow before 3.3."""
 
     durable = False
@@ -220,9 +220,9 @@ class Task:
         self.model = model
         self.template = template
         self.connection = "flora_default https://flora.example/api/v1"
-        self.candidates = options.pop("candidates", calls.list_generations(**PLACE))
+        self.candidates = options.pop("candidates", calls.list_generations(**SCOPE))
         self.options = options
-        self.ledger = Memory(self.boundary) if ledger else Oblivion()
+        self.ledger = Memory(self.boundary) if ledger else NoLedger()
         self.policy = RetryPolicy(max_retries=0)
         self.retries = self.max_tries = 3
         self.may_run_long = False
@@ -236,7 +236,7 @@ class Task:
     @property
     def request(self):
         return RunRequest(
-            call=calls.generate(type="image", prompt=self.prompt, model=self.model, **PLACE),
+            call=calls.generate(type="image", prompt=self.prompt, model=self.model, **SCOPE),
             connection=self.connection,
             template=self.template,
             candidates=self.candidates,
@@ -276,7 +276,7 @@ class Task:
         """A moment at which the task may be killed."""
         self.boundaries.append(name)
         if self._kill_at is not None and len(self.boundaries) > self._kill_at:
-            raise Killed(name)
+            raise ProcessKilled(name)
 
     def clear(self):
         """As Airflow clears a task that does not run."""
@@ -295,11 +295,11 @@ class Task:
         return self.execute(kill_at=kill_at)
 
     def execute(self, *, kill_at=None):
-        """One request of the try: the Submission, or what it raises; Killed at the n-th moment if it gets that far."""
+        """One request of the try: the Submission, or its error; ProcessKilled at step n, if reached."""
         self.boundaries, self._kill_at = [], kill_at
         try:
             return self._execute()
-        except Killed:
+        except ProcessKilled:
             raise
         except FloraError as error:
             self._kill_at = None
@@ -359,6 +359,6 @@ def request_lost(task):
 
 
 def _try_that_breaks(task, how):
-    task.flora.weather = [how]
+    task.flora.outages = [how]
     with pytest.raises(FloraConnectionError):
         task.run()

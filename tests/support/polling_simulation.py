@@ -1,7 +1,7 @@
-"""A FLORA and a watcher in virtual time: an hour of a thousand waits takes a second, and nothing is random but a seed.
+"""FLORA and a shared poller in virtual time: an hour of a thousand waits takes a second; only a seed is random.
 
-`World` obeys the plans of a `Watch` side by side, as the watcher in the triggerer and its client do: one round after
-the other, looks beside it, and a pacer that all requests share.
+`Simulation` runs the flows of a `PollScheduler` concurrently, as the shared poller does: one round after
+the other, single polls beside it, and a throttle that all requests share.
 """
 
 import heapq
@@ -122,7 +122,7 @@ def on_pages(path):
     return path in PAGES
 
 
-def on_looks(path):
+def on_single_polls(path):
     return path not in PAGES
 
 
@@ -145,7 +145,7 @@ def ok(payload):
     return Response(200, {}, json.dumps(payload).encode())
 
 
-class World:
+class Simulation:
     """A Flora, a Watch, and time.
 
     Attributes:

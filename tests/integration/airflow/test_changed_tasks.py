@@ -257,7 +257,8 @@ def test_record_of_an_earlier_release_is_read(flora, generate, one_task):
     kept = task.store["flora_run"]
     task.store["flora_run"] = {
         "clears": 2,
-        **{name: kept[name] for name in ("generation", "key", "intended_at", "run_id")},
+        "generation": kept["key_version"],
+        **{name: kept[name] for name in ("key", "intended_at", "run_id")},
     }
 
     assert task.retry() == run_id

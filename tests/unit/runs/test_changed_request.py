@@ -12,12 +12,12 @@ from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnkn
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.ledger import LedgerRecord
 from flora_provider.runs.request import RunRequest, differences
-from tests.support.fake_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import SCOPE, TAKES, WINDOW, FakeFlora, ProcessKilled, Task, answer_lost, request_lost
 
 
 @pytest.fixture
 def flora():
-    return SmallFlora("replay")
+    return FakeFlora("replay")
 
 
 def prompts(flora):
@@ -39,7 +39,7 @@ def all_of(task, wanted):
 
 @pytest.mark.parametrize("mode", ["replay", "duplicate_409", "none"])
 def test_task_with_several_requests_has_a_run_for_each_and_finds_each_again(mode):
-    flora = SmallFlora(mode)
+    flora = FakeFlora(mode)
     task = Task(flora)
     runs = all_of(task, ["fern", "moss", "fern", "ivy"])
     assert len(set(runs)) == 4
@@ -57,7 +57,7 @@ def test_task_whose_list_changed_starts_only_what_is_new(flora):
 
 def test_request_that_failed_is_followed_by_the_next_one_of_the_same_try(flora):
     task = Task(flora)
-    flora.weather = [402]
+    flora.outages = [402]
     with pytest.raises(errors.FloraPaymentError):
         task.run()
     task.prompt = "moss"
@@ -72,7 +72,7 @@ def test_task_killed_between_two_requests_starts_the_rest_only(flora):
     task.tries = 1
     task.execute()
     task.prompt = "moss"
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessKilled):
         task.execute(kill_at=0)
     task.prompt = "a fern"
     assert all_of(task, ["a fern", "moss"]) == ["run_1", "run_2"]
@@ -151,17 +151,17 @@ def test_request_that_is_new_is_not_compared_with_a_replaced_one(flora):
 
 
 def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
-    flora.fates = ["SERVER_ERROR"]
+    flora.behaviors = ["SERVER_ERROR"]
     task = changed(flora, "prompt")
     flora.now += TAKES
     assert task.run().run_id == "run_2"
     assert prompts(flora) == ["a fern", "a moss"]
 
 
-@pytest.mark.parametrize("weather", [401, 402, 403, 404, 422, 429, "unreached"])
-def test_changed_request_after_one_that_started_nothing_is_simply_started(flora, weather):
+@pytest.mark.parametrize("outages", [401, 402, 403, 404, 422, 429, "unreached"])
+def test_changed_request_after_one_that_started_nothing_is_simply_started(flora, outages):
     task = Task(flora)
-    flora.weather = [weather]
+    flora.outages = [outages]
     with pytest.raises(FloraError):
         task.run()
     task.prompt = "a moss"
@@ -172,8 +172,8 @@ def test_changed_request_after_one_that_started_nothing_is_simply_started(flora,
 
 def test_request_that_started_nothing_in_several_tries_is_as_free_as_after_one(flora):
     task = Task(flora)
-    for weather in (429, 402, "unreached"):
-        flora.weather = [weather]
+    for outages in (429, 402, "unreached"):
+        flora.outages = [outages]
         with pytest.raises(FloraError):
             task.run()
         flora.now += WINDOW
@@ -183,11 +183,11 @@ def test_request_that_started_nothing_in_several_tries_is_as_free_as_after_one(f
     assert prompts(flora) == ["a fern"] * 3 + ["a moss"]
 
 
-@pytest.mark.parametrize("weather", [["lost", 429], [503], ["lost", 402]])
-def test_changed_request_after_one_that_may_have_started_a_run_is_told(flora, weather):
+@pytest.mark.parametrize("outages", [["lost", 429], [503], ["lost", 402]])
+def test_changed_request_after_one_that_may_have_started_a_run_is_told(flora, outages):
     task = Task(flora)
-    task.policy = RetryPolicy(max_retries=len(weather) - 1)
-    flora.weather = weather
+    task.policy = RetryPolicy(max_retries=len(outages) - 1)
+    flora.outages = outages
     with pytest.raises(FloraError):
         task.run()
     task.prompt = "a moss"
@@ -215,7 +215,7 @@ def test_clear_tells_the_key_of_a_request_whose_answer_it_cut_off(flora, lost, c
 def test_clear_tells_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
     known, refused = Task(flora), Task(flora, prompt="a moss")
     known.run()
-    flora.weather = [402]
+    flora.outages = [402]
     with pytest.raises(FloraError):
         refused.run()
     for task in (known, refused):
@@ -236,11 +236,11 @@ def test_change_is_told_without_signatures(flora):
 
 def test_differences_name_nested_members_and_another_path():
     def request(path, params):
-        call = calls.generate(type="image", prompt="a fern", params=params, **PLACE)
+        call = calls.generate(type="image", prompt="a fern", params=params, **SCOPE)
         return RunRequest(call=replace(call, path=path), connection="flora_default https://flora.example/api/v1")
 
     earlier = request("/generate", {"seed": 1, "style": {"name": "ink", "grain": 2}})
-    kept = LedgerRecord(max_tries=1, key="k", generation=1, intended_at=0.0, **earlier.stored_members())
+    kept = LedgerRecord(max_tries=1, key="k", key_version=1, intended_at=0.0, **earlier.stored_members())
     now = request("/runs/generation", {"seed": 1, "style": {"name": "oil", "grain": 2}})
     assert (
         differences(kept, now) == "path was '/generate', is '/runs/generation'; params.style.name was 'ink', is 'oil'"
@@ -275,7 +275,7 @@ def test_stored_request_is_sent_again_byte_for_byte_before_the_change_is_told(fl
 
 
 def test_stored_filters_search_for_a_run_whose_key_is_too_old():
-    flora = SmallFlora("none")
+    flora = FakeFlora("none")
     task = Task(flora, model="t2i-flux")
     answer_lost(task)
     flora.now += 2.1 * 3600
@@ -286,7 +286,7 @@ def test_stored_filters_search_for_a_run_whose_key_is_too_old():
 
 
 def test_stored_filters_name_the_project_of_the_first_try(flora):
-    task = Task(SmallFlora(), candidates=calls.list_generations(workspace_id="ws_1", project_id="prj_1"))
+    task = Task(FakeFlora(), candidates=calls.list_generations(workspace_id="ws_1", project_id="prj_1"))
     answer_lost(task)
     task.candidates = calls.list_generations(workspace_id="ws_1", project_id="prj_2")
     task.prompt = "moss"
@@ -297,7 +297,7 @@ def test_stored_filters_name_the_project_of_the_first_try(flora):
 
 @pytest.mark.parametrize("mode", ["replay", "current_state"])
 def test_template_that_varies_is_found_again_and_the_log_says_so(mode, caplog):
-    flora = SmallFlora(mode)
+    flora = FakeFlora(mode)
     task = Task(flora, template="{{ now }}", prompt="at 10:00")
     answer_lost(task)
     for prompt in ("at 10:01", "at 10:02"):  # the second try knows the run, the third as well
@@ -309,7 +309,7 @@ def test_template_that_varies_is_found_again_and_the_log_says_so(mode, caplog):
 
 
 def test_template_that_varies_has_no_outcome_that_a_steady_one_has_not():
-    task = Task(SmallFlora("duplicate_409"), template="{{ now }}", prompt="at 10:00")
+    task = Task(FakeFlora("duplicate_409"), template="{{ now }}", prompt="at 10:00")
     answer_lost(task)
     task.prompt = "at 10:01"
     with pytest.raises(RunOutcomeUnknown, match="run_1"):
@@ -334,7 +334,7 @@ def test_known_run_of_a_template_whose_data_was_edited_is_a_changed_request(flor
 @pytest.mark.parametrize("mode", ["replay", "duplicate_409"])
 def test_template_that_varies_is_not_paid_twice_without_a_ledger(mode):
     """The key is made of what the author wrote; FLORA may compare what it was rendered to."""
-    task = Task(SmallFlora(mode), ledger=False, template="{{ now }}", prompt="at 10:00")
+    task = Task(FakeFlora(mode), ledger=False, template="{{ now }}", prompt="at 10:00")
     answer_lost(task)
     task.prompt = "at 10:01"
     with pytest.raises(RunOutcomeUnknown, match="run_1"):
@@ -351,7 +351,7 @@ def test_conflict_of_a_first_try_is_the_users_own(flora):
 
 
 def test_run_that_flora_says_exists_is_searched_for_until_a_minute_after_the_intent():
-    flora = SmallFlora("duplicate_409", hidden_for=5.5)
+    flora = FakeFlora("duplicate_409", hidden_for=5.5)
     task = Task(flora)
     answer_lost(task)
     flora.now += 0.5
@@ -362,7 +362,7 @@ def test_run_that_flora_says_exists_is_searched_for_until_a_minute_after_the_int
 
 
 def test_search_ends_a_minute_after_the_intent_and_gives_no_advice_to_pay_again():
-    flora = SmallFlora("duplicate_409", hidden_for=1000)
+    flora = FakeFlora("duplicate_409", hidden_for=1000)
     task = Task(flora)
     answer_lost(task)
     with pytest.raises(RunOutcomeUnknown, match="that fit: none") as caught:
@@ -373,7 +373,7 @@ def test_search_ends_a_minute_after_the_intent_and_gives_no_advice_to_pay_again(
 
 
 def test_adopting_waits_until_its_own_run_is_surely_listed():
-    flora = SmallFlora("duplicate_409")
+    flora = FakeFlora("duplicate_409")
     task = Task(flora, on_unknown="adopt")
     flora.hidden_for = 20
     answer_lost(task)
@@ -389,8 +389,8 @@ PROMPTS = ("a fern", "a moss")
 things = st.sampled_from(
     [
         *({}, {}, {"kill_at": 2}, {"kill_at": 4}, {"kill_at": 6}),
-        *({"weather": [met]} for met in ("lost", "broken", "unreached", 402, 429, 503)),
-        *({"weather": ["", met]} for met in ("lost", "unreached", 403, 429, 503)),
+        *({"outages": [met]} for met in ("lost", "broken", "unreached", 402, 429, 503)),
+        *({"outages": ["", met]} for met in ("lost", "unreached", 403, 429, 503)),
         *PROMPTS,
         *("clear", "clear running", "lower retries and clear", "other cleared"),
         *(TAKES, WINDOW),
@@ -402,7 +402,7 @@ class Story:
     """One task, and what happens to it and its DAG; `asked` are its prompts since it was last cleared."""
 
     def __init__(self, mode, on_changed, *, waits_in_worker):
-        self.flora = SmallFlora(mode)
+        self.flora = FakeFlora(mode)
         self.task = Task(self.flora, on_changed=on_changed)
         self.task.may_run_long = waits_in_worker
         self.on_changed = on_changed
@@ -433,23 +433,23 @@ class Story:
             self.task.clear()
         self.asked.clear()
 
-    def attempt(self, *, kill_at=None, weather=None):
+    def attempt(self, *, kill_at=None, outages=None):
         self.asked.add(self.task.prompt)
-        self.flora.weather = list(weather or ())
+        self.flora.outages = list(outages or ())
         self.failed = False
         try:
             return self.task.run(kill_at=kill_at).run_id
-        except Killed:
+        except ProcessKilled:
             return None
         except FloraError as error:
             self.failed = True
             return error
         finally:
-            self.flora.weather = []
+            self.flora.outages = []
 
 
 # The first request of a task is not the one that is sent when another task was cleared.
-@example("replay", "submit_again", False, [{}, "a moss", {"weather": ["lost"]}, "other cleared", {}])
+@example("replay", "submit_again", False, [{}, "a moss", {"outages": ["lost"]}, "other cleared", {}])
 @given(
     st.sampled_from(["replay", "current_state", "duplicate_409"]),
     st.sampled_from(["fail", "adopt", "submit_again"]),

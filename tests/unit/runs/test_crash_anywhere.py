@@ -1,4 +1,4 @@
-"""Kill a task at any moment, in any weather, whatever FLORA makes of keys: nothing is paid twice, or it is said."""
+"""Kill a task at any moment, in any outage, whatever FLORA makes of keys: nothing is paid twice, or it is said."""
 
 import re
 from contextlib import suppress
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
-from tests.support.fake_flora import MODES, TAKES, WINDOW, Killed, SmallFlora, Task
+from tests.support.fake_flora import MODES, TAKES, WINDOW, FakeFlora, ProcessKilled, Task
 
 IDEMPOTENT = [mode for mode in MODES if mode != "none"]
 LEDGERS = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])
@@ -22,7 +22,7 @@ def killed_at_every_moment(make):
         task = make()
         try:
             task.run(kill_at=moment)
-        except Killed as killed:
+        except ProcessKilled as killed:
             yield str(killed), task
         else:
             return
@@ -32,7 +32,7 @@ def killed_at_every_moment(make):
 @pytest.mark.parametrize("mode", MODES)
 def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mode, ledger):
     moments = []
-    for moment, task in killed_at_every_moment(lambda: Task(SmallFlora(mode), ledger=ledger)):
+    for moment, task in killed_at_every_moment(lambda: Task(FakeFlora(mode), ledger=ledger)):
         moments.append(moment)
         has_run, knows_it = bool(task.flora.runs), moment == "after a ledger write"
         if has_run and mode == "none" and not knows_it:
@@ -57,7 +57,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
 @pytest.mark.parametrize("mode", IDEMPOTENT)
 def test_a_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
     def one_try_later():
-        task = Task(SmallFlora(mode, weather=["broken"]), ledger=ledger)
+        task = Task(FakeFlora(mode, outages=["broken"]), ledger=ledger)
         with pytest.raises(FloraConnectionError):
             task.run()
         return task
@@ -77,7 +77,7 @@ attempts = st.tuples(
 )
 steps = attempts | st.sampled_from([1.0, TAKES, WINDOW]) | st.just("clear")
 stories = st.lists(st.tuples(st.integers(0, 2), steps), max_size=10)
-fates = st.lists(st.sampled_from(["completed", "SERVER_ERROR", "LLM_REFUSAL"]), max_size=4)
+behaviors = st.lists(st.sampled_from(["completed", "SERVER_ERROR", "LLM_REFUSAL"]), max_size=4)
 hidden = st.sampled_from([0.0, 0.0, 10.0])  # seconds for which FLORA does not show a new run
 
 
@@ -90,8 +90,8 @@ class Tale:
         unheard: keys of tasks of which a try started a run without hearing of it.
     """
 
-    def __init__(self, mode, ledger, fates=(), hidden_for=0.0, **options):
-        self.flora = SmallFlora(mode, fates=list(fates), hidden_for=hidden_for, page_size=3)
+    def __init__(self, mode, ledger, behaviors=(), hidden_for=0.0, **options):
+        self.flora = FakeFlora(mode, behaviors=list(behaviors), hidden_for=hidden_for, page_size=3)
         self.tasks = [Task(self.flora, f"task_{n}", ledger=ledger, **options) for n in range(3)]
         self.claims = {task.task_id: [] for task in self.tasks}
         self.stolen = []
@@ -117,18 +117,18 @@ class Tale:
         self.flora.now += TAKES
         return [(task, self.attempt(task)) for task in self.tasks]
 
-    def attempt(self, task, kill_at=None, weather=()):
+    def attempt(self, task, kill_at=None, outages=()):
         """How a try ends: a run id, an error, or a kill."""
         before = len(task.runs)
-        self.flora.weather = list(weather)
+        self.flora.outages = list(outages)
         try:
             end = task.run(kill_at=kill_at).run_id
             self.claims[task.task_id].append(end)
             if end not in {run.run_id for run in task.runs}:
                 self.stolen.append(end)
-        except (FloraError, Killed) as error:
+        except (FloraError, ProcessKilled) as error:
             end = error
-        self.flora.weather = []
+        self.flora.outages = []
         if len(task.runs) > before + isinstance(end, str):
             self.unheard.add(task.keys[0])
         return end
@@ -154,13 +154,15 @@ def check_that_an_error_tells(task, error):
 
 
 @half_as_many
-@given(st.sampled_from(IDEMPOTENT), st.booleans(), fates, hidden, stories)
-def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, fates, hidden_for, story):
-    tale = Tale(mode, ledger, fates, hidden_for)
+@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, stories)
+def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, story):
+    tale = Tale(mode, ledger, behaviors, hidden_for)
     tale.live(story)
     for task, end in tale.ends():
         assert len(billed(task)) <= 1
-        assert "LLM_REFUSAL" not in [run.fate for run in task.runs[:-1]], "no run follows one that no retry can cure"
+        assert "LLM_REFUSAL" not in [run.behavior for run in task.runs[:-1]], (
+            "no run follows one that no retry can cure"
+        )
         if isinstance(end, str):
             event("ends with a run")
             assert end in {run.run_id for run in task.runs}
@@ -171,18 +173,18 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
 
 
 @half_as_many
-@given(st.sampled_from(("replay", "current_state")), st.booleans(), fates, hidden, stories)
-def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, fates, hidden_for, story):
-    tale = Tale(mode, ledger, fates, hidden_for)
+@given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, stories)
+def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, behaviors, hidden_for, story):
+    tale = Tale(mode, ledger, behaviors, hidden_for)
     tale.live([(who, step) for who, step in story if step != WINDOW])
     for _, end in tale.ends():
         assert isinstance(end, str | RunFailed)
 
 
 @half_as_many
-@given(fates, hidden, stories)
-def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard_of(fates, hidden_for, story):
-    tale = Tale("none", ledger=True, fates=fates, hidden_for=hidden_for)
+@given(behaviors, hidden, stories)
+def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard_of(behaviors, hidden_for, story):
+    tale = Tale("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
     tale.live(story)
     for task, end in tale.ends():
         assert len(billed(task)) <= 1 or set(task.keys) & tale.unheard
@@ -191,13 +193,13 @@ def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard
 
 
 @half_as_many
-@given(st.sampled_from(IDEMPOTENT), st.booleans(), fates, stories)
+@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, stories)
 # A request that never arrives, and a sibling's answer that is lost: hours later its run fits both.
 @example(
     "duplicate_409", True, [], [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, WINDOW), (1, (None, []))]
 )
-def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, fates, story):
-    tale = Tale(mode, ledger, fates, on_unknown="adopt")
+def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, story):
+    tale = Tale(mode, ledger, behaviors, on_unknown="adopt")
     tale.live(story)
     tale.ends()
     assert tale.stolen == []

@@ -20,7 +20,7 @@ def record(fingerprint="a", **members):
         "retries": 3,
         "clear_number": 0,
         "key": "k",
-        "generation": 1,
+        "key_version": 1,
         "intended_at": 0.0,
         **members,
     }
@@ -53,7 +53,7 @@ def test_record_of_the_first_version_is_read_as_the_current_requests():
 
 
 def test_record_with_a_member_more_is_read():
-    assert load({**record().dump(), "colours": 3}) == record()
+    assert load({**record().dump(), "later": 3}) == record()
     assert load({**VERSION_1, "later": 1}).run_id == "run_1"
 
 

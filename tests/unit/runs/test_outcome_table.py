@@ -3,7 +3,7 @@
 import pytest
 
 from flora_provider.api import errors
-from tests.support.fake_flora import MODES, TAKES, WINDOW, SmallFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import MODES, TAKES, WINDOW, FakeFlora, Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 
@@ -23,12 +23,12 @@ def cleared(task):
 
 
 def run_failed(task):
-    task.flora.fates = ["SERVER_ERROR"]
+    task.flora.behaviors = ["SERVER_ERROR"]
     run_ended(task)
 
 
 def run_refused(task):
-    task.flora.fates = ["LLM_REFUSAL"]
+    task.flora.behaviors = ["LLM_REFUSAL"]
     run_ended(task)
 
 
@@ -43,7 +43,7 @@ def request_lost_hours_ago(task):
 
 
 def failure_stored(task):
-    task.flora.weather = [503]
+    task.flora.outages = [503]
     with pytest.raises(errors.FloraServerError):
         task.run()
 
@@ -116,7 +116,7 @@ LINES = [
 
 @pytest.mark.parametrize(("before", "ledger", "mode", "choice", "ends", "posts", "runs"), LINES)
 def test_the_outcome_table(before, ledger, mode, choice, ends, posts, runs):
-    flora = SmallFlora(mode)
+    flora = FakeFlora(mode)
     task = Task(flora, ledger=ledger, on_unknown=choice)
     before(task)
     if isinstance(ends, int):

@@ -6,14 +6,14 @@ from flora_provider.api import errors
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.start import KEY_TRUSTED_FOR
-from tests.support.fake_flora import PLACE, TAKES, WINDOW, Killed, SmallFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import SCOPE, TAKES, WINDOW, FakeFlora, ProcessKilled, Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 
 
 @pytest.fixture
 def flora():
-    return SmallFlora()
+    return FakeFlora()
 
 
 def test_a_run_that_the_ledger_knows_costs_one_look_and_no_post(flora):
@@ -28,7 +28,7 @@ def test_a_run_that_the_ledger_knows_costs_one_look_and_no_post(flora):
 
 def test_what_the_ledger_holds_at_each_moment(flora):
     task = Task(flora)
-    with pytest.raises(Killed, match="before POST"):
+    with pytest.raises(ProcessKilled, match="before POST"):
         task.run(kill_at=2)
     [intended] = task.ledger.read()
     assert (intended.key, intended.intended_at, intended.run_id) == (
@@ -45,7 +45,7 @@ def test_what_the_ledger_holds_at_each_moment(flora):
 
 
 def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key_and_bytes():
-    flora = SmallFlora("replay", weather=["lost", 503, "broken"])
+    flora = FakeFlora("replay", outages=["lost", 503, "broken"])
     task = Task(flora)
     task.policy = RetryPolicy()
     assert task.run().run_id == "run_1"
@@ -57,7 +57,7 @@ def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key_and_bytes()
 @pytest.mark.parametrize(("status", "kind"), [(402, errors.FloraPaymentError), (429, errors.FloraRateLimitError)])
 def test_what_started_nothing_is_raised_and_a_retry_sends_the_same_key(flora, status, kind):
     task = Task(flora)
-    flora.weather = [status]
+    flora.outages = [status]
     with pytest.raises(kind):
         task.run()
     task.run()
@@ -70,18 +70,18 @@ def test_what_started_nothing_is_raised_and_a_retry_sends_the_same_key(flora, st
 def test_refusal_while_an_earlier_request_may_have_started_a_run_is_left_open(flora, status, asked):
     task = Task(flora)
     answer_lost(task)
-    flora.weather = [status] if asked == "POST" else ["", status]
+    flora.outages = [status] if asked == "POST" else ["", status]
     with pytest.raises(errors.RunOutcomeOpen, match=f"FLORA answered {status}.*{task.keys[0]}"):
         task.run()
     with pytest.raises(UNKNOWN, match="run_1"):
         task.run()
 
 
-@pytest.mark.parametrize("weather", ["broken", "unreached", 429])
-def test_search_that_fails_does_not_say_that_nothing_was_started(flora, weather):
+@pytest.mark.parametrize("outages", ["broken", "unreached", 429])
+def test_search_that_fails_does_not_say_that_nothing_was_started(flora, outages):
     task = Task(flora)
     answer_lost(task)
-    flora.weather = ["", weather]
+    flora.outages = ["", outages]
     with pytest.raises(errors.FloraError) as failure:
         task.run()
     assert not failure.value.started_nothing
@@ -90,27 +90,27 @@ def test_search_that_fails_does_not_say_that_nothing_was_started(flora, weather)
 
 
 def test_another_conflict_than_a_duplicate_is_no_sign_of_a_run(flora):
-    flora.weather = [409]
+    flora.outages = [409]
     with pytest.raises(errors.FloraConflictError, match="409 trouble"):
         Task(flora).run()
     assert flora.looks == []
 
 
 def test_stored_failures_cost_a_try_each():
-    flora = SmallFlora("replay_failures")
+    flora = FakeFlora("replay_failures")
     task = Task(flora)
     keys = []
     for _ in range(3):
-        flora.weather = [503] if not keys else ["", 503]
+        flora.outages = [503] if not keys else ["", 503]
         with pytest.raises(errors.FloraServerError):
             task.run()
-        keys.append(task.ledger.read()[0].generation)
+        keys.append(task.ledger.read()[0].key_version)
     assert task.run().run_id == "run_1"
     assert keys == [1, 2, 3]
 
 
 def test_within_a_try_a_stored_failure_moves_the_key_once():
-    flora = SmallFlora("replay_failures", weather=[500, "", 500, ""])
+    flora = FakeFlora("replay_failures", outages=[500, "", 500, ""])
     task = Task(flora)
     task.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraServerError) as caught:
@@ -120,7 +120,7 @@ def test_within_a_try_a_stored_failure_moves_the_key_once():
 
 
 def test_without_a_ledger_a_run_that_failed_behind_a_stored_failure_is_followed_by_another():
-    flora = SmallFlora("replay_failures", weather=[503], fates=["SERVER_ERROR"])
+    flora = FakeFlora("replay_failures", outages=[503], behaviors=["SERVER_ERROR"])
     task = Task(flora, ledger=False)
     with pytest.raises(errors.FloraServerError):
         task.run()
@@ -131,7 +131,7 @@ def test_without_a_ledger_a_run_that_failed_behind_a_stored_failure_is_followed_
 
 @pytest.mark.parametrize("ledger", [True, False])
 def test_a_run_that_flora_does_not_show_yet_is_taken_to_be_alive(ledger):
-    flora = SmallFlora("replay", hidden_for=10)
+    flora = FakeFlora("replay", hidden_for=10)
     task = Task(flora, ledger=ledger)
     assert task.run().run_id == "run_1"
     found = task.run()
@@ -139,7 +139,7 @@ def test_a_run_that_flora_does_not_show_yet_is_taken_to_be_alive(ledger):
 
 
 def test_a_run_that_a_retry_has_just_started_need_not_be_shown_yet():
-    flora = SmallFlora("replay", hidden_for=10)
+    flora = FakeFlora("replay", hidden_for=10)
     task = Task(flora)
     request_lost(task)
     assert task.run().run_id == "run_1"
@@ -149,7 +149,7 @@ def test_a_run_that_a_retry_has_just_started_need_not_be_shown_yet():
 def test_a_look_that_is_refused_names_the_run_that_goes_on(flora, status):
     task = Task(flora)
     task.run()
-    flora.weather = [status]
+    flora.outages = [status]
     with pytest.raises(
         WaitRefused, match=f"FLORA run run_1 cannot be polled, and may go on and be billed: FLORA answered {status}"
     ):
@@ -160,7 +160,7 @@ def test_a_look_that_is_refused_names_the_run_that_goes_on(flora, status):
 def test_a_look_that_fails_for_a_while_is_left_to_a_retry_which_finds_the_run(flora, status):
     task = Task(flora)
     task.run()
-    flora.weather = [status]
+    flora.outages = [status]
     with pytest.raises(errors.FloraRateLimitError if status == 429 else errors.FloraServerError):
         task.run()
     assert task.run().run_id == "run_1"
@@ -230,11 +230,11 @@ def test_a_history_is_searched_page_by_page(flora):
 def test_a_run_that_is_known_to_have_failed_is_not_adopted_for_the_next_key(flora):
     """Without a ledger, a third try finds both keys used, and only the first one's run in the history so far."""
     task = Task(flora, ledger=False, on_unknown="adopt")
-    flora.fates = ["SERVER_ERROR"]
+    flora.behaviors = ["SERVER_ERROR"]
     task.run()
     flora.now += TAKES
     flora.hidden_for = 600
-    task.flora.weather = ["", "", "", "lost"]
+    task.flora.outages = ["", "", "", "lost"]
     with pytest.raises(errors.FloraConnectionError):
         task.run()  # adopts run_1, sees that it has failed, and starts run_2 without being told
     with pytest.raises(UNKNOWN, match="-g2"):
@@ -268,7 +268,7 @@ def test_a_key_is_trusted_for_less_than_its_window(flora):
 
 
 def test_a_task_whose_runs_fail_without_end_stops_at_last():
-    flora = SmallFlora("replay", fates=["SERVER_ERROR"] * 30)
+    flora = FakeFlora("replay", behaviors=["SERVER_ERROR"] * 30)
     task = Task(flora, ledger=False)
     for _ in range(20):
         task.run()
@@ -278,8 +278,8 @@ def test_a_task_whose_runs_fail_without_end_stops_at_last():
 
 
 def test_the_defaults_look_at_runs_and_claim_nothing():
-    flora = SmallFlora()
+    flora = FakeFlora()
     task = Task(flora, on_unknown="adopt")
     answer_lost(task)
     assert task.run().run_id == "run_1"
-    assert flora.requests[-2].query == (*((n, v) for n, v in PLACE.items()), ("limit", "100"))
+    assert flora.requests[-2].query == (*((n, v) for n, v in SCOPE.items()), ("limit", "100"))

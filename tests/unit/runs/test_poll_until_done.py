@@ -51,7 +51,7 @@ def test_a_failed_run_is_told_with_its_reason():
 
 
 @pytest.mark.parametrize(
-    "weather",
+    "outages",
     [
         error(429, retry_after=2),
         error(408),
@@ -70,15 +70,15 @@ def test_a_failed_run_is_told_with_its_reason():
     ],
     ids=repr,
 )
-def test_weather_is_waited_out_however_long_it_lasts(weather):
-    event, stage = follow(until(4000, weather))
+def test_outages_is_waited_out_however_long_it_lasts(outages):
+    event, stage = follow(until(4000, outages))
     assert event.succeeded
     assert len(stage.asked_at) < 4000 / 25, "and FLORA is not made worse"
 
 
-@pytest.mark.parametrize("weather", [error(503), FloraConnectionError("broke")], ids=repr)
-def test_weather_ends_at_the_deadline_and_is_told(weather):
-    event, stage = follow(lambda _: weather, deadline=100)
+@pytest.mark.parametrize("outages", [error(503), FloraConnectionError("broke")], ids=repr)
+def test_outages_ends_at_the_deadline_and_is_told(outages):
+    event, stage = follow(lambda _: outages, deadline=100)
     assert (event.kind, event.run_id) == ("timed_out", "run_1")
     assert "the last poll failed" in event.detail
     assert stage.asked_at[-1] == pytest.approx(100)

@@ -7,11 +7,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from flora_provider.api.http.flow import Response
-from tests.support.polling_simulation import BEGIN, OUTAGES, World, ok, on_all, on_looks, on_pages
+from tests.support.polling_simulation import BEGIN, OUTAGES, Simulation, ok, on_all, on_pages, on_single_polls
 
 
 @dataclass(frozen=True)
-class Plague:
+class Outage:
     since: float
     lasts: float
     kind: str
@@ -19,8 +19,8 @@ class Plague:
     every: int
     victim: int
 
-    def on(self, world):
-        run_id, seen = f"run_{self.victim % len(world.flora.runs)}", [0]
+    def on(self, simulation):
+        run_id, seen = f"run_{self.victim % len(simulation.flora.runs)}", [0]
 
         def instead(answer):
             seen[0] += 1
@@ -30,10 +30,10 @@ class Plague:
                 return _without(answer, run_id)
             return OUTAGES.get(self.kind) or Response(404)
 
-        hits = {"pages": on_pages, "looks": on_looks, "all": on_all}[self.where]
+        hits = {"pages": on_pages, "looks": on_single_polls, "all": on_all}[self.where]
         if self.kind == "vanishes":
             hits = f"/runs/{run_id}".__eq__
-        world.spoil(instead, hits=hits, since=BEGIN + self.since, until=BEGIN + self.since + self.lasts)
+        simulation.spoil(instead, hits=hits, since=BEGIN + self.since, until=BEGIN + self.since + self.lasts)
 
 
 def _without(answer, run_id):
@@ -46,7 +46,7 @@ def _without(answer, run_id):
 
 
 PLAGUES = st.builds(
-    Plague,
+    Outage,
     since=st.floats(0, 60),
     lasts=st.sampled_from([1.0, 10.0, 60.0]),
     kind=st.sampled_from([*OUTAGES, "omits"]),
@@ -54,7 +54,7 @@ PLAGUES = st.builds(
     every=st.sampled_from([1, 1, 2, 5]),
     victim=st.integers(0, 200),
 ) | st.builds(
-    Plague,
+    Outage,
     since=st.floats(0, 60),
     lasts=st.just(10.0),
     kind=st.just("vanishes"),
@@ -76,21 +76,21 @@ FLEETS = st.lists(
 
 
 @given(FLEETS, st.lists(PLAGUES, max_size=4), st.integers(0, 400), st.sampled_from([None, None, 5.0]), st.integers(0))
-def test_no_wait_fails_and_none_is_lost_whatever_comes(fleets, plagues, others, limit, seed):
-    world = World(seed=seed, limit=limit)
-    for count, seconds, listed, estimated, after in fleets:
+def test_no_wait_fails_and_none_is_lost_whatever_comes(groups, outages, others, limit, seed):
+    simulation = Simulation(seed=seed, limit=limit)
+    for count, seconds, listed, estimated, after in groups:
         start = {"seconds": seconds, "listed": listed, "estimated": estimated}
-        world.after(after, lambda count=count, start=start: world.wait(*world.start(count, **start)))
-    world.after(15, lambda: world.start(others, seconds=3600))
-    world.run(0.0)
-    world.start()  # nobody waits for it; but a plague may want a victim
-    for plague in plagues:
-        plague.on(world)
-    world.run()
-    waited = sum(count for count, *_ in fleets)
-    event(f"{len(plagues)} plagues")
-    assert len(world.ended) == len(world.told) == waited
-    assert world.flora.asked_too_early() == []
-    assert len(world.watch) == 0
-    worst = 120 + max(seconds for _, seconds, *_ in fleets) + 150 + (waited / limit if limit else 0) * 3
-    assert world.now - BEGIN < worst
+        simulation.after(after, lambda count=count, start=start: simulation.wait(*simulation.start(count, **start)))
+    simulation.after(15, lambda: simulation.start(others, seconds=3600))
+    simulation.run(0.0)
+    simulation.start()  # nobody waits for it; but a outage may want a victim
+    for outage in outages:
+        outage.on(simulation)
+    simulation.run()
+    waited = sum(count for count, *_ in groups)
+    event(f"{len(outages)} outages")
+    assert len(simulation.ended) == len(simulation.told) == waited
+    assert simulation.flora.asked_too_early() == []
+    assert len(simulation.watch) == 0
+    worst = 120 + max(seconds for _, seconds, *_ in groups) + 150 + (waited / limit if limit else 0) * 3
+    assert simulation.now - BEGIN < worst

@@ -103,16 +103,16 @@ def test_text_that_moves_from_one_name_to_the_next_makes_another_key(intent, tex
 
 
 @given(intents, st.integers(1, 10_000))
-def test_a_key_is_20_to_64_url_safe_characters_and_tells_nothing_of_what_it_is_made_of(intent, generation):
-    key = intent.key(generation)
+def test_a_key_is_20_to_64_url_safe_characters_and_tells_nothing_of_what_it_is_made_of(intent, key_version):
+    key = intent.key(key_version)
     assert re.fullmatch(r"airflow-[0-9a-f]{32}-g[1-9][0-9]*", key)
     assert 20 <= len(key) <= 64
     assert calls.generate(type="image", prompt="p", workspace_id="ws_1", project_id="prj_1").with_key(key).key == key
 
 
 @given(intents, st.lists(st.integers(1, 10_000), min_size=2, unique=True))
-def test_every_generation_has_its_own_key(intent, generations):
-    assert len({intent.key(generation) for generation in generations}) == len(generations)
+def test_every_key_version_has_its_own_key(intent, key_versions):
+    assert len({intent.key(key_version) for key_version in key_versions}) == len(key_versions)
 
 
 @given(intents, intents)
@@ -121,14 +121,14 @@ def test_ones_own_key_is_taken_as_it_is_and_the_rest_does_not_matter(one, other)
     assert keys == ["order-1", "order-1"]
 
 
-def test_own_key_counts_generations_and_clears():
+def test_own_key_counts_key_versions_and_clears():
     own = replace(INTENT, own_key="order-1")
-    assert [own.key(generation) for generation in (1, 2, 3)] == ["order-1", "order-1-g2", "order-1-g3"]
-    assert [replace(own, clear_count=1).key(generation) for generation in (1, 2)] == ["order-1-c1", "order-1-c1-g2"]
+    assert [own.key(key_version) for key_version in (1, 2, 3)] == ["order-1", "order-1-g2", "order-1-g3"]
+    assert [replace(own, clear_count=1).key(key_version) for key_version in (1, 2)] == ["order-1-c1", "order-1-c1-g2"]
 
 
 @given(st.integers(200, 255), st.integers(0, 3), st.integers(1, 3))
-def test_own_key_of_any_length_stays_sendable_and_distinct(length, clear_count, generation):
-    keys = [replace(INTENT, own_key=last.rjust(length, "k"), clear_count=clear_count).key(generation) for last in "ab"]
+def test_own_key_of_any_length_stays_sendable_and_distinct(length, clear_count, key_version):
+    keys = [replace(INTENT, own_key=last.rjust(length, "k"), clear_count=clear_count).key(key_version) for last in "ab"]
     assert len(set(keys)) == 2
     assert all(len(key) <= 255 for key in keys)

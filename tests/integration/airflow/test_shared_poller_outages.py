@@ -1,4 +1,4 @@
-"""Bad weather over the waits of a process, through real connections: no wait fails, and nothing is left behind."""
+"""Outages during the waits of a process, through real connections: no wait fails, and nothing is left behind."""
 
 import asyncio
 from contextlib import aclosing
