@@ -4,8 +4,8 @@ import itertools
 import httpx
 import pytest
 
-from flora_provider.sandbox import Fate, Fault
-from flora_provider.sandbox.reply import Refusal
+from flora_provider.sandbox import Fault, RunBehavior
+from flora_provider.sandbox.http.responses import ApiError
 
 
 def test_a_fault_answers_in_floras_envelope_with_words_that_fit(flora, sandbox):
@@ -80,8 +80,8 @@ def test_any_text_can_stand_in_for_json(flora, sandbox, body):
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault("/generate", wire="refuse"), httpx.ConnectError),
-        (Fault("/generate", wire="drop"), httpx.ReadError),
+        (Fault("/generate", delivery="refuse"), httpx.ConnectError),
+        (Fault("/generate", delivery="drop"), httpx.ReadError),
     ],
 )
 def test_a_connection_can_end_before_the_call_is_carried_out(flora, sandbox, fault, error):
@@ -94,10 +94,10 @@ def test_a_connection_can_end_before_the_call_is_carried_out(flora, sandbox, fau
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault("/generate", wire="drop", after=True), httpx.ReadError),
-        (Fault("/generate", wire="cut"), httpx.RemoteProtocolError),
+        (Fault("/generate", delivery="drop", after=True), httpx.ReadError),
+        (Fault("/generate", delivery="cut"), httpx.RemoteProtocolError),
         (Fault("/generate", delay=61), httpx.ReadTimeout),
-        (Fault("/generate", wire="trickle", delay=61), httpx.ReadTimeout),
+        (Fault("/generate", delivery="trickle", delay=61), httpx.ReadTimeout),
     ],
 )
 def test_an_answer_can_be_lost_after_the_run_was_created(make_flora, fault, error):
@@ -186,7 +186,7 @@ def test_the_last_page_can_be_empty_and_still_name_a_next_one(flora, sandbox):
 
 
 def test_a_fault_can_decide_the_fate_of_a_run_somebody_else_starts(flora, sandbox):
-    sandbox.faults.add(Fault("/runs/technique", fate=Fate(error_code="model_timeout", seconds=1)))
+    sandbox.faults.add(Fault("/runs/technique", behavior=RunBehavior(error_code="model_timeout", seconds=1)))
     body = {"technique_id": "tech_storybrd1", "workspace_id": sandbox.workspace_id, "inputs": {"instructions": "Go"}}
     run_id = flora.post("/runs/technique", json=body).json()["run_id"]
     sandbox.clock.advance(1)
@@ -212,28 +212,28 @@ def test_faults_can_strike_the_media_store(flora, sandbox):
     run_id = flora.start()
     sandbox.clock.advance(100)
     url = flora.run(run_id)["outputs"][0]["url"]
-    sandbox.faults.add(Fault("/media/{run_id}/{file}", wire="cut"))
+    sandbox.faults.add(Fault("/media/{run_id}/{file}", delivery="cut"))
     with pytest.raises(httpx.RemoteProtocolError):
         flora.get(url)
     assert flora.get(url).status_code == 200
 
 
 def test_async_clients_meet_the_same_faults(flora, sandbox):
-    async def spoiled():
+    async def faulty_call():
         async with httpx.AsyncClient(transport=httpx.MockTransport(sandbox.handle)) as client:
             await client.get("https://flora.test/api/v1/models")
 
-    sandbox.faults.add(Fault(wire="cut"))
-    coroutine = spoiled()
+    sandbox.faults.add(Fault(delivery="cut"))
+    coroutine = faulty_call()
     with pytest.raises(httpx.RemoteProtocolError):
         list(itertools.repeat(coroutine.send(None), 1))
 
 
 @pytest.mark.parametrize(
-    ("fault", "could"), [(Fault("/generat", status=500), "/generate"), (Fault(wire="knot"), "drop")]
+    ("fault", "could"), [(Fault("/generat", status=500), "/generate"), (Fault(delivery="knot"), "drop")]
 )
 def test_a_fault_that_could_never_strike_is_refused_with_what_could(sandbox, fault, could):
-    with pytest.raises(Refusal, match=could):
+    with pytest.raises(ApiError, match=could):
         sandbox.faults.add(fault)
 
 
@@ -241,11 +241,11 @@ def test_a_fault_that_could_never_strike_is_refused_with_what_could(sandbox, fau
     "fault",
     [
         {"colour": "red"},
-        {"wire": "knot"},
+        {"delivery": "knot"},
         {"route": "/generat"},
         {"times": "often"},
         {"status": "500"},
-        {"fate": {"colour": "red"}},
+        {"behavior": {"colour": "red"}},
         {"headers": ["x"]},
         "drop",
     ],

@@ -20,8 +20,8 @@ def client(flora_sandbox):
 
 
 def body(server):
-    place = {"workspace_id": server.sandbox.workspace_id, "project_id": server.sandbox.project_id}
-    return {"type": "image", "prompt": "Füchse", **place}
+    scope = {"workspace_id": server.sandbox.workspace_id, "project_id": server.sandbox.project_id}
+    return {"type": "image", "prompt": "Füchse", **scope}
 
 
 def test_a_run_started_on_the_port_ends_with_a_file_to_fetch(flora_sandbox, client):
@@ -59,9 +59,9 @@ def test_uploads_of_many_packets_arrive_whole(flora_sandbox, client):
 @pytest.mark.parametrize(
     ("fault", "started"),
     [
-        (Fault("/generate", wire="refuse"), 0),
-        (Fault("/generate", wire="drop"), 0),
-        (Fault("/generate", wire="drop", after=True), 1),
+        (Fault("/generate", delivery="refuse"), 0),
+        (Fault("/generate", delivery="drop"), 0),
+        (Fault("/generate", delivery="drop", after=True), 1),
     ],
 )
 def test_a_connection_is_really_reset(flora_sandbox, client, caplog, fault, started):
@@ -74,7 +74,7 @@ def test_a_connection_is_really_reset(flora_sandbox, client, caplog, fault, star
 
 
 def test_a_body_is_really_cut_off(flora_sandbox, client, caplog):
-    flora_sandbox.sandbox.faults.add(Fault("/models", wire="cut"))
+    flora_sandbox.sandbox.faults.add(Fault("/models", delivery="cut"))
     with client.stream("GET", "/models") as answer:
         chunks = answer.iter_raw()
         assert 0 < len(next(chunks)) < int(answer.headers["content-length"])
@@ -94,7 +94,7 @@ def test_an_answer_really_comes_after_the_client_gave_up(flora_sandbox, client):
 
 
 def test_a_body_really_trickles(flora_sandbox, client):
-    flora_sandbox.sandbox.faults.add(Fault("/models", body="12345", wire="trickle", delay=0.05))
+    flora_sandbox.sandbox.faults.add(Fault("/models", body="12345", delivery="trickle", delay=0.05))
     start = time.monotonic()
     with client.stream("GET", "/models") as answer:
         chunks = list(answer.iter_raw())
