@@ -9,8 +9,12 @@ from typing import Literal
 import httpx
 
 Delivery = Literal["refuse", "drop", "cut", "trickle"]
-"""What happens to the connection: `refuse` ends it before the request is read, `drop` resets it instead of an
-answer, `cut` closes it in the middle of the body, `trickle` sends the body byte by byte."""
+"""What happens to the connection.
+
+`refuse` raises a ConnectError behind `httpx.MockTransport`; on a port it is the same as `drop`, because which call
+a fault affects is known only once the request was read. `drop` resets the connection instead of responding, `cut`
+closes it in the middle of the body, `trickle` sends the body byte by byte.
+"""
 
 
 @dataclass(slots=True)
