@@ -34,11 +34,11 @@ class Sandbox:
     `SandboxServer` on a real port. Calls may come from several threads.
 
     Args:
-        settings: The dials; a copy is kept, and may be turned any time as `sandbox.settings`.
+        settings: Settings; a copy is kept, and may be changed any time as `sandbox.settings`.
         clock: Its time. Pass `Clock(lambda: 1_750_000_000.0)` to move it by hand only.
 
     Attributes:
-        settings: The dials.
+        settings: Its settings.
         clock: Its time.
         faults: What is to go wrong; see `Fault`.
         state: Workspaces, projects and runs, for tests that look inside.
@@ -110,12 +110,12 @@ class Sandbox:
         """Answer a request for `httpx.MockTransport`.
 
         Raises:
-            httpx.TransportError: If a fault says so, the one a client would see on a real connection.
+            httpx.TransportError: If a fault asks for it, the one a client would see on a real connection.
         """
         return self.answer(request).through_mock(request)
 
     def answer(self, request: httpx.Request) -> DeliveredResponse:
-        """Answer a request, and say how the answer travels."""
+        """Answer a request, and say how the response is delivered."""
         with self._lock:
             return self._answer(request)
 

@@ -15,7 +15,7 @@ IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
 
 @dataclass(slots=True)
 class Settings:
-    """The dials of a sandbox.
+    """The settings of a sandbox.
 
     Attributes:
         api_key: The one valid key; None makes one from the seed. A new value is a rotation: the old key is refused.
@@ -44,7 +44,7 @@ class Settings:
             raise ValueError(": ".join(problem))
 
     def update(self, changes: dict[str, Any]) -> None:
-        """Change some dials.
+        """Change some settings.
 
         Raises:
             ApiError: 400, naming every member that is unknown, fixed or out of range; then nothing is changed.

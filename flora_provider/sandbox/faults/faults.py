@@ -154,7 +154,7 @@ class Fault:
         return ApiResponse(body, api_response.status, headers)
 
     def send(self, response: httpx.Response) -> DeliveredResponse:
-        """Put the response on its way."""
+        """Return the response with its delivery."""
         if self.pad or self.gzip:
             content = response.content + b" " * self.pad
             headers = {name: value for name, value in response.headers.items() if name != "content-length"}
@@ -203,7 +203,7 @@ class Faults:
         """Script faults; they take effect with the next call.
 
         Raises:
-            ApiError: One could never strike, for no call has its route, or there is no such way to break a connection.
+            ApiError: A fault has an unknown route or delivery.
         """
         for fault in faults:
             if fault.route is not None and fault.route not in self._routes:
@@ -216,7 +216,7 @@ class Faults:
         ]
 
     def clear(self) -> None:
-        """Let all be well again. Runs that have a behavior keep it."""
+        """Remove all faults. Runs that have a behavior keep it."""
         self._armed = []
 
     def take(self, method: str, route: str, path: dict[str, str], body: bytes) -> Fault | None:
@@ -229,7 +229,7 @@ class Faults:
         return taken
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the faults and how often each has struck; members at their defaults are left out."""
+        """Return the faults and how often each was applied; members at their defaults are left out."""
         blank = dataclasses.asdict(Fault())
         return [
             {name: value for name, value in dataclasses.asdict(armed.fault).items() if value != blank[name]}

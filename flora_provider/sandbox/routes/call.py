@@ -1,4 +1,4 @@
-"""One request on its way through the sandbox, and the table that says who handles it."""
+"""One request with its route, and the routing table."""
 
 from __future__ import annotations
 

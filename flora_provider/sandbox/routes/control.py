@@ -35,7 +35,7 @@ def runs(call: Call) -> ApiResponse:
 
 
 def list_faults(call: Call) -> ApiResponse:
-    """Return the scripted faults and how often each has struck."""
+    """Return the scripted faults and how often each was applied."""
     return ApiResponse({"faults": call.sandbox.faults.to_json()})
 
 
