@@ -52,12 +52,12 @@ class SandboxProcess(Part):
     def refuse_prompt(self, prompt: str) -> None:
         """Let every run of this prompt be ended by moderation, after two seconds."""
         message = "The prompt was refused by moderation."
-        fate = {"error_code": "GENERATION_PROMPT_MODERATED", "error_message": message, "seconds": 2}
-        fault = {"route": "/generate", "containing": prompt, "times": None, "fate": fate}
+        behavior = {"error_code": "GENERATION_PROMPT_MODERATED", "error_message": message, "seconds": 2}
+        fault = {"route": "/generate", "containing": prompt, "times": None, "behavior": behavior}
         httpx.post(f"{self.url}/_sandbox/faults", json=[fault]).raise_for_status()
 
     def let_runs_take(self, seconds: Iterable[float]) -> None:
         """Decide how long the next runs take, one by one, whatever their models say."""
-        fates = [{"seconds": taken, "estimated_seconds": round(taken)} for taken in seconds]
-        faults = [{"route": "/generate", "fate": fate} for fate in fates]
+        behaviors = [{"seconds": taken, "estimated_seconds": round(taken)} for taken in seconds]
+        faults = [{"route": "/generate", "behavior": behavior} for behavior in behaviors]
         httpx.post(f"{self.url}/_sandbox/faults", json=faults).raise_for_status()

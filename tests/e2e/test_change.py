@@ -28,9 +28,9 @@ ONCE = dict.fromkeys(("start", *WAITS), 1)
 
 def begin_every_wait(field, conn_id, sandbox, prompt):
     """Start a DAG run that waits in every way for runs that end when `end_runs` says so."""
-    fate = {"seconds": LONG, "estimated_seconds": 30}
-    runs = {name: buy(sandbox, f"{prompt}, {name}", key=f"{prompt}, {name}", **fate) for name in SENSORS}
-    conf = {"prompt": prompt, "runs": runs, "model_params": {"sandbox": fate}}
+    behavior = {"seconds": LONG, "estimated_seconds": 30}
+    runs = {name: buy(sandbox, f"{prompt}, {name}", key=f"{prompt}, {name}", **behavior) for name in SENSORS}
+    conf = {"prompt": prompt, "runs": runs, "model_params": {"sandbox": behavior}}
     return Subscription(field, f"every_wait_{conn_id}", **conf)
 
 

@@ -28,8 +28,12 @@ def test_strange_texts_of_runs_leave_the_triggerer_alive_and_arrives(airflow):
     sandbox, triggerer = airflow.stage.sandbox, airflow.stage.airflow.parts["triggerer"]
     same = triggerer.pid
     script = [
-        {"route": "/generate", "containing": f'"{what} {way}"', "fate": {"seconds": 8, "estimated_seconds": 10, **fate}}
-        for what, fate in FATES.items()
+        {
+            "route": "/generate",
+            "containing": f'"{what} {way}"',
+            "behavior": {"seconds": 8, "estimated_seconds": 10, **behavior},
+        }
+        for what, behavior in FATES.items()
         for way in WAYS
     ]
     control(sandbox, "POST", "faults", content=json.dumps(script))  # in ASCII, with escapes

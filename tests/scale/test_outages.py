@@ -27,7 +27,7 @@ def reply(rows=(), **meta):
 @pytest.mark.parametrize("listed", ["/generations", "/technique-runs", ""])
 def test_after_a_429_nobody_asks_before_flora_allows_it(simulation, listed):
     simulation.wait(*simulation.start(60, listed=listed))
-    simulation.spoil(Response(429, {"retry-after": "20"}), since=BEGIN + 18, times=3)
+    simulation.inject(Response(429, {"retry-after": "20"}), since=BEGIN + 18, times=3)
     simulation.run()
     assert simulation.flora.asked_too_early() == []
     assert len(simulation.ended) == 60
@@ -35,7 +35,7 @@ def test_after_a_429_nobody_asks_before_flora_allows_it(simulation, listed):
 
 def test_a_429_that_asks_for_more_than_a_minute_is_obeyed_too(simulation):
     simulation.wait(*simulation.start(60))
-    simulation.spoil(Response(429, {"retry-after": "240"}), since=BEGIN + 18, times=1)
+    simulation.inject(Response(429, {"retry-after": "240"}), since=BEGIN + 18, times=1)
     simulation.run()
     assert simulation.flora.asked_too_early() == []
     assert len(simulation.ended) == 60
@@ -44,7 +44,7 @@ def test_a_429_that_asks_for_more_than_a_minute_is_obeyed_too(simulation):
 
 def test_a_429_on_a_single_look_silences_the_pages_as_well(simulation):
     simulation.wait(*simulation.start(3, listed="", estimated=None), *simulation.start(50))
-    simulation.spoil(Response(429, {"retry-after": "30"}), hits=on_single_polls, times=1)
+    simulation.inject(Response(429, {"retry-after": "30"}), hits=on_single_polls, times=1)
     simulation.run()
     assert simulation.flora.asked_too_early() == []
     assert len(simulation.ended) == 53
@@ -52,7 +52,7 @@ def test_a_429_on_a_single_look_silences_the_pages_as_well(simulation):
 
 def test_a_429_without_a_time_slows_all_down_for_a_while(simulation):
     simulation.wait(*simulation.start(40, listed=""))
-    simulation.spoil(Response(429), since=BEGIN + 18, times=1)
+    simulation.inject(Response(429), since=BEGIN + 18, times=1)
     simulation.run()
     times = [at for at, _, _ in simulation.flora.record]
     assert max(after - before for before, after in pairwise(times) if before > BEGIN + 18) >= 4
@@ -64,7 +64,7 @@ def test_a_429_without_a_time_slows_all_down_for_a_while(simulation):
 @pytest.mark.parametrize("listed", ["/generations", ""])
 def test_a_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, listed):
     simulation.wait(*simulation.start(40, seconds=60, listed=listed))
-    simulation.spoil(outage, hits=hits, since=BEGIN + 10, until=BEGIN + 70)
+    simulation.inject(outage, hits=hits, since=BEGIN + 10, until=BEGIN + 70)
     simulation.run()
     assert len(simulation.ended) == 40
     assert simulation.now - BEGIN < 70 + 60
@@ -72,7 +72,7 @@ def test_a_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, ou
 
 def test_what_is_wrong_with_pages_alone_costs_single_looks_and_pages_are_tried_ever_more_rarely(simulation):
     simulation.wait(*simulation.start(50, seconds=600))
-    simulation.spoil(Response(403), hits=on_pages)
+    simulation.inject(Response(403), hits=on_pages)
     simulation.run()
     pauses = [after - before for before, after in pairwise(paged(simulation))]
     first, most = PAGES_OFF_FOR
@@ -82,7 +82,7 @@ def test_what_is_wrong_with_pages_alone_costs_single_looks_and_pages_are_tried_e
 
 def test_pages_are_used_again_once_they_are_well(simulation):
     simulation.wait(*simulation.start(50, seconds=300))
-    simulation.spoil(Response(200, {}, b"[]"), hits=on_pages, until=BEGIN + 40)
+    simulation.inject(Response(200, {}, b"[]"), hits=on_pages, until=BEGIN + 40)
     simulation.run()
     assert not [path for at, path, _ in simulation.flora.record if at > BEGIN + 100 and path not in PAGES]
     assert len(simulation.ended) == 50
@@ -90,7 +90,7 @@ def test_pages_are_used_again_once_they_are_well(simulation):
 
 def test_an_outage_is_not_counted_against_pages(simulation):
     simulation.wait(*simulation.start(50, seconds=100))
-    simulation.spoil(Response(503), since=BEGIN + 10, until=BEGIN + 60)
+    simulation.inject(Response(503), since=BEGIN + 10, until=BEGIN + 60)
     simulation.run()
     # One look told that it was about all of FLORA: no storm of single looks, and pages at once when all is well.
     assert len([path for path in simulation.asked() if path not in PAGES]) < 20
@@ -110,7 +110,7 @@ def test_a_row_that_cannot_be_used_is_looked_at_singly(simulation, change):
     runs = simulation.start(30)
     simulation.wait(*runs)
     rows = [run.row(run.ends) for run in runs]
-    simulation.spoil(lambda _: reply([change(rows[0]), *rows[1:]]), hits=on_pages)
+    simulation.inject(lambda _: reply([change(rows[0]), *rows[1:]]), hits=on_pages)
     simulation.run(29)
     assert len(simulation.ended) == 29
     simulation.run()
@@ -121,21 +121,21 @@ def test_a_row_that_cannot_be_used_is_looked_at_singly(simulation, change):
 @pytest.mark.parametrize("meta", [{}, {"next_cursor": None}, {"next_cursor": ""}, {"next_cursor": 7}])
 def test_a_list_without_a_cursor_has_ended(simulation, meta):
     simulation.wait(*simulation.start(30))
-    simulation.spoil(reply(**meta), hits=on_pages)
+    simulation.inject(reply(**meta), hits=on_pages)
     simulation.run(29)
     assert len(paged(simulation)) == 2
 
 
 def test_a_list_whose_meta_is_no_object_has_ended(simulation):
     simulation.wait(*simulation.start(30))
-    simulation.spoil(ok({"generations": [], "technique_runs": [], "meta": 7}), hits=on_pages)
+    simulation.inject(ok({"generations": [], "technique_runs": [], "meta": 7}), hits=on_pages)
     simulation.run(29)
     assert len(paged(simulation)) == 2
 
 
 def test_a_list_that_never_ends_is_left(simulation):
     simulation.wait(*simulation.start(30))
-    simulation.spoil(reply([{"run_id": "run_of_others", "status": "running"}], next_cursor="0"), hits=on_pages)
+    simulation.inject(reply([{"run_id": "run_of_others", "status": "running"}], next_cursor="0"), hits=on_pages)
     simulation.run()
     assert len(simulation.ended) == 30
     assert len(paged(simulation)) <= 2 * 30
@@ -160,8 +160,8 @@ def test_a_run_that_never_comes_back_is_given_up_and_alone(simulation):
 
 def test_an_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simulation):
     simulation.wait(*simulation.start(listed="", seconds=150, estimated=None))
-    simulation.spoil(Response(503), until=BEGIN + 90)
-    simulation.spoil(Response(404), since=BEGIN + 90, until=BEGIN + 130)
+    simulation.inject(Response(503), until=BEGIN + 90)
+    simulation.inject(Response(404), since=BEGIN + 90, until=BEGIN + 130)
     simulation.run()
     assert len(simulation.ended) == 1
 
@@ -171,7 +171,7 @@ def test_an_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simul
 def test_a_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, listed, status):
     simulation.wait(*simulation.start(40, seconds=30, listed=listed))
     simulation.run(25)
-    simulation.spoil(Response(status), until=BEGIN + 25 + 250)
+    simulation.inject(Response(status), until=BEGIN + 25 + 250)
     asked = len(simulation.asked())
     simulation.run()
     assert len(simulation.ended) == 40
@@ -182,7 +182,7 @@ def test_a_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, liste
 
 def test_a_refused_key_costs_pages_and_few_looks_for_all(simulation):
     simulation.wait(*simulation.start(100, seconds=30))
-    simulation.spoil(Response(401), until=BEGIN + 200)
+    simulation.inject(Response(401), until=BEGIN + 200)
     simulation.run()
     assert len(simulation.ended) == 100
     assert len(simulation.asked()) < 300
@@ -190,7 +190,7 @@ def test_a_refused_key_costs_pages_and_few_looks_for_all(simulation):
 
 def test_a_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(simulation):
     simulation.wait(*simulation.start(40, seconds=30))
-    simulation.spoil(Response(401))
+    simulation.inject(Response(401))
     simulation.run()
     events = [event for told in simulation.told.values() for _, event in told]
     assert {event.kind for event in events} == {"refused"}
@@ -200,7 +200,7 @@ def test_a_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(simulation)
 
 def test_a_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
     simulation.wait(*simulation.start(5))
-    simulation.spoil(Response(401), hits=on_pages)
+    simulation.inject(Response(401), hits=on_pages)
     simulation.run()
     assert len(simulation.ended) == 5
 
@@ -210,7 +210,7 @@ def test_a_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
 def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(simulation, header, hits):
     simulation.wait(*simulation.start(60))
     simulation.wait(*simulation.start(2, listed=""))
-    simulation.spoil(Response(429, {"retry-after": header}), hits=hits, since=BEGIN + 18, times=1)
+    simulation.inject(Response(429, {"retry-after": header}), hits=hits, since=BEGIN + 18, times=1)
     simulation.run()
     assert len(simulation.ended) == 62
     assert simulation.now - BEGIN < 18 + 400
@@ -218,7 +218,7 @@ def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(simulation, 
 
 def test_a_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(simulation):
     waits = simulation.wait(*simulation.start(5))
-    simulation.spoil(Response(403), hits=on_pages)
+    simulation.inject(Response(403), hits=on_pages)
     simulation.run(18)
     flow = simulation.watch.round()
     simulation.now += 1

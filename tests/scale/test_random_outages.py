@@ -33,7 +33,7 @@ class Outage:
         hits = {"pages": on_pages, "looks": on_single_polls, "all": on_all}[self.where]
         if self.kind == "vanishes":
             hits = f"/runs/{run_id}".__eq__
-        simulation.spoil(instead, hits=hits, since=BEGIN + self.since, until=BEGIN + self.since + self.lasts)
+        simulation.inject(instead, hits=hits, since=BEGIN + self.since, until=BEGIN + self.since + self.lasts)
 
 
 def _without(answer, run_id):

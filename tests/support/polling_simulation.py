@@ -218,7 +218,7 @@ class Simulation:
         if seconds is not None:
             self.now = until
 
-    def spoil(self, instead, **where):
+    def inject(self, instead, **where):
         """Answer this instead (see `Trouble`): always the same, or what a function makes of the true answer."""
         self.flora.troubles.append(Trouble(instead if callable(instead) else lambda _: instead, **where))
 

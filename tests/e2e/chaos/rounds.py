@@ -22,7 +22,7 @@ KILLS = tuple(dict.fromkeys((*START, *(point for points in AFTERWARDS.values() f
 # What becomes of the answer to POST. The client gives up after CLIENT_TIMEOUT.
 CLIENT_TIMEOUT = 6
 WIRES = {
-    "dropped after creation": {"wire": "drop", "after": True},
+    "dropped after creation": {"delivery": "drop", "after": True},
     "late answer": {"delay": CLIENT_TIMEOUT + 3},
     "5xx after creation": {"status": 500, "after": True},
     "429 burst": {"status": 429, "headers": {"retry-after": "1"}, "times": 2},
@@ -102,7 +102,7 @@ class Round:
         about = {"route": "/generate", "containing": self.prompt}
         found = [WIRES[self.wire]] if self.wire else []
         found += [HELD_BACK] if "POST to answer" in self.kills else []
-        found += [{"fate": self._fate() | self._said()}] if self.says else []
+        found += [{"behavior": self._fate() | self._said()}] if self.says else []
         return [about | fault for fault in found]
 
     def row(self):
@@ -162,7 +162,7 @@ def _draw_one(dice, number, prompt, mode=None):
         mode=mode or dice.choice(MODES),
         style=style,
         kills=tuple(kills),
-        wire=wire,
+        delivery=wire,
         on_unknown=dice.choice(["fail", "adopt"]),
         seconds=round(dice.uniform(1, 9), 1),
         edited=edited,
@@ -182,7 +182,9 @@ def _draw_saying(dice, style):
 def _without_faults(drawn):
     # Faults find their task by its prompt, which twins share.
     kills = tuple(point for point in drawn.kills if point != "POST to answer") or ("answer to ledger",)
-    return Round(**{**drawn.__dict__, "kills": kills, "wire": None, "edited": None, "on_changed": "fail", "says": None})
+    return Round(
+        **{**drawn.__dict__, "kills": kills, "delivery": None, "edited": None, "on_changed": "fail", "says": None}
+    )
 
 
 # What befalls a whole batch, each with the states of tasks that it can hit. In an order in which neighbours may strike

@@ -43,14 +43,14 @@ class Flora:
     def inject(self, *faults, **fault):
         self.sandbox.faults.add(*faults, *([Fault(**fault)] if fault else []))
 
-    def start(self, **fate):
+    def start(self, **behavior):
         """Start a run as somebody else would; by default it is done at once."""
         body = {
             "type": "image",
             "prompt": "a fern",
             "workspace_id": self.sandbox.workspace_id,
             "project_id": self.sandbox.project_id,
-            "params": {"sandbox": DONE_AT_ONCE | fate},
+            "params": {"sandbox": DONE_AT_ONCE | behavior},
         }
         headers = {"Authorization": f"Bearer {self.sandbox.api_key}"}
         return httpx.post(f"{self.server.base_url}/generate", json=body, headers=headers).json()["run_id"]
@@ -249,9 +249,9 @@ def generate():
     """A task that makes a picture, by default one that is done at once."""
     from flora_provider.operators.flora import FloraGenerateOperator
 
-    def make(*, fate=None, **kwargs):
+    def make(*, behavior=None, **kwargs):
         given = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
-        given.setdefault("model_params", {"sandbox": DONE_AT_ONCE | (fate or {})})
+        given.setdefault("model_params", {"sandbox": DONE_AT_ONCE | (behavior or {})})
         return FloraGenerateOperator(**given)
 
     return make

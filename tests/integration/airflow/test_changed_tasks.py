@@ -65,7 +65,7 @@ def timed_out(flora, generate, one_task):
     def make(**options):
         waiting = {"wait_for_completion": True, "deferrable": False, "timeout": 0.2}
         slow = {"seconds": 1.0, "no_estimate": True}
-        task = one_task(generate(fate=slow, **waiting, **options))
+        task = one_task(generate(behavior=slow, **waiting, **options))
         with pytest.raises(AirflowException, match="larger timeout"):
             task.run()
         flora.sandbox.clock.advance(10)
@@ -124,7 +124,7 @@ def test_edited_task_starts_another_run_if_its_author_says_so(flora, timed_out):
 @pytest.mark.parametrize("template", [TEMPLATE, "A fern of try {{ ti.try_number }}"])
 def test_prompt_that_renders_differently_at_each_try_is_found_again(flora, generate, one_task, template, caplog, capfd):
     flora.sandbox.settings.idempotency = "replay"
-    flora.inject(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(prompt=template))
     with pytest.raises(AirflowException, match="broke"):
         task.run()
@@ -144,7 +144,7 @@ def test_prompt_of_a_clock_takes_its_run_again_after_a_wait_that_timed_out(flora
 @pytest.mark.parametrize("mode", ["replay", "duplicate_409"])
 def test_prompt_of_a_clock_is_not_paid_twice_without_a_store(flora, generate, one_task, mode):
     flora.sandbox.settings.idempotency = mode
-    flora.inject(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(prompt=TEMPLATE), store=False)
     with pytest.raises(AirflowException, match="broke"):
         task.run()
@@ -210,7 +210,7 @@ def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeyp
 
 
 def test_clear_of_another_task_is_none_of_one_that_was_killed_before_it_deferred(flora, generate, one_task):
-    task = one_task(generate(fate=ENDLESS, retries=2))
+    task = one_task(generate(behavior=ENDLESS, retries=2))
     task.dag_run.clear_number = 0
     first = task.execute()  # and its process is killed before Airflow hears of it
     task.dag_run.clear_number = 1
@@ -266,11 +266,11 @@ def test_record_of_an_earlier_release_is_read(flora, generate, one_task):
     assert flora.started == 1
 
 
-@pytest.mark.parametrize("spoil", [lambda record: record.pop("key"), lambda record: record.update(version=99)])
-def test_record_that_cannot_be_read_pays_nothing_and_says_so(flora, generate, one_task, spoil):
+@pytest.mark.parametrize("inject", [lambda record: record.pop("key"), lambda record: record.update(version=99)])
+def test_record_that_cannot_be_read_pays_nothing_and_says_so(flora, generate, one_task, inject):
     task = one_task(generate())
     task.run()
-    spoil(task.store["flora_run"])
+    inject(task.store["flora_run"])
 
     with pytest.raises(LedgerUnreadable, match="cannot be read") as failure:
         task.retry()

@@ -135,7 +135,7 @@ def test_classes_are_made_once():
 )
 def test_stock_retry_policy_matches_flora_class(flora, generate, one_task, named):
     """`RetryPolicy.evaluate` is not asked after an AirflowFailException: those end the task, whatever the policy."""
-    task = one_task(generate(fate={"error_code": "SERVER_ERROR"}, wait_for_completion=True))
+    task = one_task(generate(behavior={"error_code": "SERVER_ERROR"}, wait_for_completion=True))
 
     with pytest.raises(AirflowException) as caught:
         task.run()
@@ -151,7 +151,7 @@ def test_stock_retry_policy_matches_flora_class(flora, generate, one_task, named
 
 
 def test_task_code_around_ours_can_catch_floras_class(flora, generate, one_task):
-    task = one_task(generate(fate={"error_code": "SERVER_ERROR"}, wait_for_completion=True, deferrable=False))
+    task = one_task(generate(behavior={"error_code": "SERVER_ERROR"}, wait_for_completion=True, deferrable=False))
 
     with pytest.raises(errors.RunFailed) as caught:
         task.run()

@@ -201,7 +201,7 @@ def test_a_file_that_breaks_off_leaves_nothing(hook, picture, tmp_path, flora_sa
 
 
 def test_a_download_that_breaks_off_is_tried_again(hook, picture, tmp_path, flora_sandbox):
-    flora_sandbox.sandbox.faults.add(Fault("/media/{run_id}/{file}", wire="cut"))
+    flora_sandbox.sandbox.faults.add(Fault("/media/{run_id}/{file}", delivery="cut"))
     assert hook.download_output(picture, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 

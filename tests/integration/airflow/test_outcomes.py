@@ -3,8 +3,8 @@
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from flora_provider.sandbox.fate import Fate
 from flora_provider.sandbox.faults import Fault
+from flora_provider.sandbox.world.run_behavior import RunBehavior
 
 HTML = {"body": "<html><h1>Bad gateway</h1></html>", "content_type": "text/html"}
 ANY = {"times": None}
@@ -82,7 +82,7 @@ PASSING = {
     "502 with an HTML page": {"status": 502, "headers": {"retry-after-ms": "10"}, **HTML},
     "503": {"status": 503, "headers": {"retry-after-ms": "10"}},
 }
-BROKEN = {"cut-off body": {"wire": "cut"}, "reset": {"wire": "drop"}}
+BROKEN = {"cut-off body": {"delivery": "cut"}, "reset": {"delivery": "drop"}}
 
 
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
@@ -91,7 +91,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
     flora.inject(route="/generate", **fault)
 
     task = one_task(generate(), store=False)
-    if fault.get("wire") == "cut":
+    if fault.get("delivery") == "cut":
         # The run was started, its answer lost; the key keeps the second request from starting another.
         with pytest.raises(AirflowFailException, match="has already started a run, but not which one"):
             task.run()
@@ -152,7 +152,7 @@ def test_members_that_nobody_has_heard_of_do_no_harm(flora, generate, one_task):
 def test_a_bill_that_is_settled_later_is_waited_for(flora, generate, wait_for, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
     sensor = one_task(wait_for(flora.start(cost_lag=1), deferrable=deferrable))
-    operator = one_task(generate(fate={"cost_lag": 1}, wait_for_completion=True, deferrable=deferrable))
+    operator = one_task(generate(behavior={"cost_lag": 1}, wait_for_completion=True, deferrable=deferrable))
 
     for task in (sensor, operator):
         assert task.run()["charged_cost"] == task.xcoms["charged_cost_usd"] > 0
@@ -162,7 +162,7 @@ def test_a_bill_that_is_settled_later_is_waited_for(flora, generate, wait_for, o
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_retry_that_finds_its_run_waits_for_the_bill_too(flora, generate, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
-    task = one_task(generate(fate={"cost_lag": 1}, deferrable=deferrable))
+    task = one_task(generate(behavior={"cost_lag": 1}, deferrable=deferrable))
     task.run()
     task.operator.wait_for_completion = True
 
@@ -182,7 +182,7 @@ def test_a_bill_costs_no_finished_run_its_deadline(flora, wait_for, one_task, de
 def test_a_bill_that_is_not_settled_in_time_is_none_and_no_xcom(flora, generate, wait_for, one_task, monkeypatch):
     monkeypatch.setattr("flora_provider.runs.tolerance.BILL_FOR", 0.3)
     sensor = one_task(wait_for(flora.start(cost_lag=60)))
-    operator = one_task(generate(fate={"cost_lag": 60}, wait_for_completion=True))
+    operator = one_task(generate(behavior={"cost_lag": 60}, wait_for_completion=True))
 
     assert sensor.run()["charged_cost"] is None
     assert operator.run()["charged_cost"] is None
@@ -196,15 +196,19 @@ TROUBLE = {"error_code": "GENERATION_PROVIDER_TIMEOUT"}
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-@pytest.mark.parametrize(("fate", "final"), [(MODERATED, True), (HIDDEN_REFUSAL, True), (TROUBLE, False)])
-def test_a_failed_run_fails_its_task_with_code_message_and_run_id(flora, generate, one_task, fate, final, deferrable):
-    task = one_task(generate(fate=fate | {"no_estimate": True}, wait_for_completion=True, deferrable=deferrable))
+@pytest.mark.parametrize(("behavior", "final"), [(MODERATED, True), (HIDDEN_REFUSAL, True), (TROUBLE, False)])
+def test_a_failed_run_fails_its_task_with_code_message_and_run_id(
+    flora, generate, one_task, behavior, final, deferrable
+):
+    task = one_task(
+        generate(behavior=behavior | {"no_estimate": True}, wait_for_completion=True, deferrable=deferrable)
+    )
 
     with pytest.raises(AirflowException) as failure:
         task.run()
 
-    assert f"FLORA run {task.xcoms['run_id']} failed: {fate['error_code']}" in str(failure.value)
-    assert fate.get("error_message", "").rstrip(".") in str(failure.value)
+    assert f"FLORA run {task.xcoms['run_id']} failed: {behavior['error_code']}" in str(failure.value)
+    assert behavior.get("error_message", "").rstrip(".") in str(failure.value)
     assert isinstance(failure.value, AirflowFailException) == final
     assert len(task.deferrals) == deferrable
     assert flora.billed == 0
@@ -237,7 +241,7 @@ def test_sensor_of_a_failed_run_names_the_task_to_clear_and_no_retry_of_its_own(
 def test_operator_of_a_failed_run_says_that_its_retry_starts_a_new_one(flora, generate, one_task):
     for kwargs in ({}, {"deferrable": False}):
         with pytest.raises(AirflowException) as failure:
-            one_task(generate(fate=TROUBLE, wait_for_completion=True, **kwargs)).run()
+            one_task(generate(behavior=TROUBLE, wait_for_completion=True, **kwargs)).run()
 
         assert "a retry starts a new run [task 'picture'" in str(failure.value)
         assert "clear the task" not in str(failure.value)
@@ -256,7 +260,7 @@ def test_hook_that_waits_for_a_failed_run_promises_no_retry(flora):
 
 
 def test_a_run_that_completed_without_an_output_fails_its_task(flora, generate, one_task):
-    task = one_task(generate(fate={"outputs": 0}, wait_for_completion=True))
+    task = one_task(generate(behavior={"outputs": 0}, wait_for_completion=True))
 
     with pytest.raises(AirflowException, match="completed without an output"):
         task.run()
@@ -277,7 +281,7 @@ def test_a_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, on
 
 
 def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):
-    task = one_task(generate(wait_for_completion=True, fate={"seconds": 0.0}))
+    task = one_task(generate(wait_for_completion=True, behavior={"seconds": 0.0}))
     flora.inject(Fault("/generate", edit={"charged_cost": 0.5, "estimated_seconds": 0}))
     flora.inject(Fault("/runs/{run_id}", edit={"charged_cost": 0.25}))
 
@@ -290,7 +294,7 @@ def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):
 
 
 def test_the_fate_of_somebody_elses_run_is_told_like_that_of_ones_own(flora, wait_for, one_task):
-    flora.inject(Fault("/generate", fate=Fate(seconds=0.0, error_code="LLM_REFUSAL")))
+    flora.inject(Fault("/generate", behavior=RunBehavior(seconds=0.0, error_code="LLM_REFUSAL")))
     run_id = flora.start()
 
     with pytest.raises(AirflowFailException, match="LLM_REFUSAL"):

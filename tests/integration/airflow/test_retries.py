@@ -44,7 +44,7 @@ def test_a_retry_returns_the_run_that_is_already_done_and_starts_none(flora, gen
 def test_a_retry_after_a_wait_that_timed_out_waits_for_the_same_run(flora, generate, one_task, memory, waiting):
     if not waiting:
         waiting = {"wait_for_completion": True, "deferrable": False}
-    task = one_task(generate(fate={"seconds": 1.0, "no_estimate": True}, timeout=0.2, **waiting), **memory)
+    task = one_task(generate(behavior={"seconds": 1.0, "no_estimate": True}, timeout=0.2, **waiting), **memory)
 
     with pytest.raises(AirflowException, match="a larger timeout"):
         task.run()
@@ -57,7 +57,7 @@ def test_a_retry_after_a_wait_that_timed_out_waits_for_the_same_run(flora, gener
 @waits
 def test_an_answer_that_was_lost_costs_nothing_twice(flora, generate, one_task, waiting):
     flora.sandbox.settings.idempotency = "replay"
-    flora.inject(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(**waiting))
 
     with pytest.raises(AirflowException, match=r"the connection to .* broke"):
@@ -85,7 +85,7 @@ def test_a_run_that_failed_and_may_be_retried_is_followed_by_another(flora, gene
 
 @waits
 def test_a_run_that_failed_and_must_not_be_retried_fails_the_retry_too(flora, generate, one_task, memory, waiting):
-    task = one_task(generate(fate={"error_code": "LLM_REFUSAL"}, **waiting), **memory)
+    task = one_task(generate(behavior={"error_code": "LLM_REFUSAL"}, **waiting), **memory)
     if waiting:
         with pytest.raises(AirflowFailException, match="LLM_REFUSAL"):
             task.run()
@@ -194,7 +194,7 @@ def test_the_ledger_alone_suffices_with_a_server_that_ignores_keys(flora, genera
 def test_the_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
     from airflow.providers.common.compat.sdk import TaskDeferred
 
-    task = one_task(generate(fate=ENDLESS, wait_for_completion=True))
+    task = one_task(generate(behavior=ENDLESS, wait_for_completion=True))
     with pytest.raises(TaskDeferred):
         task.execute()
 
@@ -207,7 +207,7 @@ def test_the_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_the_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
-    task = one_task(generate(fate=ENDLESS, wait_for_completion=True, deferrable=deferrable))
+    task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable))
     flora.inject(Fault("/runs/{run_id}", status=401, times=None))
 
     with pytest.raises(AirflowException, match="and may go on and be billed: FLORA answered 401"):
@@ -219,7 +219,7 @@ def test_the_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, mo
 def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, caplog, capfd):
     from airflow.providers.common.compat.sdk import TaskDeferred
 
-    operator = generate(fate=ENDLESS, wait_for_completion=True)
+    operator = generate(behavior=ENDLESS, wait_for_completion=True)
     task = one_task(operator)
     running = operator.prepare_for_execution()
     running.on_kill()
@@ -237,7 +237,7 @@ def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, cap
 
 def test_a_retry_of_a_task_that_was_killed_between_post_and_answer_names_the_candidates(flora, generate, one_task):
     """The one window in which the ledger holds no run id, with a server that does not tell which run it started."""
-    flora.inject(route="/generate", wire="drop", after=True)
+    flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate())
     with pytest.raises(AirflowException):
         task.run()

@@ -65,7 +65,7 @@ def to_the_end(task):
 @deferrable
 @pytest.mark.parametrize("timeout", [0.2, timedelta(seconds=0.2)])
 def test_the_operators_timeout_is_left_to_its_retries(flora, generate, one_task, deferrable, timeout):
-    task = one_task(generate(fate=ENDLESS, wait_for_completion=True, deferrable=deferrable, timeout=timeout))
+    task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable, timeout=timeout))
 
     with pytest.raises(AirflowException) as failure:
         task.run()
@@ -78,7 +78,7 @@ def test_the_operators_timeout_is_left_to_its_retries(flora, generate, one_task,
 def test_the_operators_execution_timeout_is_airflows_own(flora, generate, one_task, deferrable):
     task = one_task(
         generate(
-            fate=ENDLESS,
+            behavior=ENDLESS,
             wait_for_completion=True,
             deferrable=deferrable,
             timeout=60,
@@ -185,7 +185,7 @@ def test_without_a_timeout_an_operator_waits_for_as_long_as_it_takes(flora, gene
     from airflow.providers.common.compat.sdk import TaskDeferred
 
     with pytest.raises(TaskDeferred) as deferral:
-        one_task(generate(fate=ENDLESS, wait_for_completion=True)).execute()
+        one_task(generate(behavior=ENDLESS, wait_for_completion=True)).execute()
 
     assert deferral.value.timeout is None
 

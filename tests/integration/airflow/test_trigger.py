@@ -69,13 +69,13 @@ WEATHER = {
     "503": [{"status": 503, "times": 2}],
     "a proxy's page": [{"status": 502, "body": "<html>", "content_type": "text/html", "times": 2}],
     "HTML with 200": [{"body": "<html>", "content_type": "text/html", "times": 2}],
-    "a reset": [{"wire": "drop", "times": 2}],
-    "a cut-off body": [{"wire": "cut", "times": 2}],
-    "a refused connection": [{"wire": "refuse", "times": 2}],
+    "a reset": [{"delivery": "drop", "times": 2}],
+    "a cut-off body": [{"delivery": "cut", "times": 2}],
+    "a refused connection": [{"delivery": "refuse", "times": 2}],
     "a page without its members": [{"without": ("status",), "times": 2}],
     "members of other types": [{"edit": {"status": 7, "progress": "half"}, "times": 2}],
     "404 for a moment": [{"status": 404, "times": 2}],
-    "one after the other": [{"status": 500}, {"wire": "cut"}, {"status": 404}],
+    "one after the other": [{"status": 500}, {"delivery": "cut"}, {"status": 404}],
 }
 
 

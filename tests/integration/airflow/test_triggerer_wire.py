@@ -498,16 +498,16 @@ def killed(trigger, *, when):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("fate", [{}, {"error_code": "LLM_REFUSAL"}], ids=["completed", "failed"])
-def test_trigger_killed_after_it_saw_the_end_says_so(flora, caplog, capfd, monkeypatch, fate):
+@pytest.mark.parametrize("behavior", [{}, {"error_code": "LLM_REFUSAL"}], ids=["completed", "failed"])
+def test_trigger_killed_after_it_saw_the_end_says_so(flora, caplog, capfd, monkeypatch, behavior):
     monkeypatch.setattr(module, "MIN_DEFERRAL", 20.0)
-    run_id = flora.start(**fate)
+    run_id = flora.start(**behavior)
     trigger = in_triggerer(trigger_for(run_id, not_before=time.time() + 20))
 
     killed(trigger, when=lambda: trigger.event is not None)
 
     log = caplog.text + "".join(capfd.readouterr())
-    assert f"FLORA run {run_id} has ended already: {'failed' if fate else 'completed'}" in log
+    assert f"FLORA run {run_id} has ended already: {'failed' if behavior else 'completed'}" in log
     assert "is billed" not in log
 
 

@@ -62,8 +62,8 @@ REFUSALS = [401, 403, 404]
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("status", REFUSALS)
 def test_a_wait_survives_a_refusal_that_passes(flora, generate, one_task, status, deferrable):
-    fate = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
-    task = one_task(generate(fate=fate, wait_for_completion=True, deferrable=deferrable))
+    behavior = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
+    task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=deferrable))
     flora.inject(Fault(LOOKS, status=status, skip=1, times=4), Fault("/generations", status=status, times=None))
 
     assert task.run()["status"] == "completed"
@@ -75,7 +75,7 @@ def test_a_wait_survives_a_refusal_that_passes(flora, generate, one_task, status
 def test_a_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
     flora, generate, one_task, impatient, status, deferrable
 ):
-    task = one_task(generate(fate=ENDLESS, wait_for_completion=True, deferrable=deferrable))
+    task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable))
     refused = Fault(LOOKS, status=status, skip=1, times=None)
     flora.inject(refused)
 
@@ -129,8 +129,8 @@ def test_a_sensor_that_pokes_reads_a_key_that_was_rotated(flora, wait_for, one_t
 
 
 def test_a_wait_in_a_worker_reads_a_key_that_was_rotated(flora, generate, one_task, monkeypatch):
-    fate = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
-    task = one_task(generate(fate=fate, wait_for_completion=True, deferrable=False))
+    behavior = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
+    task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=False))
     rotate = flora.sandbox.settings.update
     monkeypatch.setattr(
         FloraHook, "poll_until_done", lambda hook, wait, follow=FloraHook.poll_until_done: (
@@ -160,13 +160,13 @@ def elsewhere():
         yield server
 
 
-def started_elsewhere(server, **fate):
+def started_elsewhere(server, **behavior):
     import httpx
 
     sandbox = server.sandbox
     body = {"type": "image", "prompt": "a fern", "workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
     headers = {"Authorization": f"Bearer {sandbox.api_key}"}
-    body["params"] = {"sandbox": {"seconds": 0.0, **fate}}
+    body["params"] = {"sandbox": {"seconds": 0.0, **behavior}}
     return httpx.post(f"{server.base_url}/generate", json=body, headers=headers).json()["run_id"]
 
 

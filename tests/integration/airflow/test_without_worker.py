@@ -241,7 +241,7 @@ def deferring(request, flora, wait_for, generate):
     """A task of either kind that defers."""
     if request.param == "sensor":
         return lambda **kwargs: wait_for(flora.start(**ENDLESS), **kwargs)
-    return lambda **kwargs: generate(fate=ENDLESS, wait_for_completion=True, **kwargs)
+    return lambda **kwargs: generate(behavior=ENDLESS, wait_for_completion=True, **kwargs)
 
 
 def test_plain_task_is_ended_in_the_triggerer(flora, one_task, deferring, airflow_3_3):

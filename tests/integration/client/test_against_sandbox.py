@@ -10,9 +10,9 @@ from flora_provider.api.files.download import download
 from flora_provider.api.files.upload import upload
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
-from flora_provider.sandbox.media import render
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.media import render
 
 PNG = render("image", "a fern", "test")
 
@@ -65,7 +65,7 @@ def test_from_a_prompt_to_a_file(flora, server, place, key, context):
 
 def test_the_answer_lost_after_the_run_was_created_costs_nothing_twice(flora, server, place, key, fail):
     billed = server.sandbox.stats()["runs_billed"]
-    fail("/generate", wire="drop", after=True)
+    fail("/generate", delivery="drop", after=True)
     with pytest.raises(errors.FloraDuplicateError) as caught:
         flora.send(generate(place).with_key(key()))
     assert caught.value.request_id
@@ -75,8 +75,8 @@ def test_the_answer_lost_after_the_run_was_created_costs_nothing_twice(flora, se
 @pytest.mark.parametrize(
     "weather",
     [
-        {"wire": "drop"},
-        {"wire": "cut"},
+        {"delivery": "drop"},
+        {"delivery": "cut"},
         {"status": 503},
         {"status": 502, "body": "<html>Bad gateway</html>", "content_type": "text/html"},
         {"status": 429, "headers": {"retry-after-ms": "1"}},
@@ -124,7 +124,7 @@ def test_a_file_uploaded_is_a_file_that_runs_can_use(flora, server, place, conte
 
 def test_a_file_is_uploaded_through_bad_weather(flora, fail, place, context):
     for route in ("/assets", "/assets/{asset_id}/complete"):
-        fail(route, method="POST", wire="drop", after=True)
+        fail(route, method="POST", delivery="drop", after=True)
     asset = flora.run(upload(io.BytesIO(PNG + bytes(5_000_000)), file_name="fern.png", **place, context=context))
     assert asset.status == "ready"
 

@@ -1,7 +1,7 @@
 import pytest
 
 from demo.media import BrokenFileError, describe
-from flora_provider.sandbox.media import render
+from flora_provider.sandbox.world.media import render
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flora_provider.sandbox.actions import ACTIONS_BY_ID
-from flora_provider.sandbox.call import Call, Route
-from flora_provider.sandbox.catalog import MODELS, MODELS_BY_ID, TECHNIQUES_BY_NAME, Technique
-from flora_provider.sandbox.fate import Fate
-from flora_provider.sandbox.paging import page
-from flora_provider.sandbox.reading import read
-from flora_provider.sandbox.reply import Reply, invalid, not_found
-from flora_provider.sandbox.runs import Run
-from flora_provider.sandbox.validation import (
+from flora_provider.sandbox.http.paging import page
+from flora_provider.sandbox.http.reading import read
+from flora_provider.sandbox.http.responses import ApiResponse, invalid, not_found
+from flora_provider.sandbox.http.validation import (
     Member,
     check_members,
     check_path_id,
@@ -24,6 +19,11 @@ from flora_provider.sandbox.validation import (
     public_id,
     text,
 )
+from flora_provider.sandbox.routes.call import Call, Route
+from flora_provider.sandbox.world.actions import ACTIONS_BY_ID
+from flora_provider.sandbox.world.catalog import MODELS, MODELS_BY_ID, TECHNIQUES_BY_NAME, Technique
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.sandbox.world.runs import Run
 
 _GENERATE = {
     "type": Member(one_of("image", "video", "audio", "text"), required=True),
@@ -72,7 +72,7 @@ _HISTORY = {
 }
 
 
-def generate(call: Call) -> Reply:
+def generate(call: Call) -> ApiResponse:
     """Start a model generation."""
     body = call.json(_GENERATE)
     call.sandbox.state.require_project(body["project_id"], body["workspace_id"])
@@ -90,13 +90,13 @@ def generate(call: Call) -> Reply:
         project_id=body["project_id"],
         usd=model.usd,
         seconds=model.seconds,
-        fate=_fate(call, body.get("params", {})),
+        behavior=_behavior(call, body.get("params", {})),
         idempotency_key=call.idempotency_key,
     )
-    return Reply(run.started(call.root), 201)
+    return ApiResponse(run.started(call.root), 201)
 
 
-def get_run(call: Call) -> Reply:
+def get_run(call: Call) -> ApiResponse:
     """Return the state of a run, unless the nested route started it."""
     run_id = call.path["run_id"]
     check_path_id("run_id", run_id, "run_")
@@ -104,27 +104,27 @@ def get_run(call: Call) -> Reply:
     if run.nested:
         # FLORA does not document whether this route serves such runs; the sandbox is the stricter server.
         raise not_found(f"Run {run_id}")
-    return Reply(run.state(call.sandbox.clock.now(), call.root))
+    return ApiResponse(run.state(call.sandbox.clock.now(), call.root))
 
 
-def list_generations(call: Call) -> Reply:
+def list_generations(call: Call) -> ApiResponse:
     """Return a page of the generation history."""
     return _history(call, "generation", "generations")
 
 
-def list_technique_runs(call: Call) -> Reply:
+def list_technique_runs(call: Call) -> ApiResponse:
     """Return a page of the technique run history."""
     return _history(call, "technique", "technique_runs")
 
 
-def _history(call: Call, kind: str, name: str) -> Reply:
+def _history(call: Call, kind: str, name: str) -> ApiResponse:
     members = _HISTORY if kind == "generation" else {**_HISTORY, "technique_id": Member(public_id("tech_"))}
     query = call.query(members)
     now = call.sandbox.clock.now()
     return page(name, call.sandbox.state.history(kind, query), query, lambda run: run.row(now, call.root))
 
 
-def run_technique(call: Call) -> Reply:
+def run_technique(call: Call) -> ApiResponse:
     """Start a technique by id, billed to a named workspace."""
     body = call.json(_RUN_TECHNIQUE)
     technique = TECHNIQUES_BY_NAME.get(body["technique_id"])
@@ -132,17 +132,16 @@ def run_technique(call: Call) -> Reply:
         raise not_found(f"Technique {body['technique_id']}")
     call.sandbox.state.require_workspace(body["workspace_id"])
     _check_slots(technique, body["inputs"], call.root)
-    return Reply(_start_technique(call, technique, body["inputs"], body["workspace_id"]).started(call.root), 201)
+    return ApiResponse(_start_technique(call, technique, body["inputs"], body["workspace_id"]).started(call.root), 201)
 
 
-def run_nested(call: Call) -> Reply:
+def run_nested(call: Call) -> ApiResponse:
     """Start a technique by id or slug, billed to the key's workspace."""
     technique = find_technique(call)
     body = call.json(_RUN_NESTED)
     problems = []
     for number, item in enumerate(body["inputs"]):
-        given = item if isinstance(item, dict) else {}
-        problems += check_members(given, _NESTED_INPUT, f"inputs[{number}].")
+        problems += check_members(item if isinstance(item, dict) else {}, _NESTED_INPUT, f"inputs[{number}].")
     if problems:
         raise invalid(*problems)
     types = {slot["id"]: slot["type"] for slot in technique.inputs}
@@ -151,20 +150,20 @@ def run_nested(call: Call) -> Reply:
     inputs = {item["id"]: item["value"] for item in body["inputs"]}
     _check_slots(technique, inputs, call.root)
     run = _start_technique(call, technique, inputs, call.sandbox.workspace_id, nested=True)
-    return Reply(run.state(call.sandbox.clock.now(), call.root), 201)
+    return ApiResponse(run.state(call.sandbox.clock.now(), call.root), 201)
 
 
-def get_nested(call: Call) -> Reply:
+def get_nested(call: Call) -> ApiResponse:
     """Return the state of a run that the nested route started; others are unknown here (contract, 2.5)."""
     technique, run_id = find_technique(call), call.path["run_id"]
     check_path_id("run_id", run_id, "run_")
     run = call.sandbox.state.visible_run(run_id)
     if not run.nested or run.subject != technique.technique_id:
         raise not_found(f"Run {run_id}")
-    return Reply(run.state(call.sandbox.clock.now(), call.root))
+    return ApiResponse(run.state(call.sandbox.clock.now(), call.root))
 
 
-def run_action(call: Call) -> Reply:
+def run_action(call: Call) -> ApiResponse:
     """Run a prebuilt action; it costs nothing."""
     body = call.json(_RUN_ACTION)
     action = ACTIONS_BY_ID.get(body["action_id"])
@@ -188,10 +187,10 @@ def run_action(call: Call) -> Reply:
         project_id=body["project_id"],
         usd=0.0,
         seconds=action.seconds,
-        fate=_fate(call, body.get("params", {})),
+        behavior=_behavior(call, body.get("params", {})),
         idempotency_key=call.idempotency_key,
     )
-    return Reply(run.started(call.root), 201)
+    return ApiResponse(run.started(call.root), 201)
 
 
 def find_technique(call: Call) -> Technique:
@@ -214,7 +213,7 @@ def _start_technique(
         project_id=call.sandbox.project_id,
         usd=technique.usd,
         seconds=technique.seconds,
-        fate=_fate(call, {}),
+        behavior=_behavior(call, {}),
         name=technique.name,
         nested=nested,
         idempotency_key=call.idempotency_key,
@@ -240,10 +239,10 @@ def _check_slots(technique: Technique, inputs: dict[str, Any], root: str) -> Non
         raise invalid(*problems)
 
 
-def _fate(call: Call, params: dict[str, Any]) -> Fate:
-    if call.fault is not None and call.fault.fate is not None:
-        return call.fault.fate
-    return read(Fate, params["sandbox"], "params.sandbox.") if "sandbox" in params else Fate()
+def _behavior(call: Call, params: dict[str, Any]) -> RunBehavior:
+    if call.fault is not None and call.fault.behavior is not None:
+        return call.fault.behavior
+    return read(RunBehavior, params["sandbox"], "params.sandbox.") if "sandbox" in params else RunBehavior()
 
 
 ROUTES = [

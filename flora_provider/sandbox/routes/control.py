@@ -1,20 +1,20 @@
-"""The sandbox's own controls under ``/_sandbox``; they need no key and count in no statistic."""
+"""The sandbox's own controls under `/_sandbox`; they need no key and count in no statistic."""
 
 from __future__ import annotations
 
 import math
 
-from flora_provider.sandbox.call import Call, Route
-from flora_provider.sandbox.faults import Fault
-from flora_provider.sandbox.reply import Reply, invalid
+from flora_provider.sandbox.faults.faults import Fault
+from flora_provider.sandbox.http.responses import ApiResponse, invalid
+from flora_provider.sandbox.routes.call import Call, Route
 
 
-def stats(call: Call) -> Reply:
+def stats(call: Call) -> ApiResponse:
     """Return what happened so far."""
-    return Reply(call.sandbox.stats())
+    return ApiResponse(call.sandbox.stats())
 
 
-def runs(call: Call) -> Reply:
+def runs(call: Call) -> ApiResponse:
     """Return all runs, oldest first, with what FLORA never shows: prompt and idempotency key."""
     now = call.sandbox.clock.now()
     rows = [
@@ -31,44 +31,44 @@ def runs(call: Call) -> Reply:
         }
         for run in call.sandbox.state.runs.values()
     ]
-    return Reply({"runs": rows})
+    return ApiResponse({"runs": rows})
 
 
-def list_faults(call: Call) -> Reply:
-    """Return the scripted faults and how often each has struck."""
-    return Reply({"faults": call.sandbox.faults.to_json()})
+def list_faults(call: Call) -> ApiResponse:
+    """Return the scripted faults and how often each was applied."""
+    return ApiResponse({"faults": call.sandbox.faults.to_json()})
 
 
-def add_faults(call: Call) -> Reply:
+def add_faults(call: Call) -> ApiResponse:
     """Script one fault, or an array of them."""
     body = call.any_json(any_text=True)
     call.sandbox.faults.add(*[Fault.from_json(item) for item in (body if isinstance(body, list) else [body])])
     return list_faults(call)
 
 
-def clear_faults(call: Call) -> Reply:
+def clear_faults(call: Call) -> ApiResponse:
     """Forget all faults."""
     call.sandbox.faults.clear()
     return list_faults(call)
 
 
-def advance_clock(call: Call) -> Reply:
-    """Move the clock by ``{"advance": seconds}``."""
+def advance_clock(call: Call) -> ApiResponse:
+    """Move the clock by `{"advance": seconds}`."""
     body = call.any_json()
     seconds = body.get("advance") if isinstance(body, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise invalid(("advance", "Expected seconds, a number not below 0."))
     call.sandbox.clock.advance(seconds)
-    return Reply({"now": call.sandbox.clock.now()})
+    return ApiResponse({"now": call.sandbox.clock.now()})
 
 
-def change_settings(call: Call) -> Reply:
+def change_settings(call: Call) -> ApiResponse:
     """Change settings; the answer is the settings that took effect."""
     body = call.any_json()
     if not isinstance(body, dict):
         raise invalid(("body", "Expected an object."))
     call.sandbox.settings.update(body)
-    return Reply(body)
+    return ApiResponse(body)
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""Reading ``multipart/form-data``, as much of it as upload forms use."""
+"""Reading `multipart/form-data`, as much of it as upload forms use."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from email.message import Message
 
 import httpx
 
-from flora_provider.sandbox.reply import invalid
+from flora_provider.sandbox.http.responses import invalid
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A field of a form; ``file_name`` is None unless the part is a file."""
+    """A field of a form; `file_name` is None unless the part is a file."""
 
     name: str
     content: bytes
@@ -29,7 +29,7 @@ def read_parts(request: httpx.Request) -> list[Part]:
     """Return the parts of a form in their order, which a signed upload prescribes.
 
     Raises:
-        Refusal: 400, if the body is no such form.
+        ApiError: 400, if the body is no such form.
     """
     boundary = _parameters(request.headers.get("content-type", "")).get("boundary")
     if not boundary:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flora_provider.sandbox.fate import Fate
+from flora_provider.sandbox.world.run_behavior import RunBehavior
 
 RunType = Literal["generation", "technique", "action"]
 Medium = Literal["image", "video", "audio", "text"]
@@ -16,7 +16,7 @@ OUTPUT_TYPES: dict[Medium, str] = {"image": "imageUrl", "video": "videoUrl", "au
 SUFFIXES: dict[Medium, str] = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
 
 PENDING_SHARE = 0.1
-"""Share of a run's time it spends ``pending``."""
+"""Share of a run's time it spends `pending`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +24,22 @@ class Run:
     """One run.
 
     Attributes:
-        run_id: Public id, ``run_…``.
+        run_id: Public id, `run_…`.
         run_type: What started it.
         subject: The model's, technique's or action's id.
-        name: The technique's name; else the same as ``subject``.
+        name: The technique's name; else the same as `subject`.
         medium: What it makes.
         prompt: The text shown in its media.
         workspace_id: The workspace billed.
         project_id: The project it is listed under.
-        nested: Started by ``POST /techniques/{id}/runs``, thus served by that route only.
+        nested: Started by `POST /techniques/{id}/runs`, thus served by that route only.
         idempotency_key: The key it was started with, as honoured by the route.
         created_at: Unix seconds.
-        seconds: How long it takes; ``inf`` if it never ends.
+        seconds: How long it takes; `inf` if it never ends.
         estimated_seconds: What FLORA said it would take.
         quote: USD announced at the start.
         settled: USD charged on completion, 0 if it fails.
-        fate: What is out of the ordinary.
+        behavior: What is out of the ordinary.
     """
 
     run_id: str
@@ -57,26 +57,26 @@ class Run:
     estimated_seconds: int | None
     quote: float
     settled: float
-    fate: Fate
+    behavior: RunBehavior
 
     @property
     def is_billed(self) -> bool:
         """Whether this run costs money: a started run does, unless it ends failed (contract, 7.5)."""
-        return self.fate.error_code is None
+        return self.behavior.error_code is None
 
     def is_visible(self, now: float) -> bool:
-        """Whether FLORA admits to the run yet (see :attr:`Fate.hidden_for`)."""
-        return now >= self.created_at + self.fate.hidden_for
+        """Whether FLORA admits to the run yet (see `RunBehavior.hidden_for`)."""
+        return now >= self.created_at + self.behavior.hidden_for
 
     def is_listed(self, now: float) -> bool:
-        """Whether the history lists show it yet (see :attr:`Fate.listed_after`)."""
-        return now >= self.created_at + max(self.fate.hidden_for, self.fate.listed_after)
+        """Whether the history lists show it yet (see `RunBehavior.listed_after`)."""
+        return now >= self.created_at + max(self.behavior.hidden_for, self.behavior.listed_after)
 
     def status(self, now: float) -> str:
-        """Return ``pending``, ``running``, ``completed`` or ``failed``."""
+        """Return `pending`, `running`, `completed` or `failed`."""
         elapsed = now - self.created_at
         if elapsed >= self.seconds:
-            return "completed" if self.fate.error_code is None else "failed"
+            return "completed" if self.behavior.error_code is None else "failed"
         return "running" if elapsed >= self._pending_seconds else "pending"
 
     @property
@@ -84,7 +84,7 @@ class Run:
         return PENDING_SHARE * (self.seconds if math.isfinite(self.seconds) else 10.0)
 
     def state(self, now: float, root: str) -> dict[str, Any]:
-        """Return the contract's RunState as of ``now``, with URLs under ``root``."""
+        """Return the contract's RunState as of `now`, with URLs under `root`."""
         status = self.status(now)
         state: dict[str, Any] = {
             "run_id": self.run_id,
@@ -98,13 +98,13 @@ class Run:
         if status in ("completed", "failed"):
             state["completed_at"] = _milliseconds(self.created_at + self.seconds)
         if status == "completed":
-            state["outputs"] = [self._output(number, root) for number in range(1, self.fate.outputs + 1)]
-            if now >= self.created_at + self.seconds + self.fate.cost_lag:
+            state["outputs"] = [self._output(number, root) for number in range(1, self.behavior.outputs + 1)]
+            if now >= self.created_at + self.seconds + self.behavior.cost_lag:
                 state["charged_cost"] = self.settled
         if status == "failed":
-            state["error_code"] = self.fate.error_code
-            if self.fate.error_message is not None:
-                state["error_message"] = self.fate.error_message
+            state["error_code"] = self.behavior.error_code
+            if self.behavior.error_message is not None:
+                state["error_message"] = self.behavior.error_message
         return state
 
     def _progress(self, status: str, now: float) -> int:
@@ -122,10 +122,10 @@ class Run:
         return f"{root}/api/v1/runs/{self.run_id}"
 
     def _output(self, number: int, root: str) -> dict[str, str]:
-        text = f"A sandbox's answer to: {self.prompt}" if self.fate.text is None else self.fate.text
+        text = f"A sandbox's answer to: {self.prompt}" if self.behavior.text is None else self.behavior.text
         return {
             "output_id": f"output_{number}",
-            "type": self.fate.output_type or OUTPUT_TYPES[self.medium],
+            "type": self.behavior.output_type or OUTPUT_TYPES[self.medium],
             "url": text if self.medium == "text" else f"{root}{self.media_path(number)}",
         }
 

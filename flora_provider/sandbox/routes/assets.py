@@ -6,13 +6,10 @@ import mimetypes
 from typing import Any
 from urllib.parse import urlsplit
 
-from flora_provider.sandbox.assets import CONTENT_TYPES, Asset, iso
-from flora_provider.sandbox.call import Call, Route
-from flora_provider.sandbox.multipart import is_multipart, read_parts
-from flora_provider.sandbox.paging import page
-from flora_provider.sandbox.reply import Refusal, Reply, invalid, not_found
-from flora_provider.sandbox.routes_catalog import canvas_url
-from flora_provider.sandbox.validation import (
+from flora_provider.sandbox.http.multipart import is_multipart, read_parts
+from flora_provider.sandbox.http.paging import page
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
+from flora_provider.sandbox.http.validation import (
     Member,
     check_members,
     check_path_id,
@@ -22,11 +19,14 @@ from flora_provider.sandbox.validation import (
     public_id,
     text,
 )
+from flora_provider.sandbox.routes.call import Call, Route
+from flora_provider.sandbox.routes.catalog import canvas_url
+from flora_provider.sandbox.world.assets import CONTENT_TYPES, Asset, iso
 
 DIRECT_LIMIT = 4 * 1024 * 1024
 """Largest file, in bytes, that may come with the request itself."""
 
-_PLACE = {
+_ASSET_MEMBERS = {
     "workspace_id": Member(public_id("ws_"), required=True),
     "content_type": Member(one_of(*sorted(CONTENT_TYPES))),
     "file_name": Member(text),
@@ -42,57 +42,57 @@ _LIST = {
 }
 
 
-def create_asset(call: Call) -> Reply:
+def create_asset(call: Call) -> ApiResponse:
     """Create an asset in one of three ways: with its bytes, from a URL, or by a signed upload."""
     assets = call.sandbox.assets
     if is_multipart(call.request):
-        place, content, name, content_type = _direct(call)
-        asset = assets.add_direct(place["workspace_id"], name, content_type, content)
+        members, content, name, content_type = _direct(call)
+        asset = assets.add_direct(members["workspace_id"], name, content_type, content)
     else:
         source = Member(lambda value: _source_problem(value, call.root), required=True)
-        place = call.json({**_PLACE, "source": source})
-        _check_place(call, place)
-        if place["source"] == "signed-url":
-            name = place.get("file_name", "upload")
-            asset = assets.add_signed(place["workspace_id"], name, place.get("content_type") or _guess(name))
+        members = call.json({**_ASSET_MEMBERS, "source": source})
+        _check_scope(call, members)
+        if members["source"] == "signed-url":
+            name = members.get("file_name", "upload")
+            asset = assets.add_signed(members["workspace_id"], name, members.get("content_type") or _guess(name))
         else:
-            name = place.get("file_name") or urlsplit(place["source"]).path.rsplit("/", 1)[-1] or "file"
-            content_type = place.get("content_type") or _guess(name)
-            asset = assets.add_fetched(place["workspace_id"], name, content_type, place["source"])
-    if "project_id" in place:
-        _attach(call, asset, place["project_id"])
+            name = members.get("file_name") or urlsplit(members["source"]).path.rsplit("/", 1)[-1] or "file"
+            content_type = members.get("content_type") or _guess(name)
+            asset = assets.add_fetched(members["workspace_id"], name, content_type, members["source"])
+    if "project_id" in members:
+        _attach(call, asset, members["project_id"])
     now = call.sandbox.clock.now()
-    members = ("asset_id", "workspace_id", "status", "uploaded_via", "url")
+    shown = ("asset_id", "workspace_id", "status", "uploaded_via", "url")
     row = asset.row(now, call.root)
-    answer = {name: row[name] for name in members} | {"visibility": "workspace"}
-    return Reply(answer | asset.upload(now, call.root), 201)
+    answer = {name: row[name] for name in shown} | {"visibility": "workspace"}
+    return ApiResponse(answer | asset.upload(now, call.root), 201)
 
 
 def _direct(call: Call) -> tuple[dict[str, Any], bytes, str, str]:
     parts = read_parts(call.request)
     files = [part for part in parts if part.name == "file" and part.file_name is not None]
-    place = {part.name: part.content.decode(errors="replace") for part in parts if part not in files}
-    problems = check_members(place, _PLACE)
+    members = {part.name: part.content.decode(errors="replace") for part in parts if part not in files}
+    problems = check_members(members, _ASSET_MEMBERS)
     if not files:
         problems.append(("file", "Required"))
     elif len(files[0].content) > DIRECT_LIMIT:
         problems.append(("file", f"Larger than {DIRECT_LIMIT} bytes; use a signed upload."))
     if problems:
         raise invalid(*problems)
-    _check_place(call, place)
-    name = place.get("file_name") or files[0].file_name or "file"
+    _check_scope(call, members)
+    name = members.get("file_name") or files[0].file_name or "file"
     # FLORA's SDK labels files application/octet-stream, so the label says nothing and the name counts.
     labels = {files[0].content_type} - {None, "application/octet-stream"}
-    content_type = place.get("content_type") or next(iter(labels), None) or _guess(name)
+    content_type = members.get("content_type") or next(iter(labels), None) or _guess(name)
     if content_type not in CONTENT_TYPES:
         raise invalid(("content_type", f"{content_type} is not accepted."))
-    return place, files[0].content, name, content_type
+    return members, files[0].content, name, content_type
 
 
-def _check_place(call: Call, place: dict[str, Any]) -> None:
-    call.sandbox.state.require_workspace(place["workspace_id"])
-    if "project_id" in place:
-        call.sandbox.state.require_project(place["project_id"], place["workspace_id"])
+def _check_scope(call: Call, members: dict[str, Any]) -> None:
+    call.sandbox.state.require_workspace(members["workspace_id"])
+    if "project_id" in members:
+        call.sandbox.state.require_project(members["project_id"], members["workspace_id"])
 
 
 def _source_problem(value: Any, root: str) -> str | None:
@@ -105,7 +105,7 @@ def _guess(name: str) -> str:
     return guessed if guessed in CONTENT_TYPES else "image/png"
 
 
-def list_assets(call: Call) -> Reply:
+def list_assets(call: Call) -> ApiResponse:
     """Return a page of the assets, newest first."""
     query = call.query(_LIST)
     now = call.sandbox.clock.now()
@@ -124,50 +124,50 @@ def list_assets(call: Call) -> Reply:
 
     def render(asset: Asset) -> dict[str, Any]:
         node_id, project_id = nodes.get(asset.asset_id, (None, None))
-        place = {"created_at": round(asset.created_at * 1000), "node_id": node_id, "project_id": project_id}
-        return asset.row(now, call.root) | place
+        members = {"created_at": round(asset.created_at * 1000), "node_id": node_id, "project_id": project_id}
+        return asset.row(now, call.root) | members
 
     return page("assets", found, query, render)
 
 
-def get_asset(call: Call) -> Reply:
-    """Return one asset; its ``created_at`` is ISO text, unlike a list's (contract, 1.5)."""
+def get_asset(call: Call) -> ApiResponse:
+    """Return one asset; its `created_at` is ISO text, unlike a list's (contract, 1.5)."""
     asset, now = _asset(call), call.sandbox.clock.now()
     more = {"created_at": iso(asset.created_at), "failure_message": asset.failure_at(now)}
-    return Reply(asset.row(now, call.root) | more)
+    return ApiResponse(asset.row(now, call.root) | more)
 
 
-def complete_asset(call: Call) -> Reply:
+def complete_asset(call: Call) -> ApiResponse:
     """Finish a signed upload."""
     asset = _asset(call)
     call.sandbox.assets.complete(asset)
     return _upload_state(call, asset)
 
 
-def retry_asset(call: Call) -> Reply:
+def retry_asset(call: Call) -> ApiResponse:
     """Reserve a failed upload again."""
     asset = _asset(call)
     call.sandbox.assets.retry(asset)
     return _upload_state(call, asset)
 
 
-def _upload_state(call: Call, asset: Asset) -> Reply:
+def _upload_state(call: Call, asset: Asset) -> ApiResponse:
     now = call.sandbox.clock.now()
     row = asset.row(now, call.root)
     answer = {name: row[name] for name in ("asset_id", "workspace_id", "status", "url")}
     answer |= {"visibility": "workspace", "failure_message": asset.failure_at(now)}
-    return Reply(answer | asset.upload(now, call.root))
+    return ApiResponse(answer | asset.upload(now, call.root))
 
 
-def attach_asset(call: Call) -> Reply:
+def attach_asset(call: Call) -> ApiResponse:
     """Put a ready asset on a project's canvas."""
     check_path_id("project_id", call.path["project_id"], "prj_")
     project, asset = call.sandbox.state.own_project(call.path["project_id"]), _asset(call)
     if asset.status(call.sandbox.clock.now()) != "ready":
-        raise Refusal(409, "conflict", "Asset is not ready.")
+        raise ApiError(409, "conflict", "Asset is not ready.")
     node_id = _attach(call, asset, project.project_id)
-    place = {"project_id": project.project_id, "asset_id": asset.asset_id, "node_id": node_id}
-    return Reply(place | {"canvas_url": canvas_url(call, project)}, 201)
+    members = {"project_id": project.project_id, "asset_id": asset.asset_id, "node_id": node_id}
+    return ApiResponse(members | {"canvas_url": canvas_url(call, project)}, 201)
 
 
 def _attach(call: Call, asset: Asset, project_id: str) -> str:
@@ -191,45 +191,45 @@ def _asset(call: Call) -> Asset:
     return call.sandbox.assets.find(call.path["asset_id"])
 
 
-def get_file(call: Call) -> Reply:
+def get_file(call: Call) -> ApiResponse:
     """Serve the file of a ready asset, to anybody."""
     asset = call.sandbox.assets.find(call.path["file"].split(".")[0])
     if asset.content is None or asset.status(call.sandbox.clock.now()) != "ready":
         raise not_found("File")
-    return Reply(asset.content, headers={"content-type": asset.content_type})
+    return ApiResponse(asset.content, headers={"content-type": asset.content_type})
 
 
-def store_form(call: Call) -> Reply:
+def store_form(call: Call) -> ApiResponse:
     """Take a file as the last part of a form whose other fields FLORA prescribed."""
     asset = _awaited(call)
     parts = read_parts(call.request)
-    given = {part.name: part.content.decode(errors="replace") for part in parts[:-1]}
-    if not parts or parts[-1].name != "file" or given != asset.form_fields():
+    fields = {part.name: part.content.decode(errors="replace") for part in parts[:-1]}
+    if not parts or parts[-1].name != "file" or fields != asset.form_fields():
         return _store_error(400, "InvalidArgument", "The form must have every field of form_fields, then the file.")
     asset.content = parts[-1].content
-    return Reply(b"", 204)
+    return ApiResponse(b"", 204)
 
 
-def store_bytes(call: Call) -> Reply:
+def store_bytes(call: Call) -> ApiResponse:
     """Take a file as the whole body, under the content type that was reserved."""
     asset = _awaited(call)
     if call.request.headers.get("content-type") != asset.content_type:
         return _store_error(403, "SignatureDoesNotMatch", f"Content-Type must be {asset.content_type}.")
     asset.content = call.request.content
-    return Reply(b"", 200)
+    return ApiResponse(b"", 200)
 
 
 def _awaited(call: Call) -> Asset:
     asset = call.sandbox.assets.awaited(call.path["upload_id"])
     if asset is None or asset.status(call.sandbox.clock.now()) != "pending_upload":
-        raise Refusal(403, "forbidden", "No upload is expected here, or no longer.")
+        raise ApiError(403, "forbidden", "No upload is expected here, or no longer.")
     return asset
 
 
-def _store_error(status: int, code: str, message: str) -> Reply:
+def _store_error(status: int, code: str, message: str) -> ApiResponse:
     # The store is not FLORA: it complains in XML.
     xml = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    return Reply(xml.encode(), status, {"content-type": "application/xml; charset=UTF-8"})
+    return ApiResponse(xml.encode(), status, {"content-type": "application/xml; charset=UTF-8"})
 
 
 ROUTES = [

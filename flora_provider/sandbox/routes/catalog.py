@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flora_provider.sandbox.actions import ACTIONS, ACTIONS_BY_ID
-from flora_provider.sandbox.call import Call, Route
-from flora_provider.sandbox.catalog import MODELS, TECHNIQUES
-from flora_provider.sandbox.paging import page
-from flora_provider.sandbox.reply import Reply, not_found
-from flora_provider.sandbox.routes_runs import find_technique
-from flora_provider.sandbox.state import Project
-from flora_provider.sandbox.validation import Member, check_path_id, one_of, page_size, public_id, text, texts
+from flora_provider.sandbox.http.paging import page
+from flora_provider.sandbox.http.responses import ApiResponse, not_found
+from flora_provider.sandbox.http.validation import Member, check_path_id, one_of, page_size, public_id, text, texts
+from flora_provider.sandbox.routes.call import Call, Route
+from flora_provider.sandbox.routes.runs import find_technique
+from flora_provider.sandbox.world.actions import ACTIONS, ACTIONS_BY_ID
+from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES
+from flora_provider.sandbox.world.state import Project
 
 _PAGE = {"limit": Member(page_size), "cursor": Member(text)}
 _PROJECTS = {"workspace_id": Member(public_id("ws_"), required=True), "query": Member(text), **_PAGE}
@@ -28,16 +28,16 @@ _FEEDBACK = {
 }
 
 
-def list_workspaces(call: Call) -> Reply:
+def list_workspaces(call: Call) -> ApiResponse:
     """Return the workspaces of the key; one, unless a test added some."""
     rows = [
         {"workspace_id": w.workspace_id, "name": w.name, "role": "owner", "created_at": round(w.created_at * 1000)}
         for w in call.sandbox.state.workspaces["own"]
     ]
-    return Reply({"workspaces": rows})
+    return ApiResponse({"workspaces": rows})
 
 
-def list_projects(call: Call) -> Reply:
+def list_projects(call: Call) -> ApiResponse:
     """Return a page of a workspace's projects, by recent activity."""
     query = call.query(_PROJECTS)
     call.sandbox.state.require_workspace(query["workspace_id"])
@@ -50,33 +50,33 @@ def list_projects(call: Call) -> Reply:
     return page("projects", found, query, Project.to_json)
 
 
-def create_project(call: Call) -> Reply:
+def create_project(call: Call) -> ApiResponse:
     """Create a project."""
     body = call.json(_NEW_PROJECT)
     call.sandbox.state.require_workspace(body["workspace_id"])
-    return Reply(call.sandbox.state.add_project(body["workspace_id"], body["name"]).to_json(), 201)
+    return ApiResponse(call.sandbox.state.add_project(body["workspace_id"], body["name"]).to_json(), 201)
 
 
-def get_project(call: Call) -> Reply:
+def get_project(call: Call) -> ApiResponse:
     """Return one project."""
-    return Reply(_project(call).to_json())
+    return ApiResponse(_project(call).to_json())
 
 
-def list_nodes(call: Call) -> Reply:
+def list_nodes(call: Call) -> ApiResponse:
     """Return a page of a project's canvas nodes: the assets attached to it, newest first."""
     project = _project(call)
-    reply = page("nodes", reversed(project.nodes), call.query(_PAGE), dict)
-    reply.body |= {"project_id": project.project_id, "canvas_url": canvas_url(call, project)}
-    return reply
+    api_response = page("nodes", reversed(project.nodes), call.query(_PAGE), dict)
+    api_response.body |= {"project_id": project.project_id, "canvas_url": canvas_url(call, project)}
+    return api_response
 
 
-def list_models(call: Call) -> Reply:
+def list_models(call: Call) -> ApiResponse:
     """Return the models, of one type if asked."""
     medium = call.query({"type": Member(one_of("image", "video", "audio", "text"))}).get("type")
-    return Reply({"models": [model.to_json() for model in MODELS if medium in (None, model.medium)]})
+    return ApiResponse({"models": [model.to_json() for model in MODELS if medium in (None, model.medium)]})
 
 
-def list_techniques(call: Call) -> Reply:
+def list_techniques(call: Call) -> ApiResponse:
     """Return a page of the techniques."""
     query = call.query(_TECHNIQUES)
     if "workspace_id" in query:
@@ -85,28 +85,28 @@ def list_techniques(call: Call) -> Reply:
     return page("techniques", found, query, lambda technique: technique.to_json())
 
 
-def get_technique(call: Call) -> Reply:
+def get_technique(call: Call) -> ApiResponse:
     """Return one technique, by id or slug."""
-    return Reply(find_technique(call).to_json())
+    return ApiResponse(find_technique(call).to_json())
 
 
-def list_actions(_: Call) -> Reply:
+def list_actions(_: Call) -> ApiResponse:
     """Return all actions; this list has no pages."""
-    return Reply({"actions": [action.to_json() for action in ACTIONS]})
+    return ApiResponse({"actions": [action.to_json() for action in ACTIONS]})
 
 
-def get_action(call: Call) -> Reply:
+def get_action(call: Call) -> ApiResponse:
     """Return one action."""
     action = ACTIONS_BY_ID.get(call.path["action_id"])
     if action is None:
         raise not_found(f"Action {call.path['action_id']}")
-    return Reply(action.to_json())
+    return ApiResponse(action.to_json())
 
 
-def feedback(call: Call) -> Reply:
+def feedback(call: Call) -> ApiResponse:
     """Take note of feedback, without keeping it."""
     call.json(_FEEDBACK)
-    return Reply(
+    return ApiResponse(
         {"feedback_id": call.sandbox.state.new_id("fb"), "received_at": round(call.sandbox.clock.now() * 1000)}, 201
     )
 

@@ -7,10 +7,10 @@ import mimetypes
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flora_provider.sandbox import media
-from flora_provider.sandbox.reply import Refusal, not_found
-from flora_provider.sandbox.runs import Medium
-from flora_provider.sandbox.state import State
+from flora_provider.sandbox.http.responses import ApiError, not_found
+from flora_provider.sandbox.world import media
+from flora_provider.sandbox.world.runs import Medium
+from flora_provider.sandbox.world.state import State
 
 CONTENT_TYPES = frozenset(
     [f"image/{kind}" for kind in ("jpeg", "png", "webp", "gif", "avif", "heic", "heif")]
@@ -21,7 +21,7 @@ CONTENT_TYPES = frozenset(
 RESERVATION_SECONDS = 3600.0
 """How long a signed upload may take; FLORA publishes no number."""
 FETCH_SECONDS = 1.0
-"""How long a server-side fetch takes at speed 1; FLORA's own answer may be ``pending_upload`` at first."""
+"""How long a server-side fetch takes at speed 1; FLORA's own answer may be `pending_upload` at first."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Asset:
     """One asset.
 
     Attributes:
-        asset_id: Public id, ``asset_…``.
+        asset_id: Public id, `asset_…`.
         workspace_id: Whose it is.
         name: File name.
         content_type: What it is.
@@ -55,12 +55,12 @@ class Asset:
     failure: str | None = None
 
     def failure_at(self, now: float) -> str | None:
-        """Return why the asset has failed by ``now``; an upload that never came fails with its reservation."""
+        """Return why the asset has failed by `now`; an upload that never came fails with its reservation."""
         late = self.content is None and self.expires_at is not None and now >= self.expires_at
         return self.failure or ("The upload reservation expired." if late else None)
 
     def status(self, now: float) -> str:
-        """Return ``pending_upload``, ``ready`` or ``failed``."""
+        """Return `pending_upload`, `ready` or `failed`."""
         if self.failure_at(now) is not None:
             return "failed"
         return "ready" if self.ready_at is not None and now >= self.ready_at else "pending_upload"
@@ -151,14 +151,14 @@ class Assets:
         return asset
 
     def complete(self, asset: Asset) -> None:
-        """Finish a signed upload; without its bytes it stays ``pending_upload``.
+        """Finish a signed upload; without its bytes it stays `pending_upload`.
 
         Raises:
-            Refusal: 409 ``conflict``, if there is no upload to finish.
+            ApiError: 409 `conflict`, if there is no upload to finish.
         """
         now = self._state.clock.now()
         if asset.upload_id is None or asset.status(now) == "ready" or asset.failure is not None:
-            raise Refusal(409, "conflict", f"Asset is {asset.status(now)}.")
+            raise ApiError(409, "conflict", f"Asset is {asset.status(now)}.")
         if asset.content is not None:
             asset.ready_at = now
             asset.failure = None if asset.content else "The uploaded file is empty."
@@ -167,11 +167,11 @@ class Assets:
         """Reserve a failed or expired upload again.
 
         Raises:
-            Refusal: 409 ``conflict``, if it has not failed.
+            ApiError: 409 `conflict`, if it has not failed.
         """
         status = asset.status(self._state.clock.now())
         if asset.upload_id is None or status != "failed":
-            raise Refusal(409, "conflict", f"Asset is {status}.")
+            raise ApiError(409, "conflict", f"Asset is {status}.")
         del self._by_upload[asset.upload_id]
         self._reserve(asset)
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from flora_provider.sandbox.clock import Clock
-from flora_provider.sandbox.fate import Fate
-from flora_provider.sandbox.reply import Refusal, not_found
-from flora_provider.sandbox.runs import Medium, Run, RunType
+from flora_provider.sandbox.http.responses import ApiError, not_found
 from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.sandbox.world.runs import Medium, Run, RunType
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Workspace:
 
 @dataclass(slots=True)
 class Project:
-    """A project of a workspace; ``last_modified`` (unix seconds) orders the list."""
+    """A project of a workspace; `last_modified` (unix seconds) orders the list."""
 
     project_id: str
     workspace_id: str
@@ -80,7 +80,7 @@ class State:
         return f"{prefix}_{hashlib.blake2b(name.encode(), digest_size=10).hexdigest()}"
 
     def add_workspace(self, name: str, owner: str = "own") -> Workspace:
-        """Give an account another workspace; ``own`` is the account of the API key."""
+        """Give an account another workspace; `own` is the account of the API key."""
         workspace = Workspace(self.new_id("ws"), name, self.clock.now())
         self.workspaces.setdefault(owner, []).append(workspace)
         return workspace
@@ -111,7 +111,7 @@ class State:
         project = self.projects.get(project_id)
         if project is None or project.workspace_id != workspace_id:
             sentence = "Project does not belong to the specified workspace."
-            raise Refusal(400, "input_validation_error", sentence, [("project_id", sentence)])
+            raise ApiError(400, "input_validation_error", sentence, [("project_id", sentence)])
 
     def start_run(
         self,
@@ -124,12 +124,12 @@ class State:
         project_id: str,
         usd: float,
         seconds: float,
-        fate: Fate,
+        behavior: RunBehavior,
         name: str = "",
         nested: bool = False,
         idempotency_key: str | None = None,
     ) -> Run:
-        """Start a run and bill it, unless its fate is to fail.
+        """Start a run and bill it, unless its behavior is to fail.
 
         Args:
             run_type: What starts it.
@@ -140,20 +140,22 @@ class State:
             project_id: Where it is listed.
             usd: The quote.
             seconds: The estimate at speed 1.
-            fate: What is out of the ordinary.
+            behavior: What is out of the ordinary.
             name: The technique's name.
             nested: Whether the nested technique route started it.
             idempotency_key: The key the route honoured.
         """
         run_id = self.new_id("run")
         chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
-        estimate = fate.estimated_seconds
+        estimate = behavior.estimated_seconds
         if estimate is None:
             estimate = max(1, round(seconds / self.settings.speed))
         # The settled cost of a run may differ from its quote both ways (contract, 2.2).
-        settled = 0.0 if fate.error_code is not None else round(usd * chance.choice((1.0, 1.0, 0.8, 1.5)), 6)
+        settled = 0.0 if behavior.error_code is not None else round(usd * chance.choice((1.0, 1.0, 0.8, 1.5)), 6)
         duration = (
-            fate.seconds if fate.seconds is not None else seconds / self.settings.speed * chance.uniform(0.7, 1.3)
+            behavior.seconds
+            if behavior.seconds is not None
+            else seconds / self.settings.speed * chance.uniform(0.7, 1.3)
         )
         run = Run(
             run_id=run_id,
@@ -167,11 +169,11 @@ class State:
             nested=nested,
             idempotency_key=idempotency_key,
             created_at=self.clock.now(),
-            seconds=math.inf if fate.never_ends else duration,
-            estimated_seconds=None if fate.no_estimate else estimate,
+            seconds=math.inf if behavior.never_ends else duration,
+            estimated_seconds=None if behavior.no_estimate else estimate,
             quote=usd,
             settled=settled,
-            fate=fate,
+            behavior=behavior,
         )
         self._remember(run)
         return run
@@ -197,8 +199,8 @@ class State:
         """Yield the runs of a history list that match its filters, newest first.
 
         Args:
-            kind: ``generation`` (actions leave their rows there too, contract 2.4) or ``technique``.
-            filters: Any of ``workspace_id``, ``project_id``, ``technique_id``, ``status``.
+            kind: `generation` (actions leave their rows there too, contract 2.4) or `technique`.
+            filters: Any of `workspace_id`, `project_id`, `technique_id`, `status`.
         """
         now = self.clock.now()
         rows = self._histories.get((kind, filters["project_id"]) if "project_id" in filters else (kind,), [])

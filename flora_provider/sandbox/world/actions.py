@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from flora_provider.sandbox.runs import Medium
+from flora_provider.sandbox.world.runs import Medium
 
 _TABLE = """
 color-grade-image-browser|image>image|advanced brightness contrast highlights hue_shift saturation shadows show_scope
@@ -90,7 +90,7 @@ class Action:
         return 8 if "video" in (self.takes, self.makes) else 2
 
     def check_params(self, params: dict[str, Any]) -> list[tuple[str, str]]:
-        """Return the problems of ``params``: values FLORA lists and these are not; unknown keys are let pass."""
+        """Return the problems of `params`: values FLORA lists and these are not; unknown keys are let pass."""
         wrong = [
             name for name, allowed in self.params.items() if allowed and name in params and params[name] not in allowed
         ]

@@ -6,7 +6,7 @@ import functools
 import types
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from flora_provider.sandbox.reply import invalid
+from flora_provider.sandbox.http.responses import invalid
 
 T = TypeVar("T")
 
@@ -17,10 +17,10 @@ def read(cls: type[T], data: Any, where: str = "") -> T:
     Args:
         cls: A dataclass whose members all have defaults.
         data: What came in.
-        where: Prefix of the field names in complaints, e.g. ``fate.``.
+        where: Prefix of the field names in complaints, e.g. `behavior.`.
 
     Raises:
-        Refusal: 400, naming every member that is unknown or of the wrong type.
+        ApiError: 400, naming every member that is unknown or of the wrong type.
     """
     if not isinstance(data, dict):
         raise invalid((where.rstrip(".") or "body", "Expected an object."))
@@ -30,7 +30,7 @@ def read(cls: type[T], data: Any, where: str = "") -> T:
 
 
 def find_problems(cls: type, data: dict[str, Any], where: str = "") -> list[tuple[str, str]]:
-    """Return what is wrong with the members of ``data``, as ``(field, message)``."""
+    """Return what is wrong with the members of `data`, as `(field, message)`."""
     hints = _hints(cls)
     problems = []
     for name, value in data.items():

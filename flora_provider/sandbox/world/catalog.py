@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flora_provider.sandbox.runs import Medium
+from flora_provider.sandbox.world.runs import Medium
 
 CREDITS_PER_USD = 1000
 """FLORA: 1,000 credits = $1 (contract, 1.5)."""
@@ -13,15 +13,15 @@ CREDITS_PER_USD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as ``GET /models`` shows it.
+    """A model as `GET /models` shows it.
 
     Attributes:
         model_id: Endpoint id.
         name: Display name.
         provider: Who runs it.
         medium: What it makes.
-        credits: ``estimated_credits``.
-        seconds: ``estimated_seconds``.
+        credits: `estimated_credits`.
+        seconds: `estimated_seconds`.
         params: The contract's P objects.
     """
 
@@ -78,14 +78,14 @@ MODELS_BY_ID = {model.model_id: model for model in MODELS}
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """A technique as ``GET /techniques`` shows it.
+    """A technique as `GET /techniques` shows it.
 
     Attributes:
-        technique_id: ``tech_…``.
+        technique_id: `tech_…`.
         slug: Stands for the id in paths.
         name: Display name.
         medium: What it makes.
-        usd: ``run_cost``.
+        usd: `run_cost`.
         seconds: Estimated duration.
         inputs: The contract's TechniqueSlots (2.0).
     """
@@ -99,7 +99,7 @@ class Technique:
     inputs: tuple[dict[str, Any], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contract's Technique, with the extra ``slug`` that FLORA's guide shows."""
+        """Return the contract's Technique, with the extra `slug` that FLORA's guide shows."""
         output_type = "text" if self.medium == "text" else f"{self.medium}Url"
         return {
             "technique_id": self.technique_id,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from flora_provider.sandbox.clock import Clock
-from flora_provider.sandbox.reply import Refusal
+from flora_provider.sandbox.http.responses import ApiError
 from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.clock import Clock
 
 
 class RateLimit:
@@ -23,7 +23,7 @@ class RateLimit:
         """Let a request pass.
 
         Raises:
-            Refusal: 429 with ``retry-after`` in whole seconds (at least 1), if the bucket is empty.
+            ApiError: 429 with `retry-after` in whole seconds (at least 1), if the bucket is empty.
         """
         rate = self._settings.requests_per_second
         if rate is None:
@@ -33,5 +33,5 @@ class RateLimit:
         self._at = now
         if self._tokens < 1:
             wait = max(1, math.ceil((1 - self._tokens) / rate))
-            raise Refusal(429, "rate_limited", "Rate limit exceeded.", headers={"retry-after": str(wait)})
+            raise ApiError(429, "rate_limited", "Rate limit exceeded.", headers={"retry-after": str(wait)})
         self._tokens -= 1

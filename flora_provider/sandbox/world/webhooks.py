@@ -7,10 +7,10 @@ import hmac
 
 
 def sign_webhook(secret: str, t: int, body: bytes) -> str:
-    """Return the value of the ``Flora-Signature`` header.
+    """Return the value of the `Flora-Signature` header.
 
     Args:
-        secret: The whole secret, including ``whsec_``.
+        secret: The whole secret, including `whsec_`.
         t: When it is sent, in unix seconds.
         body: The raw body.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from flora_provider.sandbox.reply import invalid
+from flora_provider.sandbox.http.responses import invalid
 
 _PAGE_SIZES = {str(number) for number in range(1, 101)}
 
@@ -108,16 +108,16 @@ def check_path_id(name: str, value: str, prefix: str) -> None:
         raise invalid((name, problem))
 
 
-def check_members(given: Mapping[str, Any], members: Mapping[str, Member], where: str = "") -> list[tuple[str, str]]:
-    """Return every problem of ``given``: what is missing, what is unknown and what is wrong.
+def check_members(values: Mapping[str, Any], members: Mapping[str, Member], where: str = "") -> list[tuple[str, str]]:
+    """Return every problem of `values`: what is missing, what is unknown and what is wrong.
 
     Args:
-        given: The object to look at.
+        values: The object to look at.
         members: What it may have; nothing else is allowed (contract, section 1.5, "Strictness of requests").
-        where: Prefix of the reported field names, e.g. ``inputs[0].``.
+        where: Prefix of the reported field names, e.g. `inputs[0].`.
     """
-    problems = [(f"{where}{name}", "Required") for name, m in members.items() if m.required and name not in given]
-    for name, value in given.items():
+    problems = [(f"{where}{name}", "Required") for name, m in members.items() if m.required and name not in values]
+    for name, value in values.items():
         if name not in members:
             problems.append((f"{where}{name}", "Unrecognized member."))
         elif problem := members[name].check(value):

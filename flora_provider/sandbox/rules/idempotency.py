@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flora_provider.sandbox.call import Call, KeyCarrier
-from flora_provider.sandbox.reply import Refusal, Reply
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse
+from flora_provider.sandbox.routes.call import Call, KeyCarrier
 
 BAD_REQUEST = 400
 
@@ -18,7 +18,7 @@ BAD_REQUEST = 400
 class _Entry:
     at: float
     fingerprint: str
-    reply: Reply
+    api_response: ApiResponse
 
 
 class IdempotencyKeys:
@@ -33,16 +33,16 @@ class IdempotencyKeys:
         self._entries: dict[tuple[str, str, str, str], _Entry] = {}
         self.duplicates_refused = 0
 
-    def once(self, call: Call, carrier: KeyCarrier | None, work: Callable[[], Reply]) -> Reply:
+    def once(self, call: Call, carrier: KeyCarrier | None, work: Callable[[], ApiResponse]) -> ApiResponse:
         """Do the work of a call, or answer as the mode has it for a key that was used within the window.
 
         Args:
-            call: The call; its ``idempotency_key`` is set here.
+            call: The call; its `idempotency_key` is set here.
             carrier: Where the route looks for a key; None if it takes none.
             work: Carries the call out.
 
         Raises:
-            Refusal: From ``work``; 409 ``idempotency_duplicate`` or 422 ``idempotency_conflict`` for a used key.
+            ApiError: From `work`; 409 `idempotency_duplicate` or 422 `idempotency_conflict` for a used key.
         """
         body = _json_or_none(call) if carrier else None
         key = _key(call, body, carrier)
@@ -58,25 +58,25 @@ class IdempotencyKeys:
         if entry is not None and now - entry.at < settings.idempotency_window:
             return self._repeat(call, entry, fingerprint)
         try:
-            reply = work()
-        except Refusal as refusal:
-            reply = refusal.reply()
-        if reply.status < BAD_REQUEST or (settings.idempotency == "replay" and settings.replay_failures):
-            self._entries[scope] = _Entry(now, fingerprint, reply)
-        return reply
+            api_response = work()
+        except ApiError as error:
+            api_response = error.api_response()
+        if api_response.status < BAD_REQUEST or (settings.idempotency == "replay" and settings.replay_failures):
+            self._entries[scope] = _Entry(now, fingerprint, api_response)
+        return api_response
 
-    def _repeat(self, call: Call, entry: _Entry, fingerprint: str) -> Reply:
+    def _repeat(self, call: Call, entry: _Entry, fingerprint: str) -> ApiResponse:
         mode = call.sandbox.settings.idempotency
         if mode == "replay":
             if fingerprint != entry.fingerprint:
-                raise Refusal(422, "idempotency_conflict", "Idempotency key already used with a different body.")
-            again = copy.deepcopy(entry.reply)
+                raise ApiError(422, "idempotency_conflict", "Idempotency key already used with a different body.")
+            again = copy.deepcopy(entry.api_response)
             again.headers["idempotent-replayed"] = "true"
             return again
         if mode == "current_state":
-            return Reply(_current(call, entry.reply.body))
+            return ApiResponse(_current(call, entry.api_response.body))
         self.duplicates_refused += 1
-        raise Refusal(409, "idempotency_duplicate", "Duplicate idempotency key.")
+        raise ApiError(409, "idempotency_duplicate", "Duplicate idempotency key.")
 
 
 def _current(call: Call, original: Any) -> Any:
@@ -90,7 +90,7 @@ def _current(call: Call, original: Any) -> Any:
 def _json_or_none(call: Call) -> Any:
     try:
         return call.any_json()
-    except Refusal:  # multipart or no body; a handler that needs JSON complains itself
+    except ApiError:  # multipart or no body; a handler that needs JSON complains itself
         return None
 
 

@@ -15,7 +15,7 @@ import textwrap
 import unicodedata
 import wave
 
-from flora_provider.sandbox.runs import Medium
+from flora_provider.sandbox.world.runs import Medium
 
 CONTENT_TYPES: dict[Medium, str] = {
     "image": "image/png",

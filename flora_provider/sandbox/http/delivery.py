@@ -8,48 +8,52 @@ from typing import Literal
 
 import httpx
 
-Wire = Literal["refuse", "drop", "cut", "trickle"]
-"""What happens to the connection: ``refuse`` ends it before the request is read, ``drop`` resets it instead of an
-answer, ``cut`` closes it in the middle of the body, ``trickle`` sends the body byte by byte."""
+Delivery = Literal["refuse", "drop", "cut", "trickle"]
+"""What happens to the connection.
+
+`refuse` raises a ConnectError behind `httpx.MockTransport`; on a port it is the same as `drop`, because which call
+a fault affects is known only once the request was read. `drop` resets the connection instead of responding, `cut`
+closes it in the middle of the body, `trickle` sends the body byte by byte.
+"""
 
 
 @dataclass(slots=True)
-class Answer:
+class DeliveredResponse:
     """A response and how it travels.
 
     Attributes:
         response: The response; its body may be a stream.
-        delay: Seconds until its first byte; between any two bytes for ``trickle``.
-        wire: What happens to the connection; None for nothing.
+        delay: Seconds until its first byte; between any two bytes for `trickle`.
+        delivery: What happens to the connection; None for nothing.
     """
 
     response: httpx.Response
     delay: float = 0.0
-    wire: Wire | None = None
+    delivery: Delivery | None = None
 
     def through_mock(self, request: httpx.Request) -> httpx.Response:
-        """Return what an httpx client sees behind ``httpx.MockTransport``; no time passes.
+        """Return what an httpx client sees behind `httpx.MockTransport`; no time passes.
 
         Raises:
-            httpx.ConnectError: For ``refuse``.
-            httpx.ReadError: For ``drop``.
-            httpx.ReadTimeout: If ``delay`` is longer than the client's read timeout.
+            httpx.ConnectError: For `refuse`.
+            httpx.ReadError: For `drop`.
+            httpx.ReadTimeout: If `delay` is longer than the client's read timeout.
         """
-        if self.wire == "refuse":
+        if self.delivery == "refuse":
             raise httpx.ConnectError("The sandbox refused the connection.", request=request)
-        if self.wire == "drop":
+        if self.delivery == "drop":
             raise httpx.ReadError("The sandbox reset the connection.", request=request)
         limit = request.extensions.get("timeout", {}).get("read")
         if limit is not None and self.delay > limit:
             raise httpx.ReadTimeout("The sandbox took its time.", request=request)
-        if self.wire == "cut":
+        if self.delivery == "cut":
             return httpx.Response(
                 self.response.status_code, headers=self.response.headers, stream=_CutStream(self.body(), request)
             )
         return self.response
 
     def body(self) -> bytes:
-        """Return the body as it goes over the wire."""
+        """Return the body as it is sent."""
         stream = self.response.stream
         return b"".join(stream) if isinstance(stream, httpx.SyncByteStream) else b""
 

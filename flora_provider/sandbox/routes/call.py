@@ -1,4 +1,4 @@
-"""One request on its way through the sandbox, and the table that says who handles it."""
+"""One request with its route, and the routing table."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
-from flora_provider.sandbox.faults import Fault
-from flora_provider.sandbox.paging import cursor_of, offset_of
-from flora_provider.sandbox.reply import Refusal, Reply, invalid, not_found
-from flora_provider.sandbox.validation import Member, check_members
+from flora_provider.sandbox.faults.faults import Fault
+from flora_provider.sandbox.http.paging import cursor_of, offset_of
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
+from flora_provider.sandbox.http.validation import Member, check_members
 
 if TYPE_CHECKING:
     from flora_provider.sandbox.app import Sandbox
@@ -49,7 +49,7 @@ class Call:
             any_text: Accept texts with half a surrogate pair: what a test scripts may be wrong on purpose.
 
         Raises:
-            Refusal: 400 ``invalid_json``, also for an empty body (contract, 3.2).
+            ApiError: 400 `invalid_json`, also for an empty body (contract, 3.2).
         """
         if self._json is None:
             try:
@@ -58,14 +58,14 @@ class Call:
                     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
                 self._json = value
             except (ValueError, RecursionError) as error:  # UnicodeErrors are ValueErrors too
-                raise Refusal(400, "invalid_json", f"The body is not JSON: {error}") from None
+                raise ApiError(400, "invalid_json", f"The body is not JSON: {error}") from None
         return self._json
 
     def json(self, members: Mapping[str, Member]) -> dict[str, Any]:
         """Return the body as a checked, closed object.
 
         Raises:
-            Refusal: 400, with all problems at once.
+            ApiError: 400, with all problems at once.
         """
         body = self.any_json()
         if not isinstance(body, dict):
@@ -78,7 +78,7 @@ class Call:
         """Return the checked query; an empty value counts as absent, an unknown parameter is ignored.
 
         Raises:
-            Refusal: 400, with all problems at once.
+            ApiError: 400, with all problems at once.
         """
         query = {name: value for name, value in self.request.url.params.items() if value and name in members}
         if problems := check_members(query, members):
@@ -88,7 +88,7 @@ class Call:
         return query
 
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[[Call], ApiResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,10 @@ class Route:
 
     Attributes:
         method: HTTP method.
-        template: Path below the API's base, ``{name}`` for a parameter.
+        template: Path below the API's base, `{name}` for a parameter.
         handler: Answers the call.
         key: Where the route looks for an idempotency key; None if it takes none.
-        prefix: What stands before ``template`` in the path. Only ``/api/v1`` asks for a key.
+        prefix: What stands before `template` in the path. Only `/api/v1` asks for a key.
     """
 
     method: str
@@ -110,14 +110,14 @@ class Route:
     prefix: str = "/api/v1"
 
     @property
-    def place(self) -> str:
+    def route_template(self) -> str:
         """Return the route as faults name it: below the API's base, or else the whole path."""
         return self.template if self.is_api else self.prefix + self.template
 
     @property
     def name(self) -> str:
-        """Return the route's name in the statistics, e.g. ``GET /runs/{run_id}``."""
-        return f"{self.method} {self.place}"
+        """Return the route's name in the statistics, e.g. `GET /runs/{run_id}`."""
+        return f"{self.method} {self.route_template}"
 
     @property
     def is_api(self) -> bool:
@@ -139,15 +139,15 @@ class Router:
         """Return route and path parameters.
 
         Raises:
-            Refusal: 404, if there is none.
+            ApiError: 404, if there is none.
         """
         segments = path.split("/")
         for pattern, route in self._routes.get((method, len(segments)), ()):
             found = {}
-            for expected, given in zip(pattern, segments, strict=True):
-                if expected[:1] == "{" and given:
-                    found[expected[1:-1]] = given
-                elif expected != given:
+            for expected, actual in zip(pattern, segments, strict=True):
+                if expected[:1] == "{" and actual:
+                    found[expected[1:-1]] = actual
+                elif expected != actual:
                     break
             else:
                 return route, found
