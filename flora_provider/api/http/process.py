@@ -13,6 +13,7 @@ import importlib
 import os
 import selectors
 import threading
+from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # By base URL, limit and a salted hash of the key: clients that agree in all three share one, for FLORA counts requests
-# and knows no clients. Gone with the last of them.
+# and knows no clients. The latest are kept without a client, too, for clients often follow one another.
 _throttles: WeakValueDictionary[tuple[str, float | None, bytes], Throttle] = WeakValueDictionary()
+_latest: deque[Throttle] = deque(maxlen=16)
 _SALT = os.urandom(16)
 
 
 def throttle_for(settings: Settings, inherited: Throttle | None = None) -> Throttle:
-    """The throttle of all clients with these settings; the caller keeps it alive.
+    """The throttle of all clients with these settings.
 
     Args:
         settings: of a client.
@@ -41,7 +43,10 @@ def throttle_for(settings: Settings, inherited: Throttle | None = None) -> Throt
     digest = hashlib.blake2b(settings.api_key.encode(), key=_SALT).digest()
     limit = settings.requests_per_second
     made = inherited.copy() if inherited else Throttle(limit)
-    return _throttles.setdefault((settings.base_url, limit, digest), made)
+    throttle = _throttles.setdefault((settings.base_url, limit, digest), made)
+    if throttle not in _latest:
+        _latest.append(throttle)
+    return throttle
 
 
 class _Process:
@@ -68,6 +73,7 @@ class _Process:
             self._selector.close()  # this process' end of it; the parent's stays as it is
         self._left.append(self._loop)  # kept, for what is thrown away may be closed on its way
         self._begin()
+        _latest.clear()
         _throttles.clear()  # a thread that held the lock of one is not there
 
     def loop(self) -> asyncio.AbstractEventLoop:
