@@ -31,7 +31,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test quick coverage e2e chaos bench matrix constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos bench matrix pythons constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,11 +42,20 @@ demo: $(INSTALLED) ## Run a DAG of 20 generations on a real Airflow, against the
 ui: $(INSTALLED) ## Keep the demo's Airflow and sandbox up, to click around in
 	$(BIN)/python -m demo --ui
 
-test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-end ones
+test: lint types ## Check style and types, run all tests but the slow end-to-end ones
+	$(BIN)/pytest tests --ignore=tests/e2e
+
+lint: $(INSTALLED) ## Check style, format and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(INSTALLED) ## Check types
 	$(BIN)/mypy
-	$(BIN)/pytest tests --ignore=tests/e2e
+
+format: $(INSTALLED) ## Format, and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in less than two seconds
 	$(BIN)/pytest tests/unit/api tests/unit/runs --hypothesis-profile=quick
@@ -77,6 +86,15 @@ matrix-%: .matrix/wheel
 	cd .matrix/$*/checkout && ../bin/python -c \
 		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
 	cd .matrix/$*/checkout && ../bin/pytest $(MATRIX_TESTS)
+
+pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other Pythons; they are found on the PATH
+
+# The newest Airflow, and the tests that need no second process of it.
+python-%: $(INSTALLED)
+	rm -rf .matrix/python-$*
+	python$* -m venv .matrix/python-$*
+	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[dev]')
+	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
 	rm -rf $@ build # else files that are gone would be in the wheel

@@ -55,3 +55,9 @@ def short_repr(value: object) -> str:
 def is_rendered_none(value: object) -> bool:
     """Whether Jinja wrote this for an XCom, variable or param that is missing: FLORA would bill a picture of it."""
     return isinstance(value, str) and value.strip() == "None"
+
+
+def one_line(value: object, longest: int) -> str:
+    """A text on one line, without what would confuse a log; empty if it is none."""
+    text = value[:longest] if isinstance(value, str) else ""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -10,9 +10,10 @@ from typing import Any
 
 from flora_provider.api import calls
 from flora_provider.api.calls.pagination import PageWalk
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraAnswerError
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Sleep
-from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Generation, Page
 from flora_provider.runs.effects import ReadClaimedRuns, SubmitFlow
 

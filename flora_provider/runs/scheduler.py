@@ -16,6 +16,7 @@ from typing import Any
 
 from flora_provider.api import calls
 from flora_provider.api.calls.pagination import CursorWalk
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
     FloraAnswerError,
     FloraAuthenticationError,
@@ -23,9 +24,9 @@ from flora_provider.api.errors import (
     FloraRateLimitError,
     FloraTimeoutError,
 )
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Flow, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.listing import HISTORIES, rows_and_cursor

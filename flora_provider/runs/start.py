@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
     FloraDuplicateError,
     FloraError,
@@ -15,8 +16,8 @@ from flora_provider.api.errors import (
     RunOutcomeOpen,
     RunOutcomeUnknown,
 )
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Flow
-from flora_provider.api.http.retrying import FlowContext, send_call
 from flora_provider.api.models import Generation, Run, RunStatus, Started
 from flora_provider.runs.effects import SubmitFlow, WriteLedger
 from flora_provider.runs.error_codes import advice_for

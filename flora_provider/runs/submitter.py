@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flora_provider.api.errors import RequestChanged
-from flora_provider.api.http.retrying import FlowContext
+from flora_provider.api.http.context import FlowContext
 from flora_provider.runs.effects import ReadLedger, RenderAgain, SubmitFlow, WriteLedger
 from flora_provider.runs.ledger import LedgerRecord, Slot, find
 from flora_provider.runs.request import RunRequest, differences

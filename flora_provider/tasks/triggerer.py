@@ -12,17 +12,10 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.parse_checks import is_literal
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
-
-# Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
-DEFERRAL_TIMEOUT_MARGIN = 60.0  # seconds
-
-# How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
-# A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
-# 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
-MIN_DEFERRAL = 20.0  # seconds
 
 _OURS = "flora_provider"
 T = TypeVar("T")
@@ -107,17 +100,6 @@ class ComputedAttribute(Generic[T]):
     def __get__(self, task: object | None, owner: type) -> T:
         """Of a task, its value; of the class, none."""
         return self._absent if task is None else self._value(task)
-
-
-def needs_worker() -> bool:
-    """Whether this installation asks something of every task's worker: plugins that listen, or `clear_on_success`."""
-    from airflow.sdk.listener import get_listener_manager
-
-    hooks = get_listener_manager().hook
-    told = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
-    # Airflow's own example listens wherever the examples are loaded, which is the default, and only prints.
-    listened = any(not heard.function.__module__.startswith("airflow.example_dags.") for heard in told)
-    return listened or conf.getboolean("state_store", "clear_on_success", fallback=False)
 
 
 def start_args(

@@ -15,8 +15,9 @@ from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.tasks.checked_task import CheckedTask
 from flora_provider.tasks.exceptions import as_airflow, joined
-from flora_provider.tasks.triggerer import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, can_end_in_triggerer
-from flora_provider.tasks.xcom import push_if_possible, xcoms_of
+from flora_provider.tasks.triggerer import can_end_in_triggerer
+from flora_provider.tasks.xcom import push_if_possible
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, xcoms_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

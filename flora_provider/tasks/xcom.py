@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from flora_provider.api.models import FinishedRun
-
 log = logging.getLogger(__name__)
-
-
-def xcoms_of(run: FinishedRun) -> dict[str, Any]:
-    """What XCom is to hold of a finished run beside the return value, by key."""
-    return {} if run["charged_cost"] is None else {"charged_cost_usd": run["charged_cost"]}
 
 
 def push_if_possible(context: Context, key: str, value: Any) -> None:

@@ -17,8 +17,7 @@ from flora_provider.api.urls import redact_urls
 from flora_provider.api.validation import problems
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.runs.ref import RunRef
-from flora_provider.tasks.triggerer import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker
-from flora_provider.tasks.xcom import xcoms_of
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker, xcoms_of
 from flora_provider.triggers.payload import as_text, error_text, keepable, payload_of, refused, sendable
 
 RETRIES_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not tell

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import fmean, median
 
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Response, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.api.http.retrying import FlowContext
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.polling import poll_until_done

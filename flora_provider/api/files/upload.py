@@ -11,6 +11,7 @@ from typing import IO, TypeVar
 
 from flora_provider.api import calls, validation
 from flora_provider.api.calls.assets import MAX_DIRECT, SIGNED_UPLOAD, binary_file
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
     FloraAnswerError,
     FloraConflictError,
@@ -20,10 +21,12 @@ from flora_provider.api.errors import (
     FloraStatusError,
     FloraUploadError,
 )
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Flow, Form, Request, Response, Send, Sleep, canonical_json
 from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, status_passes
-from flora_provider.api.http.retrying import FlowContext, one_line, send_call, with_retries
+from flora_provider.api.http.retrying import with_retries
 from flora_provider.api.models import Asset
+from flora_provider.api.text import one_line
 from flora_provider.api.urls import host_to_connect
 
 T = TypeVar("T")

@@ -25,8 +25,8 @@ from flora_provider.api.errors import (
 from flora_provider.api.http.body import CHUNK, MIN_BYTES_PER_SECOND
 from flora_provider.api.http.environment import trusted
 from flora_provider.api.http.flow import Request
-from flora_provider.api.http.retrying import one_line
 from flora_provider.api.settings import Settings
+from flora_provider.api.text import one_line
 from flora_provider.api.urls import host_of
 
 CONNECTIONS = 10  # of one client at most, and as many for files

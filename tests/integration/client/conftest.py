@@ -11,8 +11,8 @@ import pytest
 
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.http import process
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.api.http.retrying import FlowContext
 
 KEY = "sk_test_do_not_show"
 

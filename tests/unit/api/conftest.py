@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Response, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.api.http.retrying import FlowContext
 
 
 class Stage:

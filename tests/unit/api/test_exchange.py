@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from flora_provider.api import calls, errors
+from flora_provider.api.calls.sending import read, send_call
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.api.http.retrying import read, send_call
 from flora_provider.api.models.base import parse_json
 
 RUN = {"run_id": "run_1", "status": "running"}

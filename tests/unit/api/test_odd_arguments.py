@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from flora_provider.api import calls
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.files.download import download
 from flora_provider.api.files.upload import upload
-from flora_provider.api.http.retrying import send_call
 from flora_provider.api.settings import Settings
 
 GOOD = {

@@ -13,9 +13,9 @@ from flora_provider.api.errors import (
     FloraTimeoutError,
     RunTimedOut,
 )
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Response
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.api.http.retrying import FlowContext
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.polling import wait_for_run
 from flora_provider.runs.tolerance import NOT_FOUND_GRACE
