@@ -58,10 +58,10 @@ format: $(INSTALLED) ## Format, and mend what can be mended
 	$(BIN)/ruff format
 
 quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in less than two seconds
-	$(BIN)/pytest tests/unit/api tests/unit/runs --hypothesis-profile=quick
+	$(BIN)/pytest tests/unit --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
-	$(BIN)/pytest tests/unit/api tests/integration/client tests/unit/runs tests/scale --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+	$(BIN)/pytest tests/unit tests/integration/client tests/scale --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice
