@@ -45,10 +45,13 @@ ui: $(INSTALLED) ## Keep the demo's Airflow and sandbox up, to click around in
 test: lint types ## Check style and types, run all tests but the slow end-to-end ones
 	$(BIN)/pytest tests --ignore=tests/e2e
 
-lint: $(INSTALLED) ## Check style, format and import rules
+lint: $(INSTALLED) ## Check style, format, import rules and the files of .github
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
 
 types: $(INSTALLED) ## Check types
 	$(BIN)/mypy
