@@ -46,8 +46,8 @@ class RecordingSandbox(Sandbox):
     def start_run(self, url: str, *, seconds: float, estimated_seconds: int) -> dict[str, Any]:
         """Start a run that takes so long, as anybody would."""
         behavior = {"seconds": seconds, "estimated_seconds": estimated_seconds}
-        place = {"workspace_id": self.workspace_id, "project_id": self.project_id}
-        body = {"type": "image", "prompt": "a fern", **place, "params": {"sandbox": behavior}}
+        scope = {"workspace_id": self.workspace_id, "project_id": self.project_id}
+        body = {"type": "image", "prompt": "a fern", **scope, "params": {"sandbox": behavior}}
         headers = {"Authorization": f"Bearer {self.api_key}"}
         answer = self.handle(httpx.Request("POST", f"{url}/generate", json=body, headers=headers)).json()
         run = self.state.runs[answer["run_id"]]

@@ -27,7 +27,7 @@ from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.http import httpx_adapter as http
-from flora_provider.api.http.body import BodyReader, FileSink, as_response, raw
+from flora_provider.api.http.body import BodyReader, FileSink, as_response, iter_raw
 from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.environment import usable_proxy
 from flora_provider.api.http.flow import Effect, Fetch, Flow, Request, Response, Send, Sleep
@@ -229,11 +229,11 @@ class AsyncFloraClient(_Client):
                     asyncio.timeout(http.seconds_for(request, self.settings)),
                     connections.http.stream(**arguments) as answer,
                 ):
-                    arriving = BodyReader(answer, self.settings)
-                    async for chunk in raw(answer):
-                        if not arriving.add(chunk):
+                    reader = BodyReader(answer, self.settings)
+                    async for chunk in iter_raw(answer):
+                        if not reader.add(chunk):
                             break
-        response = arriving.whole()
+        response = reader.whole()
         if request.is_api:
             asked = response.retry_after(time.time())
             connections.throttle.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
@@ -249,8 +249,8 @@ class AsyncFloraClient(_Client):
             ):
                 until_headers.reschedule(None)
                 if answer.is_success:
-                    file = FileSink(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
-                    async for chunk in raw(answer):
+                    file = FileSink(answer, effect.file, max_bytes=effect.max_bytes, timeout=self.settings.timeout)
+                    async for chunk in iter_raw(answer):
                         file.add(chunk)
                     file.end()
                 return as_response(answer)

@@ -83,7 +83,7 @@ class FilesHook(ConnectedHook):
         folder: str | None = None,
         file_name: str | None = None,
         content_type: str | None = None,
-        patience: float = 120.0,
+        ready_timeout: float = 120.0,
     ) -> models.Asset:
         """Give FLORA a file, and wait until runs can use its `url` as an input.
 
@@ -94,7 +94,7 @@ class FilesHook(ConnectedHook):
             folder: in FLORA's library.
             file_name: as FLORA shows it; None for the local file's.
             content_type: such as `image/png`; None for what the file's name suggests.
-            patience: seconds to wait until it is ready, once all is sent.
+            ready_timeout: seconds to wait until it is ready, once all is sent.
 
         Raises:
             FloraInputError: the file is empty, of a type that FLORA does not take, or `source` is not a path.
@@ -110,7 +110,7 @@ class FilesHook(ConnectedHook):
             project_id=project_id,
             folder=folder,
             content_type=content_type,
-            patience=patience,
+            ready_timeout=ready_timeout,
         )
         if isinstance(source, str):
             asset = client.run(start_upload(source, file_name=file_name))

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _NAME = "flora_run"  # of the first slot, as earlier releases named the only one; the others follow it as flora_run_1, …
 # The api-server may be restarted just now. What was paid for is worth waiting for it as long as a rollout takes.
-PATIENCE = 300.0  # seconds
+RETRY_FOR = 300.0  # seconds
 _PROCESS = uuid.uuid4().hex  # with the process id: a fork copies it
 
 
@@ -34,7 +34,7 @@ class TaskStateLedger:
 
     Args:
         store: Airflow's.
-        patience: seconds for which reads and writes that fail are tried again.
+        retry_for: seconds for which reads and writes that fail are tried again.
 
     Attributes:
         run_id: that was to be stored last, whether or not it is; empty before.
@@ -42,9 +42,9 @@ class TaskStateLedger:
 
     durable = True
 
-    def __init__(self, store: Any, *, patience: float) -> None:
+    def __init__(self, store: Any, *, retry_for: float) -> None:
         self._store = store
-        self._patience = patience
+        self._retry_for = retry_for
         self._slot: int | None = None  # that was written last
         self.run_id = ""
 
@@ -74,8 +74,8 @@ class TaskStateLedger:
         self._slot, self.run_id = slot, record.run_id
         started = f"FLORA run {record.run_id}, which is billed," if record.run_id else "What is about to be sent"
         try:
-            patiently(
-                lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet", self._patience
+            retry_airflow(
+                lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet", self._retry_for
             )
         except Exception as error:
             raise LedgerUnavailable(
@@ -103,8 +103,8 @@ class TaskStateLedger:
 
     def _records(self) -> Iterator[LedgerRecord]:
         for slot in count():
-            value = patiently(
-                partial(self._store.get, _name(slot)), "The task state store does not answer", self._patience
+            value = retry_airflow(
+                partial(self._store.get, _name(slot)), "The task state store does not answer", self._retry_for
             )
             if (record := load(value)) is None:
                 return
@@ -131,7 +131,7 @@ class NoLedger:
 def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
     """The ledger of the running task."""
     store = context.get("task_state_store")
-    return NoLedger() if store is None else TaskStateLedger(store, patience=PATIENCE)
+    return NoLedger() if store is None else TaskStateLedger(store, retry_for=RETRY_FOR)
 
 
 def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
@@ -148,13 +148,13 @@ def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
     )
 
 
-def patiently(action: Callable[[], T], complaint: str, patience: float) -> T:
+def retry_airflow(action: Callable[[], T], complaint: str, retry_for: float) -> T:
     """Ask Airflow for something until it answers; each failure is logged with the complaint.
 
     Args:
         action: what may fail while the api-server is away.
         complaint: a sentence without its full stop.
-        patience: seconds after which the last failure is raised.
+        retry_for: seconds after which the last failure is raised.
     """
     from tenacity import (
         RetryCallState,
@@ -172,7 +172,7 @@ def patiently(action: Callable[[], T], complaint: str, patience: float) -> T:
     attempts = Retrying(
         # What is wrong with the value itself does not pass. Timeouts and kills of the task are no Exceptions.
         retry=retry_if_exception_type(Exception) & retry_if_not_exception_type((TypeError, ValueError, AssertionError)),
-        stop=stop_after_delay(patience),
+        stop=stop_after_delay(retry_for),
         wait=wait_exponential(multiplier=0.5, max=10.0),
         before_sleep=complain,
         reraise=True,

@@ -7,7 +7,7 @@ from contextlib import suppress
 import httpx
 
 from devstack.airflow_rest import FINISHED, wait_until
-from tests.e2e.chaos.field import control
+from tests.e2e.chaos.cluster import control
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
@@ -62,7 +62,7 @@ def buy(sandbox, prompt, *, key, **behavior):
     return answer.raise_for_status().json()["run_id"]
 
 
-class Subscription:
+class Waiting:
     """A DAG run under observation.
 
     Args:

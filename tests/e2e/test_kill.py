@@ -5,13 +5,13 @@ from contextlib import suppress
 import httpx
 
 from devstack.airflow_rest import wait_until
-from tests.e2e.chaos.field import control
+from tests.e2e.chaos.cluster import control
 
 GOES_ON = "it goes on and is billed"
 
 
-def test_what_is_killed_says_so_and_the_retry_takes_the_same_run(field):
-    rest, sandbox = field.rest, field.stage.sandbox
+def test_what_is_killed_says_so_and_the_retry_takes_the_same_run(cluster):
+    rest, sandbox = cluster.rest, cluster.stage.sandbox
     billed = sandbox.stats()["runs_billed"]
     rest.unpause("endless")
     dag_run = rest.trigger("endless")
@@ -33,7 +33,7 @@ def test_what_is_killed_says_so_and_the_retry_takes_the_same_run(field):
     run_ids = {task_id: run_id_of(task_id) for task_id in states()}
 
     # As Kubernetes does it when it needs the machine: asks first.
-    process = field.stage.airflow.task_processes("endless", dag_run, "wait_in_worker")[0]
+    process = cluster.stage.airflow.task_processes("endless", dag_run, "wait_in_worker")[0]
     process.terminate()
     assert wait_until(lambda: f"Killed while FLORA run {run_ids['in_worker']}" in said("wait_in_worker", 1), timeout=60)
     assert GOES_ON in said("wait_in_worker", 1)

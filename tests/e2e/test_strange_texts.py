@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.e2e.chaos.field import control
-from tests.e2e.scenarios import REPLACED, Subscription
+from tests.e2e.chaos.cluster import control
+from tests.e2e.scenarios import REPLACED, Waiting
 
 TEXT = "The paid text \ud83d goes on \x00 to the end."
 FATES = {
@@ -38,7 +38,7 @@ def test_strange_texts_of_runs_leave_the_triggerer_alive_and_arrives(airflow):
     ]
     control(sandbox, "POST", "faults", content=json.dumps(script))  # in ASCII, with escapes
 
-    watched = Subscription(airflow, "strange_texts")
+    watched = Waiting(airflow, "strange_texts")
     states = watched.wait_over(timeout=180)
 
     assert triggerer.exit_code is None

@@ -7,7 +7,11 @@ from tests.support.polling_simulation import PAGES, Simulation
 
 
 def lags(simulation):
-    return [at - simulation.flora.runs[run_id].ends for run_id, told in simulation.told.items() for at, _ in told]
+    return [
+        at - simulation.flora.runs[run_id].ends
+        for run_id, reported in simulation.reported.items()
+        for at, _ in reported
+    ]
 
 
 def test_a_thousand_waits_cost_less_than_a_request_each():
@@ -15,7 +19,7 @@ def test_a_thousand_waits_cost_less_than_a_request_each():
     for number in range(1000):
         simulation.wait(*simulation.start(seconds=20 + number % 41))
     simulation.run()
-    assert len(simulation.told) == 1000
+    assert len(simulation.reported) == 1000
     assert len(simulation.asked()) < 1000
     assert sorted(lags(simulation))[500] < 3
 
@@ -35,10 +39,10 @@ def test_no_run_starves_while_requests_are_scarce():
     simulation = Simulation(requests_per_second=2)
     simulation.wait(*simulation.start(120, seconds=600, listed="", estimated=None))
     simulation.run(600)
-    looked = defaultdict(list)
+    polled = defaultdict(list)
     for at, path, _ in simulation.flora.record:
         if path not in PAGES:
-            looked[path].append(at)
-    assert len(looked) == 120
+            polled[path].append(at)
+    assert len(polled) == 120
     # 120 runs at two requests a second: everybody's turn comes once a minute, or a little later for pages between.
-    assert max(after - before for times in looked.values() for before, after in pairwise(times)) < 65
+    assert max(after - before for times in polled.values() for before, after in pairwise(times)) < 65

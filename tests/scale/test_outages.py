@@ -153,7 +153,7 @@ def test_a_run_that_never_comes_back_is_given_up_and_alone(simulation):
     simulation.wait(*simulation.start(50, seconds=30))
     del simulation.flora.runs["run_3"]
     simulation.run()
-    ((at, event),) = simulation.told["run_3"]
+    ((at, event),) = simulation.reported["run_3"]
     assert (event.kind, len(simulation.ended)) == ("refused", 49)
     assert at - BEGIN > 60
 
@@ -192,7 +192,7 @@ def test_a_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(simulation)
     simulation.wait(*simulation.start(40, seconds=30))
     simulation.inject(Response(401))
     simulation.run()
-    events = [event for told in simulation.told.values() for _, event in told]
+    events = [event for reported in simulation.reported.values() for _, event in reported]
     assert {event.kind for event in events} == {"refused"}
     assert len(events) == 40
     assert REFUSED_FOR < simulation.now - BEGIN < REFUSED_FOR + 120

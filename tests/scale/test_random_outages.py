@@ -89,7 +89,7 @@ def test_no_wait_fails_and_none_is_lost_whatever_comes(groups, outages, others, 
     simulation.run()
     waited = sum(count for count, *_ in groups)
     event(f"{len(outages)} outages")
-    assert len(simulation.ended) == len(simulation.told) == waited
+    assert len(simulation.ended) == len(simulation.reported) == waited
     assert simulation.flora.asked_too_early() == []
     assert len(simulation.watch) == 0
     worst = 120 + max(seconds for _, seconds, *_ in groups) + 150 + (waited / limit if limit else 0) * 3

@@ -78,8 +78,8 @@ class FakeFlora:
         return [request for request in self.requests if request.method == "POST"]
 
     @property
-    def looks(self):
-        return [request.target for request in self.requests if request.target.startswith("/runs/")]
+    def polls(self):
+        return [request.url for request in self.requests if request.url.startswith("/runs/")]
 
     @property
     def billed(self):
@@ -104,9 +104,9 @@ class FakeFlora:
     def _get(self, request, outages):
         if isinstance(outages, int):
             return refusal(outages, "trouble")
-        if request.target == "/generations":
+        if request.url == "/generations":
             return self._history(dict(request.query))
-        run = self.runs.get(request.target.removeprefix("/runs/"))
+        run = self.runs.get(request.url.removeprefix("/runs/"))
         if run is None or self.now < run.hidden_until:
             return refusal(404, "not_found")
         return answer(200, run.row(self.now))

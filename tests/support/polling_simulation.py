@@ -77,13 +77,13 @@ class Flora:
     def answer(self, request, now):
         answer = self._refused(now) or self._answer(request, now)
         for trouble in self.troubles:
-            if trouble.since <= now < trouble.until and trouble.times > 0 and trouble.hits(request.target):
+            if trouble.since <= now < trouble.until and trouble.times > 0 and trouble.hits(request.url):
                 instead = trouble.instead(answer)
                 if instead is not None:
                     trouble.times -= 1
                     answer = instead
                     break
-        self.record.append((now, request.target, answer))
+        self.record.append((now, request.url, answer))
         return answer
 
     def asked_too_early(self):
@@ -106,15 +106,15 @@ class Flora:
         return None
 
     def _answer(self, request, now):
-        if request.target in PAGES:
+        if request.url in PAGES:
             query = dict(request.query)
             start, size = int(query.get("cursor", 0)), int(query["limit"])
-            listed = [run for run in reversed(self.runs.values()) if run.listed == request.target]
+            listed = [run for run in reversed(self.runs.values()) if run.listed == request.url]
             more = str(start + size) if len(listed) > start + size else None
-            member = request.target[1:].replace("-", "_")
+            member = request.url[1:].replace("-", "_")
             rows = [run.row(now) for run in listed[start : start + size]]
             return ok({member: rows, "meta": {"next_cursor": more}})
-        run = self.runs.get(request.target.removeprefix("/runs/"))
+        run = self.runs.get(request.url.removeprefix("/runs/"))
         return Response(404) if run is None else ok(run.row(now))
 
 
@@ -158,7 +158,7 @@ class Simulation:
         self.flora = Flora(limit)
         draw = random.Random(seed).random  # noqa: S311 - the same dice for the same seed
         self.watch = PollScheduler(clock=lambda: self.now, random=draw)
-        self.told = {}
+        self.reported = {}
         self.refusals = Counter()
         self._numbers = itertools.count()
         self._agenda = []
@@ -193,7 +193,7 @@ class Simulation:
         )
         watched = Subscription(
             wait,
-            on_end=lambda event: self.told.setdefault(run.run_id, []).append((self.now, event)),
+            on_end=lambda event: self.reported.setdefault(run.run_id, []).append((self.now, event)),
             on_refused=lambda: self.refusals.update([run.run_id]),
         )
         self.watch.add(watched)
@@ -225,7 +225,9 @@ class Simulation:
     @property
     def ended(self):
         """The runs that were waited for until they ended, each of whose waits was told once."""
-        return [run_id for run_id, told in self.told.items() if [event.kind for _, event in told] == ["ended"]]
+        return [
+            run_id for run_id, reported in self.reported.items() if [event.kind for _, event in reported] == ["ended"]
+        ]
 
     def asked(self, since=0.0):
         """The paths of all requests from an instant on."""

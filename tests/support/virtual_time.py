@@ -68,6 +68,6 @@ class VirtualFlora(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request):
         path = request.url.path.removeprefix("/api/v1")
-        answer = self.flora.answer(SimpleNamespace(target=path, query=request.url.params.items()), self.truth)
+        answer = self.flora.answer(SimpleNamespace(url=path, query=request.url.params.items()), self.truth)
         await asyncio.sleep(1e6 if self.truth >= self.hanging.get(path, 1e12) else 0.1)
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)

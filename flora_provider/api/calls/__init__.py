@@ -10,7 +10,7 @@ A GET is resent after any failure that may pass. Every POST here takes an `Idemp
 it, which is after 429 and when no connection was made. For two hours a key starts nothing twice: FLORA answers it with
 409, or, by other pages of its docs, as it did the first time.
 
-Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`. `raw` is the way to an endpoint that has no
+Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`. `request` is the way to an endpoint that has no
 function here.
 """
 

@@ -80,7 +80,7 @@ class Call(Generic[T]):
             headers["Idempotency-Key"] = self.key
         return Request(
             method=self.method,
-            target=self.path,
+            url=self.path,
             query=self.query,
             body=self.body or None,
             form=self.form,

@@ -62,7 +62,7 @@ def upload(
     content_type: str | None = None,
     folder: str | None = None,
     project_id: str | None = None,
-    patience: float = 120.0,
+    ready_timeout: float = 120.0,
 ) -> Flow[Asset]:
     """Give FLORA a file, and wait until runs can use it.
 
@@ -78,7 +78,7 @@ def upload(
         content_type: such as `image/png`; of a file by default as its name suggests.
         folder: in the library.
         project_id: also puts it on that project's canvas.
-        patience: seconds to wait until it is ready, once all is sent.
+        ready_timeout: seconds to wait until it is ready, once all is sent.
 
     Returns:
         The asset, ready: its `url` is an input for runs.
@@ -88,8 +88,8 @@ def upload(
         FloraUploadError: the storage or FLORA refused it (also the second time), or it did not get ready.
         FloraConnectionError, FloraStatusError: a request failed, and no retry helped.
     """
-    validation.raise_problems(validation.problems([("patience", patience, validation.seconds)]))
-    steps = _Steps(context, patience)
+    validation.raise_problems(validation.problems([("ready_timeout", ready_timeout, validation.seconds)]))
+    steps = _Steps(context, ready_timeout)
     create_asset = partial(calls.create_asset, workspace_id=workspace_id, folder=folder, project_id=project_id)
     if isinstance(source, str):
         asset = yield from steps.obtain(create_asset(source=source, file_name=file_name, content_type=content_type))
@@ -118,7 +118,7 @@ class _Steps:
     """What an upload is made of."""
 
     context: FlowContext
-    patience: float
+    ready_timeout: float
 
     def send(self, call: calls.Call[T]) -> Flow[T]:
         """A call with its retries, under a key of its own if it takes one."""
@@ -175,12 +175,12 @@ class _Steps:
 
     def settled(self, asset: Asset) -> Flow[Asset]:
         """The asset once it is ready or has failed, or as it is when patience ends."""
-        until = self.context.steady() + self.patience
+        until = self.context.steady() + self.ready_timeout
         while asset.status not in (Asset.READY, Asset.FAILED) and self.context.steady() < until:
             yield Sleep(POLL_SECONDS)
-            look = calls.get_asset(_id(asset))
+            poll = calls.get_asset(_id(asset))
             try:
-                asset = yield from send_call(look, replace(self.context, policy=_ONE_TRY))
+                asset = yield from send_call(poll, replace(self.context, policy=_ONE_TRY))
             except FloraError as failure:
                 # What was created a moment ago may be 404; what may pass is looked at again anyway.
                 if not isinstance(failure, FloraNotFoundError) and not may_retry(failure, resendable=True):
@@ -202,18 +202,18 @@ def _described(file_name: str | None, content_type: str | None, size: int) -> tu
 
 def _to_storage(asset: Asset, file: IO[bytes], name: str, kind: str) -> Request:
     """What FLORA's reservation says: a form with its fields and then the file, or else the bytes themselves."""
-    place = asset.upload.url if asset.upload else asset.upload_url
-    if place is None:
+    address = asset.upload.url if asset.upload else asset.upload_url
+    if address is None:
         raise FloraAnswerError(f"FLORA reserved no place to send asset {asset.asset_id} to")
-    if host_to_connect(place) is None:
+    if host_to_connect(address) is None:
         raise FloraUploadError("the storage's address is none that is followed: only https:// is")
     if not asset.upload:
-        return Request(method="PUT", target=place, body=file, headers=(("Content-Type", kind),))
+        return Request(method="PUT", url=address, body=file, headers=(("Content-Type", kind),))
     fields = asset.upload.form_fields
     # The fields hold a signature, so whoever wrote the file could not know this boundary.
     boundary = hashlib.sha256(canonical_json(fields)).hexdigest()[:32]
     form = Form(fields, asset.upload.file_field, name, kind, file, boundary)
-    return Request(method="POST", target=place, form=form)
+    return Request(method="POST", url=address, form=form)
 
 
 def _id(asset: Asset) -> str:
@@ -234,6 +234,6 @@ def _ready(asset: Asset) -> Asset:
         reason = one_line(asset.failure_message, 1000) or "it gave no reason"
         raise FloraUploadError(f"FLORA could not use {asset.asset_id}: {reason}")
     raise FloraUploadError(
-        f"{asset.asset_id} is still {asset.status}: raise the patience, or look again with calls.get_asset()",
+        f"{asset.asset_id} is still {asset.status}: raise ready_timeout, or ask again with calls.get_asset()",
         may_retry=True,
     )

@@ -72,13 +72,13 @@ class FileSink:
         FloraDownloadError: the file is announced as larger than allowed.
     """
 
-    def __init__(self, answer: httpx.Response, file: IO[bytes], *, max_bytes: int, patience: float) -> None:
+    def __init__(self, answer: httpx.Response, file: IO[bytes], *, max_bytes: int, timeout: float) -> None:
         self._coding = _GzipDecoder(answer)
         self._file = file
         self._max = max_bytes
         self._written = 0
         self._received = 0
-        self._until = time.monotonic() + patience
+        self._until = time.monotonic() + timeout
         file.seek(0)
         file.truncate()
         self._bound(as_response(answer).content_length or 0)
@@ -152,7 +152,7 @@ class _GzipDecoder:
             raise FloraConnectionError("the answer broke off: it ends in the middle of its compression")
 
 
-def raw(answer: httpx.Response) -> AsyncIterator[bytes]:
+def iter_raw(answer: httpx.Response) -> AsyncIterator[bytes]:
     """The bytes as they come in. What was made in memory (`httpx.MockTransport`) is already read and decompressed."""
     return answer.aiter_bytes() if answer.is_stream_consumed else answer.aiter_raw()
 

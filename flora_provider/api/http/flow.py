@@ -49,7 +49,7 @@ class Request:
 
     Attributes:
         method: GET, POST, PUT.
-        target: a path below the base URL (`/runs/run_1`, segments percent-encoded), or a whole URL elsewhere.
+        url: a path below the base URL (`/runs/run_1`, segments percent-encoded), or a whole URL elsewhere.
             Credentials are sent with the former and never with the latter.
         query: name and value pairs.
         body: JSON bytes, or a file's content streamed from disk.
@@ -58,7 +58,7 @@ class Request:
     """
 
     method: str
-    target: str
+    url: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | IO[bytes] | None = None
     form: Form | None = None
@@ -67,11 +67,11 @@ class Request:
     @property
     def is_api(self) -> bool:
         """Whether it goes below the base URL, with the key, rather than elsewhere, without."""
-        return self.target.startswith("/")
+        return self.url.startswith("/")
 
     def __repr__(self) -> str:
         """Method and path; neither query nor foreign URLs, for either may hold a signature."""
-        return f"{self.method} {self.target if self.is_api else '(file storage)'}"
+        return f"{self.method} {self.url if self.is_api else '(file storage)'}"
 
 
 @dataclass(frozen=True, slots=True)

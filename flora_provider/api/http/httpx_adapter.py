@@ -66,7 +66,7 @@ def request_arguments(request: Request, settings: Settings) -> dict[str, Any]:
         settings: the base URL and the key.
     """
     headers = dict(request.headers)
-    url = request.target
+    url = request.url
     if request.is_api:
         url = settings.base_url + url
         headers |= {"Authorization": f"Bearer {settings.api_key}", "Accept": "application/json"}
@@ -94,7 +94,7 @@ async def _chunks_of(file: IO[bytes]) -> AsyncIterator[bytes]:
 
 def destination(request: Request, settings: Settings) -> str:
     """Where a request goes, as a message may show it."""
-    return settings.base_url if request.is_api else host_of(request.target)
+    return settings.base_url if request.is_api else host_of(request.url)
 
 
 def seconds_for(request: Request, settings: Settings) -> float:
@@ -115,7 +115,7 @@ def addresses(found: Sequence[tuple[Any, ...]]) -> list[str]:
 
 
 @contextmanager
-def translated(place: str) -> Iterator[None]:
+def translated(destination: str) -> Iterator[None]:
     """Turn httpx's failures into ours, in sentences that say what to look at, and keep addresses out of its log.
 
     Raises:
@@ -128,22 +128,24 @@ def translated(place: str) -> Iterator[None]:
     try:
         yield
     except httpx.InvalidURL as error:
-        raise FloraInputError(f"an address at {place} cannot be right: {error}") from None
+        raise FloraInputError(f"an address at {destination} cannot be right: {error}") from None
     except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise FloraTimeoutError(f"{place} did not accept a connection in time", ambiguous=False) from error
+        raise FloraTimeoutError(f"{destination} did not accept a connection in time", ambiguous=False) from error
     except (httpx.TimeoutException, TimeoutError) as error:
-        raise FloraTimeoutError(f"{place} did not answer within the timeout") from error
+        raise FloraTimeoutError(f"{destination} did not answer within the timeout") from error
     except httpx.ProxyError as error:
         said = one_line(str(error), 100) or "no"
-        raise FloraConnectionError(f"the proxy does not lead to {place}: it said {said}", ambiguous=False) from error
+        raise FloraConnectionError(
+            f"the proxy does not lead to {destination}: it said {said}", ambiguous=False
+        ) from error
     except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
-        raise FloraConnectionError(f"{place} cannot be reached: {_cause(error)}", ambiguous=False) from error
+        raise FloraConnectionError(f"{destination} cannot be reached: {_cause(error)}", ambiguous=False) from error
     except httpx.HTTPError as error:
-        raise FloraConnectionError(f"the connection to {place} broke: {type(error).__name__}") from error
+        raise FloraConnectionError(f"the connection to {destination} broke: {type(error).__name__}") from error
     except h11.LocalProtocolError:  # httpx lets it through: more or fewer bytes came than were announced
-        raise FloraUploadError(f"the file changed while it was sent to {place}", may_retry=True) from None
+        raise FloraUploadError(f"the file changed while it was sent to {destination}", may_retry=True) from None
     except (socket.gaierror, UnicodeError) as error:  # from looking up a name; httpx wraps its own
-        raise FloraConnectionError(f"{place} cannot be reached: {_UNKNOWN_NAME}", ambiguous=False) from error
+        raise FloraConnectionError(f"{destination} cannot be reached: {_UNKNOWN_NAME}", ambiguous=False) from error
     finally:
         _OURS.reset(ours)
 

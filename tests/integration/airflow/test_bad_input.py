@@ -149,9 +149,9 @@ def test_no_project_anywhere_is_refused_too(flora, generate, one_task):
 
 def test_the_tasks_own_workspace_wins_over_the_connections(flora, generate, one_task):
     flora.connect(extra={"workspace_id": "ws_other", "project_id": "prj_other"})
-    place = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
+    scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
 
-    one_task(generate(**place)).run()
+    one_task(generate(**scope)).run()
 
     assert flora.billed == 1
 

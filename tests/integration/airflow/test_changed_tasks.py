@@ -314,7 +314,7 @@ def test_store_that_fails_for_a_while_costs_nothing(flora, generate, one_task, f
 def test_store_that_stays_away_leaves_the_paid_id_in_log_and_error(
     flora, generate, one_task, failing, monkeypatch, caplog
 ):
-    monkeypatch.setattr("flora_provider.tasks.ledger.PATIENCE", 0.1)
+    monkeypatch.setattr("flora_provider.tasks.ledger.RETRY_FOR", 0.1)
     task = one_task(generate())
     failing(task, after=1, times=10**6)
 

@@ -28,11 +28,13 @@ METHODS = [
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_method_answers_or_refuses_odd_arguments(flora, tmp_path, name):
-    good = {**GOOD, "run_id": flora.start(), "folder": tmp_path, "patience": 0.1}
+    good = {**GOOD, "run_id": flora.start(), "folder": tmp_path, "ready_timeout": 0.1}
     with FloraHook() as hook:
         method = getattr(hook, name)
         parameters = inspect.signature(method).parameters
-        arguments = {key: good[key] for key, it in parameters.items() if it.default is it.empty or key == "patience"}
+        arguments = {
+            key: good[key] for key, it in parameters.items() if it.default is it.empty or key == "ready_timeout"
+        }
         for parameter in parameters:
             for odd in ODD:
                 try:

@@ -84,13 +84,13 @@ def ran(run_dag, airflow_db, port, request):
     return SimpleNamespace(tis=tis, seen=seen, lines=lines, sandbox=sandbox, run_id=run_id, db=airflow_db)
 
 
-def start(port, sandbox, place):
+def start(port, sandbox, scope):
     import httpx
 
     params = {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}}
     answer = httpx.post(
         f"{port.base_url}/generate",
-        json={"type": "image", "prompt": "a fern, attic", **place, "params": params},
+        json={"type": "image", "prompt": "a fern, attic", **scope, "params": params},
         headers={"Authorization": f"Bearer {sandbox.api_key}"},
     )
     return answer.json()["run_id"]

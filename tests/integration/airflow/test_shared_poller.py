@@ -15,7 +15,7 @@ from flora_provider.triggers import shared_poller
 from flora_provider.triggers.flora import FloraRunTrigger
 
 ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
-PATIENCE = 30  # seconds; nothing here takes a tenth of it, but a loaded machine may
+RETRY_FOR = 30  # seconds; nothing here takes a tenth of it, but a loaded machine may
 
 
 async def wait_for(run_id, **kwargs):
@@ -29,7 +29,7 @@ async def wait_for_all(run_ids, **kwargs):
 
 
 def play(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
+    return asyncio.run(asyncio.wait_for(coroutine, RETRY_FOR))
 
 
 async def until(condition):
@@ -164,8 +164,8 @@ def test_one_that_is_cancelled_takes_nobody_along_and_the_last_one_leaves_nothin
         waits = [asyncio.create_task(wait_for(run_id)) for run_id in run_ids]
         await until(sockets)
         waits[0].cancel()
-        looks = flora.requests
-        await until(lambda: flora.requests > looks + 2)
+        polls = flora.requests
+        await until(lambda: flora.requests > polls + 2)
         left = [wait.done() for wait in waits]
         for wait in waits:
             wait.cancel()

@@ -9,7 +9,7 @@ from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
 from flora_provider.triggers.flora import FloraRunTrigger
 
-PATIENCE = 60  # seconds; nothing here takes a tenth of it, but a loaded machine may
+RETRY_FOR = 60  # seconds; nothing here takes a tenth of it, but a loaded machine may
 
 
 async def wait_for(run_id):
@@ -23,7 +23,7 @@ def outcomes(run_ids):
 
     async def main():
         me = asyncio.all_tasks()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(RETRY_FOR):
             events = await asyncio.gather(*(wait_for(run_id) for run_id in run_ids))
             while asyncio.all_tasks() != me:  # noqa: ASYNC110 - it ends by itself
                 await asyncio.sleep(0.01)

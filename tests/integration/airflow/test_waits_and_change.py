@@ -210,10 +210,10 @@ def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, 
         before = flora.polls
         return await wait, flora.polls - before
 
-    event, looks = play(main())
+    event, polls = play(main())
 
     assert event.kind == "refused"
-    assert looks + sum(elsewhere.sandbox.stats()["requests"].values()) < 20
+    assert polls + sum(elsewhere.sandbox.stats()["requests"].values()) < 20
 
 
 def test_many_waits_read_their_connection_a_few_times_and_not_at_each_poll(flora, monkeypatch):

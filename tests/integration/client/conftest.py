@@ -93,7 +93,7 @@ def _own_pace():
 
 
 @pytest.fixture(params=["sync", "async"])
-def colour(request):
+def any_client(request):
     """A client of either colour: `colour(handler, timeout=1)`, its handler taking httpx.Request, or without a handler
     one that really connects. Retries wait for milliseconds."""
     made = []

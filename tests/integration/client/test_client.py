@@ -26,9 +26,9 @@ def raising(error):
     return flora
 
 
-def test_a_stop_that_is_not_the_plans_is_not_its_end(colour):
+def test_a_stop_that_is_not_the_plans_is_not_its_end(any_client):
     with pytest.raises((StopIteration, RuntimeError)):
-        colour(raising(StopIteration())).send(calls.get_run("run_1"))
+        any_client(raising(StopIteration())).send(calls.get_run("run_1"))
 
 
 def test_certificates_are_checked_against_the_users_bundle(tmp_path):
@@ -61,16 +61,16 @@ def test_settings_are_given_whole_or_as_keywords(kind, monkeypatch):
     )
 
 
-def test_a_plan_gets_its_results_and_its_failures_and_is_closed(colour):
+def test_a_plan_gets_its_results_and_its_failures_and_is_closed(any_client):
     trace = []
 
     def flow():
         try:
-            response = yield Send(Request(method="GET", target="/a"))
+            response = yield Send(Request(method="GET", url="/a"))
             trace.append(response.status)
             yield Sleep(0)
             try:
-                yield Send(Request(method="GET", target="/b"))
+                yield Send(Request(method="GET", url="/b"))
             except errors.FloraConnectionError as failure:
                 trace.append(str(failure))
             return "done"
@@ -82,29 +82,29 @@ def test_a_plan_gets_its_results_and_its_failures_and_is_closed(colour):
             raise httpx.ReadError("")
         return httpx.Response(204)
 
-    assert colour(flora).run(flow()) == "done"
+    assert any_client(flora).run(flow()) == "done"
     assert trace == [204, "the connection to https://app.flora.ai/api/v1 broke: ReadError", "closed"]
 
 
-def test_a_plan_is_closed_when_something_else_goes_wrong(colour):
+def test_a_plan_is_closed_when_something_else_goes_wrong(any_client):
     closed = []
 
     def flow():
         try:
-            yield Send(Request(method="GET", target="/a"))
+            yield Send(Request(method="GET", url="/a"))
         finally:
             closed.append(True)
 
     with pytest.raises(ZeroDivisionError):
-        colour(raising(ZeroDivisionError())).run(flow())
+        any_client(raising(ZeroDivisionError())).run(flow())
     assert closed == [True]
 
 
-def test_the_client_retries_by_itself(colour):
+def test_the_client_retries_by_itself(any_client):
     answers = iter([httpx.Response(500), httpx.Response(200, json=RUN)])
-    assert colour(lambda _request: next(answers)).send(calls.get_run("run_1")).run_id == "run_1"
+    assert any_client(lambda _request: next(answers)).send(calls.get_run("run_1")).run_id == "run_1"
     with pytest.raises(errors.FloraServerError):
-        colour(answering(status=500), max_retries=0).send(calls.get_run("run_1"))
+        any_client(answering(status=500), max_retries=0).send(calls.get_run("run_1"))
 
 
 UNREACHABLE = "https://app.flora.ai/api/v1 cannot be reached: "
@@ -162,32 +162,32 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "ambiguous", "message"), FAILURES, ids=[str(n) for n in range(len(FAILURES))])
-def test_what_breaks_below_is_told_in_a_sentence(colour, failure, ambiguous, message):
+def test_what_breaks_below_is_told_in_a_sentence(any_client, failure, ambiguous, message):
     with pytest.raises(errors.FloraConnectionError) as caught:
-        colour(raising(failure), max_retries=0).send(calls.get_run("run_1"))
+        any_client(raising(failure), max_retries=0).send(calls.get_run("run_1"))
     assert str(caught.value) == message
     assert caught.value.ambiguous == ambiguous
     assert isinstance(caught.value, errors.FloraTimeoutError) == isinstance(failure, httpx.TimeoutException)
 
 
-def test_storage_is_named_by_its_host(colour):
+def test_storage_is_named_by_its_host(any_client):
     def store():
-        yield Send(Request(method="PUT", target="https://storage.example.com/a?signature=secret"))
+        yield Send(Request(method="PUT", url="https://storage.example.com/a?signature=secret"))
 
     with pytest.raises(
         errors.FloraConnectionError, match=r"^the connection to storage\.example\.com broke: ReadError$"
     ):
-        colour(raising(httpx.ReadError(""))).run(store())
+        any_client(raising(httpx.ReadError(""))).run(store())
 
 
-def test_one_answer_leaves_no_cookie_for_the_next_request(colour):
+def test_one_answer_leaves_no_cookie_for_the_next_request(any_client):
     seen = []
 
     def flora(request):
         seen.append(request.headers.get("cookie"))
         return httpx.Response(200, json=RUN, headers={"set-cookie": "session=1; Path=/"})
 
-    client = colour(flora)
+    client = any_client(flora)
     client.send_all([calls.get_run("run_1")] * 2)
     assert seen == [None, None]
 
@@ -195,7 +195,7 @@ def test_one_answer_leaves_no_cookie_for_the_next_request(colour):
 # What must never be seen.
 
 
-def test_neither_key_nor_query_nor_signed_address_is_ever_shown(colour, api_key, caplog):
+def test_neither_key_nor_query_nor_signed_address_is_ever_shown(any_client, api_key, caplog):
     caplog.set_level(logging.DEBUG)
     signed = "https://storage.example.com/a?signature=secret"
 
@@ -205,13 +205,13 @@ def test_neither_key_nor_query_nor_signed_address_is_ever_shown(colour, api_key,
         said = {"error": {"code": "unauthorized", "message": f"Bearer {api_key} is not known."}}
         return httpx.Response(401, json=said)
 
-    client = colour(flora, max_retries=1)
+    client = any_client(flora, max_retries=1)
     call = calls.list_techniques(query="secret", cursor="secret")
     post = calls.generate(
         type="text", prompt="secret", workspace_id="ws_1", project_id="prj_1", callback_url="https://e.com/?t=secret"
     )
     shown = [call, post, call.request(), post.request(), client.client.settings, Send(call.request())]
-    request = Request(method="PUT", target=signed, body=b"secret", headers=(("x", "secret"),))
+    request = Request(method="PUT", url=signed, body=b"secret", headers=(("x", "secret"),))
 
     def store():
         yield Send(request)
@@ -226,29 +226,29 @@ def test_neither_key_nor_query_nor_signed_address_is_ever_shown(colour, api_key,
     assert "Bearer (the API key) is not known" in str(shown)
 
 
-def test_httpx_logs_none_of_our_addresses_and_all_of_others(colour, caplog):
+def test_httpx_logs_none_of_our_addresses_and_all_of_others(any_client, caplog):
     caplog.set_level(logging.DEBUG, logger="httpx")
-    colour(answering(json=RUN)).send(calls.get_run("run_1"))
+    any_client(answering(json=RUN)).send(calls.get_run("run_1"))
     assert caplog.messages == []
     with httpx.Client(transport=httpx.MockTransport(answering())) as other:
         other.get("https://example.com/theirs")
     assert "https://example.com/theirs" in caplog.text
 
 
-def test_a_client_that_was_closed_says_so(colour):
-    client = colour(answering(json=RUN))
+def test_a_client_that_was_closed_says_so(any_client):
+    client = any_client(answering(json=RUN))
     client.shut()
     with pytest.raises(errors.FloraInputError, match="closed"):
         client.send(calls.get_run("run_1"))
 
 
-def test_what_does_not_come_in_pages_is_no_list_of_items(colour):
+def test_what_does_not_come_in_pages_is_no_list_of_items(any_client):
     with pytest.raises(errors.FloraInputError, match="/workspaces does not come in pages"):
-        colour(answering(json={"workspaces": []})).items(calls.list_workspaces())
+        any_client(answering(json={"workspaces": []})).items(calls.list_workspaces())
 
 
-def test_what_is_neither_call_nor_plan_is_refused(colour):
-    client = colour(answering(json=RUN))
+def test_what_is_neither_call_nor_plan_is_refused(any_client):
+    client = any_client(answering(json=RUN))
     for odd in (None, 5, b"x", "run_1", [], calls.get_run, object()):
         for act in (client.send, client.items):
             with pytest.raises(errors.FloraInputError, match="is no call: make one with a function"):

@@ -44,7 +44,7 @@ def in_children(work, *, count=3):
 
 
 @pytest.fixture
-def place(flora_sandbox):
+def scope(flora_sandbox):
     sandbox = flora_sandbox.sandbox
     return {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
 
@@ -68,40 +68,40 @@ def make(flora_sandbox):
             client.close()
 
 
-def start(client, place, key):
-    fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **place)
+def start(client, scope, key):
+    fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope)
     return client.send(fern.with_key(key)).run_id
 
 
-def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make, place, flora_sandbox):
+def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make, scope, flora_sandbox):
     client = make()
     client.send(calls.list_workspaces())
     for turn in range(3):
-        found = in_children(lambda number, turn=turn: start(client, place, f"fern-{turn}-{number}"))
+        found = in_children(lambda number, turn=turn: start(client, scope, f"fern-{turn}-{number}"))
         assert all(run_id and run_id.startswith("run_") for run_id in found), found
         assert len(set(found)) == 3
         assert flora_sandbox.sandbox.stats()["runs_billed"] == 3 * (turn + 1)
         assert [client.send(calls.get_run(run_id)).run_id for run_id in found] == found
 
 
-def test_a_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, place):
+def test_a_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, scope):
     client = make()
-    assert all(run_id.startswith("run_") for run_id in in_children(lambda number: start(client, place, f"k{number}")))
-    assert start(client, place, "parent").startswith("run_")
+    assert all(run_id.startswith("run_") for run_id in in_children(lambda number: start(client, scope, f"k{number}")))
+    assert start(client, scope, "parent").startswith("run_")
 
 
-def test_children_of_children_work(make, place):
+def test_children_of_children_work(make, scope):
     client = make()
-    start(client, place, "parent")
+    start(client, scope, "parent")
 
     def child(number):
-        start(client, place, f"child-{number}")
-        return in_children(lambda inner: start(client, place, f"{number}-{inner}"), count=2)
+        start(client, scope, f"child-{number}")
+        return in_children(lambda inner: start(client, scope, f"{number}-{inner}"), count=2)
 
     assert all(run_id.startswith("run_") for found in in_children(child, count=2) for run_id in found)
 
 
-def test_children_made_while_requests_are_on_their_way_work_and_leave_them_alone(make, place, flora_sandbox):
+def test_children_made_while_requests_are_on_their_way_work_and_leave_them_alone(make, scope, flora_sandbox):
     client = make()
     client.send(calls.list_workspaces())
     flora_sandbox.sandbox.faults.add(Fault("/workspaces", delay=1.5, times=8))
@@ -109,21 +109,21 @@ def test_children_made_while_requests_are_on_their_way_work_and_leave_them_alone
         waiting = [threads.submit(client.send, calls.list_workspaces()) for _ in range(8)]
         while flora_sandbox.sandbox.stats()["requests"].get("GET /workspaces", 0) < 9:
             time.sleep(0.01)
-        found = in_children(lambda number: start(client, place, f"k{number}"))
+        found = in_children(lambda number: start(client, scope, f"k{number}"))
         assert not any(request.done() for request in waiting)
         assert all(run_id and run_id.startswith("run_") for run_id in found), found
         assert all(len(request.result(20)) == 1 for request in waiting)
-    assert start(client, place, "after").startswith("run_")
+    assert start(client, scope, "after").startswith("run_")
 
 
-def test_children_that_are_closed_close_nothing_of_the_parents(make, place, flora_sandbox):
+def test_children_that_are_closed_close_nothing_of_the_parents(make, scope, flora_sandbox):
     client = make()
     client.send(calls.list_workspaces())
     connections = flora_sandbox.sandbox.stats()["connections"]
 
     def use_and_close(number):
         if number:
-            start(client, place, f"k{number}")
+            start(client, scope, f"k{number}")
         client.close()
         with pytest.raises(errors.FloraInputError, match="closed"):
             client.send(calls.list_workspaces())
@@ -146,10 +146,10 @@ def test_a_client_that_was_closed_stays_so_in_children(make):
     assert in_children(ask) == ["closed"] * 3
 
 
-def test_children_made_while_locks_are_held_do_not_wait_for_them(make, place):
+def test_children_made_while_locks_are_held_do_not_wait_for_them(make, scope):
     """By other threads: of the start of the loop, and of the pace that all clients share."""
     client = make(requests_per_second=1000)
-    start(client, place, "parent")
+    start(client, scope, "parent")
     throttle = throttle_for(client.settings)
     held, done = threading.Event(), threading.Event()
 
@@ -162,12 +162,12 @@ def test_children_made_while_locks_are_held_do_not_wait_for_them(make, place):
     thread.start()
     held.wait(20)
     try:
-        found = in_children(lambda number: start(client, place, f"k{number}"))
+        found = in_children(lambda number: start(client, scope, f"k{number}"))
     finally:
         done.set()
         thread.join()
     assert all(run_id and run_id.startswith("run_") for run_id in found), found
-    assert start(client, place, "after").startswith("run_")
+    assert start(client, scope, "after").startswith("run_")
 
 
 def test_a_child_keeps_the_pace_that_flora_has_asked_for(make):
@@ -183,7 +183,7 @@ def test_a_child_keeps_the_pace_that_flora_has_asked_for(make):
     assert all(seconds >= 0.5 for seconds in in_children(ask, count=1))
 
 
-def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, place):
+def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
     async def main():
         client = make(AsyncFloraClient)
         await client.send(calls.list_workspaces())
@@ -191,7 +191,7 @@ def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, place):
         await asyncio.sleep(0)
 
         def child(number):
-            fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **place)
+            fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope)
 
             async def ask():
                 asked = [client.send(fern.with_key(f"async-{number}-{index}")) for index in range(25)]
@@ -201,7 +201,7 @@ def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, place):
 
             # In a child of a coroutine its loop counts as running, so a thread has another.
             with ThreadPoolExecutor(1) as threads:
-                return threads.submit(asyncio.run, ask()).result(), start(make(), place, f"blocking-{number}")[:4]
+                return threads.submit(asyncio.run, ask()).result(), start(make(), scope, f"blocking-{number}")[:4]
 
         found = in_children(child)
         assert found == [(25, "run_")] * 3

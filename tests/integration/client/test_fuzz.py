@@ -74,10 +74,10 @@ headers = st.dictionaries(
 
 
 @pytest.fixture
-def flora(colour):
+def flora(any_client):
     """A client whose server says what it is told to."""
     said = {}
-    client = colour(lambda _request: said["answer"](), max_retries=0)
+    client = any_client(lambda _request: said["answer"](), max_retries=0)
 
     def ask(call, answer):
         said["answer"] = answer
@@ -101,10 +101,10 @@ fixtures_keep_nothing = settings(suppress_health_check=[HealthCheck.function_sco
 @fixtures_keep_nothing
 @given(st.sampled_from(CALLS), statuses, headers, bodies)
 def test_any_answer_is_read_or_refused(flora, call, status, headers, body):
-    told = refusal(flora, call, lambda: httpx.Response(status, headers=headers, content=body))
-    assert told or status < 300
-    assert len(told) < 10_000
-    assert told.isprintable()
+    reported = refusal(flora, call, lambda: httpx.Response(status, headers=headers, content=body))
+    assert reported or status < 300
+    assert len(reported) < 10_000
+    assert reported.isprintable()
 
 
 @fixtures_keep_nothing

@@ -60,7 +60,7 @@ def use(client, context, url):
     """A call, a query, a redirect that is not followed, a download over a redirect, an upload to a signed address."""
 
     def store():
-        yield Send(Request(method="PUT", target=f"{url}/private/a?X-Goog-Signature=s3cret", body=b"x"))
+        yield Send(Request(method="PUT", url=f"{url}/private/a?X-Goog-Signature=s3cret", body=b"x"))
 
     client.send(calls.get_run("run_1"))
     with pytest.raises(errors.FloraRequestError, match="a redirect"):
@@ -97,10 +97,10 @@ def log():
 
 
 @pytest.mark.parametrize("set_up", [set_up_by_config, set_up_basically])
-def test_debug_logs_of_the_libraries_show_nothing_of_ours(colour, context, log, set_up):
+def test_debug_logs_of_the_libraries_show_nothing_of_ours(any_client, context, log, set_up):
     set_up(log)
     with signed() as url:
-        use(colour(base_url=url, max_retries=0), context, url)
+        use(any_client(base_url=url, max_retries=0), context, url)
         assert not [secret for secret in SECRETS if secret in log.getvalue()], log.getvalue()
         assert "receive_response_headers.complete\n" in log.getvalue()  # what happened is told, and nothing of it
         with httpx.Client(follow_redirects=True) as other:

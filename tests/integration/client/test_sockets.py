@@ -55,18 +55,18 @@ def drip(connection, stop):
         connection.sendall(b" ")
 
 
-def test_an_answer_that_drips_in_is_given_up(colour):
+def test_an_answer_that_drips_in_is_given_up(any_client):
     with serving(drip) as url:
         started = time.monotonic()
         with pytest.raises(errors.FloraTimeoutError, match="within the timeout"):
-            colour(base_url=url, timeout=0.05, max_retries=0).send(calls.get_run("run_1"))
+            any_client(base_url=url, timeout=0.05, max_retries=0).send(calls.get_run("run_1"))
     assert time.monotonic() - started < 1
 
 
-def test_a_file_that_drips_in_is_given_up(colour, context, tmp_path):
+def test_a_file_that_drips_in_is_given_up(any_client, context, tmp_path):
     context.policy = RetryPolicy(max_retries=0)
     with serving(drip) as url, (tmp_path / "file").open("wb") as file:
-        client = colour(base_url=url, timeout=0.2)
+        client = any_client(base_url=url, timeout=0.2)
         with pytest.raises(errors.FloraTimeoutError, match="more slowly than 16 kB a second"):
             client.run(download(f"{url}/a", file, max_bytes=10_000, context=context))
 
@@ -85,24 +85,24 @@ def promise(connection, stop):
 
 
 @pytest.mark.parametrize("server", [trickle, promise])
-def test_headers_that_drip_in_are_given_up(colour, server):
+def test_headers_that_drip_in_are_given_up(any_client, server):
     def fetch(url):
         yield Fetch(url, io.BytesIO(), 10)
 
     with serving(server) as url:
-        client = colour(base_url=url, timeout=0.1, max_retries=0)
+        client = any_client(base_url=url, timeout=0.1, max_retries=0)
         with pytest.raises(errors.FloraTimeoutError, match="did not answer within the timeout"):
             client.send(calls.get_run("run_1"))
         with pytest.raises(errors.FloraTimeoutError, match="did not answer within the timeout"):
             client.run(fetch(f"{url}/a"))
 
 
-def test_a_connection_that_nobody_takes_leaves_no_doubt(colour):
+def test_a_connection_that_nobody_takes_leaves_no_doubt(any_client):
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         with socket.create_connection(full.getsockname()), pytest.raises(errors.FloraTimeoutError) as caught:
-            colour(base_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeout=0.2, max_retries=0).send(
+            any_client(base_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeout=0.2, max_retries=0).send(
                 calls.get_run("run_1")
             )
     assert "did not accept a connection in time" in str(caught.value)
@@ -114,13 +114,13 @@ def answer(connection, _stop):
     connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
 
 
-def test_waiting_for_a_free_connection_is_no_part_of_the_attempt(colour):
+def test_waiting_for_a_free_connection_is_no_part_of_the_attempt(any_client):
     def slow(connection, stop):
         stop.wait(0.3)
         answer(connection, stop)
 
     with serving(slow) as url:
-        client = colour(base_url=url, timeout=0.5, max_retries=0)
+        client = any_client(base_url=url, timeout=0.5, max_retries=0)
         runs = client.send_at_once([calls.get_run("run_1")] * (3 * CONNECTIONS))
     assert len(runs) == 3 * CONNECTIONS
 
@@ -144,13 +144,13 @@ def test_files_on_their_way_hold_up_no_call():
         assert asyncio.run(main(files, flora)).run_id == "run_1"
 
 
-def test_no_proxy_of_the_environment_sees_the_key_of_plain_http(colour, monkeypatch):
+def test_no_proxy_of_the_environment_sees_the_key_of_plain_http(any_client, monkeypatch):
     with serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 418 Proxy\r\n\r\n")) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
         with serving(answer) as url:
-            assert colour(base_url=url).send(calls.get_run("run_1")).run_id == "run_1"
-            assert colour(base_url=url, proxy=proxy).send(calls.get_run("run_1")).run_id == "run_1"
+            assert any_client(base_url=url).send(calls.get_run("run_1")).run_id == "run_1"
+            assert any_client(base_url=url, proxy=proxy).send(calls.get_run("run_1")).run_id == "run_1"
 
 
 def test_a_signal_ends_a_blocking_call_with_what_it_raises():
@@ -185,27 +185,27 @@ def test_a_fork_of_a_process_that_has_asked_may_ask_too():
     assert child.exitcode == 0
 
 
-def test_a_connection_that_closes_early_is_told(colour):
+def test_a_connection_that_closes_early_is_told(any_client):
     with (
         serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}")) as url,
         pytest.raises(errors.FloraConnectionError, match="broke: RemoteProtocolError"),
     ):
-        colour(base_url=url, max_retries=0).send(calls.get_run("run_1"))
+        any_client(base_url=url, max_retries=0).send(calls.get_run("run_1"))
 
 
-def test_nothing_that_listens_is_told(colour):
+def test_nothing_that_listens_is_told(any_client):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(
         errors.FloraConnectionError, match=f"127.0.0.1:{port}/api/v1 cannot be reached: nothing"
     ) as caught:
-        colour(base_url=f"http://127.0.0.1:{port}", max_retries=0).send(calls.get_run("run_1"))
+        any_client(base_url=f"http://127.0.0.1:{port}", max_retries=0).send(calls.get_run("run_1"))
     assert not caught.value.ambiguous
 
 
-def test_a_host_that_speaks_no_tls_is_told(colour):
+def test_a_host_that_speaks_no_tls_is_told(any_client):
     def plain(connection, _stop):
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with serving(plain) as url, pytest.raises(errors.FloraConnectionError, match="it does not speak TLS"):
-        colour(base_url=url.replace("http", "https"), max_retries=0).send(calls.get_run("run_1"))
+        any_client(base_url=url.replace("http", "https"), max_retries=0).send(calls.get_run("run_1"))

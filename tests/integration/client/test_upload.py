@@ -39,10 +39,10 @@ class FLORA:
 
 
 @pytest.mark.parametrize("reserved", [FORM, BYTES], ids=["form", "bytes"])
-def test_both_clients_stream_a_large_file_without_the_key(colour, give, reserved, api_key):
+def test_both_clients_stream_a_large_file_without_the_key(any_client, give, reserved, api_key):
     content = bytes(range(256)) * 20_000
     flora = FLORA(reserved)
-    client = colour(flora)
+    client = any_client(flora)
     asset = client.run(give(io.BytesIO(content), context=client.client.context))
     assert asset.status == "ready"
 
@@ -61,7 +61,7 @@ def test_both_clients_stream_a_large_file_without_the_key(colour, give, reserved
         assert stored.headers["content-type"] == "image/png"
 
 
-def test_a_small_file_is_sent_again_as_it_was(colour, give):
+def test_a_small_file_is_sent_again_as_it_was(any_client, give):
     file, seen = io.BytesIO(b"first"), []
 
     def flora(request):
@@ -69,7 +69,7 @@ def test_a_small_file_is_sent_again_as_it_was(colour, give):
         file.write(b"later")
         return httpx.Response(503 if len(seen) == 1 else 201, json=READY)
 
-    client = colour(flora)
+    client = any_client(flora)
     client.run(give(file, context=client.client.context))
     assert seen[0] == seen[1]
     assert b"first" in seen[0][1]
@@ -117,10 +117,10 @@ class Swallow(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 @pytest.mark.parametrize("reserved", [FORM, BYTES], ids=["form", "bytes"])
-def test_both_clients_need_little_memory_for_a_large_file(colour, give, reserved):
+def test_both_clients_need_little_memory_for_a_large_file(any_client, give, reserved):
     size = 50 * 1024 * 1024
     network = Swallow(reserved)
-    client = colour(transport=network)
+    client = any_client(transport=network)
     tracemalloc.start()
     client.run(give(Pattern(size)))
     _, peak = tracemalloc.get_traced_memory()

@@ -14,7 +14,7 @@ from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.errors import FloraAnswerError, FloraInputError
 from flora_provider.api.models import FileOutput, RunStatus, TextOutput
 from tests.unit.api.reference import EXAMPLES
-from tests.unit.api.reference.common import PLACE
+from tests.unit.api.reference.common import SCOPE
 from tests.unit.api.reference.runs import GENERATION, RUN
 
 
@@ -60,7 +60,7 @@ def test_a_call_sends_what_the_reference_says_and_loses_nothing_of_the_answer(ma
     call = make()
     request = call.request()
     query = f"?{urlencode(request.query)}" if request.query else ""
-    assert f"{request.method} {request.target}{query}" == line
+    assert f"{request.method} {request.url}{query}" == line
     assert (None if request.body is None else json.loads(request.body)) == sent
     assert_answers(call.read(said), said)
 
@@ -139,23 +139,23 @@ def test_the_key_goes_into_the_header_and_on_one_endpoint_also_into_the_body():
     assert json.loads(request.body)["idempotency_key"] == "key-1"
     assert b"idempotency_key" not in start.request().body
 
-    generate = calls.generate(type="text", prompt="p", **PLACE).with_key("key-1").request()
+    generate = calls.generate(type="text", prompt="p", **SCOPE).with_key("key-1").request()
     assert dict(generate.headers)["Idempotency-Key"] == "key-1"
     assert b"key-1" not in generate.body
 
 
 def test_the_bytes_of_a_call_are_the_same_in_any_order_of_members():
-    one = calls.generate(type="text", prompt="ä", params={"a": 1, "b": {"y": 1, "x": 2}}, **PLACE)
-    two = calls.generate(prompt="ä", params={"b": {"x": 2, "y": 1}, "a": 1}, type="text", **PLACE)
+    one = calls.generate(type="text", prompt="ä", params={"a": 1, "b": {"y": 1, "x": 2}}, **SCOPE)
+    two = calls.generate(prompt="ä", params={"b": {"x": 2, "y": 1}, "a": 1}, type="text", **SCOPE)
     assert one.request().body == two.request().body == one.request().body
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda given: calls.generate(type="text", prompt="p", params=given, **PLACE),
+        lambda given: calls.generate(type="text", prompt="p", params=given, **SCOPE),
         lambda given: calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs=given),
-        lambda given: calls.run_action(action_id="a", inputs=[{"type": "text", "text": "a"}], params=given, **PLACE),
+        lambda given: calls.run_action(action_id="a", inputs=[{"type": "text", "text": "a"}], params=given, **SCOPE),
         lambda given: calls.request("POST", "x", payload=given),
     ],
 )
@@ -170,7 +170,7 @@ def test_what_was_checked_is_sent_whatever_becomes_of_it_afterwards(make):
 
 def test_what_was_checked_row_by_row_is_sent_too():
     action, technique = {"type": "text", "text": "a"}, {"id": "a", "type": "text", "value": "b"}
-    run_action = calls.run_action(action_id="a", inputs=[action], **PLACE)
+    run_action = calls.run_action(action_id="a", inputs=[action], **SCOPE)
     start = calls.start_technique("cctv-cam", inputs=[technique]).with_key("key-1")
     checked = [run_action.request().body, start.request().body]
     action["size"] = technique["size"] = 5

@@ -90,9 +90,9 @@ def test_what_is_right_is_let_through(check, name, values):
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_remedy(check, name, value, sentence):
-    told = check(name, value)
-    assert told.startswith(sentence)
-    assert "secret" not in told
+    reported = check(name, value)
+    assert reported.startswith(sentence)
+    assert "secret" not in reported
 
 
 @pytest.mark.parametrize("check", [validation.callback_url, validation.source_url])
@@ -112,9 +112,9 @@ def test_what_is_wrong_is_told_with_its_remedy(check, name, value, sentence):
     ],
 )
 def test_an_address_that_flora_cannot_reach_is_refused(check, address):
-    told = check("url", address)
-    assert told.startswith("url is ")
-    assert "secret" not in told
+    reported = check("url", address)
+    assert reported.startswith("url is ")
+    assert "secret" not in reported
 
 
 def test_a_long_value_is_cut():
@@ -163,8 +163,8 @@ def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
 )
 def test_no_value_breaks_a_check(check, value):
     name = "run_id" if check in (validation.identifier, validation.run_id) else "value"
-    told = check(name, value)
-    assert told is None or told.startswith(f"{name} is ")
+    reported = check(name, value)
+    assert reported is None or reported.startswith(f"{name} is ")
 
 
 @pytest.mark.parametrize("odd", [None, 5, b"https://example.com", ["https://example.com"]])

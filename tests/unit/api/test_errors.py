@@ -113,13 +113,13 @@ def test_sentences_are_divided_by_one_mark(said, read_aloud):
 @pytest.mark.parametrize(
     "signed", ["?X-Goog-Signature=secret", "#secret", "?a=b&sig=secret", "?secret=1#x", "?a='secret'"]
 )
-@pytest.mark.parametrize("place", ["https://s.example/a.png", "https://ann:secret@s.example/a.png", "ws://s.example"])
-def test_no_message_shows_what_an_address_was_signed_with(place, signed):
-    said = f"could not load {place}{signed}, sorry"
-    seen = f"could not load {place.replace('ann:secret@', '')}?…"
+@pytest.mark.parametrize("scope", ["https://s.example/a.png", "https://ann:secret@s.example/a.png", "ws://s.example"])
+def test_no_message_shows_what_an_address_was_signed_with(scope, signed):
+    said = f"could not load {scope}{signed}, sorry"
+    seen = f"could not load {scope.replace('ann:secret@', '')}?…"
     for error in (
         errors.FloraRequestError(said, status=400, fields=[errors.FieldError("source", said)]),
-        errors.FloraInputError([f"inputs[0] is {[{'a': place + signed}]}: give a dict", said]),
+        errors.FloraInputError([f"inputs[0] is {[{'a': scope + signed}]}: give a dict", said]),
         errors.RunFailed(code=None, reason=said, advice=RetryAdvice.CHANGE_INPUT, **RUN),
     ):
         assert "secret" not in str([error, getattr(error, "problems", None)])
@@ -161,13 +161,13 @@ def test_a_remedy_is_right_in_a_script_too(kind):
 
 
 def test_a_failed_run_names_its_cause_and_the_remedy():
-    def told(code, reason):
+    def reported(code, reason):
         return str(errors.RunFailed(run_id="run_1", code=code, reason=reason, advice=RetryAdvice.CHANGE_INPUT))
 
     remedy = "No retry can help: change the prompt, the model, its params or its inputs"
-    assert told("safety_blocked", "Blocked.") == f"FLORA run run_1 failed: safety_blocked: Blocked. {remedy}"
-    assert told("safety_blocked", None) == f"FLORA run run_1 failed: safety_blocked. {remedy}"
-    assert told(None, None) == f"FLORA run run_1 failed: FLORA gave no reason. {remedy}"
+    assert reported("safety_blocked", "Blocked.") == f"FLORA run run_1 failed: safety_blocked: Blocked. {remedy}"
+    assert reported("safety_blocked", None) == f"FLORA run run_1 failed: safety_blocked. {remedy}"
+    assert reported(None, None) == f"FLORA run run_1 failed: FLORA gave no reason. {remedy}"
 
 
 def test_a_wait_that_ended_says_what_becomes_of_the_run():

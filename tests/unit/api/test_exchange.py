@@ -12,7 +12,7 @@ from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models.base import parse_json
 
 RUN = {"run_id": "run_1", "status": "running"}
-PLACE = {"workspace_id": "ws_1", "project_id": "prj_1"}
+SCOPE = {"workspace_id": "ws_1", "project_id": "prj_1"}
 
 
 def get():
@@ -20,7 +20,7 @@ def get():
 
 
 def generate():
-    return calls.generate(type="image", prompt="a fern", **PLACE)
+    return calls.generate(type="image", prompt="a fern", **SCOPE)
 
 
 def refusal(code, message, *fields):
@@ -48,7 +48,7 @@ def test_after_the_last_retry_the_last_failure_is_raised(stage, context, answer)
 def test_every_resend_repeats_bytes_and_key(stage, context, answer):
     call = generate().with_key("key-1")
     stage.play(send_call(call, context), answer(500), errors.FloraConnectionError("broke"), answer(201, RUN))
-    first, *others = [(r.method, r.target, r.query, r.body, r.headers) for r in stage.requests]
+    first, *others = [(r.method, r.url, r.query, r.body, r.headers) for r in stage.requests]
     assert others == [first, first]
 
 

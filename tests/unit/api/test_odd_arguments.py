@@ -131,7 +131,7 @@ def test_what_is_no_call_is_refused(context):
 
 def test_an_upload_begins_or_is_refused_whatever_it_is_given(context):
     good = {"source": io.BytesIO(b"x"), "workspace_id": "ws_1", "file_name": "a.png"}
-    for parameter in (*good, "content_type", "folder", "project_id", "patience"):
+    for parameter in (*good, "content_type", "folder", "project_id", "ready_timeout"):
         for odd in ODD:
             outcome(lambda parameter=parameter, odd=odd: next(upload(context=context, **{**good, parameter: odd})))
 

@@ -78,7 +78,7 @@ INCOMPLETE = "GET /generations: FLORA repeats its pages. The walk ends here, and
 
 
 @pytest.mark.parametrize(
-    ("book", "told"),
+    ("book", "reported"),
     [
         ({None: (["a"], "x"), "x": (["b"], "x")}, [INCOMPLETE]),
         ({None: (["a"], "x"), "x": (["b"], "y"), "y": (["c"], "x")}, [INCOMPLETE]),
@@ -87,9 +87,9 @@ INCOMPLETE = "GET /generations: FLORA repeats its pages. The walk ends here, and
         ({None: ([], "")}, []),
     ],
 )
-def test_a_list_that_may_be_incomplete_is_told(caplog, book, told):
+def test_a_list_that_may_be_incomplete_is_told(caplog, book, reported):
     walk_through(book.__getitem__)
-    assert caplog.messages == told
+    assert caplog.messages == reported
 
 
 def test_who_has_all_that_was_asked_for_is_not_warned(caplog):

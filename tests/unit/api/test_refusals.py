@@ -6,7 +6,7 @@ import pytest
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraInputError
-from tests.unit.api.reference.common import PLACE
+from tests.unit.api.reference.common import SCOPE
 
 REFUSED = {
     "all problems at once": (
@@ -14,17 +14,17 @@ REFUSED = {
         ["type is 't2i'", "prompt is ' '", "workspace_id is ''", "project_id is 'proj_1'", "model is 'Two Words'"],
     ),
     "params that are no dict": (
-        lambda: calls.generate(type="text", prompt="p", params=[1], **PLACE),
+        lambda: calls.generate(type="text", prompt="p", params=[1], **SCOPE),
         ["params is [1]: give a dict"],
     ),
     "params that are no JSON": (
-        lambda: calls.generate(type="text", prompt="p", params={"a": {1, 2}}, **PLACE),
+        lambda: calls.generate(type="text", prompt="p", params={"a": {1, 2}}, **SCOPE),
         ["this cannot be sent as JSON"],
     ),
-    "text without UTF-8": (lambda: calls.generate(type="text", prompt="\ud800", **PLACE), ["cannot be sent as JSON"]),
+    "text without UTF-8": (lambda: calls.generate(type="text", prompt="\ud800", **SCOPE), ["cannot be sent as JSON"]),
     "a query without UTF-8": (lambda: calls.list_techniques(query="\ud800"), ["cannot be sent as JSON"]),
     "a callback inside": (
-        lambda: calls.generate(type="text", prompt="p", callback_url="https://10.0.0.1/?token=secret", **PLACE),
+        lambda: calls.generate(type="text", prompt="p", callback_url="https://10.0.0.1/?token=secret", **SCOPE),
         ["callback_url is https://10.0.0.1/…: FLORA calls back only to https:// on a public host"],
     ),
     "an id of None": (lambda: calls.get_run(None), ["run_id is None"]),
@@ -53,7 +53,7 @@ REFUSED = {
                 {"type": "text", "text": 5, "name": ""},
             ],
             params=3,
-            **PLACE,
+            **SCOPE,
         ),
         [
             "action_id is 'Ken Burns': give an id as list_actions() shows it",
@@ -69,9 +69,9 @@ REFUSED = {
             "params is 3: give a dict",
         ],
     ),
-    "no action inputs": (lambda: calls.run_action(action_id="a", inputs=[], **PLACE), ["inputs is empty"]),
+    "no action inputs": (lambda: calls.run_action(action_id="a", inputs=[], **SCOPE), ["inputs is empty"]),
     "one action input bare": (
-        lambda: calls.run_action(action_id="a", inputs={"type": "image"}, **PLACE),
+        lambda: calls.run_action(action_id="a", inputs={"type": "image"}, **SCOPE),
         ["inputs[0] has neither url nor text"],
     ),
     "technique inputs": (
@@ -192,5 +192,5 @@ def test_inputs_that_flora_takes_are_let_through():
     element = {"id": "face", "type": "imageUrl", "value": "element-7"}  # a slot that accepts one
     assert calls.start_technique("a", inputs=[element, {"id": "a", "type": "text", "value": "b"}])
     for words in ("", "\n", "None"):  # to be joined with others, say; an action costs nothing
-        assert calls.run_action(action_id="a", inputs=[{"type": "text", "text": words}], **PLACE)
+        assert calls.run_action(action_id="a", inputs=[{"type": "text", "text": words}], **SCOPE)
     assert calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs={"a": 5, "b": ["c"], "d": None})

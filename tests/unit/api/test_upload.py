@@ -82,7 +82,7 @@ def test_a_large_file_goes_through_the_storage_that_flora_names(stage, give, ans
     ]
     reserve, store, complete, _ = stage.requests
     assert b'"source":"signed-url"' in reserve.body
-    assert (store.target, key(store)) == (STORAGE, None)
+    assert (store.url, key(store)) == (STORAGE, None)
     assert (store.form.fields, store.form.file_field) == ({"policy": "secret", "key": "k"}, "data")
     assert (store.form.file, store.form.content_type) == (file, "image/png")
     assert complete.body == b"{}"
@@ -95,7 +95,7 @@ def test_an_older_reservation_takes_the_bytes_themselves(stage, give, answer):
     old = PENDING | {"upload_url": f"{STORAGE}?signature=secret"}
     stage.play(give(file), answer(201, old), answer(200), answer(200, READY))
     store = stage.requests[1]
-    assert (store.method, store.target, store.body) == ("PUT", f"{STORAGE}?signature=secret", file)
+    assert (store.method, store.url, store.body) == ("PUT", f"{STORAGE}?signature=secret", file)
     assert dict(store.headers) == {"Content-Type": "image/png"}
 
 
@@ -151,7 +151,7 @@ def test_an_expired_reservation_is_renewed_once(stage, give, answer, status):
     script = [answer(201, RESERVED), answer(status), answer(200, renewed)]
     stage.play(give(), *script, answer(201), answer(200, READY))
     assert lines(stage)[2] == "POST /assets/asset_1/retry"
-    assert stage.requests[3].target == f"{STORAGE}/2"
+    assert stage.requests[3].url == f"{STORAGE}/2"
     with pytest.raises(errors.FloraUploadError) as caught:
         stage.play(give(), *script, answer(status))
     assert str(caught.value) == f"FLORA could not use asset_1: the storage answered {status}"
@@ -199,9 +199,9 @@ def test_a_look_that_fails_is_followed_by_another(stage, give, answer):
     assert stage.sleeps == [1, 1, 1, 1]
 
 
-def test_patience_bounds_the_looks_that_fail_too(stage, give, answer):
+def test_ready_timeout_bounds_failed_polls_too(stage, give, answer):
     with pytest.raises(errors.FloraUploadError, match="asset_1 is still pending_upload"):
-        stage.play(give("https://example.com/b.png", patience=3), answer(201, PENDING), *[answer(503)] * 3)
+        stage.play(give("https://example.com/b.png", ready_timeout=3), answer(201, PENDING), *[answer(503)] * 3)
     assert stage.sleeps == [1, 1, 1]
 
 
@@ -210,10 +210,10 @@ def test_a_key_that_was_revoked_meanwhile_ends_the_wait(stage, give, answer):
         stage.play(give("https://example.com/b.png"), answer(201, PENDING), answer(401))
 
 
-def test_patience_ends(stage, give, answer):
-    with pytest.raises(errors.FloraUploadError, match="asset_1 is still processing: raise the patience") as caught:
+def test_upload_gives_up_after_ready_timeout(stage, give, answer):
+    with pytest.raises(errors.FloraUploadError, match="asset_1 is still processing: raise ready_timeout") as caught:
         stage.play(
-            give("https://example.com/b.png", patience=3),
+            give("https://example.com/b.png", ready_timeout=3),
             *[answer(201, PENDING | {"status": "processing"})] * 4,
         )
     assert stage.sleeps == [1, 1, 1]

@@ -81,7 +81,7 @@ behaviors = st.lists(st.sampled_from(["completed", "SERVER_ERROR", "LLM_REFUSAL"
 hidden = st.sampled_from([0.0, 0.0, 10.0])  # seconds for which FLORA does not show a new run
 
 
-class Tale:
+class History:
     """Three sibling tasks with the same prompt, and whatever happens to them.
 
     Attributes:
@@ -144,9 +144,9 @@ def check_that_an_error_tells(task, error):
         assert not error.advice.may_retry
     elif isinstance(error, RunOutcomeUnknown):
         # A key that is old, or of unknown age, may fit the runs of siblings only: nothing is guessed.
-        told = [run.run_id for run in task.flora.runs.values() if f"{run.run_id} (" in str(error)]
-        assert told
-        assert {run.run_id for run in task.runs if f"Key {run.key}," in str(error)} <= set(told)
+        reported = [run.run_id for run in task.flora.runs.values() if f"{run.run_id} (" in str(error)]
+        assert reported
+        assert {run.run_id for run in task.runs if f"Key {run.key}," in str(error)} <= set(reported)
         assert re.search(r"Key airflow-[0-9a-f]{32}-g[0-9]+,", str(error))
     else:
         assert isinstance(error, FloraStatusError)
@@ -156,9 +156,9 @@ def check_that_an_error_tells(task, error):
 @half_as_many
 @given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, stories)
 def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, story):
-    tale = Tale(mode, ledger, behaviors, hidden_for)
-    tale.live(story)
-    for task, end in tale.ends():
+    history = History(mode, ledger, behaviors, hidden_for)
+    history.live(story)
+    for task, end in history.ends():
         assert len(billed(task)) <= 1
         assert "LLM_REFUSAL" not in [run.behavior for run in task.runs[:-1]], (
             "no run follows one that no retry can cure"
@@ -175,19 +175,19 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
 @half_as_many
 @given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, stories)
 def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, behaviors, hidden_for, story):
-    tale = Tale(mode, ledger, behaviors, hidden_for)
-    tale.live([(who, step) for who, step in story if step != WINDOW])
-    for _, end in tale.ends():
+    history = History(mode, ledger, behaviors, hidden_for)
+    history.live([(who, step) for who, step in story if step != WINDOW])
+    for _, end in history.ends():
         assert isinstance(end, str | RunFailed)
 
 
 @half_as_many
 @given(behaviors, hidden, stories)
 def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard_of(behaviors, hidden_for, story):
-    tale = Tale("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
-    tale.live(story)
-    for task, end in tale.ends():
-        assert len(billed(task)) <= 1 or set(task.keys) & tale.unheard
+    history = History("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
+    history.live(story)
+    for task, end in history.ends():
+        assert len(billed(task)) <= 1 or set(task.keys) & history.unheard
         if isinstance(end, str):
             assert end in {run.run_id for run in task.runs}
 
@@ -199,21 +199,21 @@ def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard
     "duplicate_409", True, [], [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, WINDOW), (1, (None, []))]
 )
 def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, story):
-    tale = Tale(mode, ledger, behaviors, on_unknown="adopt")
-    tale.live(story)
-    tale.ends()
-    assert tale.stolen == []
+    history = History(mode, ledger, behaviors, on_unknown="adopt")
+    history.live(story)
+    history.ends()
+    assert history.stolen == []
 
 
 @half_as_many
 @given(st.sampled_from(MODES), st.booleans(), stories)
 def test_a_clear_is_a_new_run(mode, ledger, story):
-    tale = Tale(mode, ledger)
-    tale.live(story)
-    for task in tale.tasks:
-        known = set(tale.flora.runs)
-        task.began = tale.flora.now  # Airflow starts a finished DAG run anew when a task of it is cleared
+    history = History(mode, ledger)
+    history.live(story)
+    for task in history.tasks:
+        known = set(history.flora.runs)
+        task.began = history.flora.now  # Airflow starts a finished DAG run anew when a task of it is cleared
         task.clear()
-        again = tale.attempt(task)
-        assert again in tale.flora.runs
+        again = history.attempt(task)
+        assert again in history.flora.runs
         assert again not in known

@@ -84,9 +84,9 @@ def test_there_are_no_other_ingredients():
 
 
 def test_a_retry_sends_the_same_bytes_in_whatever_order_its_params_come():
-    place = {"workspace_id": "ws_1", "project_id": "prj_1"}
-    first = calls.generate(type="image", prompt="a fern", params={"a": 1, "b": 2}, **place)
-    again = calls.generate(type="image", prompt="a fern", params={"b": 2, "a": 1}, **place)
+    scope = {"workspace_id": "ws_1", "project_id": "prj_1"}
+    first = calls.generate(type="image", prompt="a fern", params={"a": 1, "b": 2}, **scope)
+    again = calls.generate(type="image", prompt="a fern", params={"b": 2, "a": 1}, **scope)
     assert first.request().body == again.request().body
 
 

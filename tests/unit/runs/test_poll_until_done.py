@@ -252,12 +252,12 @@ def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, dea
 def test_changes_of_status_progress_by_quarters_and_failures_are_logged(caplog):
     caplog.set_level(logging.INFO)
     follow(script(shown("pending"), *(shown("running", n) for n in range(0, 100, 10)), error(503), DONE))
-    told = [record.message for record in caplog.records]
-    assert told[:4] == [
+    reported = [record.message for record in caplog.records]
+    assert reported[:4] == [
         "FLORA run run_1: pending, 0 %",
         "FLORA run run_1: running, 0 %",
         "FLORA run run_1: running, 30 %",
         "FLORA run run_1: running, 60 %",
     ]
-    assert told[5].startswith("FLORA run run_1 could not be polled: FLORA answered 503")
-    assert told[6:] == ["FLORA run run_1: completed, 100 %"]
+    assert reported[5].startswith("FLORA run run_1 could not be polled: FLORA answered 503")
+    assert reported[6:] == ["FLORA run run_1: completed, 100 %"]

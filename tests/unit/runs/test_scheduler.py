@@ -21,11 +21,15 @@ def simulation():
 
 
 def kinds(simulation):
-    return {event.kind for told in simulation.told.values() for _, event in told}
+    return {event.kind for reported in simulation.reported.values() for _, event in reported}
 
 
 def lags(simulation):
-    return [at - simulation.flora.runs[run_id].ends for run_id, told in simulation.told.items() for at, _ in told]
+    return [
+        at - simulation.flora.runs[run_id].ends
+        for run_id, reported in simulation.reported.items()
+        for at, _ in reported
+    ]
 
 
 def singles(paths):
@@ -51,7 +55,7 @@ def test_runs_that_are_due_together_cost_a_page_and_no_single_look(simulation):
     simulation.run()
     assert set(simulation.asked()) == {"/generations"}
     assert len(simulation.asked()) <= 15
-    assert len(simulation.told) == 100
+    assert len(simulation.reported) == 100
     assert max(lags(simulation)) < 6
 
 
@@ -60,7 +64,7 @@ def test_a_page_tells_of_runs_that_are_not_due_yet(simulation):
     simulation.wait(late, *simulation.start(5, seconds=30))
     simulation.run(20)
     assert simulation.asked() == ["/generations"]
-    assert list(simulation.told) == [late.run_id]
+    assert list(simulation.reported) == [late.run_id]
 
 
 def test_pages_are_not_asked_for_when_looks_cost_less(simulation):
@@ -79,7 +83,7 @@ def test_runs_that_others_push_down_are_found_on_deeper_pages(simulation):
     simulation.wait(*simulation.start(200, seconds=60))
     simulation.start(350, seconds=3600)
     simulation.run()
-    assert len(simulation.told) == 200
+    assert len(simulation.reported) == 200
     assert singles(simulation.asked()) == []
     assert max(lags(simulation)) < 6
 
@@ -89,7 +93,7 @@ def test_others_who_push_without_end_cost_no_more_pages_than_looks_would(simulat
     simulation.start(5000, seconds=3600)
     simulation.run()
     assert len(simulation.asked()) - len(singles(simulation.asked())) <= 8
-    assert len(simulation.told) == 8
+    assert len(simulation.reported) == 8
 
 
 def test_runs_of_techniques_are_found_in_their_own_history(simulation):
@@ -98,24 +102,24 @@ def test_runs_of_techniques_are_found_in_their_own_history(simulation):
     assert simulation.asked() == [*PAGES]
     simulation.run()
     assert set(simulation.asked()[1:]) == {"/technique-runs"}
-    assert len(simulation.told) == 50
+    assert len(simulation.reported) == 50
 
 
 def test_both_histories_are_gone_through_for_a_mixed_fleet(simulation):
     simulation.wait(*simulation.start(50, seconds=40), *simulation.start(50, seconds=40, listed="/technique-runs"))
     simulation.run()
-    assert len(simulation.told) == 100
+    assert len(simulation.reported) == 100
     assert set(simulation.asked()) == set(PAGES)
 
 
 def test_what_no_history_shows_is_looked_at_singly_and_searched_for_again_once_a_minute(simulation):
     simulation.wait(*simulation.start(20, seconds=200, listed=""))
     simulation.run()
-    assert len(simulation.told) == 20
-    looks = len(singles(simulation.asked()))
-    assert looks >= 20 * 4
+    assert len(simulation.reported) == 20
+    polls = len(singles(simulation.asked()))
+    assert polls >= 20 * 4
     # Two that are due together are searched for on two pages: no more than a request per run and minute.
-    assert 2 * 3 <= len(simulation.asked()) - looks <= 20 * 3
+    assert 2 * 3 <= len(simulation.asked()) - polls <= 20 * 3
 
 
 def test_a_page_that_omits_a_run_costs_one_look_and_no_more(simulation):
@@ -125,7 +129,7 @@ def test_a_page_that_omits_a_run_costs_one_look_and_no_more(simulation):
     simulation.run()
     assert "/runs/run_7" in simulation.asked()
     assert set(singles(simulation.asked())) == {"/runs/run_7"}
-    assert len(simulation.told) == 100
+    assert len(simulation.reported) == 100
 
 
 def _without(answer, run_id):
@@ -160,7 +164,10 @@ def test_each_wait_keeps_its_own_deadline(simulation):
         simulation.wait(run, deadline=20 + number)
     simulation.run()
     assert kinds(simulation) == {"timed_out"}
-    late = [told[0][0] - BEGIN - 20 - number for number, told in enumerate(simulation.told[run.run_id] for run in runs)]
+    late = [
+        reported[0][0] - BEGIN - 20 - number
+        for number, reported in enumerate(simulation.reported[run.run_id] for run in runs)
+    ]
     assert min(late) >= 0
     assert max(late) < 1
 
@@ -169,7 +176,7 @@ def test_a_deadline_that_has_passed_still_gets_its_one_look(simulation):
     done, endless = simulation.start(seconds=0), simulation.start(seconds=3600)
     simulation.wait(*done, *endless, deadline=0)
     simulation.run()
-    assert {run_id: told[0][1].kind for run_id, told in simulation.told.items()} == {
+    assert {run_id: reported[0][1].kind for run_id, reported in simulation.reported.items()} == {
         "run_0": "ended",
         "run_1": "timed_out",
     }
@@ -181,7 +188,7 @@ def test_several_waits_for_one_run_share_its_looks_and_are_all_told(simulation):
     simulation.wait(run, deadline=10)
     assert len(simulation.watch) == 1
     simulation.run()
-    assert sorted(event.kind for _, event in simulation.told["run_0"]) == ["ended", "ended", "timed_out"]
+    assert sorted(event.kind for _, event in simulation.reported["run_0"]) == ["ended", "ended", "timed_out"]
     assert len(simulation.asked()) <= 6
 
 
@@ -191,7 +198,7 @@ def test_who_stops_waiting_is_not_told_and_takes_nobody_along(simulation):
     simulation.watch.discard(first)
     simulation.watch.discard(first)
     simulation.run()
-    assert len(simulation.told["run_0"]) == 1
+    assert len(simulation.reported["run_0"]) == 1
     simulation.watch.discard(second)
     assert len(simulation.watch) == 0
 
@@ -204,7 +211,7 @@ def test_when_nobody_waits_any_more_nothing_is_asked_any_more(simulation):
     asked = len(simulation.asked())
     simulation.run(60)
     assert len(simulation.asked()) == asked
-    assert simulation.told == {}
+    assert simulation.reported == {}
 
 
 def test_who_stops_waiting_while_being_looked_at_is_not_told(simulation):
@@ -213,7 +220,7 @@ def test_who_stops_waiting_while_being_looked_at_is_not_told(simulation):
     simulation.watch.discard(wait)
     simulation.run()
     assert simulation.asked() == ["/runs/run_0"]
-    assert simulation.told == {}
+    assert simulation.reported == {}
 
 
 def test_adding_says_whether_the_next_round_is_earlier_now(simulation):
@@ -236,7 +243,7 @@ def test_a_wait_that_joins_while_the_run_is_looked_at_is_told_by_that_look(simul
     simulation.run(0)
     simulation.wait(run)
     simulation.run()
-    assert len(simulation.told["run_0"]) == 2
+    assert len(simulation.reported["run_0"]) == 2
     assert len(simulation.asked()) == 1
 
 
@@ -255,8 +262,8 @@ def test_a_look_that_was_given_up_is_made_again(simulation):
 def test_end_all_tells_everyone_why(simulation):
     simulation.wait(*simulation.start(3), *simulation.start(3))
     simulation.watch.end_all(FloraPermissionError("no entry", status=403))
-    assert [event.kind for told in simulation.told.values() for _, event in told] == ["refused"] * 6
-    assert "no entry" in simulation.told["run_0"][0][1].detail
+    assert [event.kind for reported in simulation.reported.values() for _, event in reported] == ["refused"] * 6
+    assert "no entry" in simulation.reported["run_0"][0][1].detail
     assert len(simulation.watch) == 0
 
 
@@ -277,3 +284,21 @@ def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog,
     rows = [{"run_id": name, "status": "running", "progress": 10} for name in ("first", "second")]
     ended_with(watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
     assert sorted(heard) == [("first", "first"), ("second", "second")]
+
+
+def test_two_routes_to_one_run_are_two_waits_and_one_page_serves_both(simulation):
+    (run,) = simulation.start(seconds=5)
+    refs = [RunRef(run.run_id), RunRef(run.run_id, "cctv-cam")]
+    ends = []
+    subscriptions = [
+        Subscription(RunPoller(ref, policy=PollPolicy(), now=simulation.now), on_end=ends.append) for ref in refs
+    ]
+    for subscription in subscriptions:
+        simulation.watch.add(subscription)
+    assert len(simulation.watch) == 2
+    simulation.watch.discard(subscriptions[0])
+    assert len(simulation.watch) == 1
+    simulation.watch.add(subscriptions[0])
+    rows = [run.row(simulation.now + 60)]
+    ended_with(simulation.watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
+    assert [(event.run_id, event.technique) for event in ends] == [(run.run_id, None), (run.run_id, "cctv-cam")]

@@ -39,10 +39,10 @@ def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplo
 def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(simulation):
     runs = simulation.start(2, seconds=3600, listed="")
     simulation.wait(*runs)
-    while not simulation.told:
+    while not simulation.reported:
         simulation.now += 10
         simulation.watch.poll_crashed(RunRef(runs[0].run_id), ZeroDivisionError("in a proxy"))
-    ((at, event),) = simulation.told.pop(runs[0].run_id)
+    ((at, event),) = simulation.reported.pop(runs[0].run_id)
     assert event.kind == "refused"
     assert "ZeroDivisionError" in event.detail
     assert at - BEGIN > REFUSED_FOR
@@ -66,7 +66,7 @@ def test_what_is_due_can_be_had_while_a_page_hangs_and_is_not_told_what_the_page
     simulation.run(11.9)
     simulation.now += 1
     pages = simulation.watch.round()
-    assert next(pages).request.target == "/generations"
+    assert next(pages).request.url == "/generations"
     due = simulation.watch.due_now()
     assert len(due) == 5
     for ref in due:
@@ -74,4 +74,4 @@ def test_what_is_due_can_be_had_while_a_page_hangs_and_is_not_told_what_the_page
     with pytest.raises(StopIteration) as end:
         pages.throw(FloraPermissionError("no entry", status=403))
     assert end.value.value == []
-    assert simulation.told == {}
+    assert simulation.reported == {}

@@ -20,10 +20,10 @@ def test_a_run_that_the_ledger_knows_costs_one_look_and_no_post(flora):
     task = Task(flora)
     first = task.run()
     assert (first.started.run_id, first.run) == ("run_1", None)
-    assert flora.looks == []
+    assert flora.polls == []
     found = task.run()
     assert (found.started, found.run.status) == (None, "running")
-    assert flora.looks == ["/runs/run_1"]
+    assert flora.polls == ["/runs/run_1"]
 
 
 def test_what_the_ledger_holds_at_each_moment(flora):
@@ -93,7 +93,7 @@ def test_another_conflict_than_a_duplicate_is_no_sign_of_a_run(flora):
     flora.outages = [409]
     with pytest.raises(errors.FloraConflictError, match="409 trouble"):
         Task(flora).run()
-    assert flora.looks == []
+    assert flora.polls == []
 
 
 def test_stored_failures_cost_a_try_each():
@@ -172,11 +172,11 @@ def test_an_unknown_outcome_names_key_time_and_candidates_and_sends_nothing(flor
     answer_lost(task)
     with pytest.raises(UNKNOWN) as caught:
         task.run()
-    told = str(caught.value)
-    assert task.keys[0] in told
-    assert "first sent at unix time 1750000000" in told
-    assert "run_2 (running, created 2025-06-15 15:06:40" in told
-    assert "run_1 (running" in told
+    reported = str(caught.value)
+    assert task.keys[0] in reported
+    assert "first sent at unix time 1750000000" in reported
+    assert "run_2 (running, created 2025-06-15 15:06:40" in reported
+    assert "run_1 (running" in reported
     assert caught.value.run_id is None, "two fit"
     assert len(flora.posts) == 2
 
@@ -214,7 +214,7 @@ def test_no_run_is_adopted_that_is_older_than_the_intent(flora):
     task = Task(flora, on_unknown="adopt")
     answer_lost(task)
     assert task.run().run_id == "run_6"
-    histories = [request for request in flora.requests if request.target == "/generations"]
+    histories = [request for request in flora.requests if request.url == "/generations"]
     assert len(histories) == 1, "the first page reaches back far enough"
 
 

@@ -3,7 +3,7 @@
 import io
 
 from flora_provider.api import calls
-from tests.unit.api.reference.common import META, PLACE
+from tests.unit.api.reference.common import META, SCOPE
 
 UPLOAD = {
     "url": "https://storage.googleapis.com/bucket",
@@ -64,9 +64,9 @@ EXAMPLES = [
         {"project_id": "prj_1", "asset_id": "asset_1", "node_id": "n3", "canvas_url": "https://app.flora.ai/p/1"},
     ),
     (
-        lambda: calls.create_asset(source=calls.SIGNED_UPLOAD, file_name="b.png", content_type="image/png", **PLACE),
+        lambda: calls.create_asset(source=calls.SIGNED_UPLOAD, file_name="b.png", content_type="image/png", **SCOPE),
         "POST /assets",
-        {"source": "signed-url", "file_name": "b.png", "content_type": "image/png", **PLACE},
+        {"source": "signed-url", "file_name": "b.png", "content_type": "image/png", **SCOPE},
         RESERVED,
     ),
     (

@@ -1,7 +1,7 @@
 """What FLORA has: techniques, actions, models, workspaces, projects; and what has no function of its own."""
 
 from flora_provider.api import calls
-from tests.unit.api.reference.common import META, PLACE
+from tests.unit.api.reference.common import META, SCOPE
 
 SLOT = {
     "id": "input_image",
@@ -128,7 +128,7 @@ EXAMPLES = [
     ),
     (
         lambda: calls.send_feedback(
-            kind="bug", summary="s", detail="d", attempted_tools=["generate"], run_id="run_1", **PLACE
+            kind="bug", summary="s", detail="d", attempted_tools=["generate"], run_id="run_1", **SCOPE
         ),
         "POST /feedback",
         {
@@ -137,7 +137,7 @@ EXAMPLES = [
             "detail": "d",
             "attempted_tools": ["generate"],
             "run_id": "run_1",
-            **PLACE,
+            **SCOPE,
         },
         {"feedback_id": "fb_1", "received_at": 1750000000000},
     ),

@@ -1,7 +1,7 @@
 """Starting and watching runs."""
 
 from flora_provider.api import calls
-from tests.unit.api.reference.common import META, PLACE
+from tests.unit.api.reference.common import META, SCOPE
 
 RUN = {
     "run_id": "run_1",
@@ -56,7 +56,7 @@ EXAMPLES = [
             model="t2i-flux-2-pro",
             params={"seed": 1},
             callback_url="https://example.com/cb",
-            **PLACE,
+            **SCOPE,
         ),
         "POST /generate",
         {
@@ -65,20 +65,20 @@ EXAMPLES = [
             "model": "t2i-flux-2-pro",
             "params": {"seed": 1},
             "callback_url": "https://example.com/cb",
-            **PLACE,
+            **SCOPE,
         },
         STARTED,
     ),
     (
-        lambda: calls.run_generation(type="text", prompt="a fern", **PLACE),
+        lambda: calls.run_generation(type="text", prompt="a fern", **SCOPE),
         "POST /runs/generation",
-        {"type": "text", "prompt": "a fern", **PLACE},
+        {"type": "text", "prompt": "a fern", **SCOPE},
         STARTED,
     ),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, RUN),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, FAILED),
     (
-        lambda: calls.list_generations(**PLACE, status="completed", limit=20, cursor="eyJvZmZzZXQiOjIwfQ"),
+        lambda: calls.list_generations(**SCOPE, status="completed", limit=20, cursor="eyJvZmZzZXQiOjIwfQ"),
         "GET /generations?workspace_id=ws_1&project_id=prj_1&status=completed&limit=20&cursor=eyJvZmZzZXQiOjIwfQ",
         None,
         {"generations": [GENERATION], "meta": META},
@@ -94,14 +94,14 @@ EXAMPLES = [
             action_id="ken-burns-video",
             inputs=[{"type": "image", "url": "https://media.flora.ai/a.png"}],
             params={"fps": "24"},
-            **PLACE,
+            **SCOPE,
         ),
         "POST /runs/action",
         {
             "action_id": "ken-burns-video",
             "inputs": [{"type": "image", "url": "https://media.flora.ai/a.png"}],
             "params": {"fps": "24"},
-            **PLACE,
+            **SCOPE,
         },
         STARTED | {"type": "action", "action": {"action_id": "ken-burns-video"}, "estimated_seconds": None},
     ),

@@ -21,7 +21,7 @@ KILLS = tuple(dict.fromkeys((*START, *(point for points in AFTERWARDS.values() f
 
 # What becomes of the answer to POST. The client gives up after CLIENT_TIMEOUT.
 CLIENT_TIMEOUT = 6
-WIRES = {
+DELIVERIES = {
     "dropped after creation": {"delivery": "drop", "after": True},
     "late answer": {"delay": CLIENT_TIMEOUT + 3},
     "5xx after creation": {"status": 500, "after": True},
@@ -61,7 +61,7 @@ class Round:
         mode: of its sandbox.
         style: how it waits.
         kills: where the task process dies, one point a try; a try that does not get there goes on.
-        wire: what happens to the answer to its first POST; None for nothing.
+        delivery: what happens to the answer to its first POST; None for nothing.
         on_unknown: what it does when its run exists and its id was lost.
         seconds: how long its run takes.
         edited: what it asks for from its second try on; None if nobody edits it.
@@ -77,7 +77,7 @@ class Round:
     mode: str
     style: str
     kills: tuple[str, ...]
-    wire: str | None
+    delivery: str | None
     on_unknown: str
     seconds: float
     edited: str | None = None
@@ -88,7 +88,7 @@ class Round:
 
     @property
     def points(self):
-        changes = [self.wire, self.says, self.edited and f"edited, {self.on_changed}"]
+        changes = [self.delivery, self.says, self.edited and f"edited, {self.on_changed}"]
         changes += [self.clock and f"clock {self.clock:+g}", self.listed_after and f"listed after {self.listed_after}"]
         return [*self.kills, *filter(None, changes)] or ["no kill"]
 
@@ -100,7 +100,7 @@ class Round:
     def faults(self):
         """What its sandbox is told beforehand."""
         about = {"route": "/generate", "containing": self.prompt}
-        found = [WIRES[self.wire]] if self.wire else []
+        found = [DELIVERIES[self.delivery]] if self.delivery else []
         found += [HELD_BACK] if "POST to answer" in self.kills else []
         found += [{"behavior": self._fate() | self._said()}] if self.says else []
         return [about | fault for fault in found]
@@ -152,9 +152,9 @@ def _draw_one(dice, number, prompt, mode=None):
     points = (*START, *AFTERWARDS[style] * 2)
     kind = dice.random()
     kills = dice.sample(points, 2) if kind < 0.2 else [dice.choice(points)] if kind < 0.75 else []
-    wire = dice.choice(list(WIRES)) if not kills and kind < 0.95 else None
+    delivery = dice.choice(list(DELIVERIES)) if not kills and kind < 0.95 else None
     edited = f"Edited: {prompt.lower()}" if kills and dice.random() < 0.3 else None
-    says = _draw_saying(dice, style) if not wire and not edited and "POST to answer" not in kills else None
+    says = _draw_saying(dice, style) if not delivery and not edited and "POST to answer" not in kills else None
     return Round(
         number=number,
         prompt=prompt,
@@ -162,7 +162,7 @@ def _draw_one(dice, number, prompt, mode=None):
         mode=mode or dice.choice(MODES),
         style=style,
         kills=tuple(kills),
-        delivery=wire,
+        delivery=delivery,
         on_unknown=dice.choice(["fail", "adopt"]),
         seconds=round(dice.uniform(1, 9), 1),
         edited=edited,

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.e2e.chaos.campaign import Result
-from tests.e2e.chaos.rounds import Round
-from tests.e2e.chaos.verdict import problems
+from tests.e2e.chaos.checker import problems
+from tests.e2e.chaos.runner import Result
+from tests.e2e.chaos.workload import Round
 
 
 def run(run_id="run_1", *, key="k1", prompt="a fern", billed=True):

@@ -16,7 +16,7 @@ from devstack.processes import stop, uninterrupted
 from devstack.sandbox_process import SandboxProcess
 from devstack.stage import MARK, Stage
 from tests.e2e.chaos.operator import JOURNAL
-from tests.e2e.chaos.rounds import CLIENT_TIMEOUT, MODES, RETRIES_FILE
+from tests.e2e.chaos.workload import CLIENT_TIMEOUT, MODES, RETRIES_FILE
 from tests.e2e.postgres import Postgres
 from tests.e2e.vault import VaultDoor
 from tests.e2e.wrong_clock import FILE, step
@@ -44,7 +44,7 @@ QUICK_TO_MISS = {
 }
 
 
-class Field:
+class Cluster:
     """Airflow on PostgreSQL and the sandboxes, up while the `with` block runs.
 
     On SQLite, which lets one write at a time, so many at once would wait for each other until they are refused.

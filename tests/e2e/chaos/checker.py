@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 
-from tests.e2e.chaos.rounds import DISASTERS, KILLS, SAYINGS, WIRES
+from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, SAYINGS
 
 # The run was created although its answer said, or brought, nothing of the kind.
 AFTER_CREATION = {"dropped after creation", "late answer", "5xx after creation"}
@@ -157,7 +157,7 @@ def _lost_answers(tasks):
         surely += sum(
             note["event"] == "killed" and note["point"] in {"POST to answer", "answer to ledger"} for note in task.notes
         )
-        surely += task.round.wire in AFTER_CREATION
+        surely += task.round.delivery in AFTER_CREATION
     return surely, max(surely, maybe)
 
 
@@ -178,7 +178,7 @@ def report(results, runs_by_mode):
     """The figures, as lines."""
     struck = Counter(note["point"] for result in results for note in result.notes if note["event"] == "killed")
     rounds = [result.round for result in results]
-    wires = Counter(drawn.wire for drawn in rounds if drawn.wire)
+    deliveries = Counter(drawn.delivery for drawn in rounds if drawn.delivery)
     says = Counter(drawn.says for drawn in rounds if drawn.says)
     edited = Counter(f"to {drawn.on_changed}" for drawn in rounds if drawn.edited)
     late, clocks = sum(drawn.listed_after > 0 for drawn in rounds), sum(drawn.clock != 0 for drawn in rounds)
@@ -191,7 +191,7 @@ def report(results, runs_by_mode):
     yield f"modes:      {_list(modes, sorted(modes))}"
     yield f"waiting:    {_list(styles, sorted(styles))}"
     yield f"killed:     {_list(struck, KILLS)}"
-    yield f"connection: {_list(wires, WIRES)}"
+    yield f"connection: {_list(deliveries, DELIVERIES)}"
     yield f"FLORA says: {_list(says, SAYINGS)}"
     yield f"edited:     {_list(edited, sorted(edited))}"
     yield f"listed late {late}, clock stepped in a task {clocks}"
