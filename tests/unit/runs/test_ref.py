@@ -18,7 +18,7 @@ def test_ref_names_the_call_that_shows_its_run(ref, path):
 
 def test_package_exports_on_first_use():
     assert flora_provider.runs.RunRef is RunRef
-    assert flora_provider.api.errors.FloraError
+    assert flora_provider.api.__getattr__("errors").FloraError
     for room in (flora_provider.api, flora_provider.runs):
         with pytest.raises(AttributeError, match="no attribute 'nothing'"):
             room.nothing  # noqa: B018 - asking for it is the test
