@@ -38,7 +38,7 @@ class ChaosOperator(FloraGenerateOperator):
         self.together = together
         self.edited = edited
         self.clock = clock
-        self._observer = None
+        self._witness = None
 
     def _do_render_template_fields(self, parent, template_fields, context, *args, **kwargs):
         if parent is self and self.edited and context["ti"].try_number > 1:
@@ -46,39 +46,39 @@ class ChaosOperator(FloraGenerateOperator):
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
 
     def execute(self, context):
-        observer = self._watched(context)
-        observer.note("asked", prompt=self.prompt)
+        witness = self._watched(context)
+        witness.note("asked", prompt=self.prompt)
         if self.together and context["ti"].try_number == 1:
-            observer.wait_for_others(self.together)
+            witness.wait_for_others(self.together)
         result = super().execute(context)
-        observer.reached("after its return")
+        witness.reached("after its return")
         return result
 
     def execute_complete(self, context, event):
-        observer = self._watched(context)
-        observer.reached("deferral to resume")
+        witness = self._watched(context)
+        witness.reached("deferral to resume")
         result = super().execute_complete(context, event)
-        observer.reached("after its return")
+        witness.reached("after its return")
         return result
 
     def defer(self, **kwargs):
-        self._observer.reached("before deferral")
+        self._witness.reached("before deferral")
         super().defer(**kwargs)
 
     def _watched(self, context):
-        self._observer = Observer(context["ti"], self.kills, self.clock)
+        self._witness = Witness(context["ti"], self.kills, self.clock)
         store = context["task_state_store"]
-        context["task_state_store"] = WatchedStore(store, self._observer)
-        watch_xcom(context["ti"], self._observer)
-        watch_wire(self._observer)
-        return self._observer
+        context["task_state_store"] = WatchedStore(store, self._witness)
+        watch_xcom(context["ti"], self._witness)
+        watch_wire(self._witness)
+        return self._witness
 
 
 class ResumingChaosOperator(BusyAfterwards, ChaosOperator):
     """Needs a worker after its wait, as every task does that has something to do then."""
 
 
-class Observer:
+class Witness:
     """Keeps the journal of one try, and kills its process at the point that was drawn for it."""
 
     def __init__(self, ti, kills, clock):
@@ -118,61 +118,61 @@ class Observer:
 class WatchedStore:
     """Airflow's task state store, watched."""
 
-    def __init__(self, store, observer):
+    def __init__(self, store, witness):
         self._store = store
-        self._observer = observer
+        self._witness = witness
 
     def get(self, key, *args, **kwargs):
-        self._observer.reached("before the intent")
+        self._witness.reached("before the intent")
         return self._store.get(key, *args, **kwargs)
 
     def set(self, key, value, *args, **kwargs):
         if value.get("run_id"):
-            self._observer.reached("answer to ledger")
+            self._witness.reached("answer to ledger")
         self._store.set(key, value, *args, **kwargs)
         if value.get("run_id"):
-            self._observer.note("ledger", run_id=value["run_id"])
+            self._witness.note("ledger", run_id=value["run_id"])
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
 
-def watch_xcom(ti, observer):
+def watch_xcom(ti, witness):
     push = ti.xcom_push
 
     def watched(key, value):
         if key == "run_id":
-            observer.reached("ledger to XCom")
+            witness.reached("ledger to XCom")
         push(key=key, value=value)
         if key == "run_id":
-            observer.reached("after XCom")
+            witness.reached("after XCom")
 
     object.__setattr__(ti, "xcom_push", watched)
 
 
-def watch_wire(observer):
+def watch_wire(witness):
     """Watch every request of this process; the process serves one try and ends with it."""
     real = httpx.AsyncHTTPTransport.handle_async_request
     real = getattr(real, "unwatched", real)
 
     async def handle_request(self, request):
         if request.method != "POST":
-            observer.reached("while waiting")
+            witness.reached("while waiting")
             return await real(self, request)
-        observer.reached("before POST")
+        witness.reached("before POST")
         key = request.headers["idempotency-key"]
-        before = created(request.url, key) if observer.kill == "POST to answer" else 0
+        before = created(request.url, key) if witness.kill == "POST to answer" else 0
 
         async def trace(event, _info):
             if event == "http11.receive_response_headers.started":
-                observer.note("sent", key=key)
-                if observer.kill == "POST to answer":
+                witness.note("sent", key=key)
+                if witness.kill == "POST to answer":
                     wait_until_created(request.url, key, before)
-                    observer.reached("POST to answer")
+                    witness.reached("POST to answer")
 
         request.extensions["trace"] = trace
         response = await real(self, request)
-        observer.answered(response.status_code, key)
+        witness.answered(response.status_code, key)
         return response
 
     handle_request.unwatched = real

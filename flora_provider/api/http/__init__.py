@@ -1,1 +1,0 @@
-"""How requests get to FLORA and answers back: flows, retries, limits, and httpx."""

@@ -1,1 +1,0 @@
-"""Retry policies of Airflow 3.3 and newer."""

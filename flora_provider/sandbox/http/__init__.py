@@ -1,1 +1,0 @@
-"""The sandbox's HTTP: reading requests, pages, responses and how they are delivered."""

@@ -1,1 +1,0 @@
-"""The sandbox's routes: one handler per endpoint."""

@@ -1,1 +1,0 @@
-"""FLORA's rules for any call: idempotency keys and the rate limit."""

@@ -1,1 +1,0 @@
-"""What the sandbox knows: clock, runs, assets, catalog and media files."""
