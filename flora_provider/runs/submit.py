@@ -83,6 +83,11 @@ class Submit:
         slot = find(records, attempt, self.request.fingerprint)
         if slot.free and records[0].clear_number != attempt.clear_number:
             # Another task was cleared. The first record tells clears apart, so it has to know that this was none.
+            if records[0].failed_try < attempt.try_number - 1:
+                log.warning(
+                    "A task of this DAG run was cleared when this one ran, and Airflow does not say which. This one "
+                    "counts as retried, and keeps its run; if it was cleared itself, clear it again to start another"
+                )
             ledger.write(0, records[0].with_(clear_number=attempt.clear_number))
         if slot.record is None:
             _tell_cut_off(records, slot.clear_count)

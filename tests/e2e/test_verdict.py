@@ -197,6 +197,11 @@ def test_a_start_that_is_refused_for_its_key_is_well_only_if_that_was_rotated_an
 def test_a_task_cleared_before_its_end_that_took_its_old_run_is_found(good):
     cleared = replace(good, cleared_at=[11.0])
     assert "although it was cleared after that was written down" in found(cleared, run())
+    running = replace(cleared, was_running=True)
+    assert found(running, run()) == "", "it may count as retried"
+    value = {"run_id": "run_1", "outputs": [{"text": "a fern"}]}
+    in_worker = replace(running, round=replace(good.round, style="in worker"), value=value)
+    assert "although it was cleared" in found(in_worker, run())
     before = replace(good, cleared_at=[9.0])
     assert found(before, run()) == ""
     again = replace(cleared, value="run_2", run_id="run_2", known={"run_1", "run_2"})

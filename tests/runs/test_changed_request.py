@@ -212,6 +212,27 @@ def test_clear_tells_the_key_of_a_request_whose_answer_it_cut_off(flora, lost, c
     assert f"may have started a run that is billed: key {key}" in caplog.text
 
 
+def test_task_that_vanished_beside_a_clear_keeps_its_run_and_says_so_once(flora, caplog):
+    task = Task(flora)
+    run = task.run().run_id
+    task.dag_run_clears += 1
+    assert task.run().run_id == run
+    assert "counts as retried, and keeps its run; if it was cleared itself, clear it again" in caplog.text
+    caplog.clear()
+    assert task.run().run_id == run
+    assert "cleared" not in caplog.text
+
+
+def test_task_that_failed_by_itself_beside_a_clear_says_nothing_of_it(flora, caplog):
+    task = Task(flora)
+    flora.weather = ["lost"]
+    with pytest.raises(FloraError):
+        task.run()
+    task.dag_run_clears += 1
+    task.run()
+    assert "cleared" not in caplog.text
+
+
 def test_clear_tells_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
     known, refused = Task(flora), Task(flora, prompt="a moss")
     known.run()

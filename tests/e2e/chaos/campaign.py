@@ -28,6 +28,7 @@ class Result:
         dag_run: its id.
         clears: how often it was cleared after its end.
         cleared_at: when it was cleared before its end, in unix seconds.
+        was_running: whether it ran in a worker, and did not wait in the triggerer, when it was cleared so.
         state: of the task instance, at last.
         value: its return value.
         run_id: the XCom.
@@ -44,6 +45,7 @@ class Result:
     dag_run: str
     clears: int = 0
     cleared_at: list = field(default_factory=list)
+    was_running: bool = False
     state: str = ""
     value: object = None
     run_id: str | None = None
@@ -114,6 +116,7 @@ def _strike(place, results, disaster, befalls, share):
         exposed = [result for result in results if states.get(result.task) in DISASTERS[disaster]]
         for result in _picked(exposed, befalls.picks[:CLEARED]):
             result.cleared_at.append(time.time())
+            result.was_running = states[result.task] == "running"
             _clear(place, [result])
     elif disaster != "retries lowered":  # which shows when a task is cleared
         _befall(place, disaster, befalls)
