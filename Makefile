@@ -7,7 +7,7 @@ PYTHON ?= python3
 AIRFLOWS := 2.11.2 3.3.2
 
 # What the wheel is tested with under each of them.
-MATRIX_TESTS := tests/glue tests/test_example_dags.py
+MATRIX_TESTS := tests/integration/airflow tests/test_example_dags.py
 
 series = $(basename $(1))
 constraints = constraints/airflow-$(call series,$(1)).txt
@@ -15,7 +15,7 @@ NEWEST := $(lastword $(AIRFLOWS))
 PINS := $(call constraints,$(NEWEST))
 
 # In a variable, for its comma would end an argument of a call.
-EXTRAS := dev,bench
+EXTRAS := dev,bench,lint
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -31,7 +31,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test quick coverage e2e chaos bench matrix constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos bench matrix pythons constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,17 +42,29 @@ demo: $(INSTALLED) ## Run a DAG of 20 generations on a real Airflow, against the
 ui: $(INSTALLED) ## Keep the demo's Airflow and sandbox up, to click around in
 	$(BIN)/python -m demo --ui
 
-test: $(INSTALLED) ## Check style and types, run all tests but the slow end-to-end ones
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+test: lint types ## Check style and types, run all tests but the slow end-to-end ones
 	$(BIN)/pytest tests --ignore=tests/e2e
 
+lint: $(INSTALLED) ## Check style, format, import rules and the files of .github
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+
+types: $(INSTALLED) ## Check types
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Format, and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
 quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in less than two seconds
-	$(BIN)/pytest tests/api tests/runs --hypothesis-profile=quick
+	$(BIN)/pytest tests/unit --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
-	$(BIN)/pytest tests/api tests/client tests/runs tests/fleets --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+	$(BIN)/pytest tests/unit tests/integration/client tests/scale --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice
@@ -78,6 +90,15 @@ matrix-%: .matrix/wheel
 		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
 	cd .matrix/$*/checkout && ../bin/pytest $(MATRIX_TESTS)
 
+pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other Pythons; they are found on the PATH
+
+# The newest Airflow, and the tests that need no second process of it.
+python-%: $(INSTALLED)
+	rm -rf .matrix/python-$*
+	python$* -m venv .matrix/python-$*
+	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[dev]')
+	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox
+
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
 	rm -rf $@ build # else files that are gone would be in the wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $@ .
@@ -88,7 +109,7 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --extra bench --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
 sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
 rm .venv/pins
 

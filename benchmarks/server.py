@@ -21,9 +21,9 @@ import httpx
 
 from benchmarks.processes import say
 from flora_provider.sandbox.app import Sandbox
+from flora_provider.sandbox.http.delivery import DeliveredResponse
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
-from flora_provider.sandbox.wire import Answer
 
 LATENCY_MS = 30.0
 ON_ITS_WAY = 0.05  # seconds after a 429 has left in which requests come in that were sent before it arrived
@@ -36,8 +36,8 @@ class RecordingSandbox(Sandbox):
         super().__init__(settings)
         self.record: list[tuple[float, int, float]] = []
 
-    def answer(self, request: httpx.Request) -> Answer:
-        """Answer, and remember."""
+    def answer(self, request: httpx.Request) -> DeliveredResponse:
+        """DeliveredResponse, and remember."""
         came, answer = time.monotonic(), super().answer(request)
         headers = answer.response.headers
         self.record.append((came, answer.response.status_code, float(headers.get("retry-after", 0))))
@@ -45,22 +45,22 @@ class RecordingSandbox(Sandbox):
 
     def start_run(self, url: str, *, seconds: float, estimated_seconds: int) -> dict[str, Any]:
         """Start a run that takes so long, as anybody would."""
-        fate = {"seconds": seconds, "estimated_seconds": estimated_seconds}
-        place = {"workspace_id": self.workspace_id, "project_id": self.project_id}
-        body = {"type": "image", "prompt": "a fern", **place, "params": {"sandbox": fate}}
+        behavior = {"seconds": seconds, "estimated_seconds": estimated_seconds}
+        scope = {"workspace_id": self.workspace_id, "project_id": self.project_id}
+        body = {"type": "image", "prompt": "a fern", **scope, "params": {"sandbox": behavior}}
         headers = {"Authorization": f"Bearer {self.api_key}"}
         answer = self.handle(httpx.Request("POST", f"{url}/generate", json=body, headers=headers)).json()
         run = self.state.runs[answer["run_id"]]
-        return {"run_id": run.run_id, "started_at": run.created_at, **fate}
+        return {"run_id": run.run_id, "started_at": run.created_at, **behavior}
 
     def start_runs(self, url: str, count: int, *between: float) -> list[dict[str, Any]]:
         """Start runs whose estimates are right within 30 %; the same ones for the same count."""
         draw = random.Random(count)
-        fates = []
+        behaviors = []
         for _ in range(count):
             seconds = draw.uniform(*between)
-            fates.append((seconds, round(seconds * draw.uniform(0.7, 1.3))))
-        return [self.start_run(url, seconds=seconds, estimated_seconds=about) for seconds, about in fates]
+            behaviors.append((seconds, round(seconds * draw.uniform(0.7, 1.3))))
+        return [self.start_run(url, seconds=seconds, estimated_seconds=about) for seconds, about in behaviors]
 
     def report(self) -> dict[str, Any]:
         """What came in, of all that `record` holds."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from demo.airflow_rest import FINISHED
-from demo.stage import Stage
+from devstack.airflow_rest import FINISHED
+from devstack.stage import Stage
 
 BUSY = "airflow worker -- LocalExecutor: "
 PAUSE = 0.05  # seconds between two looks
@@ -48,15 +48,15 @@ def measure() -> dict[str, float]:
         rest.unpause("workers")
         dag_run = rest.trigger("workers")
         held: dict[str, float] = defaultdict(float)  # by the id of a task instance
-        looked = asked = time.monotonic()
+        polled = asked = time.monotonic()
         while True:
             time.sleep(PAUSE)
-            before, looked = looked, time.monotonic()
+            before, polled = polled, time.monotonic()
             for process in psutil.Process(scheduler.pid).children():
                 with suppress(psutil.Error):
-                    held[" ".join(process.cmdline()).partition(BUSY)[2]] += looked - before
-            if looked - asked > 2:  # noqa: PLR2004 - seconds
-                asked = looked
+                    held[" ".join(process.cmdline()).partition(BUSY)[2]] += polled - before
+            if polled - asked > 2:  # noqa: PLR2004 - seconds
+                asked = polled
                 if (state := rest.dag_run("workers", dag_run)["state"]) in FINISHED:
                     break
         if state != "success":

@@ -12,10 +12,10 @@ from typing import NoReturn
 import httpx
 
 from demo import batch, checks, report
-from demo.airflow_instance import AirflowError
-from demo.processes import INTERRUPTS
-from demo.sandbox_process import SandboxError
-from demo.stage import EXAMPLE_DAGS, ROOT, Stage, StageError
+from devstack.airflow_instance import AirflowError
+from devstack.processes import INTERRUPTS
+from devstack.sandbox_process import SandboxError
+from devstack.stage import EXAMPLE_DAGS, ROOT, Stage, StageError
 
 FOLDER = ROOT / ".demo"
 FILES = FOLDER / "files"

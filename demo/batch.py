@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from demo.airflow_rest import FINISHED, AirflowRest
-from demo.stage import EXAMPLE_DAGS, Stage
+from devstack.airflow_rest import FINISHED, AirflowRest
+from devstack.stage import EXAMPLE_DAGS, Stage
 
 DAG_ID = "flora_batch_from_csv"
 GENERATE, WAIT, SAVE = STEPS = ("row.generate", "row.wait", "row.save")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from demo import leaks, media
-from demo.airflow_instance import WORKERS
 from demo.batch import FailedRow, Moment, Row
+from devstack.airflow_instance import WORKERS
 
 
 @dataclass(frozen=True)

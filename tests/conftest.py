@@ -33,7 +33,7 @@ def _lay_down_settings():
     os.environ |= {
         "AIRFLOW_HOME": str(AIRFLOW_HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "tests" / "glue" / "plugins"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "tests" / "integration" / "airflow" / "plugins"),
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         # Anonymous usage statistics would leave the machine.
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from flora_provider.sandbox.app import Sandbox
-from flora_provider.sandbox.fate import Fate
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.run_behavior import RunBehavior
 
 EXAMPLES = Path(__file__).parent.parent / "example_dags"
 FILES = sorted(EXAMPLES.glob("*.py"))
@@ -114,7 +114,7 @@ def test_batch_from_csv(dags, run_dag, flora, tmp_path):
     ("fault", "failed_step"),
     [
         ({"status": 402}, "row.generate"),
-        ({"fate": Fate(error_code="GENERATION_PROMPT_MODERATED")}, "row.wait"),
+        ({"behavior": RunBehavior(error_code="GENERATION_PROMPT_MODERATED")}, "row.wait"),
     ],
     ids=["402 at its start", "refused by moderation"],
 )

@@ -3,6 +3,9 @@
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import flora_provider.api
 import flora_provider.api.calls
@@ -10,8 +13,8 @@ import flora_provider.runs
 
 MODULES = [
     module.name
-    for package in (flora_provider.api, flora_provider.api.calls, flora_provider.runs)
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    for package in (flora_provider.api, flora_provider.runs)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 
 
@@ -37,7 +40,35 @@ print(len([name for name in sys.modules if name.startswith("airflow.")]))
 def test_what_a_dag_file_pays_for_needs_the_standard_library_only():
     code = """
 import sys
-import flora_provider.api.checks, flora_provider.api.errors, flora_provider.runs.identity, flora_provider.runs.failures
+import flora_provider.api.validation, flora_provider.api.errors
+import flora_provider.runs.intent, flora_provider.runs.error_codes
 print(sorted({"httpx", "pydantic", "pendulum", "anyio", "ssl", "asyncio"} & set(sys.modules)))
 """
     assert python(code) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("api", "AsyncFloraClient FloraClient Settings calls download errors models upload webhooks"),
+        ("runs", "RunRef wait_for_run"),
+    ],
+)
+def test_public_names_load_on_first_use(module, names):
+    code = f"""
+import sys, flora_provider.{module} as room
+print(*room.__all__)
+print(*sorted({{"httpx", "pydantic"}} & set(sys.modules)))
+for name in room.__all__:
+    getattr(room, name)
+try:
+    room.nothing
+except AttributeError as error:
+    print(error)
+"""
+    assert python(code).splitlines() == [names, "", f"module 'flora_provider.{module}' has no attribute 'nothing'"]
+
+
+@pytest.mark.parametrize("path", sorted(Path(flora_provider.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
+def test_file_of_the_provider_has_at_most_300_lines(path):
+    assert len(path.read_text().splitlines()) <= 300

@@ -87,7 +87,7 @@ def test_the_connection_can_be_exported(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", given)
     hook = FloraHook()
     assert hook.settings.api_key == "sk_live_123"
-    assert hook.place(None, None) == {"workspace_id": "ws_123", "project_id": "prj_123"}
+    assert hook.scope(None, None) == {"workspace_id": "ws_123", "project_id": "prj_123"}
 
 
 def test_the_first_commands_are_what_must_pass_before_a_change_lands():

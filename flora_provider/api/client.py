@@ -3,12 +3,12 @@
     with FloraClient(api_key="…") as flora:
         fern = calls.generate(type="image", prompt="a fern", workspace_id="ws_1", project_id="prj_1")
         started = flora.send(fern.with_key("fern-1"))
-        run = flora.perform(wait_for_run(started.run_id, flora.tools))
+        run = flora.run(wait_for_run(started.run_id, flora.context))
         for project in flora.items(calls.list_projects(workspace_id="ws_1")):
             …
 
-`AsyncFloraClient` is the same with `await` and `async for`. Both obey plans (see `plan.py`), so they differ in nothing
-but colour.
+`AsyncFloraClient` is the same with `await` and `async for`. Both run flows (see `http/flow.py`) and
+are identical except sync and async.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from flora_provider.api import transport as http
-from flora_provider.api.answers import Answer
-from flora_provider.api.arriving import Arriving, FileArriving, as_response, raw
-from flora_provider.api.calls.call import Call
-from flora_provider.api.checks import shown
-from flora_provider.api.environment import usable_proxy
+from flora_provider.api.calls.base import Call
+from flora_provider.api.calls.pagination import PageWalk
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraError, FloraInputError
-from flora_provider.api.exchange import Tools, exchange
-from flora_provider.api.models import Page
-from flora_provider.api.pace import Pacer
-from flora_provider.api.paging import PageWalk
-from flora_provider.api.plan import Effect, Fetch, Plan, Request, Response, Send, Sleep
-from flora_provider.api.process import PACERS, PROCESS, awaited
-from flora_provider.api.retry import RetryPolicy, retry_after
+from flora_provider.api.http import httpx_adapter as http
+from flora_provider.api.http.body import BodyReader, FileSink, as_response, iter_raw
+from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.environment import usable_proxy
+from flora_provider.api.http.flow import Effect, Fetch, Flow, Request, Response, Send, Sleep
+from flora_provider.api.http.process import PROCESS, awaited, throttle_for
+from flora_provider.api.http.retry_policy import RetryPolicy
+from flora_provider.api.http.throttle import Throttle
+from flora_provider.api.models import FloraModel, Page
 from flora_provider.api.settings import Settings
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import host_of
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Answer)
+M = TypeVar("M", bound=FloraModel)
 
 
 class _Client:
-    """What both colours share.
+    """What both clients share.
 
     Args:
         settings: how to reach FLORA; None to take the same as keywords (`api_key`, `base_url`, `timeout`, …). Of those,
@@ -66,15 +67,15 @@ class _Client:
         self.retry = RetryPolicy(max_retries=settings.max_retries)
 
     @property
-    def tools(self) -> Tools:
-        """What plans for this client are to be given, such as `upload` and `wait_for_run`."""
-        return Tools(self.retry, time.time, random.random, time.monotonic)
+    def context(self) -> FlowContext:
+        """Retry policy, clocks and random numbers, for flows such as `upload` and `wait_for_run`."""
+        return FlowContext(self.retry, time.time, random.random, time.monotonic)
 
 
 class FloraClient(_Client):
     """FLORA, blocking. Threads may share one. Close it, or use it in a `with` statement.
 
-    Plans run where you call it. What they send is sent by an `AsyncFloraClient`, on an event loop that all blocking
+    Flows run where you call it. Their requests are sent by an `AsyncFloraClient`, on an event loop that all blocking
     clients of a process share, in a thread of its own: only there can an attempt as a whole be bounded in time,
     whatever a server trickles. One that was made before a fork works in the child, too, over connections of its own.
     """
@@ -87,7 +88,7 @@ class FloraClient(_Client):
 
     def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
-        return self.perform(exchange(call, self.tools))
+        return self.run(send_call(call, self.context))
 
     def items(self, call: Call[Page[M]], *, max_items: int | None = None) -> Iterator[M]:
         """Go through all pages from this one on, each item once; `max_items` None for all."""
@@ -95,10 +96,10 @@ class FloraClient(_Client):
         while walk.call is not None:
             yield from walk.take(self.send(walk.call))
 
-    def perform(self, plan: Plan[T]) -> T:
-        """Obey a plan to its end, and return what it returns."""
-        _refuse_unless_plan(plan)
-        step: Callable[[Any], Effect] = plan.send
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, and return what it returns."""
+        _refuse_unless_flow(flow)
+        step: Callable[[Any], Effect] = flow.send
         result: Any = None
         try:
             while True:
@@ -108,16 +109,16 @@ class FloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = plan.send, self._act(effect)
+                    step, result = flow.send, self._execute(effect)
                 except FloraError as failure:
-                    step, result = plan.throw, failure
+                    step, result = flow.throw, failure
         finally:
-            plan.close()
+            flow.close()
 
-    def _act(self, effect: Effect) -> Any:
+    def _execute(self, effect: Effect) -> Any:
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
-        return awaited(self._sender.act(effect))
+        return awaited(self._sender.execute(effect))
 
     def close(self) -> None:
         """Close the connections."""
@@ -134,13 +135,14 @@ class FloraClient(_Client):
         self.close()
 
 
-class _Line:
-    """What the requests of one client in one process go through."""
+class _Connections:
+    """The connections of one client in one process, and its limits."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None, inherited: Throttle | None = None
+    ) -> None:
         self.process = PROCESS.number
-        limit = settings.requests_per_second
-        self.pacer = PACERS.setdefault((settings.base_url, settings.api_key, limit), Pacer(limit))
+        self.throttle = throttle_for(settings, inherited)
         self.turn = asyncio.Lock()
         # Waiting for a connection is no part of an attempt. Files take long, and must not hold up calls.
         self.for_calls = asyncio.Semaphore(http.CONNECTIONS)
@@ -159,18 +161,18 @@ class AsyncFloraClient(_Client):
         super().__init__(settings, **keywords)
         self._transport = transport
         self._closed = False
-        self._lines = [_Line(self.settings, transport)]
+        self._of_processes = [_Connections(self.settings, transport)]
 
     @property
-    def _line(self) -> _Line:
-        """This process' own: a child makes another, and keeps the parent's, whose sockets are not its own to close."""
-        if self._lines[-1].process != PROCESS.number:
-            self._lines.append(_Line(self.settings, self._transport))
-        return self._lines[-1]
+    def _connections(self) -> _Connections:
+        """This process' own: a child makes others, and keeps the parent's, whose sockets are not its own to close."""
+        if (last := self._of_processes[-1]).process != PROCESS.number:
+            self._of_processes.append(_Connections(self.settings, self._transport, last.throttle))
+        return self._of_processes[-1]
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
-        return await self.perform(exchange(call, self.tools))
+        return await self.run(send_call(call, self.context))
 
     async def items(self, call: Call[Page[M]], *, max_items: int | None = None) -> AsyncIterator[M]:
         """Go through all pages from this one on, each item once; `max_items` None for all."""
@@ -179,10 +181,10 @@ class AsyncFloraClient(_Client):
             for item in walk.take(await self.send(walk.call)):
                 yield item
 
-    async def perform(self, plan: Plan[T]) -> T:
-        """Obey a plan to its end, and return what it returns."""
-        _refuse_unless_plan(plan)
-        step: Callable[[Any], Effect] = plan.send
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, and return what it returns."""
+        _refuse_unless_flow(flow)
+        step: Callable[[Any], Effect] = flow.send
         result: Any = None
         try:
             while True:
@@ -192,14 +194,14 @@ class AsyncFloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = plan.send, await self.act(effect)
+                    step, result = flow.send, await self.execute(effect)
                 except FloraError as failure:
-                    step, result = plan.throw, failure
+                    step, result = flow.throw, failure
         finally:
-            plan.close()
+            flow.close()
 
-    async def act(self, effect: Effect) -> Any:
-        """Do one thing that a plan asks for, and return its result."""
+    async def execute(self, effect: Effect) -> Any:
+        """Execute one effect of a flow, and return its result."""
         if self._closed:
             raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
         match effect:
@@ -214,41 +216,41 @@ class AsyncFloraClient(_Client):
                     return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
 
     async def _send(self, request: Request) -> Response:
-        line = self._line
-        if request.is_for_flora:
-            async with line.turn:  # first come, first served
-                while (wait := line.pacer.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the pacer tells the time
+        connections = self._connections
+        if request.is_api:
+            async with connections.turn:  # first come, first served
+                while (wait := connections.throttle.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the throttle says how long
                     await asyncio.sleep(wait)
         arguments = http.request_arguments(request, self.settings)
-        async with line.for_calls if request.is_for_flora else line.for_files:
+        async with connections.for_calls if request.is_api else connections.for_files:
             sent = time.monotonic()
-            with http.translated(http.place_of(request, self.settings)):
+            with http.translated(http.destination(request, self.settings)):
                 async with (
                     asyncio.timeout(http.seconds_for(request, self.settings)),
-                    line.http.stream(**arguments) as answer,
+                    connections.http.stream(**arguments) as answer,
                 ):
-                    arriving = Arriving(answer, self.settings)
-                    async for chunk in raw(answer):
-                        if not arriving.add(chunk):
+                    reader = BodyReader(answer, self.settings)
+                    async for chunk in iter_raw(answer):
+                        if not reader.add(chunk):
                             break
-        response = arriving.whole()
-        if request.is_for_flora:
-            asked = retry_after(response.headers, now=time.time())
-            line.pacer.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
+        response = reader.whole()
+        if request.is_api:
+            asked = response.retry_after(time.time())
+            connections.throttle.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
         return response
 
     async def _fetch(self, effect: Fetch) -> Response:
-        line = self._line
-        with http.translated(http.host_of(effect.url)):
+        connections = self._connections
+        with http.translated(host_of(effect.url)):
             async with (
-                line.for_files,
+                connections.for_files,
                 asyncio.timeout(self.settings.timeout) as until_headers,
-                line.http.stream(**http.fetch_arguments(effect.url)) as answer,
+                connections.http.stream(**http.fetch_arguments(effect.url)) as answer,
             ):
                 until_headers.reschedule(None)
                 if answer.is_success:
-                    file = FileArriving(answer, effect.file, max_bytes=effect.max_bytes, patience=self.settings.timeout)
-                    async for chunk in raw(answer):
+                    file = FileSink(answer, effect.file, max_bytes=effect.max_bytes, timeout=self.settings.timeout)
+                    async for chunk in iter_raw(answer):
                         file.add(chunk)
                     file.end()
                 return as_response(answer)
@@ -256,9 +258,9 @@ class AsyncFloraClient(_Client):
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        line = self._lines[-1]
-        if line.process == PROCESS.number:
-            await line.http.aclose()
+        connections = self._of_processes[-1]
+        if connections.process == PROCESS.number:
+            await connections.http.aclose()
 
     async def __aenter__(self) -> Self:
         """Close at the end of the block."""
@@ -271,6 +273,6 @@ class AsyncFloraClient(_Client):
         await self.close()
 
 
-def _refuse_unless_plan(plan: object) -> None:
-    if not isinstance(plan, Generator):
-        raise FloraInputError(f"{shown(plan)} is no plan: give what a function such as wait_for_run returns")
+def _refuse_unless_flow(flow: object) -> None:
+    if not isinstance(flow, Generator):
+        raise FloraInputError(f"{short_repr(flow)} is no flow: give what a function such as wait_for_run returns")

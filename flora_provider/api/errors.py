@@ -31,15 +31,15 @@ Standard library only, so that an operator can catch them without loading an HTT
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from flora_provider.api.text import MAX_MESSAGE, bounded, storable
+from flora_provider.api.urls import redact_urls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flora_provider.runs.failures import Advice
+    from flora_provider.runs.error_codes import RetryAdvice
 
 
 def _unended(text: str) -> str:
@@ -51,12 +51,6 @@ def _sentences(first: str, second: str) -> str:
     """Two sentences, with one mark between them whatever the first ends with."""
     first = _unended(first)
     return f"{first}{' ' if first.endswith(('!', '?', '…')) else '. '}{second}" if second else first
-
-
-def unsigned(text: str) -> str:
-    """Without what its addresses may be signed with: users, queries and fragments."""
-    text = re.sub(r"(?<=://)[^\s/?#@]*@", "", text)
-    return re.sub(r"(://[^\s?#]*)([?#]\S*[^\s'\".,:;)\]}])?", lambda url: url[1] + ("?…" if url[2] else ""), text)
 
 
 class FieldError(NamedTuple):
@@ -74,13 +68,16 @@ class FloraError(Exception):
 
     Attributes:
         started_nothing: True where it is known that no attempt of the request can have done anything at FLORA.
+        retry_after: seconds for which FLORA, or a file's host, asks us to stay away (its `Retry-After`); None when it
+            does not say.
     """
 
     started_nothing = False
+    retry_after: float | None = None
 
     def __init__(self, message: str) -> None:
         # Bounded first: what is left of an address that was cut is still shown without its query.
-        super().__init__(unsigned(storable(bounded(message, MAX_MESSAGE))))
+        super().__init__(redact_urls(storable(bounded(message, MAX_MESSAGE))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without `__init__`, which `Exception` would call with the message alone, where ours take more."""
@@ -96,7 +93,7 @@ class FloraInputError(FloraError, ValueError):
 
     def __init__(self, problems: str | Sequence[str]) -> None:
         listed = [problems] if isinstance(problems, str) else problems
-        self.problems = tuple(unsigned(storable(bounded(problem))) for problem in listed)
+        self.problems = tuple(redact_urls(storable(bounded(problem))) for problem in listed)
         super().__init__("; ".join(self.problems))
 
 
@@ -132,7 +129,6 @@ class FloraStatusError(FloraError):
         code: FLORA's code such as `input_validation_error`; None when the body is not FLORA's error envelope.
         fields: the fields FLORA refused, empty for most errors.
         request_id: FLORA's `request-id`, for its support; None when absent.
-        retry_after: seconds FLORA asks us to stay away; None when it does not say.
         should_retry: the `x-should-retry` header; None when absent.
         replayed: True when FLORA repeated the stored answer of an earlier request with the same key.
     """
@@ -218,7 +214,6 @@ class FloraFileError(FloraError):
 
     Attributes:
         may_retry: whether another try can help.
-        retry_after: seconds that the file's host asks us to stay away; None when it does not say.
     """
 
     def __init__(self, message: str, *, may_retry: bool = False, retry_after: float | None = None) -> None:
@@ -260,7 +255,7 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
         advice: what can help; `advice.may_retry` is False when only another input or a person can.
     """
 
-    def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: Advice) -> None:
+    def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: RetryAdvice) -> None:
         self.code = code and bounded(code)
         self.reason = reason and bounded(reason)
         self.advice = advice

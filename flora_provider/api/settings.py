@@ -1,20 +1,16 @@
-"""How to reach FLORA: the key, the address, and the manners. Checked once, here."""
+"""API key, base URL, timeouts and limits, checked once."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from flora_provider.api.checks import is_loopback, shown
 from flora_provider.api.errors import FloraInputError
-
-DEFAULT_BASE_URL = "https://app.flora.ai/api/v1"
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import DEFAULT_BASE_URL, canonical_base_url, is_proxy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +48,18 @@ class Settings:
             problems.append("the API key is missing, or holds spaces or other characters that no key has")
         for name, value in (("timeout", self.timeout), ("requests_per_second", self.requests_per_second)):
             if value is not None and not (_is_number(value) and 0 < value < float("inf")):
-                problems.append(f"{name} is {shown(value)}: give a number above zero")
+                problems.append(f"{name} is {short_repr(value)}: give a number above zero")
         if not (isinstance(self.max_retries, int) and _is_number(self.max_retries) and 0 <= self.max_retries <= 20):  # noqa: PLR2004
-            problems.append(f"max_retries is {shown(self.max_retries)}: give a whole number from 0 to 20")
+            problems.append(f"max_retries is {short_repr(self.max_retries)}: give a whole number from 0 to 20")
         if not isinstance(self.verify, bool | str) or self.verify == "":
-            problems.append(f"verify is {shown(self.verify)}: give true, false or the path of a CA bundle")
-        if self.proxy is not None and not _is_proxy(self.proxy):
+            problems.append(f"verify is {short_repr(self.verify)}: give true, false or the path of a CA bundle")
+        if self.proxy is not None and not is_proxy(self.proxy):
             # Not shown: it may hold a password.
             problems.append("proxy is no address: give one such as http://proxy.example.com:3128")
         try:
             object.__setattr__(self, "base_url", canonical_base_url(self.base_url))
-        except FloraInputError as error:
-            problems += error.problems
+        except ValueError as error:
+            problems.append(str(error))
         if problems:
             raise FloraInputError(problems)
 
@@ -84,56 +80,6 @@ class Settings:
         if "api_key" not in given:
             raise FloraInputError("FLORA_API_KEY is not set: export it, or pass api_key")
         return cls(**given)
-
-
-def canonical_base_url(value: str) -> str:
-    """The address under which all paths are found, without a trailing slash.
-
-    Raises:
-        FloraInputError: not an address, or plain HTTP to another machine, or one that carries credentials or a query.
-    """
-    if not isinstance(value, str):
-        raise FloraInputError(f"the host is {shown(value)}: give an address such as {DEFAULT_BASE_URL}")
-    text = value.strip()
-    try:
-        url = split_address(text)
-        host, port = url.hostname or "", url.port
-    except ValueError:
-        raise FloraInputError("the host is not an address such as https://app.flora.ai/api/v1") from None
-    if url.username or url.password or url.query or url.fragment:
-        raise FloraInputError("the host carries a user, a query or a fragment: give the plain address only")
-    if url.scheme not in ("https", "http") or not host or not text.isprintable() or " " in text:
-        raise FloraInputError(f"the host is {shown(text)}: give an address such as {DEFAULT_BASE_URL}")
-    if url.scheme == "http" and not is_loopback(host):
-        raise FloraInputError(
-            f"the host is {shown(text)}: plain http would send the API key in clear over the network; use https "
-            "(http is accepted for this machine only, as in http://127.0.0.1:8000/api/v1)"
-        )
-    place = f"[{host}]" if ":" in host else host
-    return urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path.rstrip("/") or "/api/v1", "", ""))
-
-
-def split_address(text: str) -> SplitResult:
-    """The parts of an address that may lack its scheme, and of an IPv6 address the brackets.
-
-    Raises:
-        ValueError: it is none.
-    """
-    scheme, mark, rest = text.partition("://")
-    scheme, rest = (scheme, rest) if mark else ("https", text)
-    place, slash, path = rest.partition("/")
-    with suppress(ValueError):
-        place = f"[{IPv6Address(place)}]"
-    return urlsplit(f"{scheme}://{place}{slash}{path}")
-
-
-def _is_proxy(value: object) -> bool:
-    try:
-        url = urlsplit(value) if isinstance(value, str) and value.isprintable() and " " not in value else None
-        _ = url and url.port  # raises on a port that is none
-    except ValueError:
-        return False
-    return url is not None and url.scheme in ("http", "https") and bool(url.hostname)
 
 
 def _is_number(value: object) -> bool:

@@ -39,3 +39,25 @@ def bounded(text: str, longest: int = MAX_TEXT) -> str:
     before, mark, address = begin.rpartition("://")
     whole = not mark or any(map(str.isspace, address))
     return (begin if whole else before + mark) + _CUT
+
+
+def short_repr(value: object) -> str:
+    """A value as a message shows it, cut to a readable length."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an integer of 5,000 digits has none, and an object of a user's may do anything
+        return f"a value of type {type(value).__name__}"
+    if is_rendered_none(value):
+        return f"{text} (what a template of a missing value renders to)"
+    return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
+
+
+def is_rendered_none(value: object) -> bool:
+    """Whether Jinja wrote this for an XCom, variable or param that is missing: FLORA would bill a picture of it."""
+    return isinstance(value, str) and value.strip() == "None"
+
+
+def one_line(value: object, longest: int) -> str:
+    """A text on one line, without what would confuse a log; empty if it is none."""
+    text = value[:longest] if isinstance(value, str) else ""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

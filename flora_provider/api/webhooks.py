@@ -14,10 +14,11 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from flora_provider.api import checks
-from flora_provider.api.answers import parse_json
+from flora_provider.api import validation
 from flora_provider.api.errors import FloraAnswerError, FloraInputError, FloraWebhookError
 from flora_provider.api.models import WebhookEvent
+from flora_provider.api.models.base import parse_json
+from flora_provider.api.text import short_repr
 
 # What web servers make of a request's headers: names to values, or pairs of both (ASGI's are bytes).
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] | str | bytes
@@ -42,7 +43,7 @@ def verify(body: bytes, headers: Headers | None, secret: str, *, now: float, tol
             any of FLORA's secrets will do.
         FloraInputError: there is no secret, the body is no bytes, the headers are none, or a number is none.
     """
-    checks.refuse(_problems(body, secret, now, tolerance))
+    validation.raise_problems(_problems(body, secret, now, tolerance))
     sent_at, signatures = _parts(_header(headers))
     expected = hmac.new(secret.encode(), f"{sent_at}.".encode() + body, hashlib.sha256).hexdigest().encode()
     if not any(hmac.compare_digest(expected, signature.encode(errors="replace")) for signature in signatures):
@@ -79,7 +80,7 @@ def _problems(body: object, secret: object, now: object, tolerance: object) -> l
     if not isinstance(body, bytes):
         found.append(f"the body is of type {type(body).__name__}: give the raw bytes of the request")
     found += [
-        f"{name} is {checks.shown(value)}: give seconds as a number"
+        f"{name} is {short_repr(value)}: give seconds as a number"
         for name, value in (("now", now), ("tolerance", tolerance))
         if not isinstance(value, float | int)
         or isinstance(value, bool)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from flora_provider.api import checks
+from flora_provider.api import validation
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
-from flora_provider.hooks.once import once
-from flora_provider.runs.follow import look_once
+from flora_provider.hooks.lazy import lazy
+from flora_provider.runs.polling import poll_once
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
     from flora_provider.runs.event import RunEvent
-    from flora_provider.runs.wait import Wait
+    from flora_provider.runs.poller import RunPoller
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ def existing(conn_id: str) -> Iterator[None]:
         FloraInputError: this is no name of a connection.
         ConnectionNotRead: there is none, or nobody could tell. Airflow says "not found" in both cases.
     """
-    checks.refuse(checks.problems([("flora_conn_id", conn_id, checks.text)]))
+    validation.raise_problems(validation.problems([("flora_conn_id", conn_id, validation.non_empty_text)]))
     try:
         yield
     except AirflowNotFoundException:
         with naming(conn_id):
-            checks.refuse(variable_problems(conn_id))
+            validation.raise_problems(variable_problems(conn_id))
         raise ConnectionNotRead(conn_id, "Airflow did not find it") from None
     except FloraError:
         raise
@@ -107,7 +107,7 @@ class ConnectedHook(BaseHook):
         self.flora_conn_id = flora_conn_id
         self._shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
-    @once
+    @lazy
     def _connection(self) -> tuple[Settings, Defaults]:
         return self._read_connection()
 
@@ -117,11 +117,11 @@ class ConnectedHook(BaseHook):
             extra = connection.extra_dejson
         return read_connection(connection, extra)
 
-    def follow(self, wait: Wait) -> RunEvent:
-        """Look at one run until the wait is over. After FLORA has refused a look, the connection is read again."""
+    def poll_until_done(self, poller: RunPoller) -> RunEvent:
+        """Poll one run until the wait is over. After FLORA has refused a poll, the connection is read again."""
         while True:
-            event = self.client().perform(look_once(wait, self.client().tools))
-            if wait.is_refused:
+            event = self.client().run(poll_once(poller, self.client().context))
+            if poller.is_refused:
                 self._read_again()
             if event is not None:
                 return event
@@ -151,7 +151,7 @@ class ConnectedHook(BaseHook):
         """Workspace and project for tasks that name none."""
         return self._connection[1]
 
-    def place(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
+    def scope(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
         """Workspace and project, each the connection's where None.
 
         Raises:
@@ -183,7 +183,7 @@ class ConnectedHook(BaseHook):
             )
         return value
 
-    @once
+    @lazy
     def _client(self) -> FloraClient:
         settings = self.settings
         with naming(self.flora_conn_id):

@@ -14,9 +14,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from flora_provider.api.checks import identifier, problems, refuse, shown
 from flora_provider.api.errors import FloraInputError
-from flora_provider.api.settings import DEFAULT_BASE_URL, Settings, split_address
+from flora_provider.api.settings import Settings
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import DEFAULT_BASE_URL, split_address
+from flora_provider.api.validation import identifier, problems, raise_problems
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -99,7 +101,7 @@ _SETTINGS = (*_NUMBERS, "verify", "proxy")
 
 
 class Defaults(NamedTuple):
-    """What tasks that name no workspace or project get."""
+    """Workspace and project of tasks that name none."""
 
     workspace_id: str | None
     project_id: str | None
@@ -114,12 +116,12 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
     conn_id = connection.conn_id
     with naming(conn_id):
         is_object = isinstance(extra, Mapping) and (extra or _is_json_object(connection.extra))
-        refuse([] if is_object else ["its extra is no JSON object: give one, with members by name"])
-    given = {name: value for name, value in extra.items() if value is not None and value != ""}
-    found = problems((name, given[name], identifier) for name in ("workspace_id", "project_id") if name in given)
+        raise_problems([] if is_object else ["its extra is no JSON object: give one, with members by name"])
+    extras = {name: value for name, value in extra.items() if value is not None and value != ""}
+    found = problems((name, extras[name], identifier) for name in ("workspace_id", "project_id") if name in extras)
     if not connection.password:
         found += variable_problems(conn_id) or ["it has no API key: put one into its password"]
-    options: dict[str, Any] = {name: _read(name, given[name]) for name in _SETTINGS if name in given}
+    options: dict[str, Any] = {name: _read(name, extras[name]) for name in _SETTINGS if name in extras}
     try:
         address = _address(connection.host, connection.port)
     except FloraInputError as error:
@@ -130,8 +132,8 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
     except FloraInputError as error:
         found += error.problems
     with naming(conn_id):
-        refuse(found)
-    return settings, Defaults(given.get("workspace_id"), given.get("project_id"))
+        raise_problems(found)
+    return settings, Defaults(extras.get("workspace_id"), extras.get("project_id"))
 
 
 def _is_json_object(extra: str | None) -> bool:
@@ -152,7 +154,7 @@ def _address(host: object, port: object) -> str:
     if port in (None, "", 0, "0"):  # a form without a port sends 0
         return text or DEFAULT_BASE_URL
     if not re.fullmatch("[0-9]{1,5}", str(port).strip()) or not 0 < (number := int(str(port))) < 65536:  # noqa: PLR2004 - TCP
-        raise FloraInputError(f"its port is {shown(port)}: give a number from 1 to 65535, or none")
+        raise FloraInputError(f"its port is {short_repr(port)}: give a number from 1 to 65535, or none")
     try:
         url = split_address(text or DEFAULT_BASE_URL)
         named = url.port
@@ -199,16 +201,16 @@ def variable_problems(conn_id: str) -> list[str]:
             odd
         )
     try:
-        readable = re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", value) and (urlsplit(value).port or True)
+        one_line = re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", value) and (urlsplit(value).port or True)
     except ValueError:
-        readable = False
+        one_line = False
     remedy = "give a JSON object with conn_type, password, host and extra, or a URI that begins with flora://"
-    return [] if readable else [f"{variable} is neither JSON nor a URI: {remedy} (its parts percent-encoded)"]
+    return [] if one_line else [f"{variable} is neither JSON nor a URI: {remedy} (its parts percent-encoded)"]
 
 
 @contextmanager
 def naming(conn_id: str) -> Iterator[None]:
-    """Name the connection in what is wrong with it."""
+    """Prefix the problems found in this block with the connection's id."""
     try:
         yield
     except FloraInputError as error:

@@ -1,4 +1,4 @@
-"""Files between FLORA and the machine of a task."""
+"""Download outputs and upload assets, and report both to Airflow's lineage."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from uuid import uuid4
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-from flora_provider.api import checks
-from flora_provider.api.download import MAX_BYTES, Downloaded, download
-from flora_provider.api.upload import upload
+from flora_provider.api import validation
+from flora_provider.api.files.download import MAX_BYTES, Downloaded, download
+from flora_provider.api.files.naming import file_name
+from flora_provider.api.files.upload import upload
+from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.hooks.base import ConnectedHook
-from flora_provider.runs.files import file_name
 
 if TYPE_CHECKING:
-    from flora_provider.api import catalogue
+    from flora_provider.api import models
 
 
 class FilesHook(ConnectedHook):
-    """The verbs that move files; Airflow's lineage is told of both ends."""
+    """The methods that move files; source and destination are reported to Airflow's lineage."""
 
     def download_output(
         self, output: Mapping[str, Any], folder: Path | str, *, name: str | None = None, max_bytes: int = MAX_BYTES
@@ -45,12 +46,17 @@ class FilesHook(ConnectedHook):
             Where it is.
 
         Raises:
-            FloraInputError: it is no output, or the folder is an address such as `s3://…`.
+            FloraInputError: it is not an output with an id and `url` or `text`, or the folder is an address (`s3://…`).
             FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
         """
-        checks.refuse(_no_output(output))
-        found = checks.problems([("name", name, checks.optional(checks.text)), ("max_bytes", max_bytes, checks.count)])
-        checks.refuse(_no_path("folder", folder) + found)
+        validation.raise_problems(_output_problems(output))
+        found = validation.problems(
+            [
+                ("name", name, validation.optional(validation.non_empty_text)),
+                ("max_bytes", max_bytes, validation.non_negative_int),
+            ]
+        )
+        validation.raise_problems(_path_problems("folder", folder) + found)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid4().hex}.part"
@@ -77,8 +83,8 @@ class FilesHook(ConnectedHook):
         folder: str | None = None,
         file_name: str | None = None,
         content_type: str | None = None,
-        patience: float = 120.0,
-    ) -> catalogue.Asset:
+        ready_timeout: float = 120.0,
+    ) -> models.Asset:
         """Give FLORA a file, and wait until runs can use its `url` as an input.
 
         Args:
@@ -88,41 +94,41 @@ class FilesHook(ConnectedHook):
             folder: in FLORA's library.
             file_name: as FLORA shows it; None for the local file's.
             content_type: such as `image/png`; None for what the file's name suggests.
-            patience: seconds to wait until it is ready, once all is sent.
+            ready_timeout: seconds to wait until it is ready, once all is sent.
 
         Raises:
-            FloraInputError: the file is empty, or of a type that FLORA does not take, or it is none.
+            FloraInputError: the file is empty, of a type that FLORA does not take, or `source` is not a path.
             OSError: it cannot be read.
             FloraUploadError: it did not arrive, or FLORA could not use it.
         """
-        checks.refuse([] if isinstance(source, str) else _no_path("source", source))
+        validation.raise_problems([] if isinstance(source, str) else _path_problems("source", source))
         client = self.client()
-        give = partial(
+        start_upload = partial(
             upload,
-            tools=client.tools,
+            context=client.context,
             workspace_id=self.workspace(workspace_id),
             project_id=project_id,
             folder=folder,
             content_type=content_type,
-            patience=patience,
+            ready_timeout=ready_timeout,
         )
         if isinstance(source, str):
-            asset = client.perform(give(source, file_name=file_name))
+            asset = client.run(start_upload(source, file_name=file_name))
             self._record(received=source, sent=asset.url)
             return asset
         source = Path(source)
         with source.open("rb") as file:
-            asset = client.perform(give(file, file_name=file_name or source.name))
+            asset = client.run(start_upload(file, file_name=file_name or source.name))
         self._record(received=source.absolute().as_uri(), sent=asset.url)
         return asset
 
     def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> Downloaded:
         client = self.client()
-        came_from = self.settings.base_url
-        return client.perform(download(url, file, client.tools, max_bytes=max_bytes, came_from=came_from))
+        referrer = self.settings.base_url
+        return client.run(download(url, file, client.context, max_bytes=max_bytes, referrer=referrer))
 
     def _record(self, *, received: str | None, sent: str | None) -> None:
-        """Tell Airflow's lineage, where it is collected, what was read and what was written.
+        """Report to Airflow's lineage, where it is collected, what was read and what was written.
 
         The file is where it should be by now, so whatever Airflow thinks of its name must not fail the task.
         """
@@ -132,18 +138,20 @@ class FilesHook(ConnectedHook):
                 try:
                     add(context=self, uri=_without_query(uri))
                 except Exception as error:  # noqa: BLE001 - Airflow does not say which it raises
-                    self.log.warning("Lineage was not told of a file: %s", type(error).__name__)
+                    self.log.warning("Lineage of a file was not recorded: %s", type(error).__name__)
 
 
-def _no_output(output: object) -> list[str]:
+def _output_problems(output: object) -> list[str]:
     """What is wrong with this as one of a finished run's outputs."""
     if not isinstance(output, Mapping) or not output.keys() >= {"run_id", "output_id"}:
         return ["give one of the outputs of a finished run, as wait_for_run and the sensor return it"]
-    found = checks.problems((f"the output's {name}", output[name], checks.text) for name in ("run_id", "output_id"))
+    found = validation.problems(
+        (f"the output's {name}", output[name], validation.non_empty_text) for name in ("run_id", "output_id")
+    )
     if "text" in output:
-        return found + checks.problems([("the output's text", output["text"], checks.string)])
+        return found + validation.problems([("the output's text", output["text"], validation.any_string)])
     if "url" in output:
-        return found + checks.problems([("the output's url", output["url"], _address)])
+        return found + validation.problems([("the output's url", output["url"], _address)])
     return [*found, "the output has neither url nor text: give it as the finished run holds it"]
 
 
@@ -152,20 +160,20 @@ def _address(name: str, value: object) -> str | None:
     return None if isinstance(value, str) and value else f"{name} is no address, but of type {type(value).__name__}"
 
 
-def _no_path(name: str, value: object) -> list[str]:
+def _path_problems(name: str, value: object) -> list[str]:
     """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
     remedy = "give the path of a folder or a file on this machine"
-    if not isinstance(value, str | PathLike) or not (text := str(value)) or checks.is_rendered_none(text):
-        return [f"{name} is {checks.shown(value)}: {remedy}"]
+    if not isinstance(value, str | PathLike) or not (text := str(value)) or is_rendered_none(text):
+        return [f"{name} is {short_repr(value)}: {remedy}"]
     if "://" in text or any(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", part) for part in re.split(r"[/\\]", text)):
-        return [f"{name} is {checks.shown(text)}, an address: {remedy}"]
+        return [f"{name} is {short_repr(text)}, an address: {remedy}"]
     try:
         usable = b"\0" not in fsencode(text)
     except UnicodeError:
         usable = False
-    return [] if usable else [f"{name} is {checks.shown(text)}, which nothing can be called: {remedy}"]
+    return [] if usable else [f"{name} is {short_repr(text)}, which nothing can be called: {remedy}"]
 
 
 def _without_query(url: str) -> str:
-    """An address that may be told: its query may be a signature."""
+    """The address without its query, which may be a signature."""
     return urlsplit(url)._replace(query="", fragment="").geturl()

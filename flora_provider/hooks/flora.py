@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flora_provider.api import calls
-from flora_provider.api.answers import Answer
 from flora_provider.api.errors import FloraError
+from flora_provider.api.models import FloraModel
 from flora_provider.hooks.connection import EXTRA_FIELDS, FIELD_BEHAVIOUR
 from flora_provider.hooks.files import FilesHook
-from flora_provider.runs.follow import wait_within
+from flora_provider.runs.polling import new_poller
+from flora_provider.runs.ref import RunRef
 
 if TYPE_CHECKING:
-    from flora_provider.api import catalogue, models
+    from flora_provider.api import models
 
 
 class FloraHook(FilesHook):
@@ -86,7 +87,7 @@ class FloraHook(FilesHook):
         call = calls.generate(
             type=type,
             prompt=prompt,
-            **self.place(workspace_id, project_id),
+            **self.scope(workspace_id, project_id),
             model=model,
             params=params,
             callback_url=callback_url,
@@ -100,21 +101,23 @@ class FloraHook(FilesHook):
     def wait_for_run(
         self,
         run_id: str,
+        technique: str | None = None,
         *,
         timeout: float | None = None,
         poll_interval: float = 3.0,
         started_at: float | None = None,
         estimated_seconds: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> models.FinishedRun:
         """Wait, blocking, until a run has ended; progress goes to the log when it changes.
 
-        After FLORA has refused the key, the connection is read again, and looked with for some minutes more. A bill
+        After FLORA has refused the key, the connection is read again, and used for some minutes more. A bill
         that is missing is waited for, until about 90 s after the run has completed.
 
         Args:
             run_id: the run.
+            technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
             timeout: seconds; None to wait for ever. The run goes on all the same.
-            poll_interval: least seconds between two looks.
+            poll_interval: least seconds between two polls.
             started_at: unix seconds at which it was started, if known.
             estimated_seconds: FLORA's estimate, if known.
 
@@ -124,18 +127,19 @@ class FloraHook(FilesHook):
         Raises:
             FloraInputError: an argument cannot be right.
             RunFailed: FLORA ended it as failed.
+            RunError: it completed without an output.
             RunTimedOut: `timeout` passed.
             WaitRefused: FLORA has refused for minutes to show it.
         """
-        wait = wait_within(
-            run_id,
+        poller = new_poller(
+            RunRef(run_id, technique),
             now=time.time(),
             timeout=timeout,
             poll_interval=poll_interval,
             started_at=started_at,
             estimated_seconds=estimated_seconds,
         )
-        return self.follow(wait).result()
+        return self.poll_until_done(poller).result()
 
     def list_generations(
         self,
@@ -180,14 +184,14 @@ class FloraHook(FilesHook):
         )
         return self.client().items(call, max_items=max_items)
 
-    def start_technique(
+    def run_technique(
         self, *, technique_id: str, inputs: Mapping[str, Any], idempotency_key: str, workspace_id: str | None = None
     ) -> models.Started:
         """Start a technique in a workspace (None for the connection's). Bills."""
         call = calls.run_technique(technique_id=technique_id, workspace_id=self.workspace(workspace_id), inputs=inputs)
         return self.client().send(call.with_key(idempotency_key))
 
-    def start_action(
+    def run_action(
         self,
         *,
         action_id: str,
@@ -200,7 +204,7 @@ class FloraHook(FilesHook):
         """Run a prebuilt action; workspace and project None for the connection's."""
         call = calls.run_action(
             action_id=action_id,
-            **self.place(workspace_id, project_id),
+            **self.scope(workspace_id, project_id),
             inputs=inputs,
             params=params,
         )
@@ -208,47 +212,45 @@ class FloraHook(FilesHook):
 
     # ── Catalogues ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def list_models(self, *, type: str | None = None) -> list[catalogue.Model]:  # noqa: A002 - FLORA's own name for it
+    def list_models(self, *, type: str | None = None) -> list[models.Model]:  # noqa: A002 - FLORA's own name for it
         """The models, all or of one type."""
         return list(self.client().items(calls.list_models(type=type)))
 
-    def list_workspaces(self) -> tuple[catalogue.Workspace, ...]:
+    def list_workspaces(self) -> tuple[models.Workspace, ...]:
         """The workspaces of the key."""
         return self.client().send(calls.list_workspaces())
 
-    def iter_projects(
-        self, *, workspace_id: str | None = None, query: str | None = None
-    ) -> Iterator[catalogue.Project]:
+    def iter_projects(self, *, workspace_id: str | None = None, query: str | None = None) -> Iterator[models.Project]:
         """The projects of a workspace (None for the connection's), the most recently used first."""
         call = calls.list_projects(workspace_id=self.workspace(workspace_id), query=query)
         return self.client().items(call)
 
     def iter_techniques(
         self, *, workspace_id: str | None = None, query: str | None = None
-    ) -> Iterator[catalogue.Technique]:
+    ) -> Iterator[models.Technique]:
         """The techniques that the key sees."""
         return self.client().items(calls.list_techniques(workspace_id=workspace_id, query=query))
 
-    def get_technique(self, technique: str) -> catalogue.Technique:
+    def get_technique(self, technique: str) -> models.Technique:
         """One technique, by id or slug."""
         return self.client().send(calls.get_technique(technique))
 
-    def list_actions(self) -> tuple[catalogue.Action, ...]:
+    def list_actions(self) -> tuple[models.Action, ...]:
         """The prebuilt actions."""
         return self.client().send(calls.list_actions())
 
-    def iter_nodes(self, project_id: str | None = None) -> Iterator[catalogue.Node]:
+    def iter_nodes(self, project_id: str | None = None) -> Iterator[models.Node]:
         """The visible media nodes of a project's canvas (None for the connection's project)."""
         return self.client().items(calls.list_nodes(self.project(project_id)))
 
     def iter_assets(
         self, *, workspace_id: str | None = None, project_id: str | None = None, query: str | None = None
-    ) -> Iterator[catalogue.Asset]:
+    ) -> Iterator[models.Asset]:
         """The files that the key sees."""
         return self.client().items(calls.list_assets(workspace_id=workspace_id, project_id=project_id, query=query))
 
 
-def _let_tasks_pass_on(kind: type[Answer], allow_class: Callable[[type], None]) -> None:
+def _let_tasks_pass_on(kind: type[FloraModel], allow_class: Callable[[type], None]) -> None:
     for model in kind.__subclasses__():
         allow_class(model)
         _let_tasks_pass_on(model, allow_class)
@@ -261,4 +263,4 @@ try:
 except ImportError:
     pass
 else:
-    _let_tasks_pass_on(Answer, allow_class)
+    _let_tasks_pass_on(FloraModel, allow_class)

@@ -1,4 +1,4 @@
-"""From Airflow's task page to FLORA."""
+"""Link from Airflow's task page to FLORA."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FloraRunLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address, or an empty text before the run is started."""
-        # A worker asks after each try, also after one that failed early: what the task knows needs no look-up, which
-        # would put an error of its own into the log where there is nothing to be found (3.3.2).
+        # A worker asks after each try, also after one that failed early: an address that the task knows needs no
+        # XCom, whose absence would put an error of its own into the log (3.3.2).
         known: str | None = getattr(operator, "project_url", None)
         return known if known is not None else XCom.get_value(key=self.key, ti_key=ti_key) or ""

@@ -7,48 +7,45 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
-from flora_provider.api import checks
-from flora_provider.glue import waiting
-from flora_provider.glue.checked_task import CheckedTask
-from flora_provider.glue.failures import as_airflow
-from flora_provider.glue.literals import Text, refuse_at_parse
-from flora_provider.glue.mapping import shared_key, undeclared_params
-from flora_provider.glue.templates import KeepsTemplates
-from flora_provider.glue.xcom import push_if_possible, push_patiently, pushed_run_ids
+from flora_provider.api import validation
+from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
+from flora_provider.tasks.mapping import shared_key, undeclared_params
+from flora_provider.tasks.parse_checks import Text, refuse_at_parse
+from flora_provider.tasks.templates import TemplateSnapshot
+from flora_provider.tasks.waiting import SHORT_WAIT, Deadline, WaitsForRun
+from flora_provider.tasks.xcom import push_if_possible, push_with_retries
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from flora_provider.api.calls import Call
-    from flora_provider.glue.ledger import NoLedger, TaskStateLedger
-    from flora_provider.hooks.flora import FloraHook
+    from flora_provider.api.models import FinishedRun
     from flora_provider.runs.request import RunRequest
     from flora_provider.runs.start import Submission, UnknownOutcome
-    from flora_provider.runs.submit import ChangedRequest, Submit
+    from flora_provider.runs.submitter import ChangedRequest
+    from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
 _MAY_BE_SHORT = 5.0  # seconds
 
-RULES: Mapping[str, checks.Check] = {
-    "flora_conn_id": checks.text,
-    "wait_for_completion": checks.flag,
-    "deferrable": checks.flag,
-    "idempotency_key": checks.idempotency_key,
-    "poll_interval": checks.positive,
-    "timeout": checks.positive,
-    "on_unknown_outcome": checks.one_of("fail", "adopt", "submit_again"),
-    "on_changed_request": checks.one_of("fail", "adopt", "submit_again"),
+RULES: Mapping[str, validation.Check] = {
+    "flora_conn_id": validation.non_empty_text,
+    "wait_for_completion": validation.boolean,
+    "deferrable": validation.boolean,
+    "idempotency_key": validation.idempotency_key,
+    "poll_interval": validation.positive,
+    "timeout": validation.positive,
+    "on_unknown_outcome": validation.one_of("fail", "adopt", "submit_again"),
+    "on_changed_request": validation.one_of("fail", "adopt", "submit_again"),
 }
 """What the parameters of every operator that starts a run must be."""
 
 
-class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
+class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     """Base of the operators that start a run.
 
     A subclass says what to start (`call`), and how to find it in the history if its id was lost (`recovery`); exactly
@@ -84,7 +81,8 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
     template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key")
-    rules: ClassVar[Mapping[str, checks.Check]] = RULES
+    rules: ClassVar[Mapping[str, validation.Check]] = RULES
+    starts_runs = True
     ui_color = "#f4e8ff"
 
     def __init__(
@@ -132,49 +130,40 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         """The project that the run belongs to, for the link; None if it has none."""
         return None
 
-    @cached_property
-    def hook(self) -> FloraHook:
-        """The hook of the task's connection."""
-        from flora_provider.hooks.flora import FloraHook
-
-        return FloraHook(self.flora_conn_id)
-
     def prepare_for_execution(self) -> Self:
         """The copy of the task that a worker runs."""
         task: Self = super().prepare_for_execution()
         task.project_url = ""
         return task
 
-    def execute(self, context: Context) -> str | dict[str, Any]:
+    def execute(self, context: Context) -> str | FinishedRun:
         """Start the run or find it again, and wait for it if that is wished."""
-        with self._remembered(context), as_airflow(waiting.place_of(self)), self.hook:
+        with self._remembered(context), self.airflow_errors(), self.hook:
             self.refuse_values()
             submission = self._submit(context)
             self._run_id = submission.run_id
             self._tell(context, submission)
             if not self.wait_for_completion:
                 return submission.run_id
-            deadline = waiting.deadline_of(self, context, waiting.seconds(self.timeout))
-            run = self._wait(submission, deadline)
+            run = self._wait(submission, self.deadline(context))
             self._has_ended = True
-            return waiting.finish(self, context, run)
+            return self.push_result(context, run)
 
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
-        checks.refuse(list(undeclared_params(self.params, self.get_dag())))
+        validation.raise_problems(list(undeclared_params(self.params, self.get_dag())))
         super().refuse_values()
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
         """Go on after the triggerer's wait."""
-        with self._remembered(context), as_airflow(waiting.place_of(self)):
-            run = waiting.resumed(self, event)
+        with self._remembered(context), self.airflow_errors():
+            run = self.result_of_event(event)
             self._run_id, self._has_ended = run["run_id"], True
-            return waiting.finish(self, context, run)
+            return self.push_result(context, run)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
         self.project_url = None  # the try's first process has pushed it
-        waiting.tell_lost_wait(self, next_method, next_kwargs)
         with self._remembered(context):
             return super().resume_execution(next_method, next_kwargs, context)
 
@@ -198,56 +187,21 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
         try:
             yield
         except Exception as error:
-            from flora_provider.glue.ledger import attempt_of, ledger_of
+            from flora_provider.tasks.ledger import attempt_of, ledger_of
 
             nothing = getattr(error, "started_nothing", False)
             (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
     def _submit(self, context: Context) -> Submission:
-        submit = self._plan(context)
-        self.project_url = self._url_of_project()
-        push_if_possible(context, FloraRunLink.key, self.project_url)
-        client = self.hook.client()
-        return client.perform(submit.plan(client.tools))
-
-    def _plan(self, context: Context) -> Submit:
-        from flora_provider.glue.ledger import attempt_of, ledger_of
-        from flora_provider.runs.identity import Intent
-        from flora_provider.runs.start import Context as Try
-        from flora_provider.runs.submit import Submit
+        from flora_provider.tasks.ledger import ledger_of
+        from flora_provider.tasks.submission import submit
 
         request = self._request()
-        ti, started = context["ti"], context["dag_run"].start_date
-        attempt = attempt_of(self, context)
         self._ledger = ledger_of(context)
-        intent = Intent(
-            dag_id=ti.dag_id,
-            task_id=ti.task_id,
-            run_id=ti.run_id,
-            map_index=-1 if ti.map_index is None else ti.map_index,
-            dag_run_started=started.isoformat() if started else "",
-            connection=request.connection,
-            clears=attempt.max_tries,
-            # Without a ledger, a retry must derive the key from what it finds again: a rendered request may vary.
-            body=request.template.encode() if self.has_templates and not self._ledger.durable else request.call.body,
-            own_key=self.idempotency_key,
-            # Without a ledger this is the only trace that a clear leaves, unless the author changes `retries`.
-            clear_count=0 if attempt.max_tries == attempt.retries else attempt.max_tries,
-        )
-        return Submit(
-            request=request,
-            context=Try(
-                intent=intent,
-                ledger=self._ledger,
-                attempt=attempt,
-                earliest=started.timestamp() if started else 0.0,
-                on_unknown=self.on_unknown_outcome,
-                claimed=lambda: pushed_run_ids(context),
-            ),
-            on_changed=self.on_changed_request,
-            renders_differently=lambda: self.renders_differently(context, lambda: self.call().body),
-        )
+        self.project_url = project_url(self.hook.settings.base_url, self.project())
+        push_if_possible(context, FloraRunLink.key, self.project_url)
+        return submit(self, context, request, self._ledger)
 
     def _request(self) -> RunRequest:
         from flora_provider.runs.ledger import fingerprint_of
@@ -261,40 +215,27 @@ class FloraRunOperator(KeepsTemplates, CheckedTask, ABC):
     def _tell(self, context: Context, submission: Submission) -> None:
         """Push what is known now: a crash, or a user who looks, finds it there."""
         quote = submission.quoted_cost
-        push_patiently(context, "run_id", submission.run_id)
+        push_with_retries(context, "run_id", submission.run_id)
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
 
-    def _url_of_project(self) -> str:
-        base = urlsplit(self.hook.settings.base_url)
-        project_id = self.project()
-        return f"{base.scheme}://{base.netloc}/projects/{project_id}" if project_id else ""
-
-    def _wait(self, submission: Submission, deadline: waiting.Deadline) -> dict[str, Any]:
+    def _wait(self, submission: Submission, deadline: Deadline) -> FinishedRun:
         from flora_provider.runs.event import RunEvent
 
-        now = time.time()
+        now, ref = time.time(), submission.ref
         if submission.run is not None and submission.run.is_terminal:
-            event = RunEvent.ended(submission.run)
+            event = RunEvent.ended(submission.run, ref.technique)
             if not event.awaits_bill(now=now):
                 return event.result()
-        interval = waiting.seconds(self.poll_interval) or 0.0
         estimated = getattr(submission.started, "estimated_seconds", None)
         if estimated is not None and not 0 <= estimated < inf:
             estimated = None
         known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
-        is_urgent = deadline.at is not None and deadline.at <= now + waiting.SHORT_WAIT
+        is_urgent = deadline.at is not None and deadline.at <= now + SHORT_WAIT
         may_be_short = estimated is not None and estimated <= _MAY_BE_SHORT
         if self.deferrable and not (may_be_short and is_urgent):
-            if may_be_short and (run := waiting.briefly(self, submission.run_id, poll_interval=interval, **known)):
+            if may_be_short and (run := self.wait_briefly(ref, **known)):
                 return run
-            waiting.defer_until_ended(
-                self,
-                run_id=submission.run_id,
-                flora_conn_id=self.flora_conn_id,
-                poll_interval=interval,
-                deadline=deadline,
-                **known,
-            )
-        return waiting.in_worker(self, submission.run_id, poll_interval=interval, deadline=deadline, **known)
+            self.defer_wait(ref, deadline, **known)
+        return self.wait_in_worker(ref, deadline, **known)

@@ -1,21 +1,21 @@
-"""Start a generation. Cheap to import: the HTTP client is loaded when the task runs."""
+"""Operator that starts a generation. Cheap to import: the HTTP client is loaded when the task runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flora_provider.api import checks
-from flora_provider.glue.literals import Dict, Text
+from flora_provider.api import validation
 from flora_provider.operators.base import RULES, FloraRunOperator
+from flora_provider.tasks.parse_checks import Dict, Text
 
 if TYPE_CHECKING:
     from flora_provider.api.calls import Call
 
 
 # FLORA's `params` are `model_params` here, for Airflow gives every task `params` of its own.
-_RULES: Mapping[str, checks.Check] = {
-    "model_params" if name == "params" else name: rule for name, rule in checks.GENERATION.items()
+_RULES: Mapping[str, validation.Check] = {
+    "model_params" if name == "params" else name: rule for name, rule in validation.GENERATION.items()
 }
 
 
@@ -39,8 +39,10 @@ class FloraGenerateOperator(FloraRunOperator):
     Raises:
         FloraInputError: when the DAG is parsed, for literal values that cannot be right, and for `params` that the DAG
             does not declare.
-        AirflowFailException: no retry can help: bad input, 401, 402, 403, 404, a refused prompt.
-        AirflowException: it may pass; the task's `retries` decide, and a retry finds a run that was already started.
+        AirflowFailException: no retry can help: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, a run whose
+            id was lost and that was not found again (`RunOutcomeUnknown`), a changed request (`on_changed_request`).
+        AirflowException: it may pass (401, 429, 5xx, a broken connection, a wait that FLORA refused for minutes:
+            `WaitRefused`); the task's `retries` decide, and a retry finds a run that was already started.
     """
 
     template_fields: Sequence[str] = (
@@ -53,7 +55,7 @@ class FloraGenerateOperator(FloraRunOperator):
         "callback_url",
         *FloraRunOperator.template_fields,
     )
-    rules: ClassVar[Mapping[str, checks.Check]] = {**RULES, **_RULES}
+    rules: ClassVar[Mapping[str, validation.Check]] = {**RULES, **_RULES}
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "model_params": "json"}
 
     def __init__(
@@ -88,7 +90,7 @@ class FloraGenerateOperator(FloraRunOperator):
             model=self.model,
             params=self.model_params,
             callback_url=self.callback_url,
-            **self._place(),
+            **self._scope(),
         )
 
     def recovery(self) -> Mapping[str, Any]:
@@ -96,13 +98,13 @@ class FloraGenerateOperator(FloraRunOperator):
         from flora_provider.api import calls
 
         return {
-            "candidates": calls.list_generations(**self._place()),
+            "candidates": calls.list_generations(**self._scope()),
             "search_for": {"model_id": self.model} if self.model else {},
         }
 
     def project(self) -> str | None:
         """The project that the link leads to."""
-        return str(self._place()["project_id"])
+        return str(self._scope()["project_id"])
 
-    def _place(self) -> dict[str, Any]:
-        return self.hook.place(self.workspace_id, self.project_id)
+    def _scope(self) -> dict[str, Any]:
+        return self.hook.scope(self.workspace_id, self.project_id)

@@ -1,4 +1,4 @@
-"""What a trigger tells its task, both directions. Plain JSON on the way; no HTTP client is needed to read it."""
+"""How a wait ended, as a trigger reports it to its task: plain JSON, read without an HTTP client."""
 
 from __future__ import annotations
 
@@ -14,26 +14,16 @@ from flora_provider.api.errors import (
     RunFailed,
     RunTimedOut,
 )
-from flora_provider.runs.failures import advice_for
-from flora_provider.runs.patience import bill_expected_for
+from flora_provider.runs.error_codes import advice_for
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.ref import RunRef
+from flora_provider.runs.tolerance import bill_expected_for
 
 if TYPE_CHECKING:
-    from flora_provider.api.models import Run
+    from flora_provider.api.models import FinishedRun, Run
 
 
 Limit: TypeAlias = Literal["timeout", "execution_timeout"]
-
-
-class WaitRefused(RunError):  # noqa: N818 - named for what happened to the wait
-    """There was no way to look at the run (401, 403, no connection, …). The run goes on, so this is not final."""
-
-    def __init__(self, *, run_id: str, detail: str) -> None:
-        super().__init__(
-            f"There is no way to look at run {run_id}, which may go on and be billed: {detail.rstrip('. ')}. "
-            "Put right what is wrong with the connection (its key, its workspace) or with the id; to look again, as a "
-            "retry of the task does, costs nothing",
-            run_id=run_id,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +31,10 @@ class RunEvent:
     """How a wait ended.
 
     Attributes:
-        kind: `ended` (FLORA says completed or failed), `timed_out` (we stopped waiting), `refused` (there was no way
-            to look for minutes), `invalid` (nobody was asked, for no wait can be made of what was given).
+        kind: `ended` (FLORA says completed or failed), `timed_out` (we stopped waiting), `refused` (the run could
+            not be polled for minutes), `invalid` (an argument cannot be right, and nothing was sent).
         run_id: the run.
+        technique: see `RunRef`.
         run: of an ended one, as `Run.to_dict` gives it.
         error_code, error_message: of a failed run, as FLORA gave them.
         detail: a sentence about a wait that timed out or was refused.
@@ -53,7 +44,8 @@ class RunEvent:
 
     kind: Literal["ended", "timed_out", "refused", "invalid"]
     run_id: str
-    run: dict[str, Any] | None = field(default=None, repr=False)  # its addresses may be signed
+    technique: str | None = None
+    run: FinishedRun | None = field(default=None, repr=False)  # its addresses may be signed
     error_code: str | None = None
     error_message: str | None = None
     detail: str = ""
@@ -61,35 +53,37 @@ class RunEvent:
     limit: Limit = "timeout"
 
     @classmethod
-    def ended(cls, run: Run) -> Self:
+    def ended(cls, run: Run, technique: str | None = None) -> Self:
         """The run has ended, well or badly."""
         return cls(
             kind="ended",
             run_id=run.run_id,
+            technique=technique,
             run=run.to_dict(),
             error_code=run.error_code,
             error_message=run.error_message,
         )
 
     @classmethod
-    def timed_out(cls, run_id: str, *, last_error: FloraError | None = None, seen: bool = True) -> Self:
-        """The deadline passed; if looking failed to the end, `last_error` says how. `seen` if it ever succeeded."""
+    def timed_out(cls, ref: RunRef, *, last_error: FloraError | None = None, seen: bool = True) -> Self:
+        """The deadline passed; `last_error` of the last poll, if it failed; `seen` if FLORA ever showed the run."""
         return cls(
             kind="timed_out",
-            run_id=run_id,
-            detail=f"; the last look failed: {last_error}" if last_error else "",
+            run_id=ref.run_id,
+            technique=ref.technique,
+            detail=f"; the last poll failed: {last_error}" if last_error else "",
             unseen=not seen and isinstance(last_error, FloraNotFoundError),
         )
 
     @classmethod
-    def refused(cls, run_id: str, error: FloraError) -> Self:
-        """There was no way to look for minutes; a later wait may find one."""
-        return cls(kind="refused", run_id=run_id, detail=str(error))
+    def refused(cls, ref: RunRef, error: FloraError) -> Self:
+        """The run could not be polled for minutes; a later wait may succeed."""
+        return cls(kind="refused", run_id=ref.run_id, technique=ref.technique, detail=str(error))
 
     @classmethod
-    def invalid(cls, run_id: object, problem: str) -> Self:
-        """No wait can be made of what was given, such as an id that is none."""
-        return cls(kind="invalid", run_id=str(run_id), detail=problem)
+    def invalid(cls, ref: RunRef, problem: str) -> Self:
+        """An argument cannot be right, such as the id."""
+        return cls(kind="invalid", run_id=str(ref.run_id), detail=problem)
 
     @property
     def succeeded(self) -> bool:
@@ -111,15 +105,15 @@ class RunEvent:
         """Read what `to_payload` wrote."""
         return cls(**payload)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> FinishedRun:
         """The finished run as a dict.
 
         Raises:
             RunFailed: FLORA ended it as failed.
             RunTimedOut: the deadline passed first.
-            WaitRefused: there was no way to look for minutes.
-            FloraInputError: no wait can be made of what was given.
-            RunError: it completed without an output that can be read; a later look may find one.
+            WaitRefused: the run could not be polled for minutes.
+            FloraInputError: an argument cannot be right.
+            RunError: it completed without an output that can be read; a later poll may find one.
         """
         if self.kind == "timed_out":
             raise RunTimedOut(run_id=self.run_id, waited=f"in time{self.detail}", unseen=self.unseen)

@@ -1,7 +1,7 @@
 """What a task remembers, across retries and crashes, of the requests it has sent. Pure: where it is kept is the glue's.
 
 A record is about one *request* of one *clear* of a task. A task that executes several operators has a record for each,
-in the order in which they were first sent; the place of a record in that order is its slot.
+in the order in which they were first sent; the position of a record in that order is its slot.
 """
 
 from __future__ import annotations
@@ -15,25 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flora_provider.api.errors import FloraError
+from flora_provider.runs.errors import LedgerUnreadable
 
 VERSION = 2
-
-
-class LedgerUnreadable(FloraError):  # noqa: N818 - named for what happened
-    """The task remembers something of an earlier try that cannot be read. Nothing was sent: it may be paid for."""
-
-
-class LedgerUnavailable(FloraError):  # noqa: N818 - named for what happened
-    """What the task should remember could not be read or stored.
-
-    Attributes:
-        run_id: the run that was started and could not be stored; None if nothing was started.
-    """
-
-    def __init__(self, message: str, *, run_id: str | None = None) -> None:
-        self.run_id = run_id
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +42,7 @@ class Attempt:
     process: str = ""
 
 
-class Record(BaseModel):
+class LedgerRecord(BaseModel):
     """What the ledger keeps of one request.
 
     Attributes:
@@ -75,8 +59,8 @@ class Record(BaseModel):
         template: fingerprint of the request as its author wrote it; empty if that is not known.
         varies: the same template was rendered to another request, and this one was taken all the same.
         key: that was sent, or is about to be.
-        generation: of the key.
-        intended_at: unix seconds just before the first POST of this generation.
+        key_version: of the key, counted from 1.
+        intended_at: unix seconds just before the first POST of this key version.
         run_id: empty until it is known.
         quoted_cost: FLORA's quote in USD; None when it gave none.
         connection, path, body: the request; the body is empty if it holds an address that may be signed.
@@ -103,7 +87,7 @@ class Record(BaseModel):
     template: str = ""
     varies: bool = False
     key: str
-    generation: int
+    key_version: int
     intended_at: float
     run_id: str = ""
     quoted_cost: float | None = None
@@ -119,7 +103,7 @@ class Record(BaseModel):
         plain: dict[str, Any] = json.loads(self.model_dump_json(exclude_none=True))
         return plain
 
-    def released(self, attempt: Attempt, *, is_own: bool, started_nothing: bool) -> Record:
+    def released(self, attempt: Attempt, *, is_own: bool, started_nothing: bool) -> LedgerRecord:
         """The same after a try that ended with an error.
 
         Args:
@@ -134,13 +118,13 @@ class Record(BaseModel):
             is_void=is_own and started_nothing and not self.run_id,
         )
 
-    def with_(self, **changes: Any) -> Record:
+    def with_(self, **changes: Any) -> LedgerRecord:
         """The same with these changes."""
         return self.model_copy(update=changes)
 
 
-def load(value: object) -> Record | None:
-    """Read what `Record.dump` wrote, in this version or an earlier one; None for None.
+def load(value: object) -> LedgerRecord | None:
+    """Read what `LedgerRecord.dump` wrote, in this version or an earlier one; None for None.
 
     Raises:
         LedgerUnreadable: it is anything else. An earlier try may have paid, so it does not count as nothing.
@@ -155,9 +139,9 @@ def load(value: object) -> Record | None:
                 "fingerprint": "",
                 **{_NAMES_IN_1.get(name, name): value[name] for name in value},
             }
-            return Record.model_validate_json(json.dumps(members))
+            return LedgerRecord.model_validate_json(json.dumps(members))
         if version == VERSION:
-            return Record.model_validate_json(json.dumps(value))
+            return LedgerRecord.model_validate_json(json.dumps(value))
         problem = f"it is of version {version!r}, and this release reads up to {VERSION}"
     except (ValidationError, ValueError, TypeError) as error:
         found = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
@@ -169,7 +153,7 @@ def load(value: object) -> Record | None:
     )
 
 
-_NAMES_IN_1 = {"clears": "max_tries"}
+_NAMES_IN_1 = {"clears": "max_tries", "generation": "key_version"}
 
 
 class Ledger(Protocol):
@@ -181,14 +165,14 @@ class Ledger(Protocol):
 
     durable: bool
 
-    def read(self) -> list[Record]:
+    def read(self) -> list[LedgerRecord]:
         """All records, of whatever clear, by slot.
 
         Raises:
             LedgerUnreadable, LedgerUnavailable: nothing may be sent.
         """
 
-    def write(self, slot: int, record: Record) -> None:
+    def write(self, slot: int, record: LedgerRecord) -> None:
         """Remember; must be durable when it returns.
 
         Raises:
@@ -209,14 +193,14 @@ class Slot(NamedTuple):
     """
 
     number: int
-    record: Record | None
+    record: LedgerRecord | None
     is_changed: bool
     clear_count: int
     occurrence: int
     free: int
 
 
-def find(records: Sequence[Record], attempt: Attempt, fingerprint: str) -> Slot:
+def find(records: Sequence[LedgerRecord], attempt: Attempt, fingerprint: str) -> Slot:
     """The record of a request: by its content and its position among equal ones, then by its position in the task.
 
     Args:
@@ -241,7 +225,7 @@ def find(records: Sequence[Record], attempt: Attempt, fingerprint: str) -> Slot:
     return slot(len(current), None, is_changed=False)
 
 
-def of_this_clear(records: Sequence[Record], attempt: Attempt) -> list[Record]:
+def of_this_clear(records: Sequence[LedgerRecord], attempt: Attempt) -> list[LedgerRecord]:
     """The records that were written since the task was last cleared; they stand in the first slots."""
     if not records or is_cleared(records[0], attempt):
         return []
@@ -257,7 +241,7 @@ def of_this_clear(records: Sequence[Record], attempt: Attempt) -> list[Record]:
     return list(records[:last])
 
 
-def is_cleared(record: Record, attempt: Attempt) -> bool:
+def is_cleared(record: LedgerRecord, attempt: Attempt) -> bool:
     """Whether the task was cleared since this record, the first of its task, was last written.
 
     A clear of a task that does not run sets `max_tries` to its try plus its retries, which may be what it was if the

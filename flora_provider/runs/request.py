@@ -1,4 +1,4 @@
-"""A request that starts a run: how it is sent, told from others, remembered, and looked for. Pure."""
+"""A request that starts a run: how it is sent, compared, stored, and searched for. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flora_provider.api import calls, checks
-from flora_provider.api.errors import unsigned
+from flora_provider.api import calls
 from flora_provider.api.models import Generation, Page
-from flora_provider.runs.ledger import Record, fingerprint_of
+from flora_provider.api.text import short_repr
+from flora_provider.api.urls import redact_urls
+from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
+from flora_provider.runs.ref import RunRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class RunRequest:
         template: fingerprint of what its author wrote; empty if that is not known.
         candidates: which call lists runs that may be a lost one; None when the history cannot be searched.
         search_for: what a row of that history must say, by attribute; a row that does not say it may be the run.
+        technique: id or slug, if the nested route of that technique starts the run; else None.
     """
 
     call: calls.Call[Any]
@@ -30,6 +33,7 @@ class RunRequest:
     template: str = ""
     candidates: calls.Call[Page[Generation]] | None = None
     search_for: Mapping[str, str] = field(default_factory=dict)
+    technique: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -41,6 +45,10 @@ class RunRequest:
         """Where it is sent."""
         return self.connection.rpartition(" ")[2]
 
+    def ref(self, run_id: str) -> RunRef:
+        """A run that this request has started."""
+        return RunRef(run_id, self.technique)
+
     def stored_members(self) -> dict[str, Any]:
         """What a record keeps of it. A body that holds an address with a query, which may be signed, is not kept."""
         body = self.call.body.decode()
@@ -49,13 +57,13 @@ class RunRequest:
             "template": self.template,
             "connection": self.connection,
             "path": self.call.path,
-            "body": self.call.body if unsigned(body) == body else b"",
+            "body": self.call.body if redact_urls(body) == body else b"",
             "search_path": self.candidates.path if self.candidates else "",
             "search_query": self.candidates.query if self.candidates else (),
             "search_for": dict(self.search_for),
         }
 
-    def as_stored(self, record: Record) -> RunRequest | None:
+    def as_stored(self, record: LedgerRecord) -> RunRequest | None:
         """The request of a record, to be sent again byte for byte; None if it went elsewhere or was not kept."""
         if not record.body or record.connection.rpartition(" ")[2] != self.base_url:
             return None
@@ -70,7 +78,7 @@ class RunRequest:
         )
 
 
-def differences(record: Record, request: RunRequest) -> str:
+def differences(record: LedgerRecord, request: RunRequest) -> str:
     """In words, how a request differs from the one of a record; without what addresses may be signed with."""
     found: list[tuple[str, Any, Any]] = []
     if record.connection != request.connection:
@@ -82,10 +90,10 @@ def differences(record: Record, request: RunRequest) -> str:
     if old is not None:
         names = dict.fromkeys((*old, *new))
         found += [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
-    told = [f"{name} was {checks.shown(before)}, is {checks.shown(after)}" for name, before, after in found]
+    described = [f"{name} was {short_repr(before)}, is {short_repr(after)}" for name, before, after in found]
     if old is None:
-        told.append("the earlier request held an address that may be signed, so its text was not kept")
-    return unsigned("; ".join(told))
+        described.append("the earlier request held an address that may be signed, so its text was not kept")
+    return redact_urls("; ".join(described))
 
 
 def _members(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

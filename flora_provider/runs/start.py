@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from flora_provider.api import calls
+from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
     FloraDuplicateError,
     FloraError,
@@ -17,16 +16,18 @@ from flora_provider.api.errors import (
     RunOutcomeOpen,
     RunOutcomeUnknown,
 )
-from flora_provider.api.exchange import Tools, exchange
+from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.flow import Flow
 from flora_provider.api.models import Generation, Run, RunStatus, Started
-from flora_provider.api.plan import Plan
-from flora_provider.runs.event import WaitRefused
-from flora_provider.runs.failures import advice_for
-from flora_provider.runs.follow import is_weather
-from flora_provider.runs.identity import Intent
-from flora_provider.runs.ledger import Attempt, Ledger, Record, Slot, claim
+from flora_provider.runs.effects import SubmitFlow, WriteLedger
+from flora_provider.runs.error_codes import advice_for
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.intent import Intent
+from flora_provider.runs.ledger import Attempt, LedgerRecord, Slot, claim
+from flora_provider.runs.listing import LISTED_WITHIN, search_until_listed
+from flora_provider.runs.ref import RunRef
 from flora_provider.runs.request import RunRequest
-from flora_provider.runs.search import LISTED_WITHIN, search_until_listed
+from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, an
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
 CLOCK_SKEW_IF_OLD = 900.0  # the same, where overlooking a run would pay for another
 _REFUSALS = frozenset({401, 402, 403, 404})  # statuses that say nothing about a run that is there
-_MAX_GENERATIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
+_MAX_KEY_VERSIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,39 +44,40 @@ class Submission:
     """The one run of a request.
 
     Attributes:
-        run_id: the run.
+        ref: the run.
         started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
-        run: its state when it was looked at; None right after it was started, or while FLORA does not show it.
+        run: its state when it was polled; None right after it was started, or while FLORA does not show it.
         quoted_cost: FLORA's quote in USD; None when none is known.
     """
 
-    run_id: str
+    ref: RunRef
     started: Started | Run | None = None
     run: Run | None = None
     quoted_cost: float | None = None
 
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return self.ref.run_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class SubmitOptions:
     """What all requests of one try of a task share.
 
     Attributes:
         intent: which run is meant.
-        ledger: where to remember it.
         attempt: which try of the task this is.
+        durable: whether the task has a ledger; if not, nothing is known of earlier tries.
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
-        on_unknown: what to do when a run was started that cannot be told: see `FloraRunOperator`.
-        look: which call shows a run.
-        claimed: run ids that other tasks are known to own.
+        on_unknown: what to do when a run was started whose id is not known: see `FloraRunOperator`.
     """
 
     intent: Intent
-    ledger: Ledger
     attempt: Attempt
+    durable: bool
     earliest: float
     on_unknown: UnknownOutcome = "fail"
-    look: Callable[[str], calls.Call[Run]] = calls.get_run
-    claimed: Callable[[], frozenset[str]] = frozenset
 
 
 @dataclass(slots=True)
@@ -90,47 +92,47 @@ class Start:
         may_restart: whether another run may follow one that came to nothing; else there is none then.
     """
 
-    context: Context
+    options: SubmitOptions
     slot: Slot
     request: RunRequest
-    record: Record | None
+    record: LedgerRecord | None
     may_restart: bool = True
-    _failed: set[str] = field(default_factory=set)  # runs of the generations before
+    _failed: set[str] = field(default_factory=set)  # runs of the key versions before
     _replayed: bool = False  # a stored failure has been met in this try
 
-    def plan(self, tools: Tools) -> Plan[Submission | None]:
-        """Start or find it, as the table in `submit.py` says.
+    def flow(self, context: FlowContext) -> SubmitFlow[Submission | None]:
+        """Start or find it, as the table in `submitter.py` says.
 
         Returns:
             None only if it came to nothing, and `may_restart` is False.
 
         Raises:
-            RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `Submit.plan`.
+            RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `RunSubmitter.flow`.
         """
-        durable = self.context.ledger.durable
+        durable = self.options.durable
         record = self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
-        generation = record.generation if record else 1
+        key_version = record.key_version if record else 1
         if record and record.is_void:  # nothing came of it, so it is as if it had not been sent
             record = None
-        fresh = record is None and (durable or self.context.attempt.try_number <= 1)
-        for _ in range(_MAX_GENERATIONS):
-            if record is None or record.generation != generation:
-                record = self._record(generation, intended_at=tools.clock() if fresh else self.context.earliest)
-            submission = yield from self._obtain(tools, record, fresh=fresh)
+        fresh = record is None and (durable or self.options.attempt.try_number <= 1)
+        for _ in range(_MAX_KEY_VERSIONS):
+            if record is None or record.key_version != key_version:
+                record = self._record(key_version, intended_at=context.clock() if fresh else self.options.earliest)
+            submission = yield from self._obtain(context, record, fresh=fresh)
             run: Run | None = None
             if submission and not fresh:
-                run = yield from self._look(tools, submission.run_id)
+                run = yield from self._poll(context, submission.ref)
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
             if run:
                 self._failed.add(run.run_id)
             if not self._may_go_on(run):
                 return None
-            # A later generation may have been sent by an earlier try as well, unless the ledger would know.
-            fresh, generation = durable or (fresh and run is None), generation + 1
-        raise RunOutcomeUnknown(f"{_MAX_GENERATIONS} runs of this task have failed one after the other", run_id=None)
+            # A later key version may have been sent by an earlier try as well, unless the ledger would know.
+            fresh, key_version = durable or (fresh and run is None), key_version + 1
+        raise RunOutcomeUnknown(f"{_MAX_KEY_VERSIONS} runs of this task have failed one after the other", run_id=None)
 
     def _may_go_on(self, run: Run | None) -> bool:
         """Whether another run may follow this one, which has failed, or a key that came to nothing (None)."""
@@ -143,13 +145,13 @@ class Start:
         log.info("%s%s", failure, ". Starting another run" if self.may_restart else "")
         return self.may_restart
 
-    def _obtain(self, tools: Tools, record: Record, *, fresh: bool) -> Plan[Submission | None]:
+    def _obtain(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
         """The run of this record's key, which is in the ledger then; None when the next key is to be used."""
-        self._write(record)
+        yield self._write(record)
         if record.run_id:
-            return Submission(run_id=record.run_id, quoted_cost=record.quoted_cost)
+            return Submission(ref=self.request.ref(record.run_id), quoted_cost=record.quoted_cost)
         try:
-            submission = yield from self._post(tools, record, fresh=fresh)
+            submission = yield from self._post(context, record, fresh=fresh)
         except FloraError as error:
             error.started_nothing = error.started_nothing and fresh  # else an earlier request may have
             if not isinstance(error, FloraStatusError) or not error.replayed or self._replayed:
@@ -159,106 +161,108 @@ class Start:
             return None
         if submission:
             log.info("FLORA run %s is this task's", submission.run_id)  # before it is stored, which may fail
-            self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
+            yield self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
         return submission
 
-    def _record(self, generation: int, *, intended_at: float) -> Record:
-        attempt, intent = self.context.attempt, self.context.intent
-        if self.context.ledger.durable:
+    def _record(self, key_version: int, *, intended_at: float) -> LedgerRecord:
+        attempt, intent = self.options.attempt, self.options.intent
+        if self.options.durable:
             intent = replace(
                 intent,
                 clear_number=attempt.clear_number or 0,
                 clear_count=self.slot.clear_count,
                 occurrence=self.slot.occurrence,
             )
-        return Record(
+        return LedgerRecord(
             max_tries=attempt.max_tries,
             retries=attempt.retries,
             clear_count=self.slot.clear_count,
             occurrence=self.slot.occurrence,
             varies=self.record.varies if self.record else False,
-            key=intent.key(generation),
-            generation=generation,
+            key=intent.key(key_version),
+            key_version=key_version,
             intended_at=intended_at,
             **self.request.stored_members(),
         )
 
-    def _write(self, record: Record) -> None:
-        attempt = self.context.attempt
+    def _write(self, record: LedgerRecord) -> WriteLedger:
+        attempt = self.options.attempt
         by_this_try = {"clear_number": attempt.clear_number, "may_run_long": attempt.may_run_long}
         claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False, "is_replaced": False}
-        self.context.ledger.write(self.slot.number, record.with_(**by_this_try, **claimed))
+        return WriteLedger(self.slot.number, record.with_(**by_this_try, **claimed))
 
-    def _look(self, tools: Tools, run_id: str) -> Plan[Run | None]:
+    def _poll(self, context: FlowContext, ref: RunRef) -> Flow[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
-            run = yield from exchange(self.context.look(run_id), tools)
+            run = yield from send_call(ref.poll_call(), context)
         except FloraNotFoundError:
-            log.warning("FLORA does not show run %s of this task (yet); nothing new is started", run_id)
+            log.warning("FLORA does not show run %s of this task (yet); nothing new is started", ref.run_id)
             return None
         except FloraError as failure:
-            if not is_weather(failure, gone_for=0.0):
-                raise WaitRefused(run_id=run_id, detail=str(failure)) from failure
-            log.warning("Run %s of this task could not be looked at; it may go on and be billed", run_id)
+            if not is_transient(failure, not_found_for=0.0):
+                raise WaitRefused(run_id=ref.run_id, detail=str(failure)) from failure
+            log.warning("Run %s of this task could not be polled; it may go on and be billed", ref.run_id)
             raise
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(self, tools: Tools, record: Record, *, fresh: bool) -> Plan[Submission | None]:
+    def _post(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
-        age = max(tools.clock() - record.intended_at, 0.0)
+        age = max(context.clock() - record.intended_at, 0.0)
         if age > KEY_TRUSTED_FOR:
-            found = yield from self._search(tools, record, skew=CLOCK_SKEW_IF_OLD)
+            found = yield from self._search(context, record, skew=CLOCK_SKEW_IF_OLD)
             if found or self.request.candidates is None:
                 why = "the key may be too old for FLORA to know whether it has started a run"
                 remedy = "if none is, clear the task to start a new run"
                 self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
                 return None
         try:
-            started = yield from exchange(self.request.call.with_key(record.key), tools)
+            started = yield from send_call(self.request.call.with_key(record.key), context)
         except FloraStatusError as error:
             is_conflict = error.code == "idempotency_conflict" and not fresh
             if not isinstance(error, FloraDuplicateError) and not is_conflict:
                 if not fresh:
                     _leave_open(error, record)
                 raise
-            return (yield from self._find_duplicate(tools, record, patience=LISTED_WITHIN - age))
+            return (yield from self._find_duplicate(context, record, timeout=LISTED_WITHIN - age))
         quote = getattr(started, "charged_cost", None)
         quoted_cost = None if quote is None else float(quote)
-        return Submission(run_id=started.run_id, started=started, quoted_cost=quoted_cost)
+        return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
-    def _find_duplicate(self, tools: Tools, record: Record, *, patience: float) -> Plan[Submission | None]:
+    def _find_duplicate(
+        self, context: FlowContext, record: LedgerRecord, *, timeout: float
+    ) -> SubmitFlow[Submission | None]:
         """FLORA says that a run was started: take it if it can be told, and that is wished."""
         why = "FLORA says that this key has already started a run, but not which one"
-        is_adopting = self.context.on_unknown == "adopt"
+        is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []
-        if self.context.on_unknown != "submit_again":
-            found = yield from self._search(tools, record, skew=CLOCK_SKEW, patience=patience, at_once=not is_adopting)
+        if self.options.on_unknown != "submit_again":
+            found = yield from self._search(context, record, skew=CLOCK_SKEW, timeout=timeout, at_once=not is_adopting)
         if is_adopting and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
-            return Submission(run_id=found[0].run_id)
-        remedy = "if it is not listed yet, look again later"
+            return Submission(ref=self.request.ref(found[0].run_id))
+        remedy = "if it is not listed yet, try again later"
         self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
         return None
 
     def _search(
         self,
-        tools: Tools,
-        record: Record,
+        context: FlowContext,
+        record: LedgerRecord,
         *,
         skew: float,
-        patience: float = 0.0,
+        timeout: float = 0.0,
         at_once: bool = True,
-    ) -> Plan[list[Generation]]:
+    ) -> SubmitFlow[list[Generation]]:
         try:
             return (
                 yield from search_until_listed(
-                    tools,
+                    context,
                     self.request.candidates,
                     self.request.search_for,
                     since=record.intended_at - skew,
-                    excluded=lambda: self.context.claimed() | self._failed,
-                    patience=patience,
+                    failed=self._failed,
+                    timeout=timeout,
                     at_once=at_once,
                 )
             )
@@ -269,9 +273,9 @@ class Start:
             raise
 
     def _refuse_unless_submitting_again(
-        self, record: Record, found: list[Generation], *, why: str, remedy: str
+        self, record: LedgerRecord, found: list[Generation], *, why: str, remedy: str
     ) -> None:
-        if self.context.on_unknown == "submit_again":
+        if self.options.on_unknown == "submit_again":
             log.warning("%s; starting another run, as on_unknown_outcome says. An earlier one is billed too", why)
             return
         listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
@@ -283,7 +287,7 @@ class Start:
         )
 
 
-def _leave_open(error: FloraStatusError, record: Record) -> None:
+def _leave_open(error: FloraStatusError, record: LedgerRecord) -> None:
     """Raise RunOutcomeOpen where FLORA refuses what would tell whether an earlier request has started a run."""
     if error.status in _REFUSALS:
         raise RunOutcomeOpen(

@@ -4,9 +4,11 @@ It knows neither Airflow nor the provider's client, so that it stays an independ
 """
 
 from flora_provider.sandbox.app import Sandbox
-from flora_provider.sandbox.clock import Clock
-from flora_provider.sandbox.fate import Fate
 from flora_provider.sandbox.faults import Fault
+from flora_provider.sandbox.http.responses import ApiError
+from flora_provider.sandbox.server import MissingExtraError, SandboxServer
 from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.run_behavior import RunBehavior
 
-__all__ = ["Clock", "Fate", "Fault", "Sandbox", "Settings"]
+__all__ = ["ApiError", "Clock", "Fault", "MissingExtraError", "RunBehavior", "Sandbox", "SandboxServer", "Settings"]

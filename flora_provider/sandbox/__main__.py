@@ -1,4 +1,4 @@
-"""Run the sandbox: ``python -m flora_provider.sandbox --port 4711``."""
+"""Run the sandbox: `python -m flora_provider.sandbox --port 4711`."""
 
 from __future__ import annotations
 

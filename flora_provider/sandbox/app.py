@@ -11,46 +11,46 @@ from typing import Any
 
 import httpx
 
-from flora_provider.sandbox import routes_assets, routes_catalog, routes_control, routes_media, routes_runs
-from flora_provider.sandbox.assets import Assets
-from flora_provider.sandbox.call import Call, Route, Router
-from flora_provider.sandbox.clock import Clock
-from flora_provider.sandbox.faults import Faults
-from flora_provider.sandbox.idempotency import IdempotencyKeys
-from flora_provider.sandbox.ratelimit import RateLimit
-from flora_provider.sandbox.reply import Refusal, Reply
+from flora_provider.sandbox.faults.faults import Faults
+from flora_provider.sandbox.http.delivery import DeliveredResponse
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse
+from flora_provider.sandbox.routes import assets, catalog, control, media, runs
+from flora_provider.sandbox.routes.call import Call, Route, Router
+from flora_provider.sandbox.rules.idempotency import IdempotencyKeys
+from flora_provider.sandbox.rules.rate_limit import RateLimit
 from flora_provider.sandbox.settings import Settings
-from flora_provider.sandbox.state import State
-from flora_provider.sandbox.wire import Answer
+from flora_provider.sandbox.world.assets import Assets
+from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.state import State
 
-_ROUTES = [*routes_runs.ROUTES, *routes_catalog.ROUTES, *routes_assets.ROUTES, *routes_media.ROUTES]
-_ROUTER = Router([*_ROUTES, *routes_control.ROUTES])
+_ROUTES = [*runs.ROUTES, *catalog.ROUTES, *assets.ROUTES, *media.ROUTES]
+_ROUTER = Router([*_ROUTES, *control.ROUTES])
 
 
 class Sandbox:
     """A small FLORA.
 
-    Two doors lead to it: ``httpx.MockTransport(sandbox.handle)`` in a test, without network or waiting, and
-    :class:`flora_provider.sandbox.server.SandboxServer` on a real port. Calls may come from several threads.
+    Two ways lead to it: `httpx.MockTransport(sandbox.handle)` in a test, without network or waiting, and
+    `SandboxServer` on a real port. Calls may come from several threads.
 
     Args:
-        settings: The dials; a copy is kept, and may be turned any time as ``sandbox.settings``.
-        clock: Its time. Pass ``Clock(lambda: 1_750_000_000.0)`` to move it by hand only.
+        settings: Settings; a copy is kept, and may be changed any time as `sandbox.settings`.
+        clock: Its time. Pass `Clock(lambda: 1_750_000_000.0)` to move it by hand only.
 
     Attributes:
-        settings: The dials.
+        settings: Its settings.
         clock: Its time.
-        faults: What is to go wrong; see :class:`flora_provider.sandbox.faults.Fault`.
+        faults: What is to go wrong; see `Fault`.
         state: Workspaces, projects and runs, for tests that look inside.
         assets: The files it keeps.
-        connections: TCP connections opened so far; the door on a port counts them.
+        connections: TCP connections opened so far; `SandboxServer` counts them.
     """
 
     def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
         """Start with a key, a workspace and a project, and no runs."""
         self.settings = dataclasses.replace(settings) if settings else Settings()
         self.clock = clock or Clock()
-        self.faults = Faults(self.clock, {route.place for route in _ROUTES})
+        self.faults = Faults(self.clock, {route.route_template for route in _ROUTES})
         self.state = State(self.settings, self.clock)
         self.assets = Assets(self.state)
         self.connections = 0
@@ -80,7 +80,7 @@ class Sandbox:
         """Return the Airflow connection to this sandbox, in Airflow's JSON format.
 
         Args:
-            root: Where it listens, e.g. ``http://127.0.0.1:4711``.
+            root: Where it listens, e.g. `http://127.0.0.1:4711`.
         """
         extra = {"workspace_id": self.workspace_id, "project_id": self.project_id}
         connection = {"conn_type": "flora", "password": self.api_key, "host": f"{root}/api/v1", "extra": extra}
@@ -89,8 +89,8 @@ class Sandbox:
     def stats(self) -> dict[str, Any]:
         """Return what happened so far.
 
-        ``runs_billed`` counts the runs that were started and will not end failed: FLORA charges nothing for a failed
-        run. ``usd_billed`` is their settled cost, counted from the start. ``keys_leaked`` counts the requests that
+        `runs_billed` counts the runs that were started and will not end failed: FLORA charges nothing for a failed
+        run. `usd_billed` is their settled cost, counted from the start. `keys_leaked` counts the requests that
         brought an Authorization header to a store, where it must never go.
         """
         with self._lock:
@@ -107,53 +107,53 @@ class Sandbox:
             }
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request for ``httpx.MockTransport``.
+        """Answer a request for `httpx.MockTransport`.
 
         Raises:
-            httpx.TransportError: If a fault says so, the one a client would see on a real connection.
+            httpx.TransportError: If a fault asks for it, the one a client would see on a real connection.
         """
         return self.answer(request).through_mock(request)
 
-    def answer(self, request: httpx.Request) -> Answer:
-        """Answer a request, and say how the answer travels."""
+    def answer(self, request: httpx.Request) -> DeliveredResponse:
+        """Answer a request, and say how the response is delivered."""
         with self._lock:
             return self._answer(request)
 
-    def _answer(self, request: httpx.Request) -> Answer:
+    def _answer(self, request: httpx.Request) -> DeliveredResponse:
         root = f"{request.url.scheme}://{request.url.netloc.decode()}"
         call = Call(self, request, root, {})
         try:
             route, call.path = _ROUTER.find(request.method, request.url.path)
-        except Refusal as refusal:
-            route, reply = None, refusal.reply()
+        except ApiError as error:
+            route, api_response = None, error.api_response()
         self._count(route, request)
         if route is not None:
             if route.prefix != "/_sandbox":
-                call.fault = self.faults.take(request.method, route.place, call.path, request.content)
+                call.fault = self.faults.take(request.method, route.route_template, call.path, request.content)
             if call.fault is not None and call.fault.breaks_before():
-                return Answer(httpx.Response(200), wire=call.fault.wire)
+                return DeliveredResponse(httpx.Response(200), delivery=call.fault.delivery)
             try:
-                reply = self._serve(route, call)
-            except Refusal as refusal:
-                reply = refusal.reply()
+                api_response = self._serve(route, call)
+            except ApiError as error:
+                api_response = error.api_response()
         # A replayed answer keeps its first request id (contract, 4.1, account B).
-        request_id = reply.headers.setdefault("request-id", self.state.new_id("req"))
+        request_id = api_response.headers.setdefault("request-id", self.state.new_id("req"))
         if call.fault is not None:
-            reply = call.fault.alter((call.fault.instead() if call.fault.after else None) or reply)
-            reply.headers.setdefault("request-id", request_id)
+            api_response = call.fault.alter((call.fault.instead() if call.fault.after else None) or api_response)
+            api_response.headers.setdefault("request-id", request_id)
         if route is None or route.prefix != "/_sandbox":
-            self._statuses[str(reply.status)] += 1
-        response = reply.to_response()
-        return call.fault.send(response) if call.fault is not None else Answer(response)
+            self._statuses[str(api_response.status)] += 1
+        response = api_response.to_response()
+        return call.fault.send(response) if call.fault is not None else DeliveredResponse(response)
 
-    def _serve(self, route: Route, call: Call) -> Reply:
+    def _serve(self, route: Route, call: Call) -> ApiResponse:
         if route.is_api:
             self._authenticate(call.request)
             self._limit.count()
         return self._keys.once(call, route.key, lambda: self._work(route, call))
 
     @staticmethod
-    def _work(route: Route, call: Call) -> Reply:
+    def _work(route: Route, call: Call) -> ApiResponse:
         if call.fault is not None and not call.fault.after and (instead := call.fault.instead()):
             return instead
         return route.handler(call)
@@ -161,9 +161,9 @@ class Sandbox:
     def _authenticate(self, request: httpx.Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
-            raise Refusal(401, "unauthorized", "Missing or malformed Authorization header; expected Bearer <api key>.")
+            raise ApiError(401, "unauthorized", "Missing or malformed Authorization header; expected Bearer <api key>.")
         if not secrets.compare_digest(key.strip().encode(), self.api_key.encode()):
-            raise Refusal(401, "invalid_api_key", "Invalid API key.")
+            raise ApiError(401, "invalid_api_key", "Invalid API key.")
 
     def _count(self, route: Route | None, request: httpx.Request) -> None:
         if route is not None and route.prefix == "/_sandbox":

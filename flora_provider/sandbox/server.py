@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from flora_provider.sandbox.app import Sandbox
-from flora_provider.sandbox.wire import Answer
+from flora_provider.sandbox.http.delivery import DeliveredResponse
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -28,7 +28,7 @@ START_SECONDS = 15
 
 
 class MissingExtraError(ImportError):
-    """The packages of the extra ``sandbox`` are not installed."""
+    """The packages of the extra `sandbox` are not installed."""
 
     def __init__(self) -> None:
         """Say what to do."""
@@ -36,7 +36,7 @@ class MissingExtraError(ImportError):
 
 
 class SandboxServer:
-    """A sandbox that listens on 127.0.0.1, for as long as its ``with`` block lasts.
+    """A sandbox that listens on 127.0.0.1, for as long as its `with` block lasts.
 
     Example::
 
@@ -57,26 +57,26 @@ class SandboxServer:
     """
 
     def __init__(self, sandbox: Sandbox | None = None, port: int = 0) -> None:
-        """Prepare; nothing listens before the ``with`` block is entered."""
+        """Prepare; nothing listens before the `with` block is entered."""
         self.sandbox = sandbox or Sandbox()
         self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
-        self._door = _Door(self)
+        self._asgi_app = AsgiApp(self)
 
     @property
     def url(self) -> str:
-        """Root, e.g. ``http://127.0.0.1:4711``; controls and media are under it."""
+        """Root, e.g. `http://127.0.0.1:4711`; controls and media are under it."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def base_url(self) -> str:
-        """Base of the API, what ``FLORA_BASE_URL`` takes."""
+        """Base of the API, what `FLORA_BASE_URL` takes."""
         return f"{self.url}/api/v1"
 
     @property
     def connection_uri(self) -> str:
-        """Value for ``AIRFLOW_CONN_FLORA_DEFAULT``, in Airflow's JSON format."""
+        """Value for `AIRFLOW_CONN_FLORA_DEFAULT`, in Airflow's JSON format."""
         return self.sandbox.connection_json(self.url)
 
     def __enter__(self) -> Self:
@@ -87,8 +87,8 @@ class SandboxServer:
         except ImportError:
             raise MissingExtraError from None
         config = uvicorn.Config(
-            cast("Any", self._door),
-            http=_counting_protocol(self._door),
+            cast("Any", self._asgi_app),
+            http=_counting_protocol(self._asgi_app),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -124,12 +124,12 @@ class SandboxServer:
     def __exit__(self, *_: object) -> None:
         """Stop listening; answers still on their way are sent at once."""
         if self._server is not None and self._thread is not None:
-            self._door.close()
+            self._asgi_app.close()
             self._server.should_exit = True
             self._thread.join()
 
 
-class _Door:
+class AsgiApp:
     """The ASGI app in front of a sandbox, which knows the TCP connections it came through."""
 
     def __init__(self, server: SandboxServer) -> None:
@@ -141,12 +141,14 @@ class _Door:
         self._closing = False
 
     def connected(self, transport: asyncio.Transport) -> tuple[Any, ...]:
+        """Count a new connection and return its peer address."""
         peer = tuple((transport.get_extra_info("peername") or ())[:2])
         self._of.sandbox.connections += 1
         self._transports[peer] = transport
         return peer
 
     def disconnected(self, peer: tuple[Any, ...]) -> None:
+        """Forget a closed connection."""
         self._transports.pop(peer, None)
 
     def close(self) -> None:
@@ -173,33 +175,34 @@ class _Door:
             self._pauses.discard(pause)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
         request = await _request(scope, receive)
         if request is None:
             return
         sandbox = self._of.sandbox
         answer = sandbox.answer(request)
         latency = sandbox.settings.latency_ms / 1000
-        await self._pause(latency + (0 if answer.wire == "trickle" else answer.delay))
+        await self._pause(latency + (0 if answer.delivery == "trickle" else answer.delay))
         transport = self._transports.get(tuple(scope["client"] or ()))
-        if answer.wire in ("refuse", "drop"):
+        if answer.delivery in ("refuse", "drop"):
             _reset(transport)
             await _gone(receive)
             return
         # A client that gave up meanwhile is no fault of ours.
         with contextlib.suppress(OSError):
             await self._send(answer, send)
-        if answer.wire == "cut" and transport is not None:
+        if answer.delivery == "cut" and transport is not None:
             transport.close()  # not abort(): the half that was written must arrive
             await _gone(receive)
 
-    async def _send(self, answer: Answer, send: Send) -> None:
+    async def _send(self, answer: DeliveredResponse, send: Send) -> None:
         start = {"status": answer.response.status_code, "headers": answer.response.headers.raw}
         await send({"type": "http.response.start", **start})
         body = answer.body()
-        if answer.wire == "cut":
+        if answer.delivery == "cut":
             await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
             return
-        if answer.wire == "trickle":
+        if answer.delivery == "trickle":
             for position in range(len(body)):
                 await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": True})
                 await self._pause(answer.delay)
@@ -241,7 +244,7 @@ def _reset(transport: asyncio.Transport | None) -> None:
         transport.abort()
 
 
-def _counting_protocol(door: _Door) -> Any:
+def _counting_protocol(app: AsgiApp) -> Any:
     """Return uvicorn's HTTP protocol, httptools' or h11's, with an eye on its connections."""
     from uvicorn.protocols.http.auto import AutoHTTPProtocol  # noqa: PLC0415
 
@@ -249,11 +252,11 @@ def _counting_protocol(door: _Door) -> Any:
 
     class CountingProtocol(base):  # type: ignore[misc]
         def connection_made(self, transport: asyncio.Transport) -> None:
-            self._peer = door.connected(transport)
+            self._peer = app.connected(transport)
             super().connection_made(transport)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            door.disconnected(self._peer)
+            app.disconnected(self._peer)
             super().connection_lost(exc)
 
     return CountingProtocol

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from flora_provider.sandbox.reading import find_problems
-from flora_provider.sandbox.reply import invalid
+from flora_provider.sandbox.http.reading import find_problems
+from flora_provider.sandbox.http.responses import invalid
 
 IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
 IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
@@ -15,18 +15,18 @@ IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
 
 @dataclass(slots=True)
 class Settings:
-    """The dials of a sandbox.
+    """The settings of a sandbox.
 
     Attributes:
         api_key: The one valid key; None makes one from the seed. A new value is a rotation: the old key is refused.
         seed: Same seed and same requests in the same order: same ids, durations, costs and media.
         speed: Factor > 0 by which runs are faster than their models; estimates shrink with them.
-        idempotency: What a repeated key means; the accounts of the contract's section 4.1: ``duplicate_409`` A and D,
-            ``replay`` B, ``current_state`` C, ``none`` a server that ignores keys.
+        idempotency: What a repeated key means; the accounts of the contract's section 4.1: `duplicate_409` A and D,
+            `replay` B, `current_state` C, `none` a server that ignores keys.
         idempotency_window: Seconds for which a key is remembered (accounts A and D: 7200).
-        replay_failures: In ``replay``, remember failed answers too; FLORA does not say whether it does.
+        replay_failures: In `replay`, remember failed answers too; FLORA does not say whether it does.
         requests_per_second: Token bucket of one second's size per workspace; None for no limit. FLORA publishes none.
-        latency_ms: How long every answer takes at least, in milliseconds. The door for tests does not wait.
+        latency_ms: How long every answer takes at least, in milliseconds. `Sandbox.handle` does not wait.
     """
 
     api_key: str | None = None
@@ -44,10 +44,10 @@ class Settings:
             raise ValueError(": ".join(problem))
 
     def update(self, changes: dict[str, Any]) -> None:
-        """Change some dials.
+        """Change some settings.
 
         Raises:
-            Refusal: 400, naming every member that is unknown, fixed or out of range; then nothing is changed.
+            ApiError: 400, naming every member that is unknown, fixed or out of range; then nothing is changed.
         """
         problems = find_problems(Settings, changes) or _problems(changes)
         if "seed" in changes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
@@ -19,47 +18,50 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from flora_provider.api import checks
-from flora_provider.api.errors import RunFailed, RunTimedOut
-from flora_provider.glue import triggerer, waiting
-from flora_provider.glue.checked_task import CheckedTask
-from flora_provider.glue.failures import as_airflow, is_final, joined
-from flora_provider.glue.literals import Text
+from flora_provider.api import validation
+from flora_provider.api.errors import RunTimedOut
 from flora_provider.runs.event import RunEvent
+from flora_provider.runs.ref import RunRef
+from flora_provider.tasks import triggerer
+from flora_provider.tasks.exceptions import joined
+from flora_provider.tasks.parse_checks import Text
+from flora_provider.tasks.waiting import WaitsForRun, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import StartTriggerArgs
 
-    from flora_provider.hooks.flora import FloraHook
+    from flora_provider.api.models import FinishedRun
 
 
 # Airflow's own, which it takes as they are: every text would count as true.
-_AIRFLOWS: Mapping[str, checks.Check] = {
-    "timeout": checks.duration,
-    "poke_interval": checks.duration,
-    "max_wait": checks.duration,
-    "mode": checks.one_of("poke", "reschedule"),
-    **dict.fromkeys(("soft_fail", "never_fail", "silent_fail", "exponential_backoff"), checks.flag),
+_AIRFLOWS: Mapping[str, validation.Check] = {
+    "timeout": validation.duration,
+    "poke_interval": validation.duration,
+    "max_wait": validation.duration,
+    "mode": validation.one_of("poke", "reschedule"),
+    **dict.fromkeys(("soft_fail", "never_fail", "silent_fail", "exponential_backoff"), validation.boolean),
 }
-_OURS: Mapping[str, checks.Check] = {
-    "run_id": checks.run_id,
-    "flora_conn_id": checks.text,
-    "deferrable": checks.flag,
-    "poll_interval": checks.positive,
+_OURS: Mapping[str, validation.Check] = {
+    "run_id": validation.run_id,
+    "technique": validation.optional(validation.slug_or_id),
+    "flora_conn_id": validation.non_empty_text,
+    "deferrable": validation.boolean,
+    "poll_interval": validation.positive,
 }
 
 
-class FloraRunSensor(CheckedTask, BaseSensorOperator):
+class FloraRunSensor(WaitsForRun, BaseSensorOperator):
     """Wait until a run has ended; fail with FLORA's reason if it failed.
 
         done = FloraRunSensor(task_id="done", run_id=picture.output)
 
     Args:
         run_id: `run_…`; usually the `.output` of the operator that started the run.
+        technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
         flora_conn_id: the connection.
         deferrable: wait in the triggerer, holding no worker slot. Default True, unless a `mode` is given.
-        poll_interval: least seconds between two looks while deferred. Default 3. Without deferral it is the sensor's
+        poll_interval: least seconds between two polls while deferred. Default 3. Without deferral it is the sensor's
             `poke_interval` that counts.
         kwargs: of every Airflow sensor. `timeout`, `soft_fail` and `execution_timeout` mean the same deferred or not.
 
@@ -70,18 +72,19 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
     Raises:
         FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
         AirflowFailException: the run failed; waiting again cannot help. Clear the task that started it to have another.
-        AirflowException: there was no way to look at the run for minutes (a refused key, say); a retry looks again.
+        AirflowException: the run could not be polled for minutes (a refused key, say); a retry polls again.
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 
-    template_fields: Sequence[str] = ("run_id", "flora_conn_id")
-    rules: ClassVar[Mapping[str, checks.Check]] = {**_AIRFLOWS, **_OURS}
+    template_fields: Sequence[str] = ("run_id", "technique", "flora_conn_id")
+    rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOWS, **_OURS}
     ui_color = "#f4e8ff"
 
     def __init__(
         self,
         *,
         run_id: Text,
+        technique: Text | None = None,
         flora_conn_id: str = "flora_default",
         deferrable: bool | None = None,
         poll_interval: float | timedelta = 3.0,
@@ -92,118 +95,104 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
         self.refuse_arguments(_AIRFLOWS, given)
         self.deferrable = given.get("mode") is None if deferrable is None else deferrable
         super().__init__(**kwargs)
-        self.run_id: Any = run_id  # a str once Airflow has rendered it
+        self.run_id: Any = run_id  # texts once Airflow has rendered them
+        self.technique: Any = technique
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
-        self._last_look: RunEvent | None = None
+        self._last_poll: RunEvent | None = None
         self._refused_since: float | None = None  # unix seconds
         self.refuse_literals(_OURS)
 
-    @cached_property
-    def hook(self) -> FloraHook:
-        """The hook of the task's connection."""
-        from flora_provider.hooks.flora import FloraHook
-
-        return FloraHook(self.flora_conn_id)
-
     def _start_in_triggerer(self) -> StartTriggerArgs | None:
-        is_made = "_last_look" in vars(self)  # Airflow asks while it makes the task, too
-        if not (is_made and self.deferrable and triggerer.can_start_there(self)):
+        is_made = "_last_poll" in vars(self)  # Airflow asks while it makes the task, too
+        if not (is_made and self.deferrable and triggerer.can_start_in_triggerer(self)):
             return None
         return triggerer.start_args(
             run_id=self.run_id,
+            technique=self.technique,
             flora_conn_id=self.flora_conn_id,
-            poll_interval=waiting.seconds(self.poll_interval) or 0.0,
+            poll_interval=seconds(self.poll_interval) or 0.0,
             timeout=self.timeout,
             push=self.do_xcom_push,
         )
 
-    start_trigger_args = triggerer.WhenDagIsComplete(None, _start_in_triggerer)
-    start_from_trigger = triggerer.WhenDagIsComplete(False, lambda task: task.start_trigger_args is not None)
+    start_trigger_args = triggerer.ComputedAttribute(None, _start_in_triggerer)
+    start_from_trigger = triggerer.ComputedAttribute(False, lambda task: task.start_trigger_args is not None)
 
-    def execute(self, context: Context) -> dict[str, Any] | None:
-        """Wait, in the way that was chosen."""
-        with self._softly(), self._explained():
+    @property
+    def ref(self) -> RunRef:
+        """The run, once its fields are rendered."""
+        return RunRef(self.run_id, self.technique)
+
+    def execute(self, context: Context) -> FinishedRun | None:
+        """Wait for the run."""
+        with self._soft_failures(), self.airflow_errors():
             self.refuse_values()
         with self.hook:
             if not self.deferrable:
-                return self._poll(context)
+                return self._poke_loop(context)
             # A run that has ended already needs no deferral, and an unknown one no triggerer.
-            with self._softly():
-                deadline = waiting.deadline_of(self, context, self.timeout)
-                run = self._look(context)
+            with self._soft_failures():
+                deadline = self.deadline(context)
+                run = self._poll(context)
             if run is None:
-                waiting.defer_until_ended(
-                    self,
-                    run_id=self.run_id,
-                    flora_conn_id=self.flora_conn_id,
-                    poll_interval=waiting.seconds(self.poll_interval) or 0.0,
-                    deadline=deadline,
-                )
+                self.defer_wait(self.ref, deadline)
             return run
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once. What may pass (429, 5xx, a broken connection, a 404 within the first minute) counts as not yet."""
-        with self._softly():
-            run = self._look(context)
+        """Poll once. What may pass (429, 5xx, a broken connection, a 404 within the first minute) counts as not yet."""
+        with self._soft_failures():
+            run = self._poll(context)
         return PokeReturnValue(is_done=run is not None, xcom_value=run)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
         """Go on after the triggerer's wait."""
-        with self._softly(), self._explained():
-            return waiting.finish(self, context, waiting.resumed(self, event))
+        with self._soft_failures(), self.airflow_errors():
+            return self.push_result(context, self.result_of_event(event))
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
-        waiting.tell_lost_wait(self, next_method, next_kwargs)
-        return super().resume_execution(next_method, next_kwargs, context)
-
-    def _poll(self, context: Context) -> dict[str, Any] | None:
-        """Airflow's own loop around `poke`. Its timeouts are told what becomes of the run."""
+    def _poke_loop(self, context: Context) -> FinishedRun | None:
+        """Airflow's own loop around `poke`; its timeouts also say what becomes of the run."""
         try:
-            run: dict[str, Any] | None = super().execute(context)
+            run: FinishedRun | None = super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout) as error:
-            with self._softly():
-                happened, message = self._goes_on(error)
-                raise joined(type(error), happened, message) from error
+            with self._soft_failures():
+                timed_out, message = self._explain_timeout(error)
+                raise joined(type(error), timed_out, message) from error
         except AirflowSkipException as skip:
             # With soft_fail Airflow skips by itself: for `timeout` without a cause, for the alarm in a poke with it.
             if skip.__cause__ is None or isinstance(skip.__cause__, AirflowTaskTimeout):
-                raise AirflowSkipException(self._goes_on(skip)[1]) from skip
+                raise AirflowSkipException(self._explain_timeout(skip)[1]) from skip
             raise
         return run
 
-    def _goes_on(self, error: BaseException) -> tuple[RunTimedOut, str]:
-        look = self._last_look or RunEvent.timed_out(self.run_id)
-        happened = RunTimedOut(run_id=self.run_id, waited=f"in time{look.detail}", unseen=look.unseen)
-        return happened, f"{happened} ({error}) [{waiting.place_of(self)}]"
+    def _explain_timeout(self, error: BaseException) -> tuple[RunTimedOut, str]:
+        poll = self._last_poll or RunEvent.timed_out(self.ref)
+        timed_out = RunTimedOut(run_id=self.run_id, waited=f"in time{poll.detail}", unseen=poll.unseen)
+        return timed_out, f"{timed_out} ({error}) [{self.task_label}]"
 
-    def _look(self, context: Context) -> dict[str, Any] | None:
-        with self._explained():
-            checks.refuse(checks.problems([("run_id", self.run_id, checks.run_id)]))
-            # A rescheduled sensor looks once in each process, so it counts from the first one on.
-            since = self._refused_since if self._last_look else waiting.started(context)
-            event, is_refused = waiting.look(self.hook, self.run_id, refused_since=since)
-            self._last_look = event
-            self._refused_since = (since or time.time()) if is_refused else None
+    def _poll(self, context: Context) -> FinishedRun | None:
+        """Poll once. Returns the finished run, or None while it goes on, or cannot be polled for a passing reason."""
+        from flora_provider.runs.poll_policy import PollPolicy
+        from flora_provider.runs.poller import RunPoller
+
+        with self.airflow_errors():
+            validation.raise_problems(validation.problems([("run_id", self.run_id, validation.run_id)]))
+            now = time.time()
+            # A rescheduled sensor polls once in each process, so it counts from the first one on.
+            since = self._refused_since if self._last_poll else _first_poll(context)
+            poller = RunPoller(self.ref, policy=PollPolicy(), now=now, deadline=now, not_found_since=since)
+            self._last_poll = event = self.hook.poll_until_done(poller)
+            self._refused_since = (since or time.time()) if poller.is_refused else None
             goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
-            return None if goes_on else waiting.finish(self, context, event.result())
+            return None if goes_on else self.push_result(context, event.result())
 
     def _has_time(self, context: Context) -> bool:
-        """Whether to look again cannot cost a finished run: a deferred wait minds the deadline itself."""
-        return self.deferrable or time.time() + 2 * self.poke_interval < waiting.started(context) + self.timeout
-
-    def _explained(self) -> AbstractContextManager[None]:
-        # The run is what it is: waiting for it again cannot help, whatever its failure was.
-        return as_airflow(
-            waiting.place_of(self),
-            final=lambda error: is_final(error) or isinstance(error, RunFailed),
-            starts_runs=False,
-        )
+        """Whether another poll cannot cost a finished run: a deferred wait minds the deadline itself."""
+        return self.deferrable or time.time() + 2 * self.poke_interval < _first_poll(context) + self.timeout
 
     @contextmanager
-    def _softly(self) -> Iterator[None]:
-        """What Airflow's `soft_fail` and `never_fail` mean, with the reason, and the same in every mode."""
+    def _soft_failures(self) -> Iterator[None]:
+        """Skip where `soft_fail` or `never_fail` says so, with the reason, and the same in every mode."""
         try:
             yield
         except (AirflowException, AirflowTaskTimeout) as error:
@@ -211,3 +200,12 @@ class FloraRunSensor(CheckedTask, BaseSensorOperator):
             if self.never_fail or (self.soft_fail and soft):
                 raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
             raise
+
+
+def _first_poll(context: Context) -> float:
+    """When this try of the task began, in unix seconds; for a rescheduled sensor, when it first polled."""
+    ti = context["ti"]
+    # Airflow 2 puts it into start_date itself.
+    first = ti.get_first_reschedule_date(context) if hasattr(ti, "get_first_reschedule_date") else None
+    at = first or ti.start_date
+    return at.timestamp() if at else time.time()

@@ -12,21 +12,22 @@ from typing import Any
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from flora_provider.api import checks
-from flora_provider.api.checks import problems
-from flora_provider.api.errors import unsigned
-from flora_provider.glue.triggerer import NET_BELOW, SETTLED_AFTER, needs_worker
+from flora_provider.api import validation
+from flora_provider.api.urls import redact_urls
+from flora_provider.api.validation import problems
 from flora_provider.runs.event import Limit, RunEvent
-from flora_provider.triggers.payload import kept, payload_of, refused, sendable, text, told
+from flora_provider.runs.ref import RunRef
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker, xcoms_of
+from flora_provider.triggers.payload import as_text, error_text, keepable, payload_of, refused, sendable
 
-ASK_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not tell
-ASK_AGAIN_AFTER = 5.0  # seconds
+RETRIES_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not tell
+RETRY_PAUSE = 5.0  # seconds
 ANSWERED_WITHIN = 120.0  # seconds; Airflow itself gives up on its api-server after some ten
 
 # What only the trigger itself reads; the rest is checked by whoever waits.
-_RULES: tuple[tuple[str, checks.Check], ...] = (
-    ("limit", checks.one_of("timeout", "execution_timeout")),
-    ("hold_until", checks.seconds),
+_RULES: tuple[tuple[str, validation.Check], ...] = (
+    ("limit", validation.one_of("timeout", "execution_timeout")),
+    ("not_before", validation.seconds),
 )
 
 
@@ -38,18 +39,19 @@ class FloraRunTrigger(BaseTrigger):
 
     Args:
         run_id: the run.
+        technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
         flora_conn_id: the connection.
-        poll_interval: least seconds between two looks.
+        poll_interval: least seconds between two polls.
         deadline: unix seconds at which to stop waiting; None to wait for ever. An instant, for the trigger may go on in
             another process.
         limit: which of the task's limits the deadline is, for the event.
         started_at: unix seconds at which the run was started, if known.
         estimated_seconds: FLORA's estimate, if known.
-        hold_until: unix seconds before which a worker is not asked to go on, for at most `SETTLED_AFTER` seconds.
+        not_before: unix seconds before which a worker is not asked to go on, for at most `MIN_DEFERRAL` seconds.
             Airflow fails a task that comes back before its scheduler has digested the deferral (apache/airflow 66374
             and others).
-        ends_task: end the task here if the run completed, instead of asking a worker to do it.
-        pushes_result: with `ends_task`, push the finished run as the task's return value.
+        end_from_trigger: end the task here if the run completed, instead of asking a worker to do it.
+        do_xcom_push: with `ends_task`, push the finished run as the task's return value.
         run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
     """
 
@@ -59,26 +61,28 @@ class FloraRunTrigger(BaseTrigger):
         run_id: str,
         flora_conn_id: str,
         poll_interval: float,
+        technique: str | None = None,
         deadline: float | None = None,
         limit: Limit = "timeout",
         started_at: float | None = None,
         estimated_seconds: float | None = None,
-        hold_until: float = 0.0,
-        ends_task: bool = False,
-        pushes_result: bool = True,
+        not_before: float = 0.0,
+        end_from_trigger: bool = False,
+        do_xcom_push: bool = True,
         run_id_from: dict[str, str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.run_id = run_id
+        self.technique = technique
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.limit = limit
         self.started_at = started_at
         self.estimated_seconds = estimated_seconds
-        self.hold_until = hold_until
-        self.ends_task = ends_task
-        self.pushes_result = pushes_result
+        self.not_before = not_before
+        self.end_from_trigger = end_from_trigger
+        self.do_xcom_push = do_xcom_push
         self.run_id_from = run_id_from
         self.event: RunEvent | None = None  # how the wait ended, once that is known
 
@@ -86,18 +90,19 @@ class FloraRunTrigger(BaseTrigger):
         """Where to find this class, and what to make it with."""
         kwargs = {
             "run_id": self.run_id,
+            "technique": self.technique,
             "flora_conn_id": self.flora_conn_id,
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
             "limit": self.limit,
             "started_at": self.started_at,
             "estimated_seconds": self.estimated_seconds,
-            "hold_until": self.hold_until,
-            "ends_task": self.ends_task,
-            "pushes_result": self.pushes_result,
+            "not_before": self.not_before,
+            "end_from_trigger": self.end_from_trigger,
+            "do_xcom_push": self.do_xcom_push,
             "run_id_from": self.run_id_from,
         }
-        return "flora_provider.triggers.flora.FloraRunTrigger", {name: kept(kwargs[name]) for name in kwargs}
+        return "flora_provider.triggers.flora.FloraRunTrigger", {name: keepable(kwargs[name]) for name in kwargs}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event. Nothing else leaves it: an exception that did might stop the triggerer.
@@ -109,7 +114,7 @@ class FloraRunTrigger(BaseTrigger):
         self.event = event = await self._guarded(self._wait())
         # Without a trigger_id this is no triggerer, but dag.test(): it always resumes the task, and has no scheduler.
         if self.trigger_id is not None:
-            if self.ends_task is True and event.succeeded and await self._end_task(event):
+            if self.end_from_trigger is True and event.succeeded and await self._end_task(event):
                 from airflow.triggers.base import TaskSuccessEvent
 
                 self.log.info("FLORA run %s completed; the task ends here", event.run_id)
@@ -123,9 +128,9 @@ class FloraRunTrigger(BaseTrigger):
 
         Bounded by its own length, for the clock that set the instant may be another machine's.
         """
-        if checks.seconds("hold_until", self.hold_until):
-            return SETTLED_AFTER  # it is refused, and that is an event, too
-        return min(max(self.hold_until - time.time(), 0.0), SETTLED_AFTER)
+        if validation.seconds("not_before", self.not_before):
+            return MIN_DEFERRAL  # it is refused, and that is an event, too
+        return min(max(self.not_before - time.time(), 0.0), MIN_DEFERRAL)
 
     async def _guarded(self, wait: Coroutine[Any, Any, RunEvent]) -> RunEvent:
         """How the wait ended, whatever was raised in it; what nobody foresaw is for a retry to cure."""
@@ -136,45 +141,50 @@ class FloraRunTrigger(BaseTrigger):
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            return self._broken_off(error)
+            return self._crashed(error)
 
-    def _broken_off(self, error: BaseException) -> RunEvent:
-        why = told(error)
+    def _crashed(self, error: BaseException) -> RunEvent:
+        why = error_text(error)
         # Frames only: what an exception says may hold an address that is signed.
         self.log.error("The wait broke off with %s, raised at\n%s", why, "".join(format_tb(error.__traceback__)))
-        return refused(self.run_id, f"the wait broke off with {why}; the triggerer's log has more")
+        return refused(self._ref, f"the wait broke off with {why}; the triggerer's log has more")
 
     async def _wait(self) -> RunEvent:
         # Loaded here, for a DAG file that defers by hand imports this module too.
-        from flora_provider.runs.follow import PollPolicy, Wait
-        from flora_provider.triggers.watcher import watcher_for
+        from flora_provider.runs.poll_policy import PollPolicy
+        from flora_provider.runs.poller import RunPoller
+        from flora_provider.triggers.shared_poller import waits_over
 
         if found := problems((name, getattr(self, name), check) for name, check in _RULES):
-            return RunEvent.invalid("", unsigned("; ".join(found)))
+            return RunEvent.invalid(RunRef(""), redact_urls("; ".join(found)))
         now = time.time()
         if self._starts_here:
-            await self._persistently(self._forget_earlier_tries)
+            await self._with_retries(self._forget_earlier_tries)
         run_id = self.run_id
         if self.run_id_from is not None:
-            run_id = await self._persistently(lambda: self._pull(**self.run_id_from or {}))
-        if problem := checks.run_id("run_id", run_id):
-            return RunEvent.invalid("", unsigned(problem))
+            run_id = await self._with_retries(lambda: self._pull(**self.run_id_from or {}))
+        if problem := validation.run_id("run_id", run_id):
+            return RunEvent.invalid(RunRef(""), redact_urls(problem))
         self.run_id = run_id
-        if net := getattr(self, "timeout_after", None):
-            # We end before Airflow's net does, to say which run it was. Airflow counts it by the clock of its server.
-            at = net.timestamp() - NET_BELOW
-            if self.deadline is None or (checks.seconds("deadline", self.deadline) is None and at < self.deadline):
+        if airflow_limit := getattr(self, "timeout_after", None):
+            # We end before Airflow's own limit, to say which run it was. Airflow counts by the clock of its server.
+            at = airflow_limit.timestamp() - DEFERRAL_TIMEOUT_MARGIN
+            if self.deadline is None or (validation.seconds("deadline", self.deadline) is None and at < self.deadline):
                 self.deadline = at
-        wait = Wait(
-            self.run_id,
+        poller = RunPoller(
+            self._ref,
             policy=PollPolicy(interval=self.poll_interval),
             now=now,
             deadline=self.deadline,
             started_at=self.started_at,
             estimated_seconds=self.estimated_seconds,
         )
-        event = await watcher_for(self.flora_conn_id).wait_for(wait)
+        event = await waits_over(self.flora_conn_id).wait_for(poller)
         return replace(event, limit=self.limit)
+
+    @property
+    def _ref(self) -> RunRef:
+        return RunRef(self.run_id, self.technique)
 
     @property
     def _starts_here(self) -> bool:
@@ -182,21 +192,21 @@ class FloraRunTrigger(BaseTrigger):
         is_whole = getattr(self.task_instance, "task", None) is not None
         return AIRFLOW_V_3_3_PLUS and self.trigger_id is not None and is_whole
 
-    async def _persistently(self, ask: Callable[[], Any]) -> Any:
+    async def _with_retries(self, action: Callable[[], Any]) -> Any:
         """Ask Airflow for something, in a thread, for a minute and more: its api-server may be restarting.
 
         Raises:
             Exception: what was raised at last; TimeoutError when there was no answer at all.
         """
-        until = time.monotonic() + ASK_FOR
+        until = time.monotonic() + RETRIES_FOR
         while True:
             try:
-                return await _in_thread(ask)
+                return await _in_thread(action)
             except Exception as error:
                 if time.monotonic() > until:
                     raise
-                self.log.warning("Airflow could not be asked: %s. Asking again in %g s", told(error), ASK_AGAIN_AFTER)
-            await asyncio.sleep(ASK_AGAIN_AFTER)
+                self.log.warning("Airflow could not be asked: %s. Asking again in %g s", error_text(error), RETRY_PAUSE)
+            await asyncio.sleep(RETRY_PAUSE)
 
     def _pull(self, *, task_id: str, key: str) -> Any:
         from airflow.providers.common.compat.sdk import XCom
@@ -220,7 +230,7 @@ class FloraRunTrigger(BaseTrigger):
                 return False
             await _in_thread(lambda: self._push(event))
         except Exception as error:  # noqa: BLE001 - whatever it is, a worker may do better
-            self.log.warning("The task cannot end here, so a worker is asked to end it: %s", told(error))
+            self.log.warning("The task cannot end here, so a worker is asked to end it: %s", error_text(error))
             return False
         return True
 
@@ -232,10 +242,8 @@ class FloraRunTrigger(BaseTrigger):
         from airflow.providers.common.compat.sdk import XCom
 
         run = sendable(event.result())
-        values = {"charged_cost_usd": run["charged_cost"]} if run["charged_cost"] is not None else {}
-        if self.pushes_result:
-            values["return_value"] = run
-        for key, value in values.items():
+        returned = {"return_value": run} if self.do_xcom_push else {}
+        for key, value in {**xcoms_of(run), **returned}.items():
             XCom.set(key=key, value=value, **self._address())
 
     def _address(self) -> dict[str, Any]:
@@ -251,11 +259,11 @@ class FloraRunTrigger(BaseTrigger):
         """
         run = self.event.run if self.event is not None else None
         if run is not None:
-            self.log.info("FLORA run %s has ended already: %s", text(self.run_id), run["status"])
+            self.log.info("FLORA run %s has ended already: %s", as_text(self.run_id), run["status"])
             return
         self.log.info(
             "No longer waiting for FLORA run %s here. A run cannot be cancelled: it goes on and is billed",
-            text(self.run_id),
+            as_text(self.run_id),
         )
 
 
@@ -265,7 +273,7 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-async def _in_thread(ask: Callable[[], Any]) -> Any:
+async def _in_thread(action: Callable[[], Any]) -> Any:
     """The supervisor is asked synchronously.
 
     Raises:
@@ -273,7 +281,7 @@ async def _in_thread(ask: Callable[[], Any]) -> Any:
     """
     try:
         async with asyncio.timeout(ANSWERED_WITHIN):
-            return await asyncio.to_thread(ask)
+            return await asyncio.to_thread(action)
     except asyncio.CancelledError:
         if _is_cancelled():
             raise

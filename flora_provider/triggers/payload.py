@@ -9,10 +9,11 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from flora_provider.api import checks
-from flora_provider.api.errors import FloraError, unsigned
-from flora_provider.api.text import storable
+from flora_provider.api.errors import FloraError
+from flora_provider.api.text import short_repr, storable
+from flora_provider.api.urls import redact_urls
 from flora_provider.runs.event import RunEvent
+from flora_provider.runs.ref import RunRef
 
 MOST_SHOWN = 1000  # characters of an unforeseen error
 
@@ -41,14 +42,14 @@ def _int64(digits: str) -> int:
     return number
 
 
-def kept(value: Any) -> Any:
+def keepable(value: Any) -> Any:
     """A keyword argument as the metadata database keeps it; what it cannot keep, as text, which `run` refuses."""
     if isinstance(value, timedelta):
         return value  # Airflow has a form for it
     try:
         return sendable(value)
     except (TypeError, ValueError, RecursionError):
-        return text(value)
+        return as_text(value)
 
 
 def payload_of(event: RunEvent) -> dict[str, Any]:
@@ -56,27 +57,27 @@ def payload_of(event: RunEvent) -> dict[str, Any]:
     try:
         payload = sendable(event.to_payload())
     except (TypeError, ValueError, RecursionError) as error:
-        payload = sendable(refused(event.run_id, f"its event cannot be sent: {told(error)}").to_payload())
+        payload = sendable(refused(RunRef(event.run_id), f"its event cannot be sent: {error_text(error)}").to_payload())
     return _Payload(payload)
 
 
-def refused(run_id: object, why: str) -> RunEvent:
+def refused(ref: RunRef, why: str) -> RunEvent:
     """The event of a wait that came to nothing for a reason of our own side, which a retry may cure."""
-    return RunEvent.refused(text(run_id), FloraError(why))
+    return RunEvent.refused(RunRef(as_text(ref.run_id)), FloraError(why))
 
 
-def text(value: object) -> str:
+def as_text(value: object) -> str:
     """A value as text of readable length, whatever it is."""
     if isinstance(value, str) and len(value) <= MOST_SHOWN:
-        return str(storable(unsigned(value)))
+        return str(storable(redact_urls(value)))
     try:
-        shown = checks.shown(value)
+        shown = short_repr(value)
     except Exception:  # noqa: BLE001 - somebody else's `__repr__`, or one that is nested too deeply
         shown = f"some {type(value).__name__}"
-    return str(storable(unsigned(shown)))
+    return str(storable(redact_urls(shown)))
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What an exception says, in a length that can be read; of a group, what its first member says."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -84,4 +85,4 @@ def told(error: BaseException) -> str:
         said = str(error)[:MOST_SHOWN]
     except Exception:  # noqa: BLE001 - somebody else's `__str__`
         said = ""
-    return str(storable(unsigned(f"{type(error).__name__}{': ' if said else ''}{said}")))
+    return str(storable(redact_urls(f"{type(error).__name__}{': ' if said else ''}{said}")))

@@ -2,15 +2,15 @@
 
 import pytest
 
-from demo.stage import Stage
-from tests.e2e.chaos.field import DAGS, Field
+from devstack.stage import Stage
+from tests.e2e.chaos.cluster import DAGS, Cluster
 
 
 @pytest.fixture(scope="session")
-def field(tmp_path_factory):
+def cluster(tmp_path_factory):
     """Airflow, with the DAGs of this folder, and a sandbox for each account of what a repeated key means."""
-    with Field(tmp_path_factory.mktemp("field")) as field:
-        yield field
+    with Cluster(tmp_path_factory.mktemp("field")) as cluster:
+        yield cluster
 
 
 class OnSqlite:
@@ -35,6 +35,6 @@ class OnSqlite:
 
 @pytest.fixture(scope="session")
 def on_sqlite(tmp_path_factory):
-    field = OnSqlite(tmp_path_factory.mktemp("on_sqlite"))
-    with field.stage:
-        yield field
+    cluster = OnSqlite(tmp_path_factory.mktemp("on_sqlite"))
+    with cluster.stage:
+        yield cluster

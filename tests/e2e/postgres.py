@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psycopg2
 
-from demo.airflow_rest import wait_until
-from demo.processes import Part, stop, uninterrupted
+from devstack.airflow_rest import wait_until
+from devstack.processes import Part, stop, uninterrupted
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import httpx
 
-from demo.airflow_rest import FINISHED, wait_until
-from tests.e2e.chaos.field import control
+from devstack.airflow_rest import FINISHED, wait_until
+from tests.e2e.chaos.cluster import control
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
@@ -46,7 +46,7 @@ class AtOnce:
             yield {name: pool.submit(scenario, field) for name, scenario in self._scenarios.items() if name in wanted}
 
 
-def buy(sandbox, prompt, *, key, **fate):
+def buy(sandbox, prompt, *, key, **behavior):
     """Start a run over the API, as somebody did who is not part of the story; return its id."""
     answer = httpx.post(
         f"{sandbox.base_url}/generate",
@@ -56,13 +56,13 @@ def buy(sandbox, prompt, *, key, **fate):
             "prompt": prompt,
             "workspace_id": sandbox.workspace_id,
             "project_id": sandbox.project_id,
-            "params": {"sandbox": fate},
+            "params": {"sandbox": behavior},
         },
     )
     return answer.raise_for_status().json()["run_id"]
 
 
-class Watched:
+class Waiting:
     """A DAG run under observation.
 
     Args:

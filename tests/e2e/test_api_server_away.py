@@ -4,9 +4,9 @@ import re
 import time
 from collections import Counter
 
-from demo.airflow_rest import wait_until
-from tests.e2e.chaos.field import control
-from tests.e2e.scenarios import Watched, prompts_billed
+from devstack.airflow_rest import wait_until
+from tests.e2e.chaos.cluster import control
+from tests.e2e.scenarios import Waiting, prompts_billed
 from tests.e2e.test_change import WAITS, begin_every_wait, check_paid_once, end_runs, wait_until_all_wait
 
 AWAY = 10  # seconds, and those that it takes to start
@@ -18,7 +18,7 @@ STYLES = {
 }
 
 
-def test_paid_runs_and_waits_survive_an_api_server_that_is_restarted(field):
+def test_paid_runs_and_waits_survive_an_api_server_that_is_restarted(cluster):
     rows = [
         {
             "prompt": f"Paid under {mode}, {style}",
@@ -29,36 +29,36 @@ def test_paid_runs_and_waits_survive_an_api_server_that_is_restarted(field):
         for mode in MODES
         for style, how in STYLES.items()
     ]
-    others = control(field.stage.sandbox, "GET", "stats")["runs_started"]
-    waiting = begin_every_wait(field, "flora_default", field.stage.sandbox, "The api-server is away")
-    wait_until_all_wait(waiting, field.stage.sandbox, runs=others + len(WAITS))
+    others = control(cluster.stage.sandbox, "GET", "stats")["runs_started"]
+    waiting = begin_every_wait(cluster, "flora_default", cluster.stage.sandbox, "The api-server is away")
+    wait_until_all_wait(waiting, cluster.stage.sandbox, runs=others + len(WAITS))
     for mode in MODES:
         # Held back, so that the api-server is away when the answer comes, and back before the client gives up.
         held_back = {"route": "/generate", "containing": f"Paid under {mode}", "delay": 4, "times": len(STYLES)}
-        control(field.sandboxes[mode], "POST", "faults", json=[held_back])
-    paid = Watched(field, "paid", rows=rows)
+        control(cluster.sandboxes[mode], "POST", "faults", json=[held_back])
+    paid = Waiting(cluster, "paid", rows=rows)
 
-    assert wait_until(lambda: started(field) == {row["prompt"]: 1 for row in rows}, timeout=90, pause=0.1)
+    assert wait_until(lambda: started(cluster) == {row["prompt"]: 1 for row in rows}, timeout=90, pause=0.1)
     during = time.monotonic()
-    field.api_server_away(AWAY)
+    cluster.api_server_away(AWAY)
     assert time.monotonic() - during > AWAY
-    end_runs(field.stage.sandbox)
+    end_runs(cluster.stage.sandbox)
 
     paid.wait_well(timeout=240)
-    assert started(field) == {row["prompt"]: 1 for row in rows}
+    assert started(cluster) == {row["prompt"]: 1 for row in rows}
     for number, row in enumerate(rows):
         name = f"paid[{number}]"
         run_id = paid.xcom(name, "run_id")
         mode = row["flora_conn_id"].removeprefix("flora_")
-        [its] = [run["run_id"] for run in field.runs(mode) if run["prompt"] == row["prompt"]]
+        [its] = [run["run_id"] for run in cluster.runs(mode) if run["prompt"] == row["prompt"]]
         assert run_id == its
         # Whatever became of the ledger: a person finds the paid run in the log of the try that paid for it.
         assert re.search(run_id, paid.log(name, attempt=1)), paid.log(name, attempt=1)
     waiting.wait_well(timeout=240)
     assert {waiting.tries()[name] for name in WAITS if "worker" not in name} == {1}
-    check_paid_once(waiting, field.stage.sandbox)
+    check_paid_once(waiting, cluster.stage.sandbox)
 
 
-def started(field):
-    billed = sum((prompts_billed(field.sandboxes[mode]) for mode in MODES), Counter())
+def started(cluster):
+    billed = sum((prompts_billed(cluster.sandboxes[mode]) for mode in MODES), Counter())
     return {prompt: times for prompt, times in billed.items() if prompt.startswith("Paid under")}

@@ -5,16 +5,16 @@ from collections import Counter
 
 import pytest
 
-from demo.airflow_rest import wait_until
-from tests.e2e.chaos.field import connection_to, control, rotate_key
-from tests.e2e.scenarios import AtOnce, Watched, buy, prompts_billed
+from devstack.airflow_rest import wait_until
+from tests.e2e.chaos.cluster import connection_to, control, rotate_key
+from tests.e2e.scenarios import AtOnce, Waiting, buy, prompts_billed
 
 at_once = AtOnce()
 
 
 @pytest.fixture(scope="module")
-def begun(request, field):
-    yield from at_once.begin(request, field)
+def begun(request, cluster):
+    yield from at_once.begin(request, cluster)
 
 
 SENSORS = ("sensor", "resuming_sensor", "sensor_in_worker")
@@ -26,12 +26,12 @@ LONG = 3600.0  # seconds, on the sandbox's clock
 ONCE = dict.fromkeys(("start", *WAITS), 1)
 
 
-def begin_every_wait(field, conn_id, sandbox, prompt):
+def begin_every_wait(cluster, conn_id, sandbox, prompt):
     """Start a DAG run that waits in every way for runs that end when `end_runs` says so."""
-    fate = {"seconds": LONG, "estimated_seconds": 30}
-    runs = {name: buy(sandbox, f"{prompt}, {name}", key=f"{prompt}, {name}", **fate) for name in SENSORS}
-    conf = {"prompt": prompt, "runs": runs, "model_params": {"sandbox": fate}}
-    return Watched(field, f"every_wait_{conn_id}", **conf)
+    behavior = {"seconds": LONG, "estimated_seconds": 30}
+    runs = {name: buy(sandbox, f"{prompt}, {name}", key=f"{prompt}, {name}", **behavior) for name in SENSORS}
+    conf = {"prompt": prompt, "runs": runs, "model_params": {"sandbox": behavior}}
+    return Waiting(cluster, f"every_wait_{conn_id}", **conf)
 
 
 def wait_until_all_wait(watched, sandbox, runs=6):
@@ -61,13 +61,13 @@ def check_paid_once(watched, *sandboxes):
 
 
 @at_once
-def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
-    sandbox = field.new_sandbox("flora_rotated")
-    waiting = begin_every_wait(field, "flora_rotated", sandbox, "The key is rotated")
+def test_waits_outlive_a_key_that_is_rotated_without_overlap(cluster):
+    sandbox = cluster.new_sandbox("flora_rotated")
+    waiting = begin_every_wait(cluster, "flora_rotated", sandbox, "The key is rotated")
     wait_until_all_wait(waiting, sandbox)
     new = rotate_key(sandbox)
     time.sleep(20)
-    field.edit_connection("flora_rotated", password=new)
+    cluster.edit_connection("flora_rotated", password=new)
     end_runs(sandbox)
 
     waiting.wait_well(timeout=120)
@@ -77,9 +77,9 @@ def test_waits_outlive_a_key_that_is_rotated_without_overlap(field):
 
 
 @at_once
-def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(field):
-    sandbox = field.new_sandbox("flora_rotated_late")
-    waiting = begin_every_wait(field, "flora_rotated_late", sandbox, "The key comes late")
+def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(cluster):
+    sandbox = cluster.new_sandbox("flora_rotated_late")
+    waiting = begin_every_wait(cluster, "flora_rotated_late", sandbox, "The key comes late")
     wait_until_all_wait(waiting, sandbox)
     new = rotate_key(sandbox)
     ended = {}
@@ -91,7 +91,7 @@ def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(fie
 
     assert wait_until(each_ended_once, timeout=330), (ended, waiting.states())
     assert "failed" not in ended.values()
-    field.edit_connection("flora_rotated_late", password=new)
+    cluster.edit_connection("flora_rotated_late", password=new)
     end_runs(sandbox)
 
     waiting.wait_well(timeout=240)
@@ -100,14 +100,14 @@ def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(fie
 
 
 @at_once
-def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(field):
-    old, new = field.new_sandbox("flora_moved"), field.new_sandbox()
-    before = begin_every_wait(field, "flora_moved", old, "Before the move")
+def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(cluster):
+    old, new = cluster.new_sandbox("flora_moved"), cluster.new_sandbox()
+    before = begin_every_wait(cluster, "flora_moved", old, "Before the move")
     wait_until_all_wait(before, old)
     fields = connection_to(new)
     del fields["conn_type"]
-    field.edit_connection("flora_moved", **fields)
-    after = begin_every_wait(field, "flora_moved", new, "After the move")
+    cluster.edit_connection("flora_moved", **fields)
+    after = begin_every_wait(cluster, "flora_moved", new, "After the move")
     wait_until_all_wait(after, new)
     end_runs(new)
 
@@ -122,16 +122,16 @@ def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(field)
 
 
 @at_once
-def test_nothing_is_lost_while_the_secrets_backend_is_away(field):
-    sandbox = field.new_sandbox()
-    field.vault.put("flora_vault", **connection_to(sandbox))
-    before = begin_every_wait(field, "flora_vault", sandbox, "Before the outage")
+def test_nothing_is_lost_while_the_secrets_backend_is_away(cluster):
+    sandbox = cluster.new_sandbox()
+    cluster.vault.put("flora_vault", **connection_to(sandbox))
+    before = begin_every_wait(cluster, "flora_vault", sandbox, "Before the outage")
     wait_until_all_wait(before, sandbox)
-    field.vault.close()
-    during = begin_every_wait(field, "flora_vault", sandbox, "During the outage")
+    cluster.vault.close()
+    during = begin_every_wait(cluster, "flora_vault", sandbox, "During the outage")
     during.wait_for({"start": "success", "sensor": "deferred"}, timeout=150)
     time.sleep(18)
-    field.vault.open()
+    cluster.vault.open()
     wait_until_all_wait(during, sandbox, runs=2 * len(WAITS))
     end_runs(sandbox)
 
@@ -146,15 +146,15 @@ def test_nothing_is_lost_while_the_secrets_backend_is_away(field):
 
 
 @at_once
-def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(field):
-    field.rest.request("POST", "pools", json={"name": "one_slot", "slots": 1, "include_deferred": True})
-    sandbox = field.stage.sandbox
+def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(cluster):
+    cluster.rest.request("POST", "pools", json={"name": "one_slot", "slots": 1, "include_deferred": True})
+    sandbox = cluster.stage.sandbox
     runs = [buy(sandbox, f"Slot {number}", key=f"slot {number}", seconds=12) for number in range(3)]
-    watched = Watched(field, "one_slot", runs=runs)
+    watched = Waiting(cluster, "one_slot", runs=runs)
     open_slots = []
 
     def is_over():
-        open_slots.append(field.rest.pool("one_slot")["open_slots"])
+        open_slots.append(cluster.rest.pool("one_slot")["open_slots"])
         return all(watched.states().get(f"sensor_{number}") in {"success", "failed"} for number in range(3))
 
     assert wait_until(is_over, timeout=180, pause=0.2), watched.states()
@@ -165,8 +165,8 @@ def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(fiel
 
 
 @at_once
-def test_ending_in_the_triggerer_does_all_that_a_worker_does(field):
-    watched = Watched(field, "endings")
+def test_ending_in_the_triggerer_does_all_that_a_worker_does(cluster):
+    watched = Waiting(cluster, "endings")
     watched.wait_well(timeout=180)
 
     for name in ("operator", "sensor"):

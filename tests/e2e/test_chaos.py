@@ -1,8 +1,8 @@
 """A short campaign, the same each time; `make chaos` fights longer ones."""
 
-from tests.e2e.chaos.campaign import fight
-from tests.e2e.chaos.rounds import DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, WIRES, draw
-from tests.e2e.chaos.verdict import problems, report
+from tests.e2e.chaos.checker import problems, report
+from tests.e2e.chaos.runner import run_rounds
+from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, draw
 
 SEED, ROUNDS = 7, 30
 AT_ONCE = 5  # disasters a batch
@@ -12,7 +12,7 @@ def test_the_short_campaign_strikes_everywhere():
     rounds = draw(SEED, ROUNDS)
 
     assert {point for drawn in rounds for point in drawn.kills} == set(KILLS)
-    assert {drawn.wire for drawn in rounds if drawn.wire} == set(WIRES)
+    assert {drawn.delivery for drawn in rounds if drawn.delivery} == set(DELIVERIES)
     assert {drawn.mode for drawn in rounds} == set(MODES)
     assert {drawn.on_changed for drawn in rounds if drawn.edited} == set(ON_CHANGED)
     assert {drawn.says for drawn in rounds if drawn.says} == set(SAYINGS)
@@ -20,12 +20,12 @@ def test_the_short_campaign_strikes_everywhere():
     assert any(drawn.clock for drawn in rounds)
 
 
-def test_whatever_is_killed_or_changed_every_run_is_paid_for_once_by_the_task_that_meant_it(field):
+def test_whatever_is_killed_or_changed_every_run_is_paid_for_once_by_the_task_that_meant_it(cluster):
     batch = ROUNDS * AT_ONCE // len(DISASTERS)
-    others = {run["run_id"] for mode in MODES for run in field.runs(mode)}  # of tests before this one
-    results = fight(field, SEED, ROUNDS, batch=batch, at_once=AT_ONCE, longest=15.0)
+    others = {run["run_id"] for mode in MODES for run in cluster.runs(mode)}  # of tests before this one
+    results = run_rounds(cluster, SEED, ROUNDS, batch=batch, at_once=AT_ONCE, longest=15.0)
 
-    runs = {mode: [run for run in field.runs(mode) if run["run_id"] not in others] for mode in MODES}
+    runs = {mode: [run for run in cluster.runs(mode) if run["run_id"] not in others] for mode in MODES}
     found = problems(results, runs)
     assert not found, "\n".join([*found, *report(results, runs)])
     assert {disaster for result in results for disaster in result.disasters} == set(DISASTERS)

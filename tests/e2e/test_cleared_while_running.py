@@ -4,27 +4,27 @@ import json
 
 import pytest
 
-from demo.airflow_rest import wait_until
-from tests.e2e.chaos.field import connection_to, control
-from tests.e2e.scenarios import Watched, prompts_billed
+from devstack.airflow_rest import wait_until
+from tests.e2e.chaos.cluster import connection_to, control
+from tests.e2e.scenarios import Waiting, prompts_billed
 
 
 # Seconds until FLORA answers. Airflow ends a process six seconds after its task was cleared.
 @pytest.mark.parametrize("answered_after", [4, 40], ids=["answered before its end", "answered after its end"])
-def test_task_that_is_cleared_while_it_runs_is_a_new_run(field, answered_after):
+def test_task_that_is_cleared_while_it_runs_is_a_new_run(cluster, answered_after):
     conn_id = f"flora_cleared_{answered_after}"
-    sandbox = field.new_sandbox(conn_id)
+    sandbox = cluster.new_sandbox(conn_id)
     extra = json.loads(connection_to(sandbox)["extra"]) | {"timeout": 60}
-    field.edit_connection(conn_id, extra=json.dumps(extra))
+    cluster.edit_connection(conn_id, extra=json.dumps(extra))
     control(sandbox, "POST", "faults", json=[{"route": "/generate", "delay": answered_after}])
     fate = {"sandbox": {"seconds": 1, "estimated_seconds": 20}}
     row = {"prompt": conn_id, "flora_conn_id": conn_id, "model_params": fate, "wait_for_completion": True}
-    paid = Watched(field, "paid", rows=[row])
+    paid = Waiting(cluster, "paid", rows=[row])
     assert wait_until(lambda: prompts_billed(sandbox), timeout=120, pause=0.1)
     [first] = control(sandbox, "GET", "runs")["runs"]
 
     body = {"dry_run": False, "only_failed": False, "dag_run_id": paid.run_id, "task_ids": ["paid"]}
-    field.rest.request("POST", "dags/paid/clearTaskInstances", json=body)
+    cluster.rest.request("POST", "dags/paid/clearTaskInstances", json=body)
 
     paid.wait_well(timeout=180)
     assert prompts_billed(sandbox) == {conn_id: 2}

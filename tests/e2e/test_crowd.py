@@ -4,22 +4,22 @@ import random
 
 import pytest
 
-from tests.e2e.chaos.rounds import START
+from tests.e2e.chaos.workload import START
 
 TASKS, KILLED = 50, 25
 
 
 @pytest.mark.parametrize("mode", ["duplicate_409", "replay"])
-def test_of_fifty_equal_tasks_half_of_them_killed_none_takes_a_run_of_another(field, mode):
+def test_of_fifty_equal_tasks_half_of_them_killed_none_takes_a_run_of_another(cluster, mode):
     dice = random.Random(mode)  # noqa: S311 - chance, not secrets
     kills = [[dice.choice(START)] for _ in range(KILLED)] + [[]] * (TASKS - KILLED)
-    field.rest.unpause("crowd")
-    dag_run = field.rest.trigger("crowd", conn_id=f"flora_{mode}", kills=kills)
-    field.rest.wait_for_dag_run("crowd", dag_run, timeout=300)
+    cluster.rest.unpause("crowd")
+    dag_run = cluster.rest.trigger("crowd", conn_id=f"flora_{mode}", kills=kills)
+    cluster.rest.wait_for_dag_run("crowd", dag_run, timeout=300)
 
-    tasks = field.rest.task_instances("crowd", dag_run, "crowd")
-    notes = [note for note in field.noted() if note["dag_run"] == dag_run]
-    runs = {run["run_id"]: run for run in field.runs(mode) if run["prompt"] == "What everybody asks for."}
+    tasks = cluster.rest.task_instances("crowd", dag_run, "crowd")
+    notes = [note for note in cluster.noted() if note["dag_run"] == dag_run]
+    runs = {run["run_id"]: run for run in cluster.runs(mode) if run["prompt"] == "What everybody asks for."}
     assert sum(note["event"] == "killed" for note in notes) == KILLED
     assert len(tasks) == len(runs) == TASKS
 
@@ -27,12 +27,12 @@ def test_of_fifty_equal_tasks_half_of_them_killed_none_takes_a_run_of_another(fi
     for ti in tasks:
         place = ("crowd", dag_run, "crowd", ti["map_index"])
         if ti["state"] == "success":
-            run_id = field.rest.xcom(*place)
+            run_id = cluster.rest.xcom(*place)
             assert runs[run_id]["idempotency_key"] in keys_of(ti["map_index"], notes)
             taken.add(run_id)
         else:
             # FLORA said that it had started a run, and which one could not be told: that is said, with the candidates.
-            log = str(field.rest.task_log(*place, try_number=ti["try_number"]))
+            log = str(cluster.rest.task_log(*place, try_number=ti["try_number"]))
             own = [run_id for run_id, run in runs.items() if run["idempotency_key"] in keys_of(ti["map_index"], notes)]
             assert "Nothing was sent again" in log
             assert own[0] in log

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from demo.airflow_rest import FINISHED
+from devstack.airflow_rest import FINISHED
 
 OURS = {"operator": 40, "resuming_operator": 25, "sensor": 25, "resuming_sensor": 15}
 NAIVE = 40

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.e2e.chaos.field import control
-from tests.e2e.scenarios import REPLACED, Watched
+from tests.e2e.chaos.cluster import control
+from tests.e2e.scenarios import REPLACED, Waiting
 
 TEXT = "The paid text \ud83d goes on \x00 to the end."
 FATES = {
@@ -14,7 +14,7 @@ FATES = {
     "long": {"error_code": "provider_error", "error_message": "Much \ud83d" * 100_000},
     "text": {"text": TEXT},
 }
-WAYS = ("in_worker", "deferred", "resumed", "sensor")
+WAYS = ("wait_in_worker", "deferred", "resumed", "sensor")
 FAILING = [f"{what}_{way}" for what in ("half", "zero", "long") for way in WAYS]
 
 
@@ -28,13 +28,17 @@ def test_strange_texts_of_runs_leave_the_triggerer_alive_and_arrives(airflow):
     sandbox, triggerer = airflow.stage.sandbox, airflow.stage.airflow.parts["triggerer"]
     same = triggerer.pid
     script = [
-        {"route": "/generate", "containing": f'"{what} {way}"', "fate": {"seconds": 8, "estimated_seconds": 10, **fate}}
-        for what, fate in FATES.items()
+        {
+            "route": "/generate",
+            "containing": f'"{what} {way}"',
+            "behavior": {"seconds": 8, "estimated_seconds": 10, **behavior},
+        }
+        for what, behavior in FATES.items()
         for way in WAYS
     ]
     control(sandbox, "POST", "faults", content=json.dumps(script))  # in ASCII, with escapes
 
-    watched = Watched(airflow, "strange_texts")
+    watched = Waiting(airflow, "strange_texts")
     states = watched.wait_over(timeout=180)
 
     assert triggerer.exit_code is None

@@ -22,8 +22,8 @@ class Flora(httpx.Client):
         self.sandbox = sandbox
 
     def body(self, **more):
-        place = {"workspace_id": self.sandbox.workspace_id, "project_id": self.sandbox.project_id}
-        return {"type": "image", "prompt": "A fox", **place, **more}
+        scope = {"workspace_id": self.sandbox.workspace_id, "project_id": self.sandbox.project_id}
+        return {"type": "image", "prompt": "A fox", **scope, **more}
 
     def generate(self, key=None, **more):
         headers = {"idempotency-key": key} if key else {}

@@ -6,9 +6,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given, settings
 
-from flora_provider.sandbox import routes_assets, routes_catalog, routes_control, routes_runs
+from flora_provider.sandbox.routes import assets, catalog, control, runs
 
-ROUTES = [*routes_runs.ROUTES, *routes_catalog.ROUTES, *routes_assets.ROUTES, *routes_control.ROUTES]
+ROUTES = [*runs.ROUTES, *catalog.ROUTES, *assets.ROUTES, *control.ROUTES]
 WORDS = (
     *("type", "prompt", "workspace_id", "project_id", "model", "params", "callback_url", "inputs", "mode", "source"),
     *(
@@ -24,7 +24,19 @@ WORDS = (
         "url",
         "text",
     ),
-    *("route", "times", "edit", "fate", "wire", "speed", "idempotency", "advance", "sandbox", "limit", "cursor"),
+    *(
+        "route",
+        "times",
+        "edit",
+        "behavior",
+        "delivery",
+        "speed",
+        "idempotency",
+        "advance",
+        "sandbox",
+        "limit",
+        "cursor",
+    ),
 )
 VALUES = (
     *("image", "A fox", "t2i-flux-2-pro", "async", "signed-url", "https://[", "https://example.com/x.png", "bug"),

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from flora_provider.sandbox import media
+from flora_provider.sandbox.world import media
 
 PNG = media.render("image", "A fox", "test")
 
@@ -12,8 +12,8 @@ def store(sandbox):
 
 
 def direct(flora, content=PNG, **fields):
-    place = {"workspace_id": flora.sandbox.workspace_id, **fields}
-    return flora.post("/assets", data=place, files={"file": ("fox.png", content, "image/png")})
+    scope = {"workspace_id": flora.sandbox.workspace_id, **fields}
+    return flora.post("/assets", data=scope, files={"file": ("fox.png", content, "image/png")})
 
 
 def create(flora, **more):

@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from flora_provider.sandbox.paging import cursor_of, offset_of
+from flora_provider.sandbox.http.paging import cursor_of, offset_of
 
 
 def pages(flora, path, name, **query):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from flora_provider.sandbox import media
+from flora_provider.sandbox.world import media
 
 PROMPTS = ["A fox", "word " * 400, "x" * 900, "", "Füchse 狐狸 🦊\n\nzwei Zeilen\t.", "{}%s<script>"]
 

@@ -145,9 +145,9 @@ def test_a_run_can_have_any_number_of_outputs(flora, sandbox, number):
     assert {output["type"] for output in outputs} <= {"modelUrl"}
 
 
-@pytest.mark.parametrize("fate", [{"colour": "red"}, {"seconds": "long"}, "fail"])
-def test_a_fate_that_makes_no_sense_is_refused(flora, fate):
-    answer = flora.generate(params={"sandbox": fate})
+@pytest.mark.parametrize("behavior", [{"colour": "red"}, {"seconds": "long"}, "fail"])
+def test_a_fate_that_makes_no_sense_is_refused(flora, behavior):
+    answer = flora.generate(params={"sandbox": behavior})
     assert answer.status_code == 400
     assert answer.json()["error"]["fields"][0]["field"].startswith("params.sandbox")
 
@@ -276,16 +276,16 @@ def test_listed_after_keeps_a_run_out_of_lists_only(flora, sandbox):
 NO_TEXT = "half an emoji: \ud83d, and a zero: \x00"
 
 
-def script_fate(flora, **fate):
-    """Script the next run's fate as a test outside does it; the JSON is ASCII, as the standard library writes it."""
-    body = json.dumps([{"route": "/generate", "fate": fate}])
+def script_behavior(flora, **behavior):
+    """Script the next run's behavior over HTTP; the JSON is ASCII, as the standard library writes it."""
+    body = json.dumps([{"route": "/generate", "behavior": behavior}])
     answer = flora.post("https://flora.test/_sandbox/faults", content=body)
     assert answer.status_code == 200, answer.text
-    assert json.loads(answer.content)["faults"][0]["fate"]["seconds"] == 0
+    assert json.loads(answer.content)["faults"][0]["behavior"]["seconds"] == 0
 
 
 def test_error_message_may_hold_any_character_and_travels_as_escapes(flora):
-    script_fate(flora, seconds=0, error_code="SERVER_ERROR", error_message=NO_TEXT)
+    script_behavior(flora, seconds=0, error_code="SERVER_ERROR", error_message=NO_TEXT)
     answer = flora.get(f"/runs/{flora.start()}")
     assert b"\\ud83d" in answer.content
     assert b"\\u0000" in answer.content
@@ -294,7 +294,7 @@ def test_error_message_may_hold_any_character_and_travels_as_escapes(flora):
 
 @pytest.mark.parametrize("text", [NO_TEXT, "", "a fern"])
 def test_text_of_a_text_output_may_be_chosen(flora, text):
-    script_fate(flora, seconds=0, text=text)
+    script_behavior(flora, seconds=0, text=text)
     answer = flora.get(f"/runs/{flora.start(type='text')}")
     assert json.loads(answer.content)["outputs"][0]["url"] == text
 

@@ -20,11 +20,11 @@ def client(flora_sandbox):
 
 
 def body(server):
-    place = {"workspace_id": server.sandbox.workspace_id, "project_id": server.sandbox.project_id}
-    return {"type": "image", "prompt": "Füchse", **place}
+    scope = {"workspace_id": server.sandbox.workspace_id, "project_id": server.sandbox.project_id}
+    return {"type": "image", "prompt": "Füchse", **scope}
 
 
-def test_a_run_started_on_the_port_ends_with_a_file_to_fetch(flora_sandbox, client):
+def test_run_over_a_port_ends_with_a_file(flora_sandbox, client):
     run_id = client.post("/generate", json=body(flora_sandbox)).json()["run_id"]
     deadline = time.monotonic() + 10
     while (run := client.get(f"/runs/{run_id}").json())["status"] != "completed":
@@ -35,7 +35,7 @@ def test_a_run_started_on_the_port_ends_with_a_file_to_fetch(flora_sandbox, clie
     assert httpx.get(url, trust_env=False).content.startswith(b"\x89PNG")
 
 
-def test_the_server_listens_on_loopback_only(flora_sandbox):
+def test_server_listens_on_loopback_only(flora_sandbox):
     assert flora_sandbox.url.startswith("http://127.0.0.1:")
 
 
@@ -49,7 +49,7 @@ def test_connections_are_counted_not_requests(flora_sandbox, client):
     assert flora_sandbox.sandbox.stats()["requests"] == {"GET /models": 5}
 
 
-def test_uploads_of_many_packets_arrive_whole(flora_sandbox, client):
+def test_upload_of_many_packets_arrives_whole(flora_sandbox, client):
     content = bytes(range(256)) * 12_000
     data = {"workspace_id": flora_sandbox.sandbox.workspace_id}
     asset = client.post("/assets", data=data, files={"file": ("a.png", content, "image/png")}).json()
@@ -59,12 +59,12 @@ def test_uploads_of_many_packets_arrive_whole(flora_sandbox, client):
 @pytest.mark.parametrize(
     ("fault", "started"),
     [
-        (Fault("/generate", wire="refuse"), 0),
-        (Fault("/generate", wire="drop"), 0),
-        (Fault("/generate", wire="drop", after=True), 1),
+        (Fault("/generate", delivery="refuse"), 0),
+        (Fault("/generate", delivery="drop"), 0),
+        (Fault("/generate", delivery="drop", after=True), 1),
     ],
 )
-def test_a_connection_is_really_reset(flora_sandbox, client, caplog, fault, started):
+def test_drop_resets_the_connection(flora_sandbox, client, caplog, fault, started):
     flora_sandbox.sandbox.faults.add(fault)
     with caplog.at_level(logging.INFO), pytest.raises(httpx.ReadError):
         client.post("/generate", json=body(flora_sandbox))
@@ -73,8 +73,8 @@ def test_a_connection_is_really_reset(flora_sandbox, client, caplog, fault, star
     assert "ASGI" not in caplog.text
 
 
-def test_a_body_is_really_cut_off(flora_sandbox, client, caplog):
-    flora_sandbox.sandbox.faults.add(Fault("/models", wire="cut"))
+def test_cut_closes_the_connection_in_the_body(flora_sandbox, client, caplog):
+    flora_sandbox.sandbox.faults.add(Fault("/models", delivery="cut"))
     with client.stream("GET", "/models") as answer:
         chunks = answer.iter_raw()
         assert 0 < len(next(chunks)) < int(answer.headers["content-length"])
@@ -84,7 +84,7 @@ def test_a_body_is_really_cut_off(flora_sandbox, client, caplog):
     assert "ASGI" not in caplog.text
 
 
-def test_an_answer_really_comes_after_the_client_gave_up(flora_sandbox, client):
+def test_delay_outlasts_the_clients_timeout(flora_sandbox, client):
     flora_sandbox.sandbox.faults.add(Fault("/generate", delay=0.5))
     with pytest.raises(httpx.ReadTimeout):
         client.post("/generate", json=body(flora_sandbox), timeout=0.1)
@@ -93,8 +93,8 @@ def test_an_answer_really_comes_after_the_client_gave_up(flora_sandbox, client):
     assert client.get("/models").status_code == 200
 
 
-def test_a_body_really_trickles(flora_sandbox, client):
-    flora_sandbox.sandbox.faults.add(Fault("/models", body="12345", wire="trickle", delay=0.05))
+def test_trickle_sends_the_body_byte_by_byte(flora_sandbox, client):
+    flora_sandbox.sandbox.faults.add(Fault("/models", body="12345", delivery="trickle", delay=0.05))
     start = time.monotonic()
     with client.stream("GET", "/models") as answer:
         chunks = list(answer.iter_raw())
@@ -103,7 +103,7 @@ def test_a_body_really_trickles(flora_sandbox, client):
     assert time.monotonic() - start > 0.2
 
 
-def test_a_compressed_bomb_is_sent_as_it_is(flora_sandbox, client):
+def test_decompression_bomb_is_sent_compressed(flora_sandbox, client):
     flora_sandbox.sandbox.faults.add(Fault("/models", body="{}", pad=1_000_000, gzip=True))
     assert len(client.get("/models").content) == 1_000_002
 
@@ -123,7 +123,7 @@ def test_latency_delays_answers_without_holding_up_others(flora_sandbox):
     assert 0.2 <= seconds < 2
 
 
-def test_an_end_does_not_wait_for_idle_connections(flora_sandbox, client):
+def test_exit_does_not_wait_for_idle_connections(flora_sandbox, client):
     client.get("/models")
     with SandboxServer() as other:
         httpx.get(f"{other.url}/_sandbox/stats", trust_env=False)
@@ -133,7 +133,7 @@ def test_an_end_does_not_wait_for_idle_connections(flora_sandbox, client):
         httpx.get(other.url, trust_env=False)
 
 
-def test_a_port_that_is_taken_is_an_os_error():
+def test_taken_port_raises_os_error():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -141,7 +141,7 @@ def test_a_port_that_is_taken_is_an_os_error():
             pass
 
 
-def test_a_request_that_breaks_off_starts_nothing(flora_sandbox):
+def test_incomplete_request_starts_nothing(flora_sandbox):
     head = f"POST /api/v1/generate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {flora_sandbox.sandbox.api_key}\r\n"
     port = int(flora_sandbox.url.rsplit(":", 1)[1])
     with socket.create_connection(("127.0.0.1", port)) as raw:

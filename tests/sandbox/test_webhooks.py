@@ -1,4 +1,4 @@
-from flora_provider.sandbox.webhooks import sign_webhook
+from flora_provider.sandbox.world.webhooks import sign_webhook
 
 
 def test_the_contracts_test_vector():

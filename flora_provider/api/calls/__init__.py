@@ -10,7 +10,7 @@ A GET is resent after any failure that may pass. Every POST here takes an `Idemp
 it, which is after 429 and when no connection was made. For two hours a key starts nothing twice: FLORA answers it with
 409, or, by other pages of its docs, as it did the first time.
 
-Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`. `raw` is the way to an endpoint that has no
+Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`. `request` is the way to an endpoint that has no
 function here.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flora_provider.api import checks
+from flora_provider.api import validation
 from flora_provider.api.calls.assets import (
     SIGNED_UPLOAD,
     attach_asset,
@@ -30,8 +30,8 @@ from flora_provider.api.calls.assets import (
     list_assets,
     retry_asset,
 )
-from flora_provider.api.calls.call import PAGE_SIZE, Call, path, query_of, segment_problems
-from flora_provider.api.calls.catalogue import (
+from flora_provider.api.calls.base import PAGE_SIZE, Call, path, query_of, segment_problems
+from flora_provider.api.calls.catalog import (
     create_project,
     get_action,
     get_project,
@@ -55,7 +55,7 @@ from flora_provider.api.calls.runs import (
     run_technique,
     start_technique,
 )
-from flora_provider.api.plan import canonical_json
+from flora_provider.api.http.flow import canonical_json
 
 __all__ = [
     "PAGE_SIZE",
@@ -82,7 +82,7 @@ __all__ = [
     "list_technique_runs",
     "list_techniques",
     "list_workspaces",
-    "raw",
+    "request",
     "retry_asset",
     "run_action",
     "run_generation",
@@ -92,7 +92,7 @@ __all__ = [
 ]
 
 
-def raw(
+def request(
     method: str,
     *segments: str,
     query: Mapping[str, str] | None = None,
@@ -101,7 +101,7 @@ def raw(
 ) -> Call[Any]:
     """Any other endpoint; the answer is its parsed JSON.
 
-        client.send(calls.raw("GET", "projects", "prj_1", "canvas"))
+        client.send(calls.request("GET", "projects", "prj_1", "canvas"))
 
     Args:
         method: GET, POST, PUT, PATCH or DELETE.
@@ -113,16 +113,16 @@ def raw(
     """
     verb = method.upper() if isinstance(method, str) else method
     found = segment_problems(*segments)
-    found += checks.problems(
+    found += validation.problems(
         [
-            ("method", verb, checks.one_of("GET", "POST", "PUT", "PATCH", "DELETE")),
-            ("query", query, checks.optional(checks.mapping)),
-            ("payload", payload, checks.optional(checks.mapping)),
+            ("method", verb, validation.one_of("GET", "POST", "PUT", "PATCH", "DELETE")),
+            ("query", query, validation.optional(validation.mapping)),
+            ("payload", payload, validation.optional(validation.mapping)),
         ]
     )
     parameters = query if isinstance(query, Mapping) else {}
-    found += checks.problems((f"query.{name}", value, checks.string) for name, value in parameters.items())
-    checks.refuse(found)
+    found += validation.problems((f"query.{name}", value, validation.any_string) for name, value in parameters.items())
+    validation.raise_problems(found)
     return Call(
         method=verb,
         path=path(*segments),

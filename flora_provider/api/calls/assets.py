@@ -7,11 +7,12 @@ import io
 import os
 from typing import IO, Any
 
-from flora_provider.api import catalogue, checks
-from flora_provider.api.calls.call import PAGE_SIZE, Call, get, given, id_problems, page, page_problems, path, post
+from flora_provider.api import models, validation
+from flora_provider.api.calls.base import PAGE_SIZE, Call, drop_none, get, id_problems, page, page_problems, path, post
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.http.flow import Form
 from flora_provider.api.models import Page
-from flora_provider.api.plan import Form
+from flora_provider.api.text import short_repr
 
 SIGNED_UPLOAD = "signed-url"
 MAX_DIRECT = 4 * 1024 * 1024  # bytes that FLORA takes in one request
@@ -25,7 +26,7 @@ def create_asset(
     file_name: str | None = None,
     folder: str | None = None,
     project_id: str | None = None,
-) -> Call[catalogue.Asset]:
+) -> Call[models.Asset]:
     """`POST /assets`: let FLORA fetch a public https URL (at most 50 MB), or reserve a signed upload.
 
     Args:
@@ -38,13 +39,13 @@ def create_asset(
     """
     found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
     if source != SIGNED_UPLOAD:
-        found += checks.problems([("source", source, checks.source_url)])
-    checks.refuse(found)
-    payload = given(
+        found += validation.problems([("source", source, validation.source_url)])
+    validation.raise_problems(found)
+    payload = drop_none(
         source=source, workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder,
         project_id=project_id,
     )  # fmt: skip
-    return post(catalogue.Asset.read, "assets", payload=payload)
+    return post(models.Asset.read, "assets", payload=payload)
 
 
 def create_asset_from_file(
@@ -55,7 +56,7 @@ def create_asset_from_file(
     file_name: str,
     folder: str | None = None,
     project_id: str | None = None,
-) -> Call[catalogue.Asset]:
+) -> Call[models.Asset]:
     """`POST /assets` as multipart: send at most 4 MB directly. Ready at once.
 
     Args:
@@ -72,7 +73,7 @@ def create_asset_from_file(
         for name, it in (("content_type", content_type), ("file_name", file_name))
         if it is None
     ]
-    checks.refuse(found + checks.problems([("file", file, binary_file)]))
+    validation.raise_problems(found + validation.problems([("file", file, binary_file)]))
     file.seek(0)
     content = file.read(MAX_DIRECT + 1)
     if not 0 < len(content) <= MAX_DIRECT:
@@ -80,18 +81,18 @@ def create_asset_from_file(
             f"the file has {file.seek(0, os.SEEK_END)} bytes: FLORA takes 1 to {MAX_DIRECT} directly; "
             "reserve a signed upload for more"
         )
-    fields = given(
+    fields = drop_none(
         workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder, project_id=project_id
     )
     # Kept, for a resend under the same key must repeat these bytes, whatever has become of the file.
     form = Form(fields, "file", file_name, content_type, io.BytesIO(content), hashlib.sha256(content).hexdigest()[:32])
-    return Call(method="POST", path=path("assets"), form=form, read=catalogue.Asset.read, takes_key=True)
+    return Call(method="POST", path=path("assets"), form=form, read=models.Asset.read, takes_key=True)
 
 
-def get_asset(asset_id: str) -> Call[catalogue.Asset]:
+def get_asset(asset_id: str) -> Call[models.Asset]:
     """`GET /assets/{asset_id}`; a missing and a forbidden one are both 404."""
-    checks.refuse(checks.problems([("asset_id", asset_id, checks.identifier)]))
-    return get(catalogue.Asset.read, "assets", asset_id)
+    validation.raise_problems(validation.problems([("asset_id", asset_id, validation.identifier)]))
+    return get(models.Asset.read, "assets", asset_id)
 
 
 def list_assets(
@@ -101,34 +102,36 @@ def list_assets(
     query: str | None = None,
     limit: int = PAGE_SIZE,
     cursor: str | None = None,
-) -> Call[Page[catalogue.Asset]]:
+) -> Call[Page[models.Asset]]:
     """`GET /assets`: one page of the files that the key sees."""
-    checks.refuse(
+    validation.raise_problems(
         id_problems(workspace_id=workspace_id, project_id=project_id)
         + page_problems(limit=limit, cursor=cursor, query=query)
     )
     return get(
-        page("assets", catalogue.Asset), "assets",
+        page("assets", models.Asset), "assets",
         workspace_id=workspace_id, project_id=project_id, query=query, limit=limit, cursor=cursor,
     )  # fmt: skip
 
 
-def complete_asset(asset_id: str) -> Call[catalogue.Asset]:
+def complete_asset(asset_id: str) -> Call[models.Asset]:
     """`POST /assets/{asset_id}/complete`: a signed upload is done. Sends `{}`, for an empty body was refused."""
     return _asset_step(asset_id, "complete")
 
 
-def retry_asset(asset_id: str) -> Call[catalogue.Asset]:
+def retry_asset(asset_id: str) -> Call[models.Asset]:
     """`POST /assets/{asset_id}/retry`: a new reservation for an upload that failed or expired."""
     return _asset_step(asset_id, "retry")
 
 
-def attach_asset(*, project_id: str, asset_id: str) -> Call[catalogue.AttachedAsset]:
+def attach_asset(*, project_id: str, asset_id: str) -> Call[models.AttachedAsset]:
     """`POST /projects/{project_id}/assets/{asset_id}/attach`: put a ready asset on a canvas."""
-    checks.refuse(
-        checks.problems([("project_id", project_id, checks.identifier), ("asset_id", asset_id, checks.identifier)])
+    validation.raise_problems(
+        validation.problems(
+            [("project_id", project_id, validation.identifier), ("asset_id", asset_id, validation.identifier)]
+        )
     )
-    return post(catalogue.AttachedAsset.read, "projects", project_id, "assets", asset_id, "attach", payload={})
+    return post(models.AttachedAsset.read, "projects", project_id, "assets", asset_id, "attach", payload={})
 
 
 def binary_file(name: str, value: Any) -> str | None:
@@ -136,16 +139,22 @@ def binary_file(name: str, value: Any) -> str | None:
     if isinstance(value, io.TextIOBase):
         return f"{name} is open for text: open it in binary"
     if not all(callable(getattr(value, method, None)) for method in ("read", "seek")):
-        return f"{name} is {checks.shown(value)}: give a file that is open in binary"
+        return f"{name} is {short_repr(value)}: give a file that is open in binary"
     return f"{name} is closed: open it in binary" if getattr(value, "closed", False) else None
 
 
-def _asset_step(asset_id: str, step: str) -> Call[catalogue.Asset]:
-    checks.refuse(checks.problems([("asset_id", asset_id, checks.identifier)]))
-    return post(catalogue.Asset.read, "assets", asset_id, step, payload={})
+def _asset_step(asset_id: str, step: str) -> Call[models.Asset]:
+    validation.raise_problems(validation.problems([("asset_id", asset_id, validation.identifier)]))
+    return post(models.Asset.read, "assets", asset_id, step, payload={})
 
 
 def _problems(workspace_id: str, project_id: str | None, *, content_type: str | None, **texts: str | None) -> list[str]:
-    found = checks.problems([("workspace_id", workspace_id, checks.identifier)]) + id_problems(project_id=project_id)
-    found += checks.problems([("content_type", content_type, checks.content_type)] if content_type is not None else [])
-    return found + checks.problems((name, value, checks.line) for name, value in given(**texts).items())
+    found = validation.problems([("workspace_id", workspace_id, validation.identifier)]) + id_problems(
+        project_id=project_id
+    )
+    found += validation.problems(
+        [("content_type", content_type, validation.content_type)] if content_type is not None else []
+    )
+    return found + validation.problems(
+        (name, value, validation.single_line) for name, value in drop_none(**texts).items()
+    )

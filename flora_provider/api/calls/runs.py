@@ -6,26 +6,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from flora_provider.api import checks, models
-from flora_provider.api.calls.call import (
+from flora_provider.api import models, validation
+from flora_provider.api.calls.base import (
     PAGE_SIZE,
     Call,
+    as_list,
+    drop_none,
     get,
-    given,
     id_problems,
-    listed,
     page,
     page_problems,
     path,
     post,
 )
+from flora_provider.api.text import short_repr
 
 MediaType = Literal["image", "video", "audio", "text"]
 
 # The members that an input may have. Both are closed: FLORA may refuse any other (FLORA's OpenAPI).
-_ACTION_INPUT = {"type": checks.media_type, "url": checks.source_url, "text": checks.string, "name": checks.text}
+_ACTION_INPUT = {
+    "type": validation.media_type,
+    "url": validation.source_url,
+    "text": validation.any_string,
+    "name": validation.non_empty_text,
+}
 _TECHNIQUE_MEDIA = ("imageUrl", "videoUrl")
-_TECHNIQUE_INPUT = {"id": checks.text, "type": checks.one_of("text", *_TECHNIQUE_MEDIA)}
+_TECHNIQUE_INPUT = {"id": validation.non_empty_text, "type": validation.one_of("text", *_TECHNIQUE_MEDIA)}
 
 
 def generate(
@@ -55,7 +61,7 @@ def generate(
     Raises:
         FloraInputError: with every problem found.
     """
-    members = given(
+    members = drop_none(
         type=type,
         prompt=prompt,
         workspace_id=workspace_id,
@@ -65,8 +71,10 @@ def generate(
         callback_url=callback_url,
     )
     missing = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
-    checks.refuse(
-        checks.problems((name, value, checks.GENERATION[name]) for name, value in {**missing, **members}.items())
+    validation.raise_problems(
+        validation.problems(
+            (name, value, validation.GENERATION[name]) for name, value in {**missing, **members}.items()
+        )
     )
     return post(models.Started.read, "generate", payload=members)
 
@@ -106,7 +114,7 @@ def get_run(run_id: str) -> Call[models.Run]:
     Args:
         run_id: what starting it returned.
     """
-    checks.refuse(checks.problems([("run_id", run_id, checks.identifier)]))
+    validation.raise_problems(validation.problems([("run_id", run_id, validation.identifier)]))
     return get(models.Run.read, "runs", run_id)
 
 
@@ -130,7 +138,7 @@ def list_generations(
         cursor: `next_cursor` of the page before; None for the first.
     """
     found = id_problems(workspace_id=workspace_id, project_id=project_id)
-    checks.refuse(found + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
+    validation.raise_problems(found + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
     return get(
         page("generations", models.Generation), "generations",
         workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor,
@@ -146,16 +154,18 @@ def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, 
         inputs: the value of each input by its id, as `get_technique` shows them. Leave an optional text out; FLORA
             refuses an empty one.
     """
-    found = checks.problems(
+    found = validation.problems(
         [
-            ("technique_id", technique_id, checks.identifier),
-            ("workspace_id", workspace_id, checks.identifier),
-            ("inputs", inputs, checks.mapping),
+            ("technique_id", technique_id, validation.identifier),
+            ("workspace_id", workspace_id, validation.identifier),
+            ("inputs", inputs, validation.mapping),
         ]
     )
     values = inputs.items() if isinstance(inputs, Mapping) else ()
-    found += checks.problems((f"inputs.{name}", value, checks.text) for name, value in values if isinstance(value, str))
-    checks.refuse(found)
+    found += validation.problems(
+        (f"inputs.{name}", value, validation.non_empty_text) for name, value in values if isinstance(value, str)
+    )
+    validation.raise_problems(found)
     payload = {"technique_id": technique_id, "workspace_id": workspace_id, "inputs": inputs}
     return post(models.Started.read, "runs", "technique", payload=payload)
 
@@ -178,13 +188,13 @@ def run_action(
             and https.
         params: per action, which FLORA checks; None for its defaults.
     """
-    rows = listed(inputs)
-    found = checks.problems(
+    rows = as_list(inputs)
+    found = validation.problems(
         [
-            ("action_id", action_id, checks.slug),
-            ("workspace_id", workspace_id, checks.identifier),
-            ("project_id", project_id, checks.identifier),
-            ("params", params, checks.optional(checks.mapping)),
+            ("action_id", action_id, validation.slug),
+            ("workspace_id", workspace_id, validation.identifier),
+            ("project_id", project_id, validation.identifier),
+            ("params", params, validation.optional(validation.mapping)),
         ]
     )
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
@@ -192,8 +202,10 @@ def run_action(
         found += _row_problems(f"inputs[{index}]", row, _ACTION_INPUT, required=("type",))
         if isinstance(row, Mapping) and not row.keys() & {"url", "text"}:
             found.append(f"inputs[{index}] has neither url nor text: give one")
-    checks.refuse(found)
-    payload = given(action_id=action_id, workspace_id=workspace_id, project_id=project_id, inputs=rows, params=params)
+    validation.raise_problems(found)
+    payload = drop_none(
+        action_id=action_id, workspace_id=workspace_id, project_id=project_id, inputs=rows, params=params
+    )
     return post(models.Started.read, "runs", "action", payload=payload)
 
 
@@ -214,16 +226,18 @@ def start_technique(
             videoUrl, and the value of a medium an https address, or an element's id where the slot accepts one.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
     """
-    rows = listed(inputs)
-    callback = checks.optional(checks.callback_url)
-    found = checks.problems([("technique", technique, checks.slug_or_id), ("callback_url", callback_url, callback)])
+    rows = as_list(inputs)
+    callback = validation.optional(validation.callback_url)
+    found = validation.problems(
+        [("technique", technique, validation.slug_or_id), ("callback_url", callback_url, callback)]
+    )
     found += [] if rows else ["inputs is empty: give at least one {id, type, value}"]
     for index, row in enumerate(rows):
         is_media = isinstance(row, Mapping) and row.get("type") in _TECHNIQUE_MEDIA
-        members = _TECHNIQUE_INPUT | {"value": checks.media if is_media else checks.text}
+        members = _TECHNIQUE_INPUT | {"value": validation.media if is_media else validation.non_empty_text}
         found += _row_problems(f"inputs[{index}]", row, members, required=tuple(members))
-    checks.refuse(found)
-    payload = given(inputs=rows, mode="async", callback_url=callback_url)
+    validation.raise_problems(found)
+    payload = drop_none(inputs=rows, mode="async", callback_url=callback_url)
     call = post(models.Run.read, "techniques", technique, "runs", payload=payload)
     return replace(call, key_member="idempotency_key")
 
@@ -237,7 +251,11 @@ def get_technique_run(technique: str, run_id: str) -> Call[models.Run]:
         technique: a `tech_…` id or a slug.
         run_id: what starting it returned.
     """
-    checks.refuse(checks.problems([("technique", technique, checks.slug_or_id), ("run_id", run_id, checks.identifier)]))
+    validation.raise_problems(
+        validation.problems(
+            [("technique", technique, validation.slug_or_id), ("run_id", run_id, validation.identifier)]
+        )
+    )
     return get(models.Run.read, "techniques", technique, "runs", run_id)
 
 
@@ -261,20 +279,22 @@ def list_technique_runs(
         cursor: `next_cursor` of the page before; None for the first.
     """
     ids = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id}
-    checks.refuse(id_problems(**ids) + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
+    validation.raise_problems(id_problems(**ids) + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
     query = {**ids, "status": status, "limit": limit, "cursor": cursor}
     return get(page("technique_runs", models.TechniqueRun), "technique-runs", **query)
 
 
-def _row_problems(name: str, row: object, members: Mapping[str, checks.Check], *, required: Iterable[str]) -> list[str]:
+def _row_problems(
+    name: str, row: object, members: Mapping[str, validation.Check], *, required: Iterable[str]
+) -> list[str]:
     """What is wrong with a row that may have these members and no others."""
     if not isinstance(row, Mapping):
-        return [f"{name} is {checks.shown(row)}: give a dict of {', '.join(members)}"]
+        return [f"{name} is {short_repr(row)}: give a dict of {', '.join(members)}"]
     asked = [(member, check) for member, check in members.items() if member in row or member in required]
-    found = checks.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
+    found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
     unknown = sorted(set(row) - set(members), key=str)
     return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])
 
 
 def _status_problems(status: object) -> list[str]:
-    return checks.problems([("status", status, checks.optional(checks.one_of(*models.RunStatus)))])
+    return validation.problems([("status", status, validation.optional(validation.one_of(*models.RunStatus)))])

@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.e2e.chaos.campaign import fight
-from tests.e2e.chaos.field import Field
-from tests.e2e.chaos.verdict import problems, report
+from tests.e2e.chaos.checker import problems, report
+from tests.e2e.chaos.cluster import Cluster
+from tests.e2e.chaos.runner import run_rounds
 
 
 def main():
@@ -22,10 +22,10 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="flora-chaos-"))
     print(f"{options.rounds} rounds, seed {options.seed}: starting Airflow and four sandboxes …", flush=True)
     started = time.monotonic()
-    with Field(folder) as place:
+    with Cluster(folder) as cluster:
         up = time.monotonic()
-        results = fight(place, options.seed, options.rounds, say=lambda text: print(text, flush=True))
-        runs = {mode: place.runs(mode) for mode in place.sandboxes}
+        results = run_rounds(cluster, options.seed, options.rounds, say=lambda text: print(text, flush=True))
+        runs = {mode: cluster.runs(mode) for mode in cluster.sandboxes}
         took = time.monotonic() - up
     found = problems(results, runs)
     print("\n" + "\n".join(report(results, runs)))

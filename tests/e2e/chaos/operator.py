@@ -38,7 +38,7 @@ class ChaosOperator(FloraGenerateOperator):
         self.together = together
         self.edited = edited
         self.clock = clock
-        self._witness = None
+        self._observer = None
 
     def _do_render_template_fields(self, parent, template_fields, context, *args, **kwargs):
         if parent is self and self.edited and context["ti"].try_number > 1:
@@ -46,39 +46,39 @@ class ChaosOperator(FloraGenerateOperator):
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
 
     def execute(self, context):
-        witness = self._watched(context)
-        witness.note("asked", prompt=self.prompt)
+        observer = self._watched(context)
+        observer.note("asked", prompt=self.prompt)
         if self.together and context["ti"].try_number == 1:
-            witness.wait_for_others(self.together)
+            observer.wait_for_others(self.together)
         result = super().execute(context)
-        witness.reached("after its return")
+        observer.reached("after its return")
         return result
 
     def execute_complete(self, context, event):
-        witness = self._watched(context)
-        witness.reached("deferral to resume")
+        observer = self._watched(context)
+        observer.reached("deferral to resume")
         result = super().execute_complete(context, event)
-        witness.reached("after its return")
+        observer.reached("after its return")
         return result
 
     def defer(self, **kwargs):
-        self._witness.reached("before deferral")
+        self._observer.reached("before deferral")
         super().defer(**kwargs)
 
     def _watched(self, context):
-        self._witness = Witness(context["ti"], self.kills, self.clock)
+        self._observer = Observer(context["ti"], self.kills, self.clock)
         store = context["task_state_store"]
-        context["task_state_store"] = WatchedStore(store, self._witness)
-        watch_xcom(context["ti"], self._witness)
-        watch_wire(self._witness)
-        return self._witness
+        context["task_state_store"] = WatchedStore(store, self._observer)
+        watch_xcom(context["ti"], self._observer)
+        watch_wire(self._observer)
+        return self._observer
 
 
 class ResumingChaosOperator(BusyAfterwards, ChaosOperator):
     """Needs a worker after its wait, as every task does that has something to do then."""
 
 
-class Witness:
+class Observer:
     """Keeps the journal of one try, and kills its process at the point that was drawn for it."""
 
     def __init__(self, ti, kills, clock):
@@ -118,61 +118,61 @@ class Witness:
 class WatchedStore:
     """Airflow's task state store, watched."""
 
-    def __init__(self, store, witness):
+    def __init__(self, store, observer):
         self._store = store
-        self._witness = witness
+        self._observer = observer
 
     def get(self, key, *args, **kwargs):
-        self._witness.reached("before the intent")
+        self._observer.reached("before the intent")
         return self._store.get(key, *args, **kwargs)
 
     def set(self, key, value, *args, **kwargs):
         if value.get("run_id"):
-            self._witness.reached("answer to ledger")
+            self._observer.reached("answer to ledger")
         self._store.set(key, value, *args, **kwargs)
         if value.get("run_id"):
-            self._witness.note("ledger", run_id=value["run_id"])
+            self._observer.note("ledger", run_id=value["run_id"])
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
 
-def watch_xcom(ti, witness):
+def watch_xcom(ti, observer):
     push = ti.xcom_push
 
     def watched(key, value):
         if key == "run_id":
-            witness.reached("ledger to XCom")
+            observer.reached("ledger to XCom")
         push(key=key, value=value)
         if key == "run_id":
-            witness.reached("after XCom")
+            observer.reached("after XCom")
 
     object.__setattr__(ti, "xcom_push", watched)
 
 
-def watch_wire(witness):
+def watch_wire(observer):
     """Watch every request of this process; the process serves one try and ends with it."""
     real = httpx.AsyncHTTPTransport.handle_async_request
     real = getattr(real, "unwatched", real)
 
     async def handle_request(self, request):
         if request.method != "POST":
-            witness.reached("while waiting")
+            observer.reached("while waiting")
             return await real(self, request)
-        witness.reached("before POST")
+        observer.reached("before POST")
         key = request.headers["idempotency-key"]
-        before = created(request.url, key) if witness.kill == "POST to answer" else 0
+        before = created(request.url, key) if observer.kill == "POST to answer" else 0
 
         async def trace(event, _info):
             if event == "http11.receive_response_headers.started":
-                witness.note("sent", key=key)
-                if witness.kill == "POST to answer":
+                observer.note("sent", key=key)
+                if observer.kill == "POST to answer":
                     wait_until_created(request.url, key, before)
-                    witness.reached("POST to answer")
+                    observer.reached("POST to answer")
 
         request.extensions["trace"] = trace
         response = await real(self, request)
-        witness.answered(response.status_code, key)
+        observer.answered(response.status_code, key)
         return response
 
     handle_request.unwatched = real

@@ -11,7 +11,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import dag, task
 
 from tests.e2e.chaos.operator import ChaosOperator, ResumingChaosOperator
-from tests.e2e.chaos.rounds import RETRIES, RETRIES_FILE
+from tests.e2e.chaos.workload import RETRIES, RETRIES_FILE
 
 RETRIES_NOW = Path(os.environ.get(RETRIES_FILE, ""))
 

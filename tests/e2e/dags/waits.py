@@ -13,7 +13,7 @@ SENSORS, OPERATORS = 100, 8
 ASKED = {"type": "text", "prompt": "Later."}
 
 
-def fate(seconds):
+def behavior(seconds):
     return {"sandbox": {"seconds": seconds, "estimated_seconds": 40}}
 
 
@@ -31,7 +31,7 @@ def waits():
         with FloraHook() as hook:
             for number in range(SENSORS):
                 key = f"{ti.id}-{number}"
-                run_id = hook.generate(**ASKED, params=fate(params["seconds"]), idempotency_key=key).run_id
+                run_id = hook.generate(**ASKED, params=behavior(params["seconds"]), idempotency_key=key).run_id
                 ti.xcom_push(key=f"run_{number}", value=run_id)
 
     started = start()
@@ -42,7 +42,7 @@ def waits():
 
     @task
     def rows(params=None):
-        return [{**ASKED, "model_params": fate(params["seconds"])}] * OPERATORS
+        return [{**ASKED, "model_params": behavior(params["seconds"])}] * OPERATORS
 
     FloraGenerateOperator.partial(task_id="operator", wait_for_completion=True).expand_kwargs(rows())
 

@@ -1,0 +1,184 @@
+"""What one call is made of, and the helpers that the endpoints' functions are written with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, unquote
+
+from flora_provider.api import validation
+from flora_provider.api.errors import FloraAnswerError, FloraInputError
+from flora_provider.api.http.flow import Form, Request, canonical_json
+from flora_provider.api.models import FloraModel, Page
+from flora_provider.api.text import short_repr
+
+T = TypeVar("T")
+M = TypeVar("M", bound=FloraModel)
+
+PAGE_SIZE = 100  # FLORA's maximum; its default is not published, so a size is always sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """What to send, and how to read the answer.
+
+    Attributes:
+        method, path, query: of the request; the path lies below the base URL.
+        body: canonical JSON, so that what was checked is what is sent; empty for none.
+        form: a multipart body instead.
+        read: from parsed JSON to the answer's type; raises FloraAnswerError.
+        takes_key: whether FLORA documents an `Idempotency-Key` for it.
+        key: the key, once given.
+        key_member: the body's member that repeats the key, on the one endpoint that reads it there.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Any], T]
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    form: Form | None = field(default=None, repr=False)
+    takes_key: bool = False
+    key: str | None = None
+    key_member: str | None = None
+
+    @property
+    def resendable(self) -> bool:
+        """Whether sending it twice does no more than sending it once."""
+        return self.method == "GET" or self.key is not None
+
+    def with_key(self, key: str) -> Call[T]:
+        """The same call with an `Idempotency-Key`.
+
+        Raises:
+            FloraInputError: the call takes none, or it cannot be sent as a header.
+        """
+        if not self.takes_key:
+            raise FloraInputError(f"{self.method} {self.path} takes no idempotency key")
+        validation.raise_problems(validation.problems([("idempotency_key", key, validation.idempotency_key)]))
+        body = canonical_json({**json.loads(self.body), self.key_member: key}) if self.key_member else self.body
+        return replace(self, key=key, body=body)
+
+    def ids(self) -> dict[str, str]:
+        """The ids that it sends, by their names, wherever in the request they stand."""
+        body = json.loads(self.body) if self.body else {}
+        members = {**dict(self.query), **(self.form.fields if self.form else {}), **body}
+        segments = self.path.split("/")
+        found = {}
+        for name, prefix in validation.PREFIXES.items():
+            in_path = next((unquote(segment) for segment in segments if segment.startswith(prefix)), None)
+            if isinstance(value := members.get(name, in_path), str):
+                found[name] = value
+        return found
+
+    def request(self) -> Request:
+        """The bytes to send; the same at every call."""
+        headers = {"Content-Type": "application/json"} if self.body else {}
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        return Request(
+            method=self.method,
+            url=self.path,
+            query=self.query,
+            body=self.body or None,
+            form=self.form,
+            headers=tuple(headers.items()),
+        )
+
+
+def call_problems(value: object) -> list[str]:
+    """What is wrong with this as a call."""
+    if isinstance(value, Call):
+        return []
+    return [f"{short_repr(value)} is no call: make one with a function of flora_provider.api.calls"]
+
+
+def path(*segments: str) -> str:
+    """Segments, percent-encoded."""
+    validation.raise_problems(segment_problems(*segments))
+    return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+def segment_problems(*segments: object) -> list[str]:
+    """What is wrong with the segments of a path; a dot segment would climb out of the API."""
+    bad = [it for it in segments if not isinstance(it, str) or it in ("", ".", "..") or not it.isprintable()]
+    found = [f"{short_repr(it)} is no path segment" for it in bad]
+    return found if segments else ["a path has at least one segment: give some"]
+
+
+def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
+    """The parameters that are not None, as text."""
+    some = drop_none(**parameters)
+    # By way of JSON, which refuses text that has no UTF-8, and takes an enum for its value.
+    values = json.loads(canonical_json(some))
+    return tuple((name, str(values[name])) for name in some)
+
+
+def drop_none(**members: Any) -> dict[str, Any]:
+    """The members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
+    """A GET below the base URL; a query parameter that is None is left out."""
+    return Call(method="GET", path=path(*segments), query=query_of(**query), read=read)
+
+
+def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any]) -> Call[T]:
+    """A JSON POST that takes a key."""
+    return Call(method="POST", path=path(*segments), body=canonical_json(payload), read=read, takes_key=True)
+
+
+def members(data: Any, name: str) -> list[Any]:
+    """The list that an answer holds under this name."""
+    rows = data.get(name) if isinstance(data, Mapping) else None
+    if not isinstance(rows, list):
+        raise FloraAnswerError(f"FLORA's answer holds no list {name!r}")
+    return rows
+
+
+def everything(name: str, model: type[M]) -> Callable[[Any], tuple[M, ...]]:
+    """How to read a list that is not paged."""
+    return lambda data: tuple(model.read(row) for row in members(data, name))
+
+
+def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
+    """How to read one page of a list; the page knows what its rows are, so that a dump of it can be read again."""
+    kind: type[Page[M]] = Page[model]  # type: ignore[valid-type]  # a class that is made when this runs
+
+    def read(data: Any) -> Page[M]:
+        rows = members(data, name)
+        meta = data["meta"] if isinstance(data.get("meta"), Mapping) else {}
+        return kind.read(
+            {member: value for member, value in data.items() if member != name}
+            | {"items": tuple(model.read(row) for row in rows)}
+            | {member: meta.get(member) for member in ("next_cursor", "total_estimate")}
+        )
+
+    return read
+
+
+def id_problems(**named: str | None) -> list[str]:
+    """What is wrong with these ids; None is left out."""
+    return validation.problems(
+        (name, value, validation.optional(validation.identifier)) for name, value in named.items()
+    )
+
+
+def page_problems(*, limit: object, cursor: object, query: object = None) -> list[str]:
+    """What is wrong with how a page is asked for."""
+    good = isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= PAGE_SIZE
+    found = [] if good else [f"limit is {short_repr(limit)}: FLORA gives 1 to {PAGE_SIZE} items a page"]
+    return found + validation.problems(
+        [
+            ("query", query, validation.optional(validation.any_string)),
+            ("cursor", cursor, validation.optional(validation.non_empty_text)),
+        ]
+    )
+
+
+def as_list(rows: object) -> list[Any]:
+    """The rows; whatever else was given becomes one row, to be taken or refused as one."""
+    return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | Mapping) else [rows]

@@ -1,0 +1,1 @@
+"""How requests get to FLORA and answers back: flows, retries, limits, and httpx."""

@@ -1,0 +1,167 @@
+"""The words of a plan: what to send, what came back, what to do next.
+
+A plan is a generator that yields effects and is sent their results; `FloraClient.perform` and
+`AsyncFloraClient.perform` are the two short loops that obey it. So every rule about retries, polling and starting
+a run is written once, for both colours, and is tested in microseconds without network, clock or mocks.
+
+    Send(request)   -> Response
+    Sleep(seconds)  -> None
+    Fetch(...)      -> Response without a body, which went into the file if it was a success
+    Resolve(host)   -> the host's addresses
+
+What goes wrong with an effect is raised at the yield: FloraConnectionError, FloraAnswerError for an answer that has no
+bounds, FloraDownloadError for a file that is too large.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, TypeAlias, TypeVar
+
+from flora_provider.api.errors import FloraInputError
+from flora_provider.api.http.retry_policy import retry_after
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart body: `fields` first, then one file, streamed from disk.
+
+    Attributes:
+        boundary: the same for every resend, so that the bytes are; and nothing that the file's author could foresee.
+    """
+
+    fields: Mapping[str, str] = field(repr=False)
+    file_field: str
+    file_name: str
+    content_type: str
+    file: IO[bytes]
+    boundary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Request:
+    """One HTTP request, in the bytes that every resend repeats.
+
+    Attributes:
+        method: GET, POST, PUT.
+        url: a path below the base URL (`/runs/run_1`, segments percent-encoded), or a whole URL elsewhere.
+            Credentials are sent with the former and never with the latter.
+        query: name and value pairs.
+        body: JSON bytes, or a file's content streamed from disk.
+        form: a multipart body instead.
+        headers: besides those every request has.
+    """
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | IO[bytes] | None = None
+    form: Form | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_api(self) -> bool:
+        """Whether it goes below the base URL, with the key, rather than elsewhere, without."""
+        return self.url.startswith("/")
+
+    def __repr__(self) -> str:
+        """Method and path; neither query nor foreign URLs, for either may hold a signature."""
+        return f"{self.method} {self.url if self.is_api else '(file storage)'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Any 2xx: FLORA's success codes vary by endpoint and age."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the HTTP success class
+
+    def retry_after(self, now: float) -> float | None:
+        """Seconds that it asks us to stay away; `now` in unix seconds."""
+        return retry_after(self.headers, status=self.status, now=now)
+
+    @property
+    def content_length(self) -> int | None:
+        """How many bytes its body was said to have on the way; None when that was not said."""
+        text = self.headers.get("content-length", "")
+        return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request, and get its Response."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let `seconds` pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Send a GET without credentials and stream a success's body into `file`, at most `max_bytes`."""
+
+    url: str = field(repr=False)
+    file: IO[bytes]
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look up a host name, and get its addresses as strings."""
+
+    host: str
+
+
+Effect: TypeAlias = Send | Sleep | Fetch | Resolve
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        FloraInputError: it is no JSON value (a date, NaN, a set, …).
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except UnicodeEncodeError:
+        where, found = next(_without_utf8("", value))
+        raise FloraInputError(
+            f"this cannot be sent as JSON: {where or 'the text'} holds half a surrogate pair ({found[:40]!a}), which "
+            "is no character, such as half of an emoji that was cut: remove it"
+        ) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FloraInputError(
+            f"this cannot be sent as JSON: {error}; use plain strings, numbers, lists and dicts"
+        ) from None
+
+
+def _without_utf8(where: str, value: object) -> Iterator[tuple[str, str]]:
+    """The places in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
+    if isinstance(value, str):
+        if half := re.search("[\ud800-\udfff]", value):
+            yield where, value[half.start() :]
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _without_utf8(f"a name in {where}".removesuffix(" in "), name)
+            yield from _without_utf8(f"{where}.{name}".removeprefix("."), member)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _without_utf8(f"{where}[{index}]", item)

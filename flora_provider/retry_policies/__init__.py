@@ -1,0 +1,1 @@
+"""Retry policies of Airflow 3.3 and newer."""

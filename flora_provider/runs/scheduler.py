@@ -1,0 +1,300 @@
+"""Poll many runs over one connection. Pure: which are due, and the cheapest way to poll them.
+
+A page of the history shows a hundred runs for the price of one, outputs included. So polls are gathered for a moment,
+and when more runs are due than pages would be needed, pages are read. What no page shows (a run that moved to a later
+page, or that FLORA does not show for a moment) is polled singly.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from math import ceil, inf
+from typing import Any
+
+from flora_provider.api import calls
+from flora_provider.api.calls.pagination import CursorWalk
+from flora_provider.api.calls.sending import send_call
+from flora_provider.api.errors import (
+    FloraAnswerError,
+    FloraAuthenticationError,
+    FloraError,
+    FloraRateLimitError,
+    FloraTimeoutError,
+)
+from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.flow import Flow, Sleep
+from flora_provider.api.http.retry_policy import RetryPolicy
+from flora_provider.api.models import Run, RunStatus
+from flora_provider.runs.event import RunEvent
+from flora_provider.runs.listing import HISTORIES, rows_and_cursor
+from flora_provider.runs.poll_policy import ONE_TRY
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
+from flora_provider.runs.tolerance import is_transient
+
+log = logging.getLogger(__name__)
+
+GATHER_AT_MOST = 0.5  # seconds by which a poll may be put off to be made together with others
+GATHER_PER_RUN = 0.005  # seconds: a single run is never put off, from 100 runs on the most
+SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is polled singly
+PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
+MAX_SINGLE_POLLS = 100  # single polls between two rounds, for a round may find a cheaper way
+SKIP_IF_DUE_AFTER = 5.0  # seconds; rows of unfinished runs that are due later than this are skipped
+YIELD_EVERY_ROWS = 20  # rows parsed before yielding to the event loop
+# A failed page is asked for again at once, for a while: starting anew would cost all pages before it.
+PAGE_TRIES = RetryPolicy(max_retries=4, budget=15.0)
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """One wait for a run, and its callbacks.
+
+    Attributes:
+        poller: the run, and when to poll it.
+        on_end: called with how the wait ended.
+        on_refused: called when FLORA refuses to show the run and the wait goes on, for the connection may have changed.
+        context: the subscriber's, so that log lines about its run go to its own log.
+    """
+
+    poller: RunPoller
+    on_end: Callable[[RunEvent], None]
+    on_refused: Callable[[], None] = lambda: None
+    context: Context = field(default_factory=copy_context)
+
+
+class PollScheduler:
+    """Decides which of many runs to poll when, over one connection, and how.
+
+    Every run either has a due time or is being polled. Due times are kept in a dict, not in a heap: a page moves a
+    hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
+
+    Args:
+        clock: seconds of a monotonic clock; all times herein are its times.
+        random: random numbers in [0, 1).
+        unix_time: the wall clock, for dates in answers; None to take `clock`.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float], random: Callable[[], float], unix_time: Callable[[], float] | None = None
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self._unix_time = unix_time or clock
+        self._subscriptions: dict[RunRef, list[Subscription]] = {}
+        self._refs: dict[str, set[RunRef]] = {}  # by run id, which is all that histories show
+        self._due: dict[RunRef, float] = {}
+        self._earliest = inf  # of all due times, when `next_round` was last read
+        # On which page of which history a run was last found, and until when it is polled singly.
+        self._page_position: dict[RunRef, tuple[str, int]] = {}
+        self._single_until: dict[RunRef, float] = {}
+        self._pages_off_until = 0.0
+        self._pages_failed = 0  # times in a row
+        self._not_before = 0.0  # as FLORA's latest 429 asks
+
+    def __len__(self) -> int:
+        """How many runs are waited for."""
+        return len(self._subscriptions)
+
+    def add(self, subscription: Subscription) -> bool:
+        """Wait for one more run; several may wait for the same one. Returns whether `next_round` is earlier now."""
+        ref = subscription.poller.ref
+        subscription.poller.begin(self._clock())
+        group = self._subscriptions.setdefault(ref, [])
+        group.append(subscription)
+        self._refs.setdefault(ref.run_id, set()).add(ref)
+        if len(group) == 1 or ref in self._due:
+            self._schedule(ref)
+        return self._due.get(ref, inf) < self._earliest
+
+    def discard(self, subscription: Subscription) -> None:
+        """Stop waiting; nothing happens if the wait has ended already."""
+        ref = subscription.poller.ref
+        group = self._subscriptions.get(ref, [])
+        if subscription in group:
+            group.remove(subscription)
+            if not group:
+                for by_ref in (self._subscriptions, self._due, self._page_position, self._single_until):
+                    by_ref.pop(ref, None)
+                if left := self._refs.pop(ref.run_id) - {ref}:
+                    self._refs[ref.run_id] = left
+
+    def end_all(self, failure: FloraError) -> None:
+        """End all waits as refused: polling is not possible any more."""
+        for ref in list(self._subscriptions):
+            self._notify(ref, lambda poller: RunEvent.refused(poller.ref, failure))
+
+    @property
+    def next_round(self) -> float:
+        """When to start the next round; infinity when there is nothing to poll."""
+        self._earliest = min(self._due.values(), default=inf)
+        gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_RUN, GATHER_AT_MOST)
+        return max(gathered, self._not_before)
+
+    def round(self) -> Flow[list[RunRef]]:
+        """Poll the runs that are due by pages, where that is cheaper.
+
+        Returns:
+            The runs that remain, to be polled with `poll`, the longest overdue first.
+        """
+        now = self._clock()
+        due = {ref for ref, at in self._due.items() if at <= now}
+        if now >= self._pages_off_until:
+            listed = {ref for ref in due if self._single_until.get(ref, 0.0) <= now}
+            missing = {ref for ref in listed if ref not in self._page_position}
+            for path, member in HISTORIES:
+                here = {ref for ref in listed if ref in self._page_position and self._page_position[ref][0] == path}
+                missing = yield from self._scan(path, member, here | missing)
+            self._single_until.update((ref, now + SINGLE_POLL_FOR) for ref in missing if ref in self._subscriptions)
+        return self._take_due(due, now)
+
+    def due_now(self) -> list[RunRef]:
+        """The runs that are due, to be polled with `poll` while the pages of a round hang."""
+        return self._take_due(set(self._due), self._clock())
+
+    def poll(self, ref: RunRef) -> Flow[bool]:
+        """Poll one run. Returns whether FLORA showed it."""
+        try:
+            run = yield from send_call(ref.poll_call(), self._context(ONE_TRY))
+        except FloraError as failure:
+            self._on_error(ref, failure)
+            return False
+        self._on_run(ref, run)
+        return True
+
+    def poll_given_up(self, ref: RunRef, reason: str) -> None:
+        """Take a poll for timed out, for other runs would have to wait for its answer."""
+        self._on_error(ref, FloraTimeoutError(reason))
+
+    def poll_crashed(self, ref: RunRef, error: Exception) -> None:
+        """Take a poll that raised an unexpected error for failed; other runs go on."""
+        log.error("Polling FLORA run %s raised an unexpected error; other runs go on", ref.run_id, exc_info=error)
+        self._on_error(ref, FloraError(f"polling it raised an unexpected {type(error).__name__}"))
+
+    def pages_crashed(self, error: Exception) -> None:
+        """Poll singly for a while, for reading pages raised an unexpected error."""
+        log.error("Reading FLORA's histories raised an unexpected error; runs are polled singly", exc_info=error)
+        self._turn_pages_off()
+
+    def _take_due(self, refs: Collection[RunRef], now: float) -> list[RunRef]:
+        due = sorted((ref for ref in refs if self._due.get(ref, inf) <= now), key=self._due.__getitem__)
+        for ref in due[:MAX_SINGLE_POLLS]:
+            del self._due[ref]
+        return due[:MAX_SINGLE_POLLS]
+
+    def _context(self, policy: RetryPolicy) -> FlowContext:
+        return FlowContext(policy, self._unix_time, self._random, self._clock)
+
+    def _scan(self, path: str, member: str, wanted: Collection[RunRef]) -> Flow[set[RunRef]]:
+        """Read a history until it has shown all wanted runs, if that takes fewer pages than there are runs.
+
+        Returns:
+            The runs that it does not show; none when pages were not tried, or failed.
+        """
+        # A run that was not found yet is taken to be among the newest, as many as are waited for.
+        unknown = ("", ceil(len(self._subscriptions) / calls.PAGE_SIZE) - 1)
+        pages = max((self._page_position.get(ref, unknown)[1] + 1 for ref in wanted), default=0)
+        if len(wanted) <= pages:
+            return set()
+        missing = set(wanted)
+        walk = CursorWalk(calls.request("GET", path, query={"limit": str(calls.PAGE_SIZE)}))
+        number = vain = 0  # pages read; pages in a row that showed no missing run
+        while walk.call:
+            try:
+                page = yield from send_call(walk.call, self._context(PAGE_TRIES))
+                rows, cursor = rows_and_cursor(page, member)
+            except FloraError as failure:
+                yield from self._on_page_error(failure, missing)
+                return set()
+            before = len(missing)
+            yield from self._read_rows(rows, (path, number), missing)
+            # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.
+            number += 1
+            vain = vain + 1 if len(missing) == before else 0
+            is_vain = number >= pages and vain > 1 + len(missing) // 4
+            walk.advance(cursor if missing and rows and not is_vain else None)
+        self._pages_failed = 0
+        for ref in missing:
+            self._page_position.pop(ref, None)
+        return missing
+
+    def _read_rows(self, rows: list[Any], position: tuple[str, int], missing: set[RunRef]) -> Flow[None]:
+        known, soon = 0, self._clock() + SKIP_IF_DUE_AFTER
+        for row in rows:
+            run_id = row.get("run_id") if isinstance(row, Mapping) else None
+            refs = list(self._refs.get(run_id, ())) if isinstance(run_id, str) else []
+            if not refs:
+                continue
+            is_terminal = RunStatus.is_terminal(str(row.get("status")))
+            if not is_terminal and all(self._due.get(ref, 0.0) > soon for ref in refs):
+                self._page_position.update(dict.fromkeys(refs, position))
+                continue
+            try:
+                run = Run.read(row)
+            except FloraAnswerError:
+                continue  # it is polled singly
+            if run.status == RunStatus.COMPLETED and not run.outputs:
+                continue  # should rows lack them one day, a single poll has them
+            for ref in refs:
+                self._page_position[ref] = position
+                missing.discard(ref)
+                self._on_run(ref, run)
+            known += 1
+            if known % YIELD_EVERY_ROWS == 0:
+                yield Sleep(0)
+
+    def _on_page_error(self, failure: FloraError, missing: set[RunRef]) -> Flow[None]:
+        """Poll one run to see whether only listing fails."""
+        now = self._clock()
+        missing = {ref for ref in missing if self._due.get(ref, inf) <= now}  # others were polled meanwhile
+        oldest = min(missing, key=self._due.__getitem__, default=None)
+        if not isinstance(failure, FloraRateLimitError):
+            about_key = isinstance(failure, FloraAuthenticationError)
+            about_pages = oldest is None or not (about_key or is_transient(failure, not_found_for=inf))
+            if oldest is not None and not about_pages:
+                missing.discard(oldest)
+                del self._due[oldest]
+                about_pages = yield from self.poll(oldest)
+            if about_pages:
+                self._turn_pages_off()
+                return
+        # Polling the others would fail in the same way.
+        for number, ref in enumerate(missing, 1):
+            self._on_error(ref, failure)
+            if number % YIELD_EVERY_ROWS == 0:
+                yield Sleep(0)
+
+    def _turn_pages_off(self) -> None:
+        first, most = PAGES_OFF_FOR
+        self._pages_off_until = self._clock() + min(first * 2.0 ** min(self._pages_failed, 10), most)
+        self._pages_failed += 1
+
+    def _schedule(self, ref: RunRef) -> None:
+        self._due[ref] = min(subscription.poller.due for subscription in self._subscriptions[ref])
+
+    def _on_run(self, ref: RunRef, run: Run) -> None:
+        now, random = self._clock(), self._random()
+        self._notify(ref, lambda poller: poller.on_run(run, now=now, random=random))
+
+    def _on_error(self, ref: RunRef, failure: FloraError) -> None:
+        now, random = self._clock(), self._random()
+        if isinstance(failure, FloraRateLimitError):
+            self._not_before = max(self._not_before, now + (failure.retry_after or 0.0))
+        self._notify(ref, lambda poller: poller.on_error(failure, now=now, random=random))
+
+    def _notify(self, ref: RunRef, update: Callable[[RunPoller], RunEvent | None]) -> None:
+        for subscription in list(self._subscriptions.get(ref, ())):
+            try:
+                event = subscription.context.run(update, subscription.poller)
+            except Exception as error:  # whatever it is, it is about this wait and ends no other
+                log.exception("A wait for FLORA run %s raised an unexpected error; others go on", ref.run_id)
+                event = RunEvent.refused(ref, FloraError(f"the wait raised {type(error).__name__}"))
+            if event is not None:
+                self.discard(subscription)
+                subscription.on_end(event)
+            elif subscription.poller.is_refused:
+                subscription.on_refused()
+        if ref in self._subscriptions:
+            self._schedule(ref)

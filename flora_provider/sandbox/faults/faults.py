@@ -1,0 +1,238 @@
+"""Faults on request: what goes wrong, with which calls, how often (contract, appendix B)."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import httpx
+
+from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery, RawStream
+from flora_provider.sandbox.http.paging import cursor_of
+from flora_provider.sandbox.http.reading import read
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
+from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+
+_SENTENCES = {
+    400: ("input_validation_error", "Invalid input."),
+    401: ("invalid_api_key", "Invalid API key."),
+    402: ("insufficient_credits", "Insufficient credits. available: 0.00"),
+    403: ("forbidden", "Forbidden."),
+    404: ("not_found", "Not found."),
+    409: ("conflict", "Conflict."),
+    429: ("rate_limited", "Rate limit exceeded."),
+    500: ("internal_error", "An internal error occurred."),
+    503: ("service_unavailable", "Service unavailable."),
+}
+_BEYOND_ANY_LIST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong with some calls.
+
+    Examples:
+        * FLORA is overloaded twice: `Fault("/generate", status=429, headers={"retry-after": "2"}, times=2)`
+        * a proxy's error page: `Fault(status=502, body="<html>Bad gateway</html>", content_type="text/html")`
+        * the key is revoked during a wait: `Fault("/runs/{run_id}", status=401, skip=2, times=None)`
+        * the run is created, the answer lost: `Fault("/generate", delivery="drop", after=True)`
+        * 5xx after creation: `Fault("/generate", status=500, after=True)`
+        * an answer later than the client waits: `Fault("/generate", delay=90)`
+        * a cut-off body: `Fault("/generations", delivery="cut")`; a slow loris: `Fault(delivery="trickle", delay=1)`
+        * 10 MB page, gzip bomb: `Fault(status=500, body="", pad=10_000_000)`, and `gzip=True`
+        * an unknown status for three polls: `Fault("/runs/{run_id}", edit={"status": "thinking"}, times=3)`
+        * wrong type, missing member: `Fault("/generate", edit={"run_id": 7}, without=("poll_url",))`
+        * the next run fails: `Fault("/generate", behavior=RunBehavior(error_code="provider_error"))`
+        * a page leaves a run out for 10 s: `Fault("/generations", omit=run_id, times=None, seconds=10)`
+        * only one of many tasks is hit: `Fault("/generate", containing="A fern", delivery="drop", after=True)`
+        * a run is gone for 10 s: `Fault(run_id=run_id, status=404, times=None, seconds=10)`
+
+    Attributes:
+        route: Template of the path below `/api/v1`, e.g. `/runs/{run_id}`; for the stores the whole path, e.g.
+            `/media/{run_id}/{file}`. None: any but the sandbox's own controls.
+        method: HTTP method; None: any.
+        run_id: Only calls with this id in their path.
+        containing: Only calls with this text in their body, e.g. their prompt.
+        skip: Calls to let pass first.
+        times: Calls it affects; None: all.
+        seconds: How long it lasts on the sandbox's clock; None: until it has been used up.
+        status: Answer this instead, with code and message that fit unless given.
+        code: `error.code` of the answer.
+        message: `error.message` of the answer.
+        headers: Headers to add to the answer.
+        body: Answer this text instead of JSON; status 200 unless given.
+        content_type: Of `body`.
+        after: Carry the call out first, then answer with the fault: what was created is created, and billed.
+        edit: Members to put into the JSON answer; objects are merged, anything else replaces.
+        without: Members to leave out of the JSON answer.
+        omit: Id of a run whose row is left out of a list.
+        overlap: Rows by which a page with a cursor starts too early, i.e. repeats the page before.
+        dangling_cursor: The last page names a next one, and so does the empty page behind it.
+        pad: Spaces to append to the body.
+        gzip: Compress the body (with `pad`: a bomb).
+        delay: Seconds before the answer; for `trickle` between its bytes.
+        delivery: What happens to the connection. `refuse` and `drop` come before the call is carried out unless
+            `after`.
+        behavior: What becomes of a run that this call starts.
+    """
+
+    route: str | None = None
+    method: str | None = None
+    run_id: str | None = None
+    containing: str | None = None
+    skip: int = 0
+    times: int | None = 1
+    seconds: float | None = None
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    content_type: str = "application/json"
+    after: bool = False
+    edit: dict[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    omit: str | None = None
+    overlap: int = 0
+    dangling_cursor: bool = False
+    pad: int = 0
+    gzip: bool = False
+    delay: float = 0.0
+    delivery: Delivery | None = None
+    behavior: RunBehavior | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> Fault:
+        """Build a fault from JSON.
+
+        Raises:
+            ApiError: 400, for members that are unknown or wrong.
+        """
+        if isinstance(data, dict) and data.get("behavior") is not None:
+            data = {**data, "behavior": read(RunBehavior, data["behavior"], "behavior.")}
+        return read(cls, data)
+
+    def matches(self, method: str, route: str, path: dict[str, str], body: bytes) -> bool:
+        """Whether this fault is about such a call."""
+        return (
+            self.route in (None, route)
+            and self.method in (None, method)
+            and self.run_id in (None, path.get("run_id"))
+            and (self.containing is None or self.containing.encode(errors="surrogatepass") in body)
+        )
+
+    def breaks_before(self) -> bool:
+        """Whether the connection is gone before the call is carried out."""
+        return self.delivery in ("refuse", "drop") and not self.after
+
+    def instead(self) -> ApiResponse | None:
+        """Return what is answered instead of FLORA's answer, if anything."""
+        if self.body is not None:
+            headers = {"content-type": self.content_type, **self.headers}
+            return ApiResponse(self.body.encode(errors="backslashreplace"), self.status or 200, headers)
+        if self.status is None:
+            return None
+        code, message = _SENTENCES.get(self.status, ("unknown_error", "An unknown error occurred."))
+        return ApiError(self.status, self.code or code, self.message or message, headers=self.headers).api_response()
+
+    def alter(self, api_response: ApiResponse) -> ApiResponse:
+        """Return the answer with this fault's changes; the original may be needed again, for a replay."""
+        headers = {**api_response.headers, **self.headers}
+        if not isinstance(api_response.body, dict):
+            return ApiResponse(api_response.body, api_response.status, headers)
+        body = _merged(api_response.body, self.edit)
+        body = {name: value for name, value in body.items() if name not in self.without}
+        for name, rows in body.items():
+            if self.omit is not None and isinstance(rows, list):
+                body[name] = [row for row in rows if row.get("run_id") != self.omit]
+        if self.dangling_cursor and "meta" in body:
+            body["meta"] = {"next_cursor": body["meta"]["next_cursor"] or cursor_of(_BEYOND_ANY_LIST)}
+        return ApiResponse(body, api_response.status, headers)
+
+    def send(self, response: httpx.Response) -> DeliveredResponse:
+        """Return the response with its delivery."""
+        if self.pad or self.gzip:
+            content = response.content + b" " * self.pad
+            headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+            if self.gzip:
+                content = gzip.compress(content)
+                headers["content-encoding"] = "gzip"
+            headers["content-length"] = str(len(content))
+            response = httpx.Response(response.status_code, headers=headers, stream=RawStream(content))
+        return DeliveredResponse(response, self.delay, self.delivery)
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _merged(old[name], new[name]) for name in old.keys() & new.keys() if _are_objects(old[name], new[name])
+    }
+    return {**old, **new, **both}
+
+
+def _are_objects(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    until: float
+    seen: int = 0
+    hits: int = 0
+
+    def takes(self, now: float) -> bool:
+        self.seen += 1
+        fault = self.fault
+        return self.seen > fault.skip and (fault.times is None or self.hits < fault.times) and now < self.until
+
+
+class Faults:
+    """The faults waiting for their calls. One fault affects a call: the first that matches and is not used up."""
+
+    def __init__(self, clock: Clock, routes: Collection[str]) -> None:
+        """Start without any; `routes` are those that a fault may name."""
+        self._clock = clock
+        self._routes = routes
+        self._armed: list[_Armed] = []
+
+    def add(self, *faults: Fault) -> None:
+        """Script faults; they take effect with the next call.
+
+        Raises:
+            ApiError: A fault has an unknown route or delivery.
+        """
+        for fault in faults:
+            if fault.route is not None and fault.route not in self._routes:
+                raise invalid(("route", f"Got {fault.route!r}; expected one of {', '.join(sorted(self._routes))}."))
+            if fault.delivery is not None and fault.delivery not in get_args(Delivery):
+                raise invalid(("delivery", f"Got {fault.delivery!r}; expected one of {', '.join(get_args(Delivery))}."))
+        now = self._clock.now()
+        self._armed += [
+            _Armed(fault, now + fault.seconds if fault.seconds is not None else float("inf")) for fault in faults
+        ]
+
+    def clear(self) -> None:
+        """Remove all faults. Runs that have a behavior keep it."""
+        self._armed = []
+
+    def take(self, method: str, route: str, path: dict[str, str], body: bytes) -> Fault | None:
+        """Return the fault of a call, if there is one, and count it."""
+        now, taken = self._clock.now(), None
+        for armed in self._armed:
+            if armed.fault.matches(method, route, path, body) and armed.takes(now) and taken is None:
+                armed.hits += 1
+                taken = armed.fault
+        return taken
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the faults and how often each was applied; members at their defaults are left out."""
+        blank = dataclasses.asdict(Fault())
+        return [
+            {name: value for name, value in dataclasses.asdict(armed.fault).items() if value != blank[name]}
+            | {"hits": armed.hits}
+            for armed in self._armed
+        ]

@@ -1,0 +1,58 @@
+"""Cursor pages over newest-first lists (contract, section 5)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from flora_provider.sandbox.http.responses import ApiResponse, invalid
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 20
+"""Rows per page when a request names no `limit`. FLORA publishes no number; 20 is its MCP wrapper's."""
+
+
+def cursor_of(offset: int) -> str:
+    """Return the opaque cursor of an offset: unpadded base64url of `{"offset":20}`, as in FLORA's example."""
+    return base64.urlsafe_b64encode(f'{{"offset":{offset}}}'.encode()).rstrip(b"=").decode()
+
+
+def offset_of(cursor: str) -> int:
+    """Return the offset behind a cursor.
+
+    Raises:
+        ApiError: 400, if this is no cursor of ours.
+    """
+    try:
+        offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["offset"]
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        offset = None
+    if not isinstance(offset, int) or not 0 <= offset < sys.maxsize // 2:
+        raise invalid(("cursor", "Not a cursor of this list."))
+    return offset
+
+
+def page(name: str, items: Iterable[T], query: Mapping[str, str], render: Callable[[T], dict[str, Any]]) -> ApiResponse:
+    """Answer one page.
+
+    A cursor is an offset into a list that grows at its front, as FLORA's seem to be: a row can appear on two pages
+    when new ones arrive between the requests.
+
+    Args:
+        name: Member that holds the rows, e.g. `generations`.
+        items: What matches the filters, newest first; only as much of it is consumed as the page needs.
+        query: The request's query, `limit` and `cursor` already checked for their form.
+        render: Turns an item into its row.
+    """
+    start = offset_of(query["cursor"]) if query.get("cursor") else 0
+    limit = int(query.get("limit", DEFAULT_LIMIT))
+    rows = list(itertools.islice(items, start, start + limit + 1))
+    more = len(rows) > limit
+    meta = {"next_cursor": cursor_of(start + limit) if more else None}
+    return ApiResponse({name: [render(item) for item in rows[:limit]], "meta": meta})

@@ -1,0 +1,81 @@
+"""What a handler returns or raises: a response, or an error in FLORA's envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+
+@dataclass(slots=True)
+class ApiResponse:
+    """A response before it is encoded.
+
+    Attributes:
+        body: A JSON value, or `bytes` for a file and for what only looks like JSON.
+        status: HTTP status.
+        headers: Headers besides `content-length` and, for JSON, `content-type`.
+    """
+
+    body: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def to_response(self) -> httpx.Response:
+        """Encode the response."""
+        if isinstance(self.body, bytes):
+            return httpx.Response(self.status, headers=self.headers, content=self.body)
+        # Half a surrogate pair is no UTF-8, but FLORA may well send one as JSON's escape: so does this.
+        text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        content = text.encode(errors="backslashreplace")
+        return httpx.Response(
+            self.status, headers={"content-type": "application/json", **self.headers}, content=content
+        )
+
+
+class ApiError(Exception):
+    """A request FLORA does not carry out (contract, section 3).
+
+    Args:
+        status: HTTP status, 400 to 599.
+        code: One of the contract's codes, e.g. `input_validation_error`.
+        message: A sentence for people.
+        fields: Problems by field, `(field, message)`, for validation errors.
+        headers: Extra response headers, e.g. `retry-after`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        fields: list[tuple[str, str]] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Keep the parts; `api_response` puts them into the envelope."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.fields = fields or []
+        self.headers = headers or {}
+
+    def api_response(self) -> ApiResponse:
+        """Return the envelope `{"error": {"code", "message", "fields"?}}`."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.fields:
+            error["fields"] = [{"field": name, "message": message} for name, message in self.fields]
+        return ApiResponse({"error": error}, self.status, self.headers)
+
+
+def invalid(*problems: tuple[str, str]) -> ApiError:
+    """Return the 400 that lists every problem of a request at once."""
+    message = "; ".join(f"{name}: {problem}" for name, problem in problems)
+    return ApiError(400, "input_validation_error", message, list(problems))
+
+
+def not_found(what: str) -> ApiError:
+    """Return the 404 for what does not exist or is not this key's; FLORA keeps the two indistinguishable."""
+    return ApiError(404, "not_found", f"{what} not found.")

@@ -1,0 +1,1 @@
+"""The sandbox's routes: one handler per endpoint."""

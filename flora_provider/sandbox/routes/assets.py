@@ -1,0 +1,245 @@
+"""Uploading, listing and attaching assets, and the store behind them (contract, 2.15 to 2.17, operation 20)."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Any
+from urllib.parse import urlsplit
+
+from flora_provider.sandbox.http.multipart import is_multipart, read_parts
+from flora_provider.sandbox.http.paging import page
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
+from flora_provider.sandbox.http.validation import (
+    Member,
+    check_members,
+    check_path_id,
+    one_of,
+    page_size,
+    public_https,
+    public_id,
+    text,
+)
+from flora_provider.sandbox.routes.call import Call, Route
+from flora_provider.sandbox.routes.catalog import canvas_url
+from flora_provider.sandbox.world.assets import CONTENT_TYPES, Asset, iso
+
+DIRECT_LIMIT = 4 * 1024 * 1024
+"""Largest file, in bytes, that may come with the request itself."""
+
+_ASSET_MEMBERS = {
+    "workspace_id": Member(public_id("ws_"), required=True),
+    "content_type": Member(one_of(*sorted(CONTENT_TYPES))),
+    "file_name": Member(text),
+    "folder": Member(text),
+    "project_id": Member(public_id("prj_")),
+}
+_LIST = {
+    "workspace_id": Member(public_id("ws_")),
+    "project_id": Member(public_id("prj_")),
+    "query": Member(text),
+    "limit": Member(page_size),
+    "cursor": Member(text),
+}
+
+
+def create_asset(call: Call) -> ApiResponse:
+    """Create an asset in one of three ways: with its bytes, from a URL, or by a signed upload."""
+    assets = call.sandbox.assets
+    if is_multipart(call.request):
+        members, content, name, content_type = _direct(call)
+        asset = assets.add_direct(members["workspace_id"], name, content_type, content)
+    else:
+        source = Member(lambda value: _source_problem(value, call.root), required=True)
+        members = call.json({**_ASSET_MEMBERS, "source": source})
+        _check_scope(call, members)
+        if members["source"] == "signed-url":
+            name = members.get("file_name", "upload")
+            asset = assets.add_signed(members["workspace_id"], name, members.get("content_type") or _guess(name))
+        else:
+            name = members.get("file_name") or urlsplit(members["source"]).path.rsplit("/", 1)[-1] or "file"
+            content_type = members.get("content_type") or _guess(name)
+            asset = assets.add_fetched(members["workspace_id"], name, content_type, members["source"])
+    if "project_id" in members:
+        _attach(call, asset, members["project_id"])
+    now = call.sandbox.clock.now()
+    shown = ("asset_id", "workspace_id", "status", "uploaded_via", "url")
+    row = asset.row(now, call.root)
+    answer = {name: row[name] for name in shown} | {"visibility": "workspace"}
+    return ApiResponse(answer | asset.upload(now, call.root), 201)
+
+
+def _direct(call: Call) -> tuple[dict[str, Any], bytes, str, str]:
+    parts = read_parts(call.request)
+    files = [part for part in parts if part.name == "file" and part.file_name is not None]
+    members = {part.name: part.content.decode(errors="replace") for part in parts if part not in files}
+    problems = check_members(members, _ASSET_MEMBERS)
+    if not files:
+        problems.append(("file", "Required"))
+    elif len(files[0].content) > DIRECT_LIMIT:
+        problems.append(("file", f"Larger than {DIRECT_LIMIT} bytes; use a signed upload."))
+    if problems:
+        raise invalid(*problems)
+    _check_scope(call, members)
+    name = members.get("file_name") or files[0].file_name or "file"
+    # FLORA's SDK labels files application/octet-stream, so the label says nothing and the name counts.
+    labels = {files[0].content_type} - {None, "application/octet-stream"}
+    content_type = members.get("content_type") or next(iter(labels), None) or _guess(name)
+    if content_type not in CONTENT_TYPES:
+        raise invalid(("content_type", f"{content_type} is not accepted."))
+    return members, files[0].content, name, content_type
+
+
+def _check_scope(call: Call, members: dict[str, Any]) -> None:
+    call.sandbox.state.require_workspace(members["workspace_id"])
+    if "project_id" in members:
+        call.sandbox.state.require_project(members["project_id"], members["workspace_id"])
+
+
+def _source_problem(value: Any, root: str) -> str | None:
+    own = isinstance(value, str) and value.startswith(f"{root}/media/")
+    return None if own or value == "signed-url" else public_https(value)
+
+
+def _guess(name: str) -> str:
+    guessed = mimetypes.guess_type(name)[0]
+    return guessed if guessed in CONTENT_TYPES else "image/png"
+
+
+def list_assets(call: Call) -> ApiResponse:
+    """Return a page of the assets, newest first."""
+    query = call.query(_LIST)
+    now = call.sandbox.clock.now()
+    nodes = {
+        node["asset_id"]: (node["node_id"], project.project_id)
+        for project in call.sandbox.state.projects.values()
+        for node in project.nodes
+    }
+    found = (
+        asset
+        for asset in call.sandbox.assets.newest_first()
+        if query.get("workspace_id", asset.workspace_id) == asset.workspace_id
+        and query.get("query", "").lower() in asset.name.lower()
+        and query.get("project_id") in (None, nodes.get(asset.asset_id, (None, None))[1])
+    )
+
+    def render(asset: Asset) -> dict[str, Any]:
+        node_id, project_id = nodes.get(asset.asset_id, (None, None))
+        members = {"created_at": round(asset.created_at * 1000), "node_id": node_id, "project_id": project_id}
+        return asset.row(now, call.root) | members
+
+    return page("assets", found, query, render)
+
+
+def get_asset(call: Call) -> ApiResponse:
+    """Return one asset; its `created_at` is ISO text, unlike a list's (contract, 1.5)."""
+    asset, now = _asset(call), call.sandbox.clock.now()
+    more = {"created_at": iso(asset.created_at), "failure_message": asset.failure_at(now)}
+    return ApiResponse(asset.row(now, call.root) | more)
+
+
+def complete_asset(call: Call) -> ApiResponse:
+    """Finish a signed upload."""
+    asset = _asset(call)
+    call.sandbox.assets.complete(asset)
+    return _upload_state(call, asset)
+
+
+def retry_asset(call: Call) -> ApiResponse:
+    """Reserve a failed upload again."""
+    asset = _asset(call)
+    call.sandbox.assets.retry(asset)
+    return _upload_state(call, asset)
+
+
+def _upload_state(call: Call, asset: Asset) -> ApiResponse:
+    now = call.sandbox.clock.now()
+    row = asset.row(now, call.root)
+    answer = {name: row[name] for name in ("asset_id", "workspace_id", "status", "url")}
+    answer |= {"visibility": "workspace", "failure_message": asset.failure_at(now)}
+    return ApiResponse(answer | asset.upload(now, call.root))
+
+
+def attach_asset(call: Call) -> ApiResponse:
+    """Put a ready asset on a project's canvas."""
+    check_path_id("project_id", call.path["project_id"], "prj_")
+    project, asset = call.sandbox.state.own_project(call.path["project_id"]), _asset(call)
+    if asset.status(call.sandbox.clock.now()) != "ready":
+        raise ApiError(409, "conflict", "Asset is not ready.")
+    node_id = _attach(call, asset, project.project_id)
+    members = {"project_id": project.project_id, "asset_id": asset.asset_id, "node_id": node_id}
+    return ApiResponse(members | {"canvas_url": canvas_url(call, project)}, 201)
+
+
+def _attach(call: Call, asset: Asset, project_id: str) -> str:
+    node_id = call.sandbox.state.new_id("node")
+    medium = asset.content_type.split("/")[0]
+    node = {
+        "node_id": node_id,
+        "type": medium if medium in ("image", "video", "audio") else "text",
+        "asset_id": asset.asset_id,
+        "label": asset.name,
+        "url": asset.url(call.root),
+    }
+    call.sandbox.state.projects[project_id].nodes.append(node)
+    return node_id
+
+
+def _asset(call: Call) -> Asset:
+    check_path_id("asset_id", call.path["asset_id"], "asset_")
+    if call.request.method == "POST" and call.request.content:
+        call.json({})  # no body and an empty object are both fine; anything else is not (contract, 2.16)
+    return call.sandbox.assets.find(call.path["asset_id"])
+
+
+def get_file(call: Call) -> ApiResponse:
+    """Serve the file of a ready asset, to anybody."""
+    asset = call.sandbox.assets.find(call.path["file"].split(".")[0])
+    if asset.content is None or asset.status(call.sandbox.clock.now()) != "ready":
+        raise not_found("File")
+    return ApiResponse(asset.content, headers={"content-type": asset.content_type})
+
+
+def store_form(call: Call) -> ApiResponse:
+    """Take a file as the last part of a form whose other fields FLORA prescribed."""
+    asset = _awaited(call)
+    parts = read_parts(call.request)
+    fields = {part.name: part.content.decode(errors="replace") for part in parts[:-1]}
+    if not parts or parts[-1].name != "file" or fields != asset.form_fields():
+        return _store_error(400, "InvalidArgument", "The form must have every field of form_fields, then the file.")
+    asset.content = parts[-1].content
+    return ApiResponse(b"", 204)
+
+
+def store_bytes(call: Call) -> ApiResponse:
+    """Take a file as the whole body, under the content type that was reserved."""
+    asset = _awaited(call)
+    if call.request.headers.get("content-type") != asset.content_type:
+        return _store_error(403, "SignatureDoesNotMatch", f"Content-Type must be {asset.content_type}.")
+    asset.content = call.request.content
+    return ApiResponse(b"", 200)
+
+
+def _awaited(call: Call) -> Asset:
+    asset = call.sandbox.assets.awaited(call.path["upload_id"])
+    if asset is None or asset.status(call.sandbox.clock.now()) != "pending_upload":
+        raise ApiError(403, "forbidden", "No upload is expected here, or no longer.")
+    return asset
+
+
+def _store_error(status: int, code: str, message: str) -> ApiResponse:
+    # The store is not FLORA: it complains in XML.
+    xml = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    return ApiResponse(xml.encode(), status, {"content-type": "application/xml; charset=UTF-8"})
+
+
+ROUTES = [
+    Route("POST", "/assets", create_asset, key="header"),
+    Route("GET", "/assets", list_assets),
+    Route("GET", "/assets/{asset_id}", get_asset),
+    Route("POST", "/assets/{asset_id}/complete", complete_asset, key="header"),
+    Route("POST", "/assets/{asset_id}/retry", retry_asset, key="header"),
+    Route("POST", "/projects/{project_id}/assets/{asset_id}/attach", attach_asset, key="header"),
+    Route("GET", "/assets/{file}", get_file, prefix="/media"),
+    Route("POST", "/{upload_id}", store_form, prefix="/_storage"),
+    Route("PUT", "/{upload_id}", store_bytes, prefix="/_storage"),
+]

@@ -1,0 +1,82 @@
+"""The sandbox's own controls under `/_sandbox`; they need no key and count in no statistic."""
+
+from __future__ import annotations
+
+import math
+
+from flora_provider.sandbox.faults.faults import Fault
+from flora_provider.sandbox.http.responses import ApiResponse, invalid
+from flora_provider.sandbox.routes.call import Call, Route
+
+
+def stats(call: Call) -> ApiResponse:
+    """Return what happened so far."""
+    return ApiResponse(call.sandbox.stats())
+
+
+def runs(call: Call) -> ApiResponse:
+    """Return all runs, oldest first, with what FLORA never shows: prompt and idempotency key."""
+    now = call.sandbox.clock.now()
+    rows = [
+        {
+            "run_id": run.run_id,
+            "type": run.run_type,
+            "subject": run.subject,
+            "prompt": run.prompt,
+            "project_id": run.project_id,
+            "idempotency_key": run.idempotency_key,
+            "created_at": round(run.created_at * 1000),
+            "status": run.status(now),
+            "billed": run.is_billed,
+        }
+        for run in call.sandbox.state.runs.values()
+    ]
+    return ApiResponse({"runs": rows})
+
+
+def list_faults(call: Call) -> ApiResponse:
+    """Return the scripted faults and how often each was applied."""
+    return ApiResponse({"faults": call.sandbox.faults.to_json()})
+
+
+def add_faults(call: Call) -> ApiResponse:
+    """Script one fault, or an array of them."""
+    body = call.any_json(any_text=True)
+    call.sandbox.faults.add(*[Fault.from_json(item) for item in (body if isinstance(body, list) else [body])])
+    return list_faults(call)
+
+
+def clear_faults(call: Call) -> ApiResponse:
+    """Forget all faults."""
+    call.sandbox.faults.clear()
+    return list_faults(call)
+
+
+def advance_clock(call: Call) -> ApiResponse:
+    """Move the clock by `{"advance": seconds}`."""
+    body = call.any_json()
+    seconds = body.get("advance") if isinstance(body, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise invalid(("advance", "Expected seconds, a number not below 0."))
+    call.sandbox.clock.advance(seconds)
+    return ApiResponse({"now": call.sandbox.clock.now()})
+
+
+def change_settings(call: Call) -> ApiResponse:
+    """Change settings; the answer is the settings that took effect."""
+    body = call.any_json()
+    if not isinstance(body, dict):
+        raise invalid(("body", "Expected an object."))
+    call.sandbox.settings.update(body)
+    return ApiResponse(body)
+
+
+ROUTES = [
+    Route("GET", "/stats", stats, prefix="/_sandbox"),
+    Route("GET", "/runs", runs, prefix="/_sandbox"),
+    Route("GET", "/faults", list_faults, prefix="/_sandbox"),
+    Route("POST", "/faults", add_faults, prefix="/_sandbox"),
+    Route("DELETE", "/faults", clear_faults, prefix="/_sandbox"),
+    Route("POST", "/clock", advance_clock, prefix="/_sandbox"),
+    Route("POST", "/settings", change_settings, prefix="/_sandbox"),
+]

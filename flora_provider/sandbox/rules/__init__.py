@@ -1,0 +1,1 @@
+"""FLORA's rules for any call: idempotency keys and the rate limit."""

@@ -1,0 +1,1 @@
+"""What the sandbox knows: clock, runs, assets, catalog and media files."""

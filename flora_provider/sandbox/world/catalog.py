@@ -1,0 +1,123 @@
+"""Models and techniques the sandbox offers. The ids are plausible, the prices and times invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flora_provider.sandbox.world.runs import Medium
+
+CREDITS_PER_USD = 1000
+"""FLORA: 1,000 credits = $1 (contract, 1.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as `GET /models` shows it.
+
+    Attributes:
+        model_id: Endpoint id.
+        name: Display name.
+        provider: Who runs it.
+        medium: What it makes.
+        credits: `estimated_credits`.
+        seconds: `estimated_seconds`.
+        params: The contract's P objects.
+    """
+
+    model_id: str
+    name: str
+    provider: str
+    medium: Medium
+    credits: int
+    seconds: int
+    params: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def usd(self) -> float:
+        """Price of a run in USD."""
+        return self.credits / CREDITS_PER_USD
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract's Model (2.12)."""
+        return {
+            "model_id": self.model_id,
+            "name": self.name,
+            "provider": self.provider,
+            "type": self.medium,
+            "capabilities": [self.model_id.split("-", 1)[0]],
+            "estimated_credits": self.credits,
+            "estimated_seconds": self.seconds,
+            "params": list(self.params),
+        }
+
+
+def _choice(name: str, *values: str) -> dict[str, Any]:
+    options = [{"label": value, "value": value} for value in values]
+    return {"name": name, "type": "string", "required": False, "default": values[0], "options": options}
+
+
+_SEED = {"name": "seed", "type": "seed", "required": False, "label": "Seed"}
+_RATIO = _choice("aspect_ratio", "1:1", "16:9", "9:16", "4:3", "3:4")
+_DURATION = {"name": "duration", "type": "int", "required": False, "default": 5, "min": 1, "max": 10}
+
+# The first model of a type is the workspace's default.
+MODELS: tuple[Model, ...] = (
+    Model("t2i-flux-2-pro", "FLUX.2 pro", "Black Forest Labs", "image", 40, 12, (_RATIO, _SEED)),
+    Model("t2i-flux-2-fast", "FLUX.2 fast", "Black Forest Labs", "image", 10, 4, (_RATIO, _SEED)),
+    Model("i2i-flux-kontext", "FLUX Kontext", "Black Forest Labs", "image", 45, 15, (_RATIO, _SEED)),
+    Model("t2v-veo-3", "Veo 3", "Google", "video", 800, 60, (_RATIO, _DURATION)),
+    Model("i2v-kling-2", "Kling 2", "Kuaishou", "video", 350, 90, (_DURATION,)),
+    Model("t2a-sound-effects", "Sound effects", "ElevenLabs", "audio", 20, 10, (_DURATION,)),
+    Model("t2s-multilingual", "Multilingual speech", "ElevenLabs", "audio", 30, 8, (_choice("voice", "Ada", "Ben"),)),
+    Model("t2t-writer", "Writer", "OpenAI", "text", 5, 5, (_choice("tone", "neutral", "playful"),)),
+    Model("i2t-describe", "Describe an image", "OpenAI", "text", 6, 6),
+)
+MODELS_BY_ID = {model.model_id: model for model in MODELS}
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """A technique as `GET /techniques` shows it.
+
+    Attributes:
+        technique_id: `tech_…`.
+        slug: Stands for the id in paths.
+        name: Display name.
+        medium: What it makes.
+        usd: `run_cost`.
+        seconds: Estimated duration.
+        inputs: The contract's TechniqueSlots (2.0).
+    """
+
+    technique_id: str
+    slug: str
+    name: str
+    medium: Medium
+    usd: float
+    seconds: int
+    inputs: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract's Technique, with the extra `slug` that FLORA's guide shows."""
+        output_type = "text" if self.medium == "text" else f"{self.medium}Url"
+        return {
+            "technique_id": self.technique_id,
+            "slug": self.slug,
+            "name": self.name,
+            "run_cost": self.usd,
+            "inputs": list(self.inputs),
+            "outputs": [{"id": "output_1", "name": "Result", "type": output_type}],
+        }
+
+
+_IMAGE = {"id": "input_image", "name": "Image", "type": "imageUrl"}
+_TEXT = {"id": "instructions", "name": "Instructions", "type": "text"}
+
+TECHNIQUES: tuple[Technique, ...] = (
+    Technique("tech_cctvcam01", "cctv-cam", "CCTV cam", "image", 0.05, 20, (_IMAGE, {**_TEXT, "optional": True})),
+    Technique("tech_storybrd1", "storyboard", "Storyboard", "image", 0.3, 45, (_TEXT,)),
+    Technique("tech_turntabl1", "turntable", "Product turntable", "video", 1.2, 120, (_IMAGE,)),
+    Technique("tech_captions1", "captions", "Captions", "text", 0.01, 6, (_IMAGE, {**_TEXT, "optional": True})),
+)
+TECHNIQUES_BY_NAME = {name: technique for technique in TECHNIQUES for name in (technique.technique_id, technique.slug)}

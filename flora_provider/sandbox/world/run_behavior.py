@@ -1,0 +1,43 @@
+"""What is to become of a run, when it should not simply succeed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RunBehavior:
+    """The future of one run, fixed when it starts.
+
+    A client asks for one through `params: {"sandbox": {"error_code": "GPU_PROVIDER_ERROR"}}`; a test, for runs
+    somebody else starts, through `Fault(behavior=RunBehavior(...))`.
+
+    Attributes:
+        error_code: Not None: the run ends `failed` with this code, `progress: 100` and `completed_at`.
+        error_message: Sentence beside `error_code`; None leaves it out, as FLORA sometimes does.
+        seconds: Exact duration in seconds, whatever estimate, seed and speed say. None: estimate +- 30 %.
+        estimated_seconds: The estimate to state, whatever the model and speed say.
+        no_estimate: State `estimated_seconds: null`.
+        never_ends: Stay `running` for ever, at 90 %.
+        cost_lag: Seconds after the end for which `charged_cost` is missing (measured at FLORA: about a minute).
+        hidden_for: Seconds after the start for which FLORA does not know the run: 404, and in no list.
+        listed_after: Seconds after the start for which no list shows the run, although FLORA knows it.
+        outputs: Number of outputs on completion; 0 gives an empty array.
+        output_type: Type to state instead of the true one, e.g. `modelUrl`.
+        text: What a text output says. It and `error_message` may hold any character, also half a surrogate pair and
+            U+0000, which travel as JSON's escapes. A test sends such a behavior by the control endpoint; as a client's
+            `params` it is refused, as any text that is none.
+    """
+
+    error_code: str | None = None
+    error_message: str | None = None
+    seconds: float | None = None
+    estimated_seconds: int | None = None
+    no_estimate: bool = False
+    never_ends: bool = False
+    cost_lag: float = 0.0
+    hidden_for: float = 0.0
+    listed_after: float = 0.0
+    outputs: int = 1
+    output_type: str | None = None
+    text: str | None = None

@@ -1,0 +1,175 @@
+"""A run: fixed when it starts, and from then on a pure function of time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+
+RunType = Literal["generation", "technique", "action"]
+Medium = Literal["image", "video", "audio", "text"]
+
+OUTPUT_TYPES: dict[Medium, str] = {"image": "imageUrl", "video": "videoUrl", "audio": "audioUrl", "text": "text"}
+SUFFIXES: dict[Medium, str] = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
+
+PENDING_SHARE = 0.1
+"""Share of a run's time it spends `pending`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run.
+
+    Attributes:
+        run_id: Public id, `run_…`.
+        run_type: What started it.
+        subject: The model's, technique's or action's id.
+        name: The technique's name; else the same as `subject`.
+        medium: What it makes.
+        prompt: The text shown in its media.
+        workspace_id: The workspace billed.
+        project_id: The project it is listed under.
+        nested: Started by `POST /techniques/{id}/runs`, thus served by that route only.
+        idempotency_key: The key it was started with, as honoured by the route.
+        created_at: Unix seconds.
+        seconds: How long it takes; `inf` if it never ends.
+        estimated_seconds: What FLORA said it would take.
+        quote: USD announced at the start.
+        settled: USD charged on completion, 0 if it fails.
+        behavior: What is out of the ordinary.
+    """
+
+    run_id: str
+    run_type: RunType
+    subject: str
+    name: str
+    medium: Medium
+    prompt: str
+    workspace_id: str
+    project_id: str
+    nested: bool
+    idempotency_key: str | None
+    created_at: float
+    seconds: float
+    estimated_seconds: int | None
+    quote: float
+    settled: float
+    behavior: RunBehavior
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether this run costs money: a started run does, unless it ends failed (contract, 7.5)."""
+        return self.behavior.error_code is None
+
+    def is_visible(self, now: float) -> bool:
+        """Whether FLORA admits to the run yet (see `RunBehavior.hidden_for`)."""
+        return now >= self.created_at + self.behavior.hidden_for
+
+    def is_listed(self, now: float) -> bool:
+        """Whether the history lists show it yet (see `RunBehavior.listed_after`)."""
+        return now >= self.created_at + max(self.behavior.hidden_for, self.behavior.listed_after)
+
+    def status(self, now: float) -> str:
+        """Return `pending`, `running`, `completed` or `failed`."""
+        elapsed = now - self.created_at
+        if elapsed >= self.seconds:
+            return "completed" if self.behavior.error_code is None else "failed"
+        return "running" if elapsed >= self._pending_seconds else "pending"
+
+    @property
+    def _pending_seconds(self) -> float:
+        return PENDING_SHARE * (self.seconds if math.isfinite(self.seconds) else 10.0)
+
+    def state(self, now: float, root: str) -> dict[str, Any]:
+        """Return the contract's RunState as of `now`, with URLs under `root`."""
+        status = self.status(now)
+        state: dict[str, Any] = {
+            "run_id": self.run_id,
+            "status": status,
+            "progress": self._progress(status, now),
+            "created_at": _milliseconds(self.created_at),
+            "poll_url": self.poll_url(root),
+        }
+        if status != "pending":
+            state["started_at"] = _milliseconds(self.created_at + self._pending_seconds)
+        if status in ("completed", "failed"):
+            state["completed_at"] = _milliseconds(self.created_at + self.seconds)
+        if status == "completed":
+            state["outputs"] = [self._output(number, root) for number in range(1, self.behavior.outputs + 1)]
+            if now >= self.created_at + self.seconds + self.behavior.cost_lag:
+                state["charged_cost"] = self.settled
+        if status == "failed":
+            state["error_code"] = self.behavior.error_code
+            if self.behavior.error_message is not None:
+                state["error_message"] = self.behavior.error_message
+        return state
+
+    def _progress(self, status: str, now: float) -> int:
+        if status != "running":
+            return 0 if status == "pending" else 100
+        # Coarse on purpose (contract, 1.5): steps of 10 %, and never 100 before the end.
+        pending = self._pending_seconds
+        share = (now - self.created_at - pending) / (self.seconds - pending) if math.isfinite(self.seconds) else 1.0
+        return min(90, math.floor(share * 10) * 10)
+
+    def poll_url(self, root: str) -> str:
+        """Return where to poll this run (contract, 7.3)."""
+        if self.nested:
+            return f"{root}/api/v1/techniques/{self.subject}/runs/{self.run_id}"
+        return f"{root}/api/v1/runs/{self.run_id}"
+
+    def _output(self, number: int, root: str) -> dict[str, str]:
+        text = f"A sandbox's answer to: {self.prompt}" if self.behavior.text is None else self.behavior.text
+        return {
+            "output_id": f"output_{number}",
+            "type": self.behavior.output_type or OUTPUT_TYPES[self.medium],
+            "url": text if self.medium == "text" else f"{root}{self.media_path(number)}",
+        }
+
+    def media_path(self, number: int) -> str:
+        """Return path and query of an output's file.
+
+        The query is part of the address (contract, section 9: "keep it whole"): the store refuses a URL without it,
+        and a client that logs it whole has not redacted a thing that looks like a secret.
+        """
+        signature = hashlib.blake2b(f"{self.run_id}/{number}".encode(), digest_size=12).hexdigest()
+        return f"/media/{self.run_id}/output_{number}.{SUFFIXES[self.medium]}?sig={signature}"
+
+    def started(self, root: str) -> dict[str, Any]:
+        """Return the contract's RunStarted: the answer to the call that started the run; it has no status."""
+        answer: dict[str, Any] = {
+            "run_id": self.run_id,
+            "type": self.run_type,
+            "charged_cost": self.quote,
+            "estimated_seconds": self.estimated_seconds,
+            "poll_url": self.poll_url(root),
+        }
+        if self.run_type == "technique":
+            answer["technique"] = {"technique_id": self.subject, "name": self.name}
+            return answer
+        answer["project_id"] = self.project_id
+        if self.run_type == "generation":
+            answer["model"] = {"model_id": self.subject}
+        else:
+            answer["action"] = {"action_id": self.subject}
+        return answer
+
+    def row(self, now: float, root: str) -> dict[str, Any]:
+        """Return the run as a row of its history list: GenerationItem or TechniqueRunItem."""
+        row = self.state(now, root)
+        row["project_id"] = self.project_id
+        row["workspace_id"] = self.workspace_id
+        if self.run_type == "technique":
+            row["technique_run_id"] = self.run_id
+            row["technique"] = {"technique_id": self.subject, "name": self.name}
+        else:
+            row["generation_id"] = self.run_id
+            row["model"] = {"model_id": self.subject if self.run_type == "generation" else None}
+        return row
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

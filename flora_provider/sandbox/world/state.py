@@ -1,0 +1,221 @@
+"""Everything the sandbox remembers: keys, workspaces, projects, runs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flora_provider.sandbox.http.responses import ApiError, not_found
+from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.sandbox.world.runs import Medium, Run, RunType
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace: what a key belongs to and what a run is billed to."""
+
+    workspace_id: str
+    name: str
+    created_at: float
+
+
+@dataclass(slots=True)
+class Project:
+    """A project of a workspace; `last_modified` (unix seconds) orders the list."""
+
+    project_id: str
+    workspace_id: str
+    name: str
+    created_at: float
+    last_modified: float
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract's Project (2.0)."""
+        return {
+            "project_id": self.project_id,
+            "workspace_id": self.workspace_id,
+            "name": self.name,
+            "origin": "api",
+            "created_at": round(self.created_at * 1000),
+            "last_modified": round(self.last_modified * 1000),
+        }
+
+
+class State:
+    """The sandbox's memory.
+
+    One account owns the API key and the first workspace. A second one owns the *foreign* workspace and project, so
+    that what belongs to somebody else can be asked for.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Create both accounts, each with a workspace and a project."""
+        self.settings = settings
+        self.clock = clock
+        self._numbers: Counter[str] = Counter()
+        self.workspaces: dict[str, list[Workspace]] = {}
+        self.projects: dict[str, Project] = {}
+        self.runs: dict[str, Run] = {}
+        self._histories: defaultdict[tuple[str, ...], list[Run]] = defaultdict(list)
+        self.usd_billed = 0.0
+        self.runs_billed = 0
+        settings.api_key = settings.api_key or self.new_id("sk_test")
+        self.workspace = self.add_workspace("Sandbox")
+        self.project = self.add_project(self.workspace.workspace_id, "Airflow")
+        self.foreign_workspace = self.add_workspace("Somebody else", owner="foreign")
+        self.foreign_project = self.add_project(self.foreign_workspace.workspace_id, "Secret")
+
+    def new_id(self, prefix: str) -> str:
+        """Return the next id of a kind; which one it is depends on the seed and on how many came before."""
+        self._numbers[prefix] += 1
+        name = f"{self.settings.seed}/{prefix}/{self._numbers[prefix]}"
+        return f"{prefix}_{hashlib.blake2b(name.encode(), digest_size=10).hexdigest()}"
+
+    def add_workspace(self, name: str, owner: str = "own") -> Workspace:
+        """Give an account another workspace; `own` is the account of the API key."""
+        workspace = Workspace(self.new_id("ws"), name, self.clock.now())
+        self.workspaces.setdefault(owner, []).append(workspace)
+        return workspace
+
+    def add_project(self, workspace_id: str, name: str) -> Project:
+        """Create a project; names need not be unique."""
+        now = self.clock.now()
+        project = Project(self.new_id("prj"), workspace_id, name, now, now)
+        self.projects[project.project_id] = project
+        return project
+
+    def require_workspace(self, workspace_id: str) -> None:
+        """Refuse a workspace that is not the key's, as if there were none."""
+        if all(workspace.workspace_id != workspace_id for workspace in self.workspaces["own"]):
+            raise not_found(f"Workspace {workspace_id}")
+
+    def own_project(self, project_id: str) -> Project:
+        """Return one of the key's projects; missing and forbidden are both 404 (contract, 2.1)."""
+        project = self.projects.get(project_id)
+        if project is None:
+            raise not_found(f"Project {project_id}")
+        self.require_workspace(project.workspace_id)
+        return project
+
+    def require_project(self, project_id: str, workspace_id: str) -> None:
+        """Refuse a project outside the workspace, in FLORA's words (contract, 2.2)."""
+        self.require_workspace(workspace_id)
+        project = self.projects.get(project_id)
+        if project is None or project.workspace_id != workspace_id:
+            sentence = "Project does not belong to the specified workspace."
+            raise ApiError(400, "input_validation_error", sentence, [("project_id", sentence)])
+
+    def start_run(
+        self,
+        run_type: RunType,
+        subject: str,
+        medium: Medium,
+        prompt: str,
+        *,
+        workspace_id: str,
+        project_id: str,
+        usd: float,
+        seconds: float,
+        behavior: RunBehavior,
+        name: str = "",
+        nested: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """Start a run and bill it, unless its behavior is to fail.
+
+        Args:
+            run_type: What starts it.
+            subject: Id of the model, technique or action.
+            medium: What it makes.
+            prompt: What its media show.
+            workspace_id: Who pays.
+            project_id: Where it is listed.
+            usd: The quote.
+            seconds: The estimate at speed 1.
+            behavior: What is out of the ordinary.
+            name: The technique's name.
+            nested: Whether the nested technique route started it.
+            idempotency_key: The key the route honoured.
+        """
+        run_id = self.new_id("run")
+        chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
+        estimate = behavior.estimated_seconds
+        if estimate is None:
+            estimate = max(1, round(seconds / self.settings.speed))
+        # The settled cost of a run may differ from its quote both ways (contract, 2.2).
+        settled = 0.0 if behavior.error_code is not None else round(usd * chance.choice((1.0, 1.0, 0.8, 1.5)), 6)
+        duration = (
+            behavior.seconds
+            if behavior.seconds is not None
+            else seconds / self.settings.speed * chance.uniform(0.7, 1.3)
+        )
+        run = Run(
+            run_id=run_id,
+            run_type=run_type,
+            subject=subject,
+            name=name or subject,
+            medium=medium,
+            prompt=prompt,
+            workspace_id=workspace_id,
+            project_id=project_id,
+            nested=nested,
+            idempotency_key=idempotency_key,
+            created_at=self.clock.now(),
+            seconds=math.inf if behavior.never_ends else duration,
+            estimated_seconds=None if behavior.no_estimate else estimate,
+            quote=usd,
+            settled=settled,
+            behavior=behavior,
+        )
+        self._remember(run)
+        return run
+
+    def _remember(self, run: Run) -> None:
+        self.runs[run.run_id] = run
+        self.projects[run.project_id].last_modified = run.created_at
+        kind = "technique" if run.run_type == "technique" else "generation"
+        self._histories[(kind,)].append(run)
+        self._histories[kind, run.project_id].append(run)
+        if run.is_billed:
+            self.runs_billed += 1
+            self.usd_billed += run.settled
+
+    def visible_run(self, run_id: str) -> Run:
+        """Return one of the key's runs, or refuse with a 404."""
+        run = self.runs.get(run_id)
+        if run is None or not run.is_visible(self.clock.now()):
+            raise not_found(f"Run {run_id}")
+        return run
+
+    def history(self, kind: str, filters: dict[str, str]) -> Iterator[Run]:
+        """Yield the runs of a history list that match its filters, newest first.
+
+        Args:
+            kind: `generation` (actions leave their rows there too, contract 2.4) or `technique`.
+            filters: Any of `workspace_id`, `project_id`, `technique_id`, `status`.
+        """
+        now = self.clock.now()
+        rows = self._histories.get((kind, filters["project_id"]) if "project_id" in filters else (kind,), [])
+        # Iterators keep a full page of 10,000 waiting runs cheap: no filter, no test per row.
+        found: Iterator[Run] = reversed(rows)
+        if workspace_id := filters.get("workspace_id"):
+            found = (run for run in found if run.workspace_id == workspace_id)
+        if technique_id := filters.get("technique_id"):
+            found = (run for run in found if run.subject == technique_id)
+        if status := filters.get("status"):
+            found = (run for run in found if run.status(now) == status)
+        return filter(lambda run: run.is_listed(now), found)
+
+    def count_by_status(self) -> dict[str, int]:
+        """Return how many runs are in which state now."""
+        now = self.clock.now()
+        counts = Counter(run.status(now) for run in self.runs.values())
+        return {status: counts[status] for status in ("pending", "running", "completed", "failed")}

@@ -1,0 +1,204 @@
+"""Base of operators and sensors that validates their values, and renders templates as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+
+from flora_provider.api.text import is_rendered_none, short_repr
+from flora_provider.api.validation import Check, raise_problems
+from flora_provider.tasks import mapping
+from flora_provider.tasks.parse_checks import is_literal, literal_problems, refuse_at_parse
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+
+class CheckedTask(BaseOperator):
+    """Base of our operators and sensors: a bad value is refused when the DAG is parsed, or finally before any request.
+
+    A subclass names its `rules`, calls `refuse_literals` at the end of its constructor, and `refuse_values` first of
+    all when it executes.
+    """
+
+    rules: ClassVar[Mapping[str, Check]] = {}
+    """The check of each parameter; None is not checked."""
+
+    native_fields: ClassVar[frozenset[str]] = frozenset({"model_params"})
+    """Template fields of ours that follow the DAG's `render_template_as_native_obj`; the others are always texts."""
+
+    _missing_values: Mapping[str, Any] = {}  # by path: what templates and other tasks gave no value for
+
+    def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
+        """Refuse a mapped task whose row, which another task made, has other names than the operator."""
+        if mapping.FROM_MAPPED in kwargs:
+            level = (kwargs.get("dag"), kwargs.get("task_group"), kwargs.get("default_args"))
+            known = mapping.parameters_of(cls)
+            filled = {name: value for name, value in mapping.default_args_of(*level).items() if name in known}
+            _fail_for_good(mapping.name_problems(cls, {**filled, **kwargs}), kwargs.get("task_id"))
+        return super().__new__(cls)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As for every operator; literals are checked, and `default_args` fill in every parameter of ours."""
+        own = kwargs.get("default_args") or {}
+        known = mapping.parameters_of(cls) - mapping.parameters_of(BaseOperator)
+        kwargs = {**{name: value for name, value in own.items() if name in known}, **kwargs}
+        partial = super().partial(**kwargs)
+        dag, task_group = partial.kwargs["dag"], partial.kwargs["task_group"]
+        filled = {name: value for name, value in mapping.default_args_of(dag, task_group, own).items() if name in known}
+        return mapping.checked(partial, mapping.MappedArguments(cls, {**filled, **kwargs}, cls.rules, dag))
+
+    @property
+    def is_mapped_instance(self) -> bool:
+        """Whether Airflow has made this from a mapped task, in a worker: its constructor's errors are not shown."""
+        return bool(getattr(self, "_BaseOperator__from_mapped", False))
+
+    def refuse_arguments(self, rules: Mapping[str, Check], arguments: Mapping[str, Any]) -> None:
+        """Refuse arguments before the constructor of a base class sees them, whose message would not name the task.
+
+        Raises:
+            FloraInputError: with all that was found.
+            AirflowFailException: the same, of a mapped task.
+        """
+        found = literal_problems(arguments, rules, templated=frozenset())
+        if self.is_mapped_instance:
+            _fail_for_good(found, arguments.get("task_id"))
+        refuse_at_parse(found, arguments.get("task_id", ""))
+
+    def refuse_literals(self, rules: Mapping[str, Check]) -> None:
+        """Refuse at parse time attributes that cannot be right; those of a mapped task when it executes.
+
+        Raises:
+            FloraInputError: with all that was found.
+        """
+        if not self.is_mapped_instance:
+            values = {name: getattr(self, name) for name in rules}
+            refuse_at_parse(literal_problems(values, rules, templated=frozenset(self.template_fields)), self.task_id)
+
+    def refuse_values(self) -> None:
+        """Validate the values of templates, other tasks and mapped rows.
+
+        Raises:
+            FloraInputError: with all that was found.
+        """
+        values = {name: value for name in self.rules if (value := getattr(self, name, None)) is not None}
+        wrong = {name: problem for name, value in values.items() if (problem := self.rules[name](name, value))}
+        raise_problems(
+            [
+                *wrong.values(),
+                *(_no_value(missing) for missing in self._missing_values.items() if missing[0] not in wrong),
+            ]
+        )
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """As for every operator, but a text without Jinja is left as it was written.
+
+        Jinja would take a line break off its end, and make a number of `1984` and a list of `[1, 2]` if the DAG renders
+        native objects.
+        """
+        jinja_env = jinja_env or self.get_template_env()
+        is_file = isinstance(content, str) and content.endswith(tuple(self.template_ext))
+        if isinstance(content, str) and not is_file and not any(mark in content for mark in _marks(jinja_env)):
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Where Airflow lets an operator decide how its fields are rendered, mapped or not."""
+        render = super()._do_render_template_fields
+        if parent is not self:
+            render(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        names = list(template_fields)
+        written = {name: getattr(self, name, None) for name in names}
+        dag = self.get_dag()
+        mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
+        mapped |= _expanded_over_results(dag.task_dict.get(self.task_id) if dag else None)
+        text_env = dag.get_template_env(force_sandboxed=True) if dag and _is_native(jinja_env) else jinja_env
+        texts = [name for name in names if name in self.rules and name not in self.native_fields]
+        render(self, texts, context, text_env, seen_oids)
+        render(self, [name for name in names if name not in texts], context, jinja_env, seen_oids)
+        self._missing_values = {
+            path: value
+            for name in names
+            for path, value in _missing(name, written[name], getattr(self, name, None), resolved=name in mapped)
+        }
+
+    def _render(self, template: Any, context: Context, dag: Any = None) -> Any:
+        if _is_native(template.environment):
+            return super()._render(template, context, dag)
+        try:
+            from airflow.sdk.definitions.context import render_template_to_string
+        except ImportError:  # Airflow 2 and 3.0
+            from airflow.utils.helpers import (  # type: ignore[no-redef]  # the same function
+                render_template_to_string,
+            )
+        return render_template_to_string(template, context)
+
+
+def _fail_for_good(found: Iterable[str], task_id: Any) -> None:
+    if problems := list(found):
+        raise AirflowFailException(f"{'; '.join(problems)} [task {task_id!r}]")
+
+
+def _expanded_over_results(task: Any) -> set[str]:
+    """The parameters of a mapped task whose values `expand` takes from another task; a null in a row is not given."""
+    sources = getattr(getattr(task, "expand_input", None), "value", None)
+    return (
+        {name for name, source in sources.items() if not is_literal(source)} if isinstance(sources, Mapping) else set()
+    )
+
+
+def _is_native(env: jinja2.Environment) -> bool:
+    from jinja2.nativetypes import NativeEnvironment
+
+    return isinstance(env, NativeEnvironment)
+
+
+def _marks(env: jinja2.Environment) -> Iterator[str]:
+    """What begins something that this Jinja replaces: a DAG may choose its own."""
+    yield from (env.variable_start_string, env.block_start_string, env.comment_start_string)
+    yield from filter(None, (env.line_statement_prefix, env.line_comment_prefix))
+
+
+def _missing(path: str, written: Any, given: Any, *, resolved: bool) -> Iterator[tuple[str, Any]]:
+    """Where a template or another task gave no value: null, or the text that Jinja makes of it.
+
+    Args:
+        path: of this value, such as `model_params.images[2]`.
+        written: what the DAG's author wrote.
+        given: what it became. A null that the author wrote stays: some parameters of models may be null.
+        resolved: whether all of it came from a template or another task.
+    """
+    resolved = resolved or not is_literal(written)
+    if resolved and (given is None or is_rendered_none(given)):
+        yield path, given
+    elif isinstance(given, Mapping):
+        for key, value in given.items():
+            before = written.get(key) if isinstance(written, Mapping) else None
+            yield from _missing(f"{path}.{key}", before, value, resolved=resolved)
+    elif isinstance(given, list | tuple):
+        before = written if isinstance(written, list | tuple) and len(written) == len(given) else [None] * len(given)
+        for index, value in enumerate(given):
+            yield from _missing(f"{path}[{index}]", before[index], value, resolved=resolved)
+
+
+def _no_value(missing: tuple[str, Any]) -> str:
+    path, value = missing
+    return f"{path} is {short_repr(value)}: its template, or the task that it comes from, gave no value"

@@ -1,0 +1,139 @@
+"""From FLORA's errors to Airflow's: which end a task for good, and which are left to its `retries`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, cast
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
+
+from flora_provider.api.errors import (
+    FloraAuthenticationError,
+    FloraConnectionError,
+    FloraError,
+    FloraInputError,
+    FloraRateLimitError,
+    FloraServerError,
+    FloraStatusError,
+    RunFailed,
+    RunOutcomeUnknown,
+)
+from flora_provider.api.urls import is_loopback
+
+
+def is_final(error: FloraError) -> bool:
+    """Whether no retry can cure it: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
+
+    It is decided by what a retry costs, and what it can cure. What may pass is left to the task's `retries`: broken
+    connections, 429, 5xx, a provider's trouble, a timeout; a 401, which starts nothing and which the next key cures; a
+    connection that could not be read; and whatever kept us from looking at a run that is paid.
+    """
+    if isinstance(error, RunFailed):
+        return not error.advice.may_retry
+    if isinstance(error, FloraStatusError):
+        return not isinstance(error, FloraAuthenticationError | FloraRateLimitError | FloraServerError)
+    return isinstance(error, FloraInputError | RunOutcomeUnknown)
+
+
+def _is_final(error: FloraError, starts_runs: bool) -> bool:
+    """The same; and a run that failed is what it is, whoever waits for it again."""
+    return is_final(error) or (isinstance(error, RunFailed) and not starts_runs)
+
+
+def is_refused_in_dag_test(error: FloraError) -> bool:
+    """Whether nothing listens on this machine's port, and the task runs in `dag.test()`.
+
+    Most likely the sandbox is not running. `dag.test()` would wait for each retry, five minutes by default, while its
+    user sees "No tasks to run". A real scheduler's retry may find it started, so there it stays a matter of `retries`.
+    """
+    return isinstance(error, FloraConnectionError) and _is_refused_here(error.__cause__) and _in_dag_test()
+
+
+def _is_refused_here(failure: BaseException | None) -> bool:
+    request = getattr(failure, "_request", None)  # httpx's property of that name raises where there is none
+    if request is None or not is_loopback(request.url.host):
+        return False
+    while failure is not None and not isinstance(failure, ConnectionRefusedError):
+        failure = failure.__cause__ or failure.__context__
+    return failure is not None
+
+
+def _in_dag_test() -> bool:
+    if runner := sys.modules.get("airflow.sdk.execution_time.task_runner"):
+        # In a worker process, the supervisor is another process.
+        return type(getattr(runner, "SUPERVISOR_COMMS", None)).__name__ == "InProcessSupervisorComms"
+    # Airflow 2: only a scheduler's job queues a task, and the getter raises where no task runs.
+    from airflow.providers.common.compat.sdk import get_current_context
+
+    try:
+        ti: Any = get_current_context()["ti"]
+    except (AirflowException, RuntimeError):
+        return False
+    return ti.queued_by_job_id is None
+
+
+@contextmanager
+def as_airflow(where: str, *, starts_runs: bool = True) -> Iterator[None]:
+    """Raise FLORA's errors as Airflow's too, saying which task or connection they are about.
+
+    What is raised is of both classes: Airflow's decides about retries, FLORA's, with its attributes, is what a retry
+    policy or an `except` names.
+
+    Args:
+        where: such as `task 'generate', connection 'flora_default'`.
+        starts_runs: whether the task starts runs, so that its retry can replace one that failed.
+
+    Raises:
+        AirflowFailException: no retry can cure it; the task fails at once, whatever its `retries`.
+        AirflowException: it may pass; the task's `retries` decide.
+    """
+    try:
+        yield
+    except FloraError as error:
+        if isinstance(error, AirflowException | AirflowTaskTimeout):
+            raise  # it has been through here
+        kind = (
+            AirflowFailException if _is_final(error, starts_runs) or is_refused_in_dag_test(error) else AirflowException
+        )
+        # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
+        remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
+        raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__
+
+
+def _remedy(error: RunFailed, *, starts_runs: bool) -> str:
+    """Which task to try again for another run."""
+    if not starts_runs:
+        return f"; this task starts none: clear the task that started {error.run_id}"
+    return "; a retry starts a new run" if error.advice.may_retry else ""
+
+
+def joined(kind: type[BaseException], error: FloraError, message: str) -> FloraError:
+    """The same error, with this message, as an instance of Airflow's class `kind` too."""
+    both = _made(kind, type(error), message)
+    vars(both).update(vars(error))
+    return both
+
+
+def _made(kind: type[BaseException], of: type[FloraError], message: str) -> FloraError:
+    # Without `__init__`: what FLORA's class would compose of its arguments is in the message and the attributes.
+    both = _both(kind, of)  # type: ignore[arg-type]  # classes can be hashed; mypy looks at the hash of instances
+    return cast("FloraError", Exception.__new__(both, message))
+
+
+@cache
+def _both(kind: type[BaseException], of: type[FloraError]) -> type[BaseException]:
+    """A class that is both, under FLORA's name: that is what a reader of the log can look up and catch."""
+
+    def reduce(self: BaseException) -> tuple[Any, ...]:
+        """By its parts, for no module holds this class."""
+        return _made, (kind, of, *self.args), vars(self)
+
+    def serialize(self: BaseException) -> tuple[str, tuple[str], dict[str, Any]]:
+        """As Airflow's class: Airflow reads back only exceptions that a module holds."""
+        return f"{kind.__module__}.{kind.__name__}", (str(self),), {}
+
+    members = {"__module__": of.__module__, "__doc__": of.__doc__, "__reduce__": reduce, "serialize": serialize}
+    return type(of.__name__, (kind, of), members)

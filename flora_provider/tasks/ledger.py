@@ -1,0 +1,184 @@
+"""Where a task remembers what it started: Airflow's task state store (3.3 and newer), or nowhere (older)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flora_provider.api.errors import FloraError
+from flora_provider.runs.errors import LedgerUnavailable
+from flora_provider.runs.ledger import Attempt, LedgerRecord, load
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from flora_provider.operators.base import FloraRunOperator
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_NAME = "flora_run"  # of the first slot, as earlier releases named the only one; the others follow it as flora_run_1, …
+# The api-server may be restarted just now. What was paid for is worth waiting for it as long as a rollout takes.
+RETRY_FOR = 300.0  # seconds
+_PROCESS = uuid.uuid4().hex  # with the process id: a fork copies it
+
+
+class TaskStateLedger:
+    """The task state store: survives a retry, a SIGKILL and a clear, which XCom does not.
+
+    Args:
+        store: Airflow's.
+        retry_for: seconds for which reads and writes that fail are tried again.
+
+    Attributes:
+        run_id: that was to be stored last, whether or not it is; empty before.
+    """
+
+    durable = True
+
+    def __init__(self, store: Any, *, retry_for: float) -> None:
+        self._store = store
+        self._retry_for = retry_for
+        self._slot: int | None = None  # that was written last
+        self.run_id = ""
+
+    def read(self) -> list[LedgerRecord]:
+        """All records, by slot.
+
+        Raises:
+            LedgerUnreadable: something that is no record.
+            LedgerUnavailable: the store does not answer.
+        """
+        try:
+            return list(self._records())
+        except FloraError:
+            raise
+        except Exception as error:
+            raise LedgerUnavailable(
+                "the task state store, which knows whether an earlier try of this task has started a run, cannot be "
+                f"read: {type(error).__name__}. Nothing was sent"
+            ) from error
+
+    def write(self, slot: int, record: LedgerRecord) -> None:
+        """Remember; the supervisor has stored it when this returns.
+
+        Raises:
+            LedgerUnavailable: the store does not take it.
+        """
+        self._slot, self.run_id = slot, record.run_id
+        started = f"FLORA run {record.run_id}, which is billed," if record.run_id else "What is about to be sent"
+        try:
+            retry_airflow(
+                lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet", self._retry_for
+            )
+        except Exception as error:
+            raise LedgerUnavailable(
+                f"{started} could not be stored in the task state store: {type(error).__name__}"
+                + ("" if record.run_id else ". Nothing was sent"),
+                run_id=record.run_id or None,
+            ) from error
+
+    def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
+        """Remember that this try ended with an error of its own, and so was not cleared while it ran.
+
+        Says nothing if that cannot be stored: the error itself is what matters.
+
+        Args:
+            attempt: this try.
+            started_nothing: whether the request that it is about has surely started no run.
+        """
+        try:
+            for number in dict.fromkeys((0, self._slot or 0)):
+                if (record := load(self._store.get(_name(number)))) is not None:
+                    released = record.released(attempt, is_own=number == self._slot, started_nothing=started_nothing)
+                    self._store.set(_name(number), released.dump())
+        except Exception as error:  # noqa: BLE001 - see above
+            log.debug("The end of this try was not stored: %s", type(error).__name__)
+
+    def _records(self) -> Iterator[LedgerRecord]:
+        for slot in count():
+            value = retry_airflow(
+                partial(self._store.get, _name(slot)), "The task state store does not answer", self._retry_for
+            )
+            if (record := load(value)) is None:
+                return
+            yield record
+
+
+class NoLedger:
+    """Airflow before 3.3 has no task state store: the derived key alone finds the run again."""
+
+    durable = False
+    run_id = ""
+
+    def read(self) -> list[LedgerRecord]:
+        """Nothing is known."""
+        return []
+
+    def write(self, slot: int, record: LedgerRecord) -> None:
+        """Nothing is kept."""
+
+    def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
+        """Nothing is kept."""
+
+
+def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
+    """The ledger of the running task."""
+    store = context.get("task_state_store")
+    return NoLedger() if store is None else TaskStateLedger(store, retry_for=RETRY_FOR)
+
+
+def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
+    """Which try of the task this is; `task` is an operator of ours, perhaps inside of a task of another kind."""
+    ti = context["ti"]
+    running: Any = context.get("task") or task
+    return Attempt(
+        try_number=ti.try_number,
+        max_tries=ti.max_tries,
+        retries=running.retries,
+        clear_number=getattr(context["dag_run"], "clear_number", None),
+        may_run_long=(task.wait_for_completion and not task.deferrable) or type(running) is not type(task),
+        process=f"{_PROCESS}-{os.getpid()}",
+    )
+
+
+def retry_airflow(action: Callable[[], T], complaint: str, retry_for: float) -> T:
+    """Ask Airflow for something until it answers; each failure is logged with the complaint.
+
+    Args:
+        action: what may fail while the api-server is away.
+        complaint: a sentence without its full stop.
+        retry_for: seconds after which the last failure is raised.
+    """
+    from tenacity import (
+        RetryCallState,
+        Retrying,
+        retry_if_exception_type,
+        retry_if_not_exception_type,
+        stop_after_delay,
+        wait_exponential,
+    )
+
+    def complain(state: RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        log.warning("%s: Airflow raised %s. Trying again", complaint, type(error).__name__)
+
+    attempts = Retrying(
+        # What is wrong with the value itself does not pass. Timeouts and kills of the task are no Exceptions.
+        retry=retry_if_exception_type(Exception) & retry_if_not_exception_type((TypeError, ValueError, AssertionError)),
+        stop=stop_after_delay(retry_for),
+        wait=wait_exponential(multiplier=0.5, max=10.0),
+        before_sleep=complain,
+        reraise=True,
+    )
+    return attempts(action)
+
+
+def _name(slot: int) -> str:
+    return f"{_NAME}_{slot}" if slot else _NAME

@@ -1,0 +1,63 @@
+"""Checks at parse time of the literals of a task: values that Airflow does not replace when the task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from airflow.providers.common.compat.sdk import XComArg
+
+from flora_provider.api.errors import FloraInputError
+from flora_provider.api.validation import Check
+
+# The base of everything that Airflow resolves when a task runs: XComArg, a DAG function's argument, an argument of a
+# mapped task group, literal(…). Its module differs by version.
+Placeholder: type = next(base for base in XComArg.__mro__ if base.__name__ == "ResolveMixin")
+
+# What a templated parameter takes: the value itself, Jinja, or a placeholder such as another task's result.
+Text: TypeAlias = str | XComArg
+Dict: TypeAlias = Mapping[str, Any] | XComArg
+
+JINJA_MARKS = ("{{", "{%", "{#")
+
+
+def is_literal(value: object) -> bool:
+    """Whether the value is final: no placeholder, no Jinja, no function that makes it.
+
+    What stands inside a dict or a list does not matter.
+    """
+    if isinstance(value, str):
+        return not any(mark in value for mark in JINJA_MARKS)
+    return not isinstance(value, Placeholder) and not callable(value)
+
+
+def literal_problems(given: Mapping[str, Any], rules: Mapping[str, Check], *, templated: frozenset[str]) -> list[str]:
+    """The problems of literal values; None counts as absent.
+
+    Args:
+        given: values by the name of their parameter.
+        rules: what each must be; a parameter without a rule may be anything.
+        templated: the parameters that Airflow renders. The others take neither Jinja nor placeholders: their text would
+            be used as it stands, and every text counts as true.
+    """
+    found = []
+    for name, rule in rules.items():
+        value = given.get(name)
+        if value is None or (name in templated and not is_literal(value)):
+            continue
+        if problem := rule(name, value):
+            unrendered = (
+                "" if is_literal(value) else "; it is no template field, so it takes no template or placeholder"
+            )
+            found.append(problem + unrendered)
+    return found
+
+
+def refuse_at_parse(found: list[str], task_id: str) -> None:
+    """Raise all problems of a task at once.
+
+    Raises:
+        FloraInputError: there is at least one; Airflow shows it as the DAG's import error.
+    """
+    if found:
+        raise FloraInputError([f"task {task_id!r}: {problem}" for problem in found])

@@ -1,0 +1,66 @@
+"""Start the one run of a task: its intent, its ledger, and the client, brought together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger, with_handlers
+from flora_provider.runs.intent import Intent
+from flora_provider.runs.start import Submission, SubmitOptions
+from flora_provider.runs.submitter import RunSubmitter
+from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
+from flora_provider.tasks.xcom import pushed_run_ids
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from flora_provider.operators.base import FloraRunOperator
+    from flora_provider.runs.request import RunRequest
+
+
+def submit(
+    task: FloraRunOperator, context: Context, request: RunRequest, ledger: TaskStateLedger | NoLedger
+) -> Submission:
+    """Start the run of a task's request, or find the one that was started already.
+
+    Args:
+        task: the operator, rendered.
+        context: Airflow's.
+        request: what is sent.
+        ledger: the task's.
+
+    Raises:
+        FloraError: as `RunSubmitter.flow`.
+    """
+    ti, began = context["ti"], context["dag_run"].start_date
+    attempt = attempt_of(task, context)
+    intent = Intent(
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        map_index=-1 if ti.map_index is None else ti.map_index,
+        dag_run_started=began.isoformat() if began else "",
+        connection=request.connection,
+        clears=attempt.max_tries,
+        # Without a ledger, a retry must derive the key from what it finds again: a rendered request may vary.
+        body=request.template.encode() if task.has_templates and not ledger.durable else request.call.body,
+        own_key=task.idempotency_key,
+        # Without a ledger this is the only trace that a clear leaves, unless the author changes `retries`.
+        clear_count=0 if attempt.max_tries == attempt.retries else attempt.max_tries,
+    )
+    options = SubmitOptions(
+        intent=intent,
+        attempt=attempt,
+        durable=ledger.durable,
+        earliest=began.timestamp() if began else 0.0,
+        on_unknown=task.on_unknown_outcome,
+    )
+    client = task.hook.client()
+    submitter = RunSubmitter(request=request, options=options, on_changed=task.on_changed_request)
+    handlers = {
+        ReadLedger: lambda _: ledger.read(),
+        WriteLedger: lambda effect: ledger.write(effect.slot, effect.record),
+        ReadClaimedRuns: lambda _: pushed_run_ids(context),
+        RenderAgain: lambda _: task.renders_differently(context, lambda: task.call().body),
+    }
+    return client.run(with_handlers(submitter.flow(client.context), handlers))

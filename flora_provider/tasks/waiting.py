@@ -1,0 +1,200 @@
+"""Wait for a run from a task, in the worker or in the triggerer: what operators and sensors share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
+
+from flora_provider.api.errors import RunTimedOut
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.event import Limit, RunEvent
+from flora_provider.tasks.checked_task import CheckedTask
+from flora_provider.tasks.exceptions import as_airflow, joined
+from flora_provider.tasks.triggerer import can_end_in_triggerer
+from flora_provider.tasks.xcom import push_if_possible
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, xcoms_of
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from flora_provider.api.models import FinishedRun
+    from flora_provider.hooks.flora import FloraHook
+    from flora_provider.runs.ref import RunRef
+
+# How long a run that FLORA expects to be short is awaited in the worker. To defer, and to end in the triggerer, takes
+# some four seconds; but an estimate can be wrong or zero, and no worker slot is to be held for what a run really takes.
+SHORT_WAIT = 6.0  # seconds
+
+
+class Deadline(NamedTuple):
+    """When to stop waiting, and which of the task's limits says so.
+
+    Attributes:
+        at: unix seconds; None to wait for ever.
+        limit: the name of the limit.
+    """
+
+    at: float | None
+    limit: Limit
+
+
+def seconds(value: float | timedelta | None) -> float | None:
+    """A duration in seconds, whether it was given as a number or as a timedelta."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+class WaitsForRun(CheckedTask):
+    """A task that waits for a run, with a `flora_conn_id`, a `poll_interval` and a `timeout`."""
+
+    starts_runs: ClassVar[bool] = False
+    """Whether a retry of the task can replace a run that failed."""
+
+    flora_conn_id: str
+    poll_interval: float | timedelta
+    timeout: Any  # of an operator, seconds, a timedelta or None; of a sensor, seconds
+
+    @cached_property
+    def hook(self) -> FloraHook:
+        """The hook of the task's connection."""
+        from flora_provider.hooks.flora import FloraHook
+
+        return FloraHook(self.flora_conn_id)
+
+    @property
+    def task_label(self) -> str:
+        """Which task and connection an error is about."""
+        return f"task {self.task_id!r}, connection {self.flora_conn_id!r}"
+
+    def airflow_errors(self) -> AbstractContextManager[None]:
+        """Raise FLORA's errors as Airflow's too, naming the task."""
+        return as_airflow(self.task_label, starts_runs=self.starts_runs)
+
+    def deadline(self, context: Context) -> Deadline:
+        """The earlier of `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""
+        now, timeout = time.time(), seconds(self.timeout)
+        by_timeout = None if timeout is None else now + timeout
+        execution_timeout = seconds(self.execution_timeout)
+        if execution_timeout is None:
+            return Deadline(by_timeout, "timeout")
+        start = context["ti"].start_date
+        by_execution = (start.timestamp() if start else now) + execution_timeout
+        if by_timeout is None or by_execution < by_timeout:
+            return Deadline(by_execution, "execution_timeout")
+        return Deadline(by_timeout, "timeout")
+
+    def defer_wait(self, ref: RunRef, deadline: Deadline, **known: Any) -> NoReturn:
+        """Hand the wait to the triggerer; the task comes back in `execute_complete`.
+
+        Args:
+            ref: the run.
+            deadline: when to stop waiting.
+            known: `started_at` and `estimated_seconds`, as of `FloraRunTrigger`.
+
+        Raises:
+            TaskDeferred: always.
+        """
+        from flora_provider.triggers.flora import FloraRunTrigger
+
+        now = time.time()
+        trigger = FloraRunTrigger(
+            run_id=ref.run_id,
+            technique=ref.technique,
+            flora_conn_id=self.flora_conn_id,
+            poll_interval=seconds(self.poll_interval) or 0.0,
+            deadline=deadline.at,
+            limit=deadline.limit,
+            not_before=now + MIN_DEFERRAL,
+            end_from_trigger=can_end_in_triggerer(self),
+            do_xcom_push=self.do_xcom_push,
+            **known,
+        )
+        margin = MIN_DEFERRAL + DEFERRAL_TIMEOUT_MARGIN
+        timeout = None if deadline.at is None else timedelta(seconds=max(deadline.at - now, 0.0) + margin)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
+
+    def wait_in_worker(self, ref: RunRef, deadline: Deadline, **known: Any) -> FinishedRun:
+        """Wait here, blocking, and return the finished run; arguments as of `defer_wait`."""
+        timeout = None if deadline.at is None else max(deadline.at - time.time(), 0.0)
+        interval = seconds(self.poll_interval) or 0.0
+        try:
+            return self.hook.wait_for_run(*ref, timeout=timeout, poll_interval=interval, **known)
+        except RunTimedOut as error:
+            self._raise_timeout(error, deadline.limit)
+
+    def wait_briefly(self, ref: RunRef, **known: Any) -> FinishedRun | None:
+        """Wait here for `SHORT_WAIT` seconds, and return the run if it has completed; `known` as of `defer_wait`.
+
+        None when it goes on, or could not be polled: the triggerer is more patient, and holds no worker slot. An
+        attempt of a poll is bounded as well, so a FLORA that does not answer holds the worker for twice as long at
+        most.
+
+        Raises:
+            RunFailed: FLORA ended it as failed.
+            RunError: it completed without an output.
+        """
+        from flora_provider.api.client import FloraClient
+        from flora_provider.runs.polling import wait_for_run
+
+        settings = self.hook.settings
+        interval = seconds(self.poll_interval) or 0.0
+        with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
+            flow = wait_for_run(
+                ref.run_id,
+                client.context,
+                technique=ref.technique,
+                timeout=SHORT_WAIT,
+                poll_interval=interval,
+                **known,
+            )
+            try:
+                return client.run(flow)
+            except (RunTimedOut, WaitRefused):
+                return None
+
+    def result_of_event(self, payload: dict[str, Any]) -> FinishedRun:
+        """The finished run, from the event of the trigger.
+
+        Raises:
+            AirflowTaskTimeout: the task's execution_timeout passed.
+            AirflowSensorTimeout: the sensor's timeout passed.
+            FloraError: as `RunEvent.result`.
+        """
+        event = RunEvent.from_payload(payload)
+        try:
+            return event.result()
+        except RunTimedOut as error:
+            self._raise_timeout(error, event.limit)
+
+    def push_result(self, context: Context, run: FinishedRun) -> FinishedRun:
+        """Push what XCom is to hold of a completed run beside the return value, and return the run."""
+        for key, value in xcoms_of(run).items():
+            push_if_possible(context, key, value)
+        self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
+        return run
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, to `execute_complete` or to Airflow's error, which names no run."""
+        if next_method == "__fail__":
+            self.log.error(
+                "Airflow ended the wait: %s. FLORA run %s cannot be cancelled: it goes on and is billed. "
+                "A retry of this task finds it again",
+                (next_kwargs or {}).get("error", "no reason given"),
+                getattr(self, "run_id", None) or "(see XCom run_id)",
+            )
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def _raise_timeout(self, error: RunTimedOut, limit: Limit) -> NoReturn:
+        """Raise Airflow's own error of this limit; the timeout of an operator has none."""
+        is_sensor = isinstance(self, BaseSensorOperator)
+        if limit == "timeout" and not is_sensor:
+            raise error
+        kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
+        message = f"{error} ({limit} of {seconds(getattr(self, limit)) or 0.0:g} s) [{self.task_label}]"
+        raise joined(kind, error, message) from error.__cause__

@@ -1,0 +1,34 @@
+"""How a deferral ends: when, by whom, and with which XComs. Cheap to import: operators need it at parse time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import conf
+
+if TYPE_CHECKING:
+    from flora_provider.api.models import FinishedRun
+
+# Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
+DEFERRAL_TIMEOUT_MARGIN = 60.0  # seconds
+
+# How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
+# A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
+# 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
+MIN_DEFERRAL = 20.0  # seconds
+
+
+def needs_worker() -> bool:
+    """Whether this installation asks something of every task's worker: plugins that listen, or `clear_on_success`."""
+    from airflow.sdk.listener import get_listener_manager
+
+    hooks = get_listener_manager().hook
+    told = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
+    # Airflow's own example listens wherever the examples are loaded, which is the default, and only prints.
+    listened = any(not heard.function.__module__.startswith("airflow.example_dags.") for heard in told)
+    return listened or conf.getboolean("state_store", "clear_on_success", fallback=False)
+
+
+def xcoms_of(run: FinishedRun) -> dict[str, Any]:
+    """What XCom is to hold of a finished run beside the return value, by key."""
+    return {} if run["charged_cost"] is None else {"charged_cost_usd": run["charged_cost"]}

@@ -1,0 +1,254 @@
+"""What cannot be right is refused before any request: at parse time if it is literal, else when the task runs."""
+
+from datetime import timedelta
+
+import pytest
+
+from flora_provider.api.errors import FloraInputError
+
+# Parameter, what is given, and what the message says besides the value and the task.
+GENERATE = [
+    ("prompt", "", "give a text that is not empty"),
+    ("prompt", "   ", "give a text that is not empty"),
+    ("prompt", 7, "give a text that is not empty"),
+    ("type", "picture", "use one of image, video, audio, text"),
+    ("workspace_id", "my-team", "starts with 'ws_'"),
+    ("project_id", "ws_1", "starts with 'prj_'"),
+    ("model", "Flux 2 Pro", "not a display name"),
+    ("model_params", ["seed", 1], "give a dict"),
+    ("model_params", {1: "seed"}, "give a dict with string keys"),
+    ("callback_url", "http://example.com/flora", "https:// on a public host"),
+    ("callback_url", "https://localhost/flora", "https:// on a public host"),
+    ("idempotency_key", "two words", "without spaces"),
+    ("idempotency_key", "", "1 to 255"),
+    ("idempotency_key", "k" * 256, "1 to 255"),
+    ("poll_interval", -1, "seconds above zero"),
+    ("poll_interval", 0, "seconds above zero"),
+    ("poll_interval", timedelta(seconds=-5), "seconds above zero"),
+    ("poll_interval", "3", "seconds above zero"),
+    ("timeout", -60, "seconds above zero"),
+    ("timeout", float("nan"), "seconds above zero"),
+    ("on_unknown_outcome", "retry", "use one of fail, adopt, submit_again"),
+    ("wait_for_completion", "False", "give True or False"),
+    ("deferrable", "no", "give True or False"),
+    ("flora_conn_id", "", "give a text that is not empty"),
+]
+SENSOR = [
+    ("run_id", "generation_1", "starts with 'run_'"),
+    ("run_id", "", "starts with 'run_'"),
+    ("run_id", 12, "starts with 'run_'"),
+    ("run_id", {"run_id": "run_1", "status": "completed"}, "its id alone is XCom `run_id`"),
+    ("deferrable", "no", "give True or False"),
+    ("poll_interval", -1, "seconds above zero"),
+]
+
+
+def named(cases):
+    return pytest.mark.parametrize(("name", "value", "remedy"), cases, ids=lambda case: str(case)[:30])
+
+
+@named(GENERATE)
+def test_a_literal_of_the_operator_is_refused_at_parse_time(generate, name, value, remedy):
+    with pytest.raises(FloraInputError) as refusal:
+        generate(**{name: value})
+
+    assert f"task 'picture': {name} is " in str(refusal.value)
+    assert remedy in str(refusal.value)
+
+
+@named(SENSOR)
+def test_a_literal_of_the_sensor_is_refused_at_parse_time(wait_for, name, value, remedy):
+    with pytest.raises(FloraInputError) as refusal:
+        wait_for(**{"run_id": "run_1", name: value})
+
+    assert f"task 'finished': {name} is " in str(refusal.value)
+    assert remedy in str(refusal.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(generate):
+    with pytest.raises(FloraInputError) as refusal:
+        generate(type="picture", prompt="", workspace_id="team")
+
+    assert len(refusal.value.problems) == 3
+
+
+TEMPLATED = [
+    ("prompt", "{{ '' }}", "give a text that is not empty"),
+    ("prompt", "{{ {}.get('missing') }}", "what a template of a missing value renders to"),
+    ("type", "{{ 'picture' }}", "use one of image, video, audio, text"),
+    ("workspace_id", "{{ 'my-team' }}", "starts with 'ws_'"),
+    ("project_id", "{{ ds }}", "starts with 'prj_'"),
+    ("model", "{{ 'Flux 2 Pro' }}", "not a display name"),
+    ("model_params", "{{ ds }}", "give a dict"),
+    ("callback_url", "{{ 'http://example.com' }}", "https:// on a public host"),
+    ("idempotency_key", "{{ 'two words' }}", "without spaces"),
+    ("idempotency_key", "{# nothing #}", "1 to 255"),
+]
+
+
+@named(TEMPLATED)
+def test_what_a_template_gives_is_refused_when_the_task_runs_before_any_request(
+    flora, generate, one_task, name, value, remedy
+):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    task = one_task(generate(**{name: value}))
+    with pytest.raises(AirflowFailException) as refusal:
+        task.run()
+
+    assert f"{name} is " in str(refusal.value)
+    assert remedy in str(refusal.value)
+    assert "[task 'picture', connection 'flora_default']" in str(refusal.value)
+    assert flora.requests == 0
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("run_id", ["{{ ds }}", "{{ None }}"])
+def test_what_a_template_gives_as_run_id_is_refused_before_any_request(flora, wait_for, one_task, run_id, deferrable):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    task = one_task(wait_for(run_id, deferrable=deferrable))
+    with pytest.raises(AirflowFailException, match=r"run_id is .*starts with 'run_'.*task 'finished'"):
+        task.run()
+
+    assert flora.requests == 0
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in TEMPLATED])
+def test_another_tasks_result_passes_at_parse_time(generate, name):
+    from airflow.providers.common.compat.sdk import DAG, task
+
+    with DAG("another", schedule=None):
+
+        @task
+        def value():
+            return "anything"
+
+        generate(**{name: value()})
+
+
+def test_no_workspace_anywhere_names_both_places_where_it_may_be_given(flora, generate, one_task):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    flora.connect(extra={"workspace_id": None})
+    with pytest.raises(AirflowFailException, match="no workspace_id anywhere: give one to the task, or to the extra"):
+        one_task(generate()).run()
+
+    assert flora.requests == 0
+
+
+def test_no_project_anywhere_is_refused_too(flora, generate, one_task):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    flora.connect(extra={"project_id": ""})
+    with pytest.raises(AirflowFailException, match="no project_id anywhere"):
+        one_task(generate()).run()
+
+    assert flora.requests == 0
+
+
+def test_the_tasks_own_workspace_wins_over_the_connections(flora, generate, one_task):
+    flora.connect(extra={"workspace_id": "ws_other", "project_id": "prj_other"})
+    scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
+
+    one_task(generate(**scope)).run()
+
+    assert flora.billed == 1
+
+
+@pytest.mark.parametrize("conn_id", ["nowhere", None])
+def test_connection_that_is_not_there_is_told_with_what_to_do(flora, generate, wait_for, one_task, conn_id):
+    """Airflow says so also where it could not ask: it is left to the task's retries."""
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+    for operator in (
+        generate(flora_conn_id=conn_id),
+        wait_for("run_1", flora_conn_id=conn_id),
+        wait_for("run_1", flora_conn_id=conn_id, deferrable=False),
+    ):
+        with pytest.raises(AirflowException) as refusal:
+            one_task(operator).run()
+        remedy = "flora_conn_id is None" if conn_id is None else "export AIRFLOW_CONN_NOWHERE"
+        assert remedy in str(refusal.value)
+        assert f"[task {operator.task_id!r}, connection {conn_id!r}]" in str(refusal.value)
+        assert isinstance(refusal.value, AirflowFailException) == (conn_id is None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"run_id": "7"}, "run_id is '7'"),
+        ({"run_id": None}, "run_id is None, but such an id starts with 'run_'"),
+        ({"poll_interval": 0}, "poll_interval is 0"),
+        ({"poll_interval": "3"}, "poll_interval is '3'"),
+        ({"timeout": -5}, "timeout is -5"),
+        ({"timeout": "3"}, "timeout is '3'"),
+    ],
+)
+def test_a_hook_waits_for_nothing_that_cannot_be_right(hook, flora, arguments, problem):
+    with pytest.raises(FloraInputError, match=problem):
+        hook.wait_for_run(**{"run_id": "run_1", **arguments})
+    assert flora.requests == 0
+
+
+CONNECTIONS = [
+    ({"password": None}, "it has no API key: put one into its password"),
+    ({"password": ""}, "it has no API key: put one into its password"),
+    ({"password": "two words"}, "holds spaces"),
+    ({"host": "http://flora.example.com"}, "plain http would send the API key in clear"),
+    ({"host": "ftp://app.flora.ai"}, "the host is 'ftp://app.flora.ai'"),
+    ({"host": "https://user:pw@app.flora.ai"}, "the host carries a user"),
+    ({"extra": {"workspace_id": "team"}}, "workspace_id is 'team', but such an id starts with 'ws_'"),
+    ({"extra": {"project_id": 7}}, "project_id is 7"),
+    ({"extra": {"timeout": -1}}, "timeout is -1: give a number above zero"),
+    ({"extra": {"timeout": "soon"}}, "timeout is 'soon'"),
+    ({"extra": {"max_retries": 2.5}}, "max_retries is 2.5: give a whole number"),
+    ({"extra": {"requests_per_second": "0"}}, "requests_per_second is 0"),
+    ({"extra": {"verify": 1}}, "verify is 1"),
+    ({"extra": {"verify": "/no/such/bundle.pem"}}, "no readable CA bundle"),
+    ({"extra": {"proxy": "proxy.example.com"}}, "proxy is no address"),
+    ({"extra": "[1]"}, "its extra is no JSON object"),
+]
+
+
+@pytest.mark.parametrize(("changes", "problem"), CONNECTIONS, ids=lambda case: str(case)[:50])
+def test_a_connection_that_cannot_be_right_is_refused_by_name_before_any_request(
+    flora, generate, wait_for, one_task, changes, problem
+):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    flora.connect("other", **changes)
+    for operator in (
+        generate(flora_conn_id="other"),
+        wait_for("run_1", flora_conn_id="other"),
+        wait_for("run_1", flora_conn_id="other", deferrable=False),
+    ):
+        with pytest.raises(AirflowFailException) as refusal:
+            one_task(operator).run()
+        assert problem in str(refusal.value)
+        assert "connection 'other'" in str(refusal.value)
+
+    assert flora.requests == 0
+
+
+def test_nulls_and_empty_texts_of_a_saved_form_count_as_absent(flora, generate, one_task):
+    empty = dict.fromkeys(("timeout", "max_retries", "verify", "proxy"))
+    flora.connect(extra={**empty, "requests_per_second": ""})
+
+    one_task(generate(wait_for_completion=True, deferrable=False)).run()
+
+    assert flora.billed == 1
+
+
+def test_literals_of_mapped_tasks_are_refused_at_parse_time_too():
+    from flora_provider.operators.flora import FloraGenerateOperator
+
+    with pytest.raises(FloraInputError, match="task 'picture': workspace_id is 'team'"):
+        FloraGenerateOperator.partial(task_id="picture", type="image", workspace_id="team")
+
+    partial = FloraGenerateOperator.partial(task_id="picture", type="image", timeout=60, prompt="{{ ds }}")
+    with pytest.raises(FloraInputError, match="task 'picture': model_params is 7"):
+        partial.expand(model_params=[{"seed": 1}, 7])
+    with pytest.raises(FloraInputError, match="task 'picture': poll_interval is -1"):
+        partial.expand_kwargs([{"model": "t2i-flux-2-pro"}, {"poll_interval": -1}])
+    partial.expand(model_params=[{"seed": 1}])

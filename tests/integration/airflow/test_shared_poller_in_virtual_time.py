@@ -1,0 +1,104 @@
+"""Polls that hang and clocks that jump, over minutes of a watcher's time."""
+
+import asyncio
+import time
+
+import pytest
+
+from flora_provider.api.http.flow import Response
+from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poller import RunPoller
+from flora_provider.runs.ref import RunRef
+from flora_provider.triggers.shared_poller import waits_over
+from tests.support.polling_simulation import Trouble, on_pages
+from tests.support.virtual_time import VirtualFlora
+
+
+@pytest.fixture
+def virtual(monkeypatch):
+    return VirtualFlora(monkeypatch)
+
+
+def wait_for(virtual, run, **known):
+    known = {"started_at": time.time(), **known}
+
+    async def main():
+        wait = RunPoller(RunRef(run.run_id), policy=PollPolicy(interval=3), now=time.time(), **known)
+        event = await waits_over("flora_default").wait_for(wait)
+        return event, virtual.truth - run.ends
+
+    return asyncio.create_task(main())
+
+
+@pytest.mark.parametrize("hanging", [1, 6, 12, 30])
+@pytest.mark.parametrize("pages", ["answer 503", "hang", "show nothing"])
+def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
+    stuck = [virtual.start(3600, listed="") for _ in range(hanging)]
+    good = [virtual.start(30 + number, listed="") for number in range(4)]
+    virtual.hanging = {f"/runs/{run.run_id}": virtual.truth + 5 for run in stuck}
+    if pages == "hang":
+        virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.truth)
+    if pages == "answer 503":
+        virtual.flora.troubles.append(Trouble(lambda _: Response(503), hits=on_pages))
+
+    async def main():
+        others = [wait_for(virtual, run) for run in stuck]
+        found = await asyncio.gather(*(wait_for(virtual, run) for run in good))
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        return found
+
+    found = virtual.play(main())
+
+    assert [event.kind for event, _ in found] == ["ended"] * 4
+    # Undisturbed it takes up to 6 s; each six that hang may add what they are given before they make room.
+    assert max(lag for _, lag in found) < 12 + hanging / 6 * 3
+
+
+def test_a_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
+    run = virtual.start(60, listed="")
+    virtual.hanging = {f"/runs/{run.run_id}": virtual.truth}
+
+    async def main():
+        wait = wait_for(virtual, run)
+        await asyncio.sleep(120)
+        virtual.hanging.clear()
+        return await wait
+
+    event, lag = virtual.play(main())
+
+    assert event.kind == "ended"
+    assert lag < 60 + 45
+
+
+@pytest.mark.parametrize("jump", [-7200.0, 7200.0])
+def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
+    runs = [virtual.start(40 + number) for number in range(8)]
+    endless = virtual.start(1e6)
+
+    async def main():
+        waits = [wait_for(virtual, run, deadline=time.time() + 300) for run in runs]
+        late = wait_for(virtual, endless, deadline=time.time() + 100)
+        await asyncio.sleep(10)
+        virtual.ahead = jump
+        return await asyncio.gather(*waits), (await late)[0], virtual.truth - endless.started
+
+    found, late, passed = virtual.play(main())
+
+    assert [event.kind for event, _ in found] == ["ended"] * 8
+    assert max(lag for _, lag in found) < 8
+    assert (late.kind, round(passed)) == ("timed_out", 100)
+
+
+@pytest.mark.parametrize("ahead", [-600.0, 600.0])
+def test_a_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
+    run = virtual.start(20)
+
+    async def main():
+        return await wait_for(virtual, run, started_at=time.time() + ahead, estimated_seconds=20.0)
+
+    _, lag = virtual.play(main())
+
+    assert lag < 16
+    assert virtual.flora.record[0][0] - run.started <= 13

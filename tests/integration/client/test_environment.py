@@ -1,0 +1,152 @@
+"""What the environment says of certificates and proxies, and which variable is to blame when it cannot be used."""
+
+import os
+import re
+
+import certifi
+import pytest
+
+from flora_provider.api import calls, errors
+
+READ = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch):
+    for name in list(os.environ):
+        if name in READ or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+def refusal(any_client, **settings):
+    with pytest.raises(errors.FloraInputError) as caught:
+        any_client(**settings)
+    return str(caught.value)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Paths that are no CA bundle, by what is wrong with them."""
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    return {"missing": tmp_path / "missing.pem", "broken": broken, "empty": empty, "folder": tmp_path}
+
+
+@pytest.mark.parametrize("what", ["missing", "broken", "empty", "folder"])
+def test_a_bundle_of_the_environment_that_cannot_be_read_is_told(any_client, monkeypatch, files, what):
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[what]))
+    said = refusal(any_client, verify=True)
+    assert said.startswith(f"SSL_CERT_FILE is '{files[what]}', which is no readable CA bundle: ")
+    assert said.endswith("; name one that is there, or unset it")
+
+
+@pytest.mark.parametrize("what", ["missing", "broken"])
+def test_a_folder_of_the_environment_that_is_none_is_told(any_client, monkeypatch, files, what):
+    monkeypatch.setenv("SSL_CERT_DIR", str(files[what]))
+    assert refusal(any_client, verify=True).startswith(
+        f"SSL_CERT_DIR is '{files[what]}', which is no readable CA bundle: "
+    )
+
+
+def test_the_variable_that_counts_is_blamed_and_no_other(any_client, monkeypatch, files, tmp_path):
+    monkeypatch.setenv("SSL_CERT_DIR", str(files["missing"]))
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    any_client(verify=True)
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    assert "SSL_CERT_DIR is" in refusal(any_client, verify=True)
+    monkeypatch.setenv("SSL_CERT_DIR", f"{files['missing']}{os.pathsep}{tmp_path}")
+    any_client(verify=True)
+
+
+def test_a_setting_wins_over_the_environment(any_client, monkeypatch, files):
+    monkeypatch.setenv("SSL_CERT_FILE", str(files["missing"]))
+    any_client(verify=False)
+    any_client(verify=certifi.where())
+    assert refusal(any_client, verify=str(files["broken"])).startswith("verify is '")
+
+
+def test_plain_http_reads_no_certificates_and_no_proxies(any_client, monkeypatch, files):
+    monkeypatch.setenv("SSL_CERT_FILE", str(files["missing"]))
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
+    monkeypatch.setenv("NO_PROXY", "[::1]")
+    any_client(base_url="http://127.0.0.1:1")
+
+
+def test_a_file_for_tls_keys_that_cannot_be_written_is_told(any_client, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "no" / "keys"))
+    for settings in ({"verify": True}, {"verify": certifi.where()}, {"base_url": "http://127.0.0.1:1"}):
+        assert refusal(any_client, **settings).startswith(
+            f"SSLKEYLOGFILE is '{tmp_path}/no/keys', which cannot be written"
+        )
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    any_client(verify=True)
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "Https_Proxy"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "gopher://proxy", "http://[::1", "socks5://proxy.example.com", "http://", "http:///x", "//", ":1",
+        "http://pro xy", "http://proxy:99999", "http://proxy:x", "http://x\n:1", "file:///x",
+    ],
+)  # fmt: skip
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_told_by_its_variable(
+    any_client, monkeypatch, variable, proxy
+):
+    monkeypatch.setenv(variable, proxy)
+    assert refusal(any_client).startswith(
+        f"{variable} is {proxy!r}, which names no proxy that can be used: give http://"
+    )
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:secret@proxy.example.com", "gopher://me:secret@p", "http://u:secret@[::1"]
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"])
+def test_the_password_of_a_proxy_is_not_shown(any_client, monkeypatch, variable, proxy):
+    monkeypatch.setenv(variable, proxy)
+    said = refusal(any_client)
+    assert said.startswith(f"{variable} (not shown, for it may hold a password) names no proxy that can be used")
+    assert "secret" not in said
+
+
+def test_the_one_that_is_wrong_is_blamed_among_those_that_are_right(any_client, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy")
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,::1,.example.com")
+    assert refusal(any_client).startswith("ALL_PROXY is 'gopher://proxy'")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:3128")
+    any_client()
+    monkeypatch.setenv("https_proxy", "gopher://small")
+    assert refusal(any_client).startswith("https_proxy is 'gopher://small'")
+
+
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize("entry", ["[::1]", "[::1]:80", "[fe80::1%eth0]", "example.com:abc", "http://x:port", "\udcff"])
+def test_a_host_without_a_proxy_that_is_none_is_told_and_no_proxy_is_blamed(any_client, monkeypatch, variable, entry):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv(variable, f"localhost, {entry},example.com")
+    assert refusal(any_client) == (
+        f"{variable} holds {entry!r}, which is no host: give names and addresses, without brackets"
+    )
+
+
+def test_no_proxy_for_all_reads_no_proxy(any_client, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
+    monkeypatch.setenv("NO_PROXY", "localhost,*")
+    any_client()
+
+
+def test_the_setting_is_blamed_where_it_is_wrong_and_the_environment_is_not_read(any_client, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
+    monkeypatch.setenv("NO_PROXY", "[::1]")
+    any_client(proxy="http://127.0.0.1:3128")
+    assert re.match(r"proxy is .* names no proxy that can be used", refusal(any_client, proxy="http://\u2024:1"))
+
+
+def test_a_proxy_that_is_right_is_asked(any_client, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:1")
+    with pytest.raises(errors.FloraConnectionError, match="check the host, and the proxy"):
+        any_client(max_retries=0).send(calls.get_run("run_1"))

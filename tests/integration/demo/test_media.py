@@ -1,0 +1,25 @@
+import pytest
+
+from demo.media import BrokenFileError, describe
+from flora_provider.sandbox.world.media import render
+
+
+@pytest.mark.parametrize(
+    ("medium", "description"), [("image", "PNG "), ("audio", "WAV "), ("video", "MP4"), ("text", "text")]
+)
+def test_what_the_sandbox_makes_can_be_decoded(tmp_path, medium, description):
+    file = tmp_path / "output"
+    file.write_bytes(render(medium, "A fern", "seed"))
+    assert describe(file, medium).startswith(description)
+
+
+@pytest.mark.parametrize(
+    ("medium", "share"),
+    [("image", 0), ("audio", 0), ("video", 0), ("text", 0), ("image", 0.5), ("audio", 0.5), ("video", 0.5)],
+)
+def test_a_file_that_is_empty_or_cut_off_is_told(tmp_path, medium, share):
+    whole = render(medium, "A fern", "seed")
+    file = tmp_path / "output"
+    file.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(BrokenFileError, match=f"output is no {medium}"):
+        describe(file, medium)

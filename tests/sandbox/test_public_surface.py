@@ -1,0 +1,17 @@
+import subprocess
+import sys
+
+from flora_provider import sandbox
+
+
+def test_public_names_of_the_sandbox():
+    expected = "ApiError Clock Fault MissingExtraError RunBehavior Sandbox SandboxServer Settings"
+    assert sandbox.__all__ == expected.split()
+    assert all(hasattr(sandbox, name) for name in sandbox.__all__)
+
+
+def test_sandbox_imports_neither_airflow_nor_the_client_nor_its_extra():
+    code = "import sys, flora_provider.sandbox as s; print(*[n for n in sys.argv[1:] if n in sys.modules])"
+    unwanted = ["airflow", "flora_provider.api", "uvicorn", "PIL"]
+    done = subprocess.run([sys.executable, "-c", code, *unwanted], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

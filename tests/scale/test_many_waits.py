@@ -1,0 +1,48 @@
+"""More waits than requests: what a thousand of them cost, and that everybody's turn comes."""
+
+from collections import defaultdict
+from itertools import pairwise
+
+from tests.support.polling_simulation import PAGES, Simulation
+
+
+def lags(simulation):
+    return [
+        at - simulation.flora.runs[run_id].ends
+        for run_id, reported in simulation.reported.items()
+        for at, _ in reported
+    ]
+
+
+def test_a_thousand_waits_cost_less_than_a_request_each():
+    simulation = Simulation()
+    for number in range(1000):
+        simulation.wait(*simulation.start(seconds=20 + number % 41))
+    simulation.run()
+    assert len(simulation.reported) == 1000
+    assert len(simulation.asked()) < 1000
+    assert sorted(lags(simulation))[500] < 3
+
+
+def test_a_strict_limit_costs_time_but_hardly_a_request():
+    free, limited = Simulation(), Simulation(limit=2)
+    for simulation in (free, limited):
+        for number in range(1000):
+            simulation.wait(*simulation.start(seconds=20 + number % 41))
+        simulation.run()
+        assert len(simulation.ended) == 1000
+    assert limited.flora.asked_too_early() == []
+    assert len(limited.asked()) <= 1.2 * len(free.asked())
+
+
+def test_no_run_starves_while_requests_are_scarce():
+    simulation = Simulation(requests_per_second=2)
+    simulation.wait(*simulation.start(120, seconds=600, listed="", estimated=None))
+    simulation.run(600)
+    polled = defaultdict(list)
+    for at, path, _ in simulation.flora.record:
+        if path not in PAGES:
+            polled[path].append(at)
+    assert len(polled) == 120
+    # 120 runs at two requests a second: everybody's turn comes once a minute, or a little later for pages between.
+    assert max(after - before for times in polled.values() for before, after in pairwise(times)) < 65

@@ -1,0 +1,220 @@
+"""Answers are read tolerantly: what FLORA adds survives, what it garbles costs no more than itself."""
+
+import json
+from decimal import Decimal
+
+import pendulum
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flora_provider.api.errors import FloraAnswerError
+from flora_provider.api.models import (
+    Action,
+    ActionSlot,
+    Asset,
+    Model,
+    ModelParam,
+    Node,
+    Project,
+    Run,
+    RunStatus,
+    Started,
+    Technique,
+    TechniqueSlot,
+    Upload,
+)
+from tests.support.strategies import texts
+from tests.unit.api.examples import REQUIRED
+
+SHAPES = sorted(REQUIRED, key=lambda model: model.__name__)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3),
+    max_leaves=8,
+)
+shapes = st.sampled_from(SHAPES)
+
+
+def refusal(model, data):
+    """Why it cannot be read; empty if it can."""
+    try:
+        model.read(data)
+    except FloraAnswerError as error:
+        return str(error)
+    return ""
+
+
+@given(shapes, st.dictionaries(texts(), json_values))
+def test_members_that_flora_adds_stay_reachable(model, extra):
+    extra = {name: value for name, value in extra.items() if name not in model.model_fields}
+    value = model.read(REQUIRED[model] | extra)
+    assert {name: value.model_extra[name] for name in extra} == extra or extra != extra  # noqa: PLR0124 - NaN
+
+
+@given(st.data(), shapes, json_values)
+def test_an_optional_member_of_any_kind_costs_at_most_itself(data, model, odd):
+    optional = [name for name, field in model.model_fields.items() if not field.is_required()]
+    name = data.draw(st.sampled_from(optional))
+    plain = model.read(REQUIRED[model])
+    value = model.read(REQUIRED[model] | {name: odd})
+    for other in set(model.model_fields) - {name}:
+        assert getattr(value, other) == getattr(plain, other)
+
+
+@given(st.data(), shapes, json_values)
+def test_a_required_member_of_any_kind_is_read_or_refused_by_name(data, model, odd):
+    name = data.draw(st.sampled_from(sorted(REQUIRED[model])))
+    if problem := refusal(model, REQUIRED[model] | {name: odd}):
+        assert f"FLORA's answer is no {model.__name__}: {name}" in problem
+
+
+@given(shapes, json_values)
+def test_an_answer_of_any_kind_is_read_or_refused(model, odd):
+    assert len(refusal(model, odd)) < 2000
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_every_required_member_is_missed_by_name(model):
+    for name in REQUIRED[model]:
+        lacking = {key: value for key, value in REQUIRED[model].items() if key != name}
+        with pytest.raises(FloraAnswerError, match=f"no {model.__name__}: {name}: Field required"):
+            model.read(lacking)
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_nothing_optional_is_needed(model):
+    value = model.read(REQUIRED[model])
+    for name, field in model.model_fields.items():
+        if not field.is_required():
+            assert getattr(value, name) == field.get_default(call_default_factory=True)
+
+
+def test_members_that_flora_mostly_sends_can_be_asked_for_when_they_are_absent():
+    assert Started.read(REQUIRED[Started]).poll_url is None
+    assert Run.read(REQUIRED[Run]).poll_url is None
+    assert ActionSlot.read({"name": "image", "type": "image"}).dynamic is False
+    upload = Upload.read({"url": "https://s.example/", "form_fields": {}})
+    assert (upload.method, upload.content_type, upload.file_field) == ("POST", "multipart/form-data", "file")
+
+
+@given(texts())
+@example("completed ")
+def test_a_status_that_nobody_knows_stays_itself_and_is_not_the_end(status):
+    run = Run.read({"run_id": "run_1", "status": status})
+    assert run.status == status
+    assert run.is_terminal == (status in ("completed", "failed"))
+    assert isinstance(run.status, RunStatus) == (status in set(RunStatus))
+
+
+def test_a_new_kind_of_output_is_a_file_and_an_unreadable_one_does_not_cost_the_others():
+    run = Run.read(
+        {
+            "run_id": "run_1",
+            "status": "completed",
+            "outputs": [
+                {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
+                {"output_id": "b", "type": "imageUrl"},
+                "https://media.flora.ai/c",
+                {"output_id": "d", "type": "text", "url": "words"},
+            ],
+        }
+    )
+    assert [(output.output_id, output.type) for output in run.outputs] == [("a", "splatUrl"), ("d", "text")]
+    assert len(run.raw["outputs"]) == 4
+    assert Run.read({"run_id": "run_1", "status": "completed", "outputs": "none"}).outputs == ()
+
+
+READABLE = {
+    (Model, "params"): {"name": "seed", "type": "int"},
+    (Model, "capabilities"): "t2i",
+    (Action, "inputs"): {"name": "image", "type": "image"},
+    (Action, "params"): {"key": "fps", "type": "enum"},
+    (Technique, "inputs"): {"id": "a", "name": "A", "type": "text"},
+    (ModelParam, "options"): {"label": "square", "value": "1:1"},
+    (Run, "outputs"): {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
+}
+
+
+@given(st.sampled_from(sorted(READABLE, key=str)), st.lists(json_values, max_size=3), st.lists(json_values, max_size=3))
+def test_rows_that_cannot_be_read_do_not_cost_the_others(where, before, after):
+    model, name = where
+    good = READABLE[where]
+    (row,) = getattr(model.read(REQUIRED[model] | {name: [good]}), name)
+    assert row in getattr(model.read(REQUIRED[model] | {name: [*before, good, *after]}), name)
+    assert getattr(model.read(REQUIRED[model] | {name: [good, 5.5, good]}), name) == (row, row)
+
+
+def test_money_is_exact():
+    assert Started.read({"run_id": "run_1", "charged_cost": 0.1}).charged_cost == Decimal("0.1")
+    assert Started.read({"run_id": "run_1", "charged_cost": "0.30"}).charged_cost == Decimal("0.30")
+    assert sum(Started.read({"run_id": "r", "charged_cost": 0.1}).charged_cost for _ in range(3)) == Decimal("0.3")
+
+
+def test_what_is_no_price_is_no_price():
+    for odd in (-1, True, "free", float("inf"), float("nan"), 10**400, 10**5000, [], {}):
+        assert Started.read({"run_id": "run_1", "charged_cost": odd}).charged_cost is None
+
+
+@given(st.decimals(min_value=0, max_value=10**6, places=6))
+def test_every_price_survives_its_way_through_json(price):
+    sent = json.loads(json.dumps(float(price)))
+    assert Started.read({"run_id": "run_1", "charged_cost": sent}).charged_cost == Decimal(repr(float(price)))
+
+
+def created(value):
+    return Project.read(REQUIRED[Project] | {"last_modified": value}).last_modified
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (1750000000000, "2025-06-15T15:06:40+00:00"),
+        (1750000000, "2025-06-15T15:06:40+00:00"),
+        (1750000000123.5, "2025-06-15T15:06:40.123500+00:00"),
+        ("2025-06-15T15:06:40.000Z", "2025-06-15T15:06:40+00:00"),
+        ("2025-06-15T17:06:40+02:00", "2025-06-15T15:06:40+00:00"),
+        ("2025-06-15T15:06:40", "2025-06-15T15:06:40+00:00"),
+    ],
+)
+def test_times_are_aware_whatever_their_unit(said, meant):
+    value = created(said)
+    assert isinstance(value, pendulum.DateTime)
+    assert value.isoformat() == meant
+
+
+@given(json_values)
+@example("0001-01-01T00:00:00+14:00")
+@example("now")
+@example(float("inf"))
+@example(10**400)
+@example(-(10**11))
+def test_a_time_of_any_kind_is_utc_or_absent(odd):
+    value = created(odd)
+    assert value is None or (value.utcoffset().total_seconds() == 0 and value.isoformat())
+
+
+def test_answers_are_frozen_and_compare_by_value():
+    run = Run.read(REQUIRED[Run])
+    assert run == Run.read(REQUIRED[Run])
+    with pytest.raises(ValueError, match="frozen"):
+        run.status = "completed"
+
+
+def test_addresses_are_not_shown():
+    signed = "https://storage.example.com/a?signature=secret"
+    shown = repr(
+        [
+            Run.read(REQUIRED[Run] | {"outputs": [{"output_id": "a", "type": "imageUrl", "url": signed}]}),
+            Asset.read(REQUIRED[Asset] | {"url": signed, "upload_url": signed, "canvas": signed}),
+            Upload.read({"url": signed, "form_fields": {"policy": "secret"}}),
+            Node.read(REQUIRED[Node] | {"url": signed}),
+            Started.read(REQUIRED[Started] | {"model": {"model_id": "m", "preview": signed}}),
+            Run.read({"run_id": "run_2", "status": "failed", "error_message": f"could not load {signed}."}),
+            TechniqueSlot.read({"id": "a", "name": "b", "type": "text"}),
+        ]
+    )
+    assert "run_1" in shown
+    assert "could not load https://storage.example.com/a?…." in shown
+    assert "secret" not in shown

@@ -1,0 +1,268 @@
+"""One call with its retries, on a stage: what is resent, what is waited for, what is logged, what is raised."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from flora_provider.api import calls, errors
+from flora_provider.api.calls.sending import read, send_call
+from flora_provider.api.http.retry_policy import RetryPolicy
+from flora_provider.api.models.base import parse_json
+
+RUN = {"run_id": "run_1", "status": "running"}
+SCOPE = {"workspace_id": "ws_1", "project_id": "prj_1"}
+
+
+def get():
+    return calls.get_run("run_1")
+
+
+def generate():
+    return calls.generate(type="image", prompt="a fern", **SCOPE)
+
+
+def refusal(code, message, *fields):
+    rows = [{"field": field, "message": text} for field, text in fields]
+    return {"error": {"code": code, "message": message} | ({"fields": rows} if rows else {})}
+
+
+def test_an_answer_is_read(stage, context, answer):
+    assert stage.play(send_call(get(), context), answer(201, RUN)).run_id == "run_1"
+    assert stage.sleeps == []
+
+
+def test_passing_failures_are_retried_with_growing_pauses(stage, context, answer):
+    script = [answer(503), errors.FloraConnectionError("broke"), errors.FloraTimeoutError("late"), answer(500)]
+    assert stage.play(send_call(get(), context), *script, answer(200, RUN)).run_id == "run_1"
+    assert stage.sleeps == [0.5, 1, 2, 4]
+
+
+def test_after_the_last_retry_the_last_failure_is_raised(stage, context, answer):
+    context.policy = RetryPolicy(max_retries=1)
+    with pytest.raises(errors.FloraServerError, match="502"):
+        stage.play(send_call(get(), context), answer(503), answer(502))
+
+
+def test_every_resend_repeats_bytes_and_key(stage, context, answer):
+    call = generate().with_key("key-1")
+    stage.play(send_call(call, context), answer(500), errors.FloraConnectionError("broke"), answer(201, RUN))
+    first, *others = [(r.method, r.url, r.query, r.body, r.headers) for r in stage.requests]
+    assert others == [first, first]
+
+
+def test_a_post_without_a_key_is_not_resent_when_flora_may_have_acted(stage, context, answer):
+    for failure in (answer(503), answer(408), errors.FloraConnectionError("broke")):
+        with pytest.raises(errors.FloraError):
+            stage.play(send_call(generate(), context), failure)
+    refused = errors.FloraConnectionError("refused", ambiguous=False)
+    assert stage.play(send_call(generate(), context), refused, answer(429), answer(201, RUN)).run_id == "run_1"
+
+
+def test_flora_is_not_asked_again_before_it_said(stage, context, answer):
+    stage.play(send_call(get(), context), answer(429, retry_after=7), answer(200, RUN))
+    assert stage.sleeps == [7]
+
+
+def test_a_long_wait_is_left_to_the_scheduler(stage, context, answer):
+    with pytest.raises(errors.FloraRateLimitError) as caught:
+        stage.play(send_call(get(), context), answer(429, retry_after=90))
+    assert caught.value.retry_after == 90
+    assert stage.sleeps == []
+
+
+def test_each_retry_is_logged_with_reason_wait_and_request_id(stage, context, answer, caplog):
+    caplog.set_level(logging.INFO)
+    refused = answer(429, refusal("rate_limited", "Rate limit exceeded."), retry_after=7, request_id="req_9")
+    stage.play(send_call(get(), context), refused, answer(200, RUN))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message == (
+        "GET /runs/run_1: FLORA answered 429 rate_limited: Rate limit exceeded (request req_9). Start fewer runs at "
+        "once (an Airflow pool limits its tasks), or set requests_per_second. Trying again in 7.0 s"
+    )
+
+
+KINDS = [
+    (400, "input_validation_error", errors.FloraRequestError),
+    (401, "invalid_api_key", errors.FloraAuthenticationError),
+    (402, "insufficient_credits", errors.FloraPaymentError),
+    (403, "forbidden", errors.FloraPermissionError),
+    (404, "not_found", errors.FloraNotFoundError),
+    (408, None, errors.FloraServerError),
+    (409, "conflict", errors.FloraConflictError),
+    (409, "idempotency_duplicate", errors.FloraDuplicateError),
+    (422, "idempotency_duplicate", errors.FloraRequestError),
+    (418, "teapot", errors.FloraRequestError),
+    (422, "idempotency_conflict", errors.FloraRequestError),
+    (429, "rate_limited", errors.FloraRateLimitError),
+    (500, "unknown_error", errors.FloraServerError),
+    (599, None, errors.FloraServerError),
+    (302, None, errors.FloraRequestError),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "kind"), KINDS)
+def test_each_status_has_its_error(stage, context, answer, status, code, kind):
+    context.policy = RetryPolicy(max_retries=0)
+    said = answer(
+        status,
+        refusal(code, "No."),
+        request_id="req_1",
+        x_should_retry="false",
+        idempotent_replayed="TRUE",
+        retry_after_ms=1500,
+    )
+    with pytest.raises(errors.FloraStatusError) as caught:
+        stage.play(send_call(get(), context), said)
+    error = caught.value
+    assert type(error) is kind
+    assert (error.status, error.code, error.request_id, error.retry_after) == (status, code, "req_1", 1.5)
+    assert (error.should_retry, error.replayed) == (False, True)
+
+
+def test_the_message_quotes_flora_and_its_fields(answer):
+    said = answer(400, refusal("input_validation_error", "prompt: Required", ("prompt", "Required"), ("type", "odd")))
+    with pytest.raises(errors.FloraRequestError) as caught:
+        read(get(), said, now=0)
+    assert str(caught.value) == "FLORA answered 400 input_validation_error: prompt: Required [type: odd]"
+    assert caught.value.fields == (errors.FieldError("prompt", "Required"), errors.FieldError("type", "odd"))
+
+
+NOT_FLORA = "a proxy may stand between, or the host is not FLORA's"
+REDIRECT = (
+    "a redirect, which is not followed with the API key: give the address it leads to as base_url "
+    "(the connection's host)"
+)
+
+
+@pytest.mark.parametrize(
+    ("answered", "message"),
+    [
+        (
+            {"status": 502, "body": b"<html>Bad gateway</html>", "content_type": "text/html; charset=utf-8"},
+            f"FLORA answered 502: the body is no error of FLORA's (text/html): {NOT_FLORA}",
+        ),
+        (
+            {"status": 302, "body": b"", "location": "https://login.example.com/?token=secret"},
+            f"FLORA answered 302: {REDIRECT}",
+        ),
+        ({"status": 503, "payload": {"error": {"code": "service_unavailable", "message": ""}}},
+         "FLORA answered 503 service_unavailable: it gave no reason"),
+        ({"status": 500, "payload": {"error": "upstream down.\n\x1b[31m"}}, "FLORA answered 500: upstream down. [31m"),
+        ({"status": 500, "payload": {"error": {"code": 5, "message": ["?"], "fields": [1, {"field": 2}]}}},
+         f"FLORA answered 500: the body is no error of FLORA's (no content type): {NOT_FLORA}"),
+        ({"status": 404, "payload": {"error": {"message": "Not found."}}},
+         "FLORA answered 404: Not found. The id is unknown, or belongs to a workspace this API key cannot see"),
+        ({"status": 404, "payload": {"error": {"message": "What is that?"}}},
+         "FLORA answered 404: What is that? The id is unknown, or belongs to a workspace this API key cannot see"),
+    ],
+)  # fmt: skip
+def test_what_is_not_floras_envelope_is_still_told_in_a_sentence(answer, answered, message):
+    with pytest.raises(errors.FloraStatusError) as caught:
+        read(get(), answer(**answered), now=0)
+    assert str(caught.value) == message
+
+
+FOREIGN = "Project does not belong to the specified workspace."
+
+
+def place_refused(answer, status, code, message, call, **members):
+    with pytest.raises(errors.FloraStatusError) as caught:
+        read(call, answer(status, {"error": {"code": code, "message": message, **members}}), now=0)
+    return str(caught.value)
+
+
+def test_a_project_of_another_workspace_is_told_with_both_ids_and_where_they_come_from(answer):
+    for members in ({}, {"fields": [{"field": "project_id", "message": FOREIGN}]}):
+        assert place_refused(answer, 400, "input_validation_error", FOREIGN, generate(), **members) == (
+            "FLORA answered 400 input_validation_error: Project does not belong to the specified workspace. Sent were "
+            "workspace_id 'ws_1' and project_id 'prj_1', which come from the call or the task or, where it names none, "
+            "from the connection's extra (workspace_id: list_workspaces() names yours, and so does the connection's "
+            "Test button; project_id: calls.list_projects() or hook.iter_projects() names yours, and so does its "
+            "address in FLORA)"
+        )
+
+
+def test_ids_that_flora_refuses_are_named_wherever_they_were_sent(answer):
+    def said(call, message="Unknown workspace"):
+        return place_refused(answer, 400, "input_validation_error", message, call)
+
+    assert "Sent were workspace_id 'ws_1', which" in said(calls.list_projects(workspace_id="ws_1"))
+    assert "Sent were project_id 'prj_1', which" in said(calls.list_nodes("prj_1"))
+    assert "Sent were project_id 'prj_1' and asset_id 'asset_1', which" in said(
+        calls.attach_asset(project_id="prj_1", asset_id="asset_1")
+    )
+    file = calls.create_asset_from_file(
+        file=io.BytesIO(b"x"), file_name="a.png", content_type="image/png", workspace_id="ws_1"
+    )
+    assert "Sent were workspace_id 'ws_1', which" in said(file)
+    assert said(calls.list_workspaces()).endswith(": Unknown workspace")
+    assert said(generate(), "prompt is too long").endswith(": prompt is too long")
+
+
+def test_an_error_that_says_nothing_makes_the_ids_suspect(answer):
+    said = place_refused(answer, 500, "unknown_error", "An unknown error occurred.", generate())
+    assert said.startswith(
+        "FLORA answered 500 unknown_error: An unknown error occurred. FLORA answers so to ids that it"
+    )
+    assert "Sent were workspace_id 'ws_1' and project_id 'prj_1'" in said
+    for status, code in ((503, "unknown_error"), (500, "internal_error"), (500, None)):
+        assert "Sent were" not in place_refused(answer, status, code, "Down.", generate())
+
+
+def test_what_headers_say_is_shown_readably(answer):
+    odd = {"request_id": "req_\x1b[31m\t" + "9" * 1000, "content_type": "text/\x9b" + "x" * 1000}
+    for said in (answer(500, **odd), answer(200, body=b"{", **odd)):
+        with pytest.raises(errors.FloraError) as caught:
+            read(get(), said, now=0)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500
+        assert caught.value.request_id == "req_ [31m " + "9" * 90
+    with pytest.raises(errors.FloraServerError) as caught:
+        read(get(), answer(500, request_id=" "), now=0)
+    assert caught.value.request_id is None
+
+
+def test_a_message_is_shown_in_a_readable_length(answer):
+    rows = [("f" * 1000, "m" * 1000)] * 1000
+    with pytest.raises(errors.FloraRequestError) as caught:
+        read(get(), answer(400, refusal("c" * 1000, "word " * 10_000, *rows)), now=0)
+    assert len(str(caught.value)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"<!doctype html>", "the body is HTML (JSONDecodeError): a proxy may stand between"),
+        (b"\xff\xfe\x00", "the body is no JSON (UnicodeDecodeError)"),
+        (b'{"run_id": "run_1", "status": NaN}', "the body is no JSON (ValueError)"),
+        (b"[" * 200 + b"]" * 200, "the body is no JSON (ValueError)"),
+        (b"[" * 100_000, "the body is no JSON (RecursionError)"),
+        (b"1" * 5000, "the body is no JSON (ValueError)"),
+        (b"", "FLORA's answer is no Run: the answer: Input should be"),
+        (b"[]", "FLORA's answer is no Run: the answer: Input should be"),
+        (b'{"status": "running"}', "FLORA's answer is no Run: run_id: Field required"),
+        (b'{"run_id": 5, "status": null}', "FLORA's answer is no Run: run_id: Input should be a valid string; status"),
+    ],
+)
+def test_a_success_that_cannot_be_read_is_not_resent(stage, context, answer, body, problem):
+    with pytest.raises(errors.FloraAnswerError) as caught:
+        stage.play(send_call(get(), context), answer(200, body=body, request_id="req_7"))
+    assert str(caught.value).startswith(f"GET /runs/run_1: {problem}")
+    assert str(caught.value).endswith("(request req_7)")
+    assert caught.value.request_id == "req_7"
+
+
+@pytest.mark.parametrize("payload", [None, [], {}, {"generations": 5}, {"generations": {}}])
+def test_a_list_that_is_none_is_told(answer, payload):
+    with pytest.raises(errors.FloraAnswerError, match="FLORA's answer holds no list 'generations'"):
+        read(calls.list_generations(), answer(200, payload), now=0)
+
+
+def test_json_is_read_to_a_sane_depth():
+    assert parse_json(b"") is None
+    assert parse_json(b" null ") is None
+    deep = b'{"a":' * 90 + b"[]" + b"}" * 90
+    assert json.dumps(parse_json(deep)).replace(" ", "").encode() == deep

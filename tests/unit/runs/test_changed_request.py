@@ -1,0 +1,498 @@
+"""What changes between two tries: the prompt, the model, the connection, the key's age, the list of requests."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flora_provider.api import calls, errors
+from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnknown
+from flora_provider.api.http.retry_policy import RetryPolicy
+from flora_provider.runs.ledger import LedgerRecord
+from flora_provider.runs.request import RunRequest, differences
+from tests.support.fake_flora import SCOPE, TAKES, WINDOW, FakeFlora, ProcessKilled, Task, answer_lost, request_lost
+
+
+@pytest.fixture
+def flora():
+    return FakeFlora("replay")
+
+
+def prompts(flora):
+    """What was asked for, by the runs that were started."""
+    return [json.loads(post.body)["prompt"] for post in flora.posts]
+
+
+# ── Several requests in one task ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def all_of(task, wanted):
+    task.tries += 1
+    found = []
+    for prompt in wanted:
+        task.prompt = prompt
+        found.append(task.execute().run_id)
+    return found
+
+
+@pytest.mark.parametrize("mode", ["replay", "duplicate_409", "none"])
+def test_task_with_several_requests_has_a_run_for_each_and_finds_each_again(mode):
+    flora = FakeFlora(mode)
+    task = Task(flora)
+    runs = all_of(task, ["fern", "moss", "fern", "ivy"])
+    assert len(set(runs)) == 4
+    assert all_of(task, ["fern", "moss", "fern", "ivy"]) == runs
+    assert all_of(task, ["ivy", "fern", "moss", "fern"]) == [runs[3], runs[0], runs[1], runs[2]]
+    assert len(flora.runs) == 4
+
+
+def test_task_whose_list_changed_starts_only_what_is_new(flora):
+    task = Task(flora)
+    runs = all_of(task, ["fern", "moss", "ivy"])
+    assert all_of(task, ["moss", "ivy", "oak"])[:2] == runs[1:]
+    assert prompts(flora) == ["fern", "moss", "ivy", "oak"]
+
+
+def test_request_that_failed_is_followed_by_the_next_one_of_the_same_try(flora):
+    task = Task(flora)
+    flora.outages = [402]
+    with pytest.raises(errors.FloraPaymentError):
+        task.run()
+    task.prompt = "moss"
+    task.execute()
+    task.prompt = "a fern"
+    assert task.execute().run_id == "run_2"
+    assert [json.loads(post.body)["prompt"] for post in flora.posts] == ["a fern", "moss", "a fern"]
+
+
+def test_task_killed_between_two_requests_starts_the_rest_only(flora):
+    task = Task(flora)
+    task.tries = 1
+    task.execute()
+    task.prompt = "moss"
+    with pytest.raises(ProcessKilled):
+        task.execute(kill_at=0)
+    task.prompt = "a fern"
+    assert all_of(task, ["a fern", "moss"]) == ["run_1", "run_2"]
+
+
+# ── Another request in the place of an earlier one ────────────────────────────────────────────────────────────────────
+
+CHANGES = {
+    "prompt": {"prompt": "a moss"},
+    "model": {"model": "t2i-other"},
+    "connection": {"connection": "other https://flora.example/api/v1"},
+    "base URL": {"connection": "flora_default https://elsewhere.example/api/v1"},
+}
+
+
+def changed(flora, change, **options):
+    """A task that has a run, and then asks for something else."""
+    task = Task(flora, **options)
+    task.run()
+    for name, value in CHANGES[change].items():
+        setattr(task, name, value)
+    return task
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_request_fails_and_names_run_change_and_remedy(flora, change):
+    task = changed(flora, change)
+    with pytest.raises(RequestChanged, match=r"started FLORA run run_1.*was .*, is '.*on_changed_request") as caught:
+        task.run()
+    assert caught.value.run_id == "run_1"
+    assert len(flora.posts) == 1
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_request_adopts_the_earlier_run_if_asked_to(flora, change, caplog):
+    task = changed(flora, change, on_changed="adopt")
+    assert task.run().run_id == "run_1"
+    assert "has changed since an earlier try" in caplog.text
+    assert len(flora.posts) == 1
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_request_is_submitted_if_asked_to_and_found_again(flora, change, caplog):
+    task = changed(flora, change, on_changed="submit_again")
+    assert task.run().run_id == "run_2"
+    assert "The earlier one is billed too" in caplog.text
+    assert task.run().run_id == "run_2"
+    assert len(flora.runs) == 2
+
+
+def test_request_that_changed_once_more_is_compared_with_the_last_one(flora, caplog):
+    task = changed(flora, "prompt", on_changed="submit_again")
+    task.run()
+    caplog.clear()
+    task.prompt = "an ivy"
+    assert task.run().run_id == "run_3"
+    assert "FLORA run run_2: prompt was 'a moss', is 'an ivy'" in caplog.text
+    task.options["on_changed"], task.prompt = "adopt", "an oak"
+    assert task.run().run_id == "run_3"
+
+
+def test_request_that_changed_back_has_its_own_run_again(flora):
+    task = changed(flora, "prompt", on_changed="submit_again")
+    task.run()
+    task.prompt = "a fern"
+    assert task.run().run_id == "run_1"
+    task.prompt = "a moss"
+    assert task.run().run_id == "run_2"
+
+
+def test_request_that_is_new_is_not_compared_with_a_replaced_one(flora):
+    task = changed(flora, "prompt", on_changed="submit_again")
+    task.run()
+    task.options["on_changed"] = "fail"
+    assert all_of(task, ["a moss", "an oak"]) == ["run_2", "run_3"]
+
+
+def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
+    flora.behaviors = ["SERVER_ERROR"]
+    task = changed(flora, "prompt")
+    flora.now += TAKES
+    assert task.run().run_id == "run_2"
+    assert prompts(flora) == ["a fern", "a moss"]
+
+
+@pytest.mark.parametrize("outages", [401, 402, 403, 404, 422, 429, "unreached"])
+def test_changed_request_after_one_that_started_nothing_is_simply_started(flora, outages):
+    task = Task(flora)
+    flora.outages = [outages]
+    with pytest.raises(FloraError):
+        task.run()
+    task.prompt = "a moss"
+    assert task.run().run_id == "run_1"
+    assert prompts(flora)[-1] == "a moss"
+    assert len(flora.posts) == 2
+
+
+def test_request_that_started_nothing_in_several_tries_is_as_free_as_after_one(flora):
+    task = Task(flora)
+    for outages in (429, 402, "unreached"):
+        flora.outages = [outages]
+        with pytest.raises(FloraError):
+            task.run()
+        flora.now += WINDOW
+    task.prompt = "a moss"
+    assert task.run().run_id == "run_1"
+    assert task.run().run_id == "run_1"
+    assert prompts(flora) == ["a fern"] * 3 + ["a moss"]
+
+
+@pytest.mark.parametrize("outages", [["lost", 429], [503], ["lost", 402]])
+def test_changed_request_after_one_that_may_have_started_a_run_is_told(flora, outages):
+    task = Task(flora)
+    task.policy = RetryPolicy(max_retries=len(outages) - 1)
+    flora.outages = outages
+    with pytest.raises(FloraError):
+        task.run()
+    task.prompt = "a moss"
+    with pytest.raises(RequestChanged, match="run_1"):
+        task.run()
+    assert set(prompts(flora)) == {"a fern"}
+
+
+def test_changed_request_after_a_clear_is_a_new_run(flora):
+    task = changed(flora, "prompt")
+    task.clear()
+    assert task.run().run_id == "run_2"
+
+
+@pytest.mark.parametrize("lost", [answer_lost, request_lost])
+def test_clear_tells_the_key_of_a_request_whose_answer_it_cut_off(flora, lost, caplog):
+    task = Task(flora)
+    lost(task)
+    [key] = task.keys
+    task.clear()
+    task.run()
+    assert f"may have started a run that is billed: key {key}" in caplog.text
+
+
+def test_task_that_vanished_beside_a_clear_keeps_its_run_and_says_so_once(flora, caplog):
+    task = Task(flora)
+    run = task.run().run_id
+    task.dag_run_clears += 1
+    assert task.run().run_id == run
+    assert "counts as retried, and keeps its run; if it was cleared itself, clear it again" in caplog.text
+    caplog.clear()
+    assert task.run().run_id == run
+    assert "cleared" not in caplog.text
+
+
+def test_task_that_failed_by_itself_beside_a_clear_says_nothing_of_it(flora, caplog):
+    task = Task(flora)
+    flora.weather = ["lost"]
+    with pytest.raises(FloraError):
+        task.run()
+    task.dag_run_clears += 1
+    task.run()
+    assert "cleared" not in caplog.text
+
+
+def test_clear_tells_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
+    known, refused = Task(flora), Task(flora, prompt="a moss")
+    known.run()
+    flora.outages = [402]
+    with pytest.raises(FloraError):
+        refused.run()
+    for task in (known, refused):
+        task.clear()
+        task.run()
+    assert "may have started a run" not in caplog.text
+
+
+def test_change_is_told_without_signatures(flora):
+    task = Task(flora, prompt="like https://host.example/a.png?sig=secret")
+    task.run()
+    task.prompt = "like https://host.example/b.png?sig=secret"
+    with pytest.raises(RequestChanged) as caught:
+        task.run()
+    assert "secret" not in str(caught.value)
+    assert "secret" not in "".join(task.ledger.stored)
+
+
+def test_differences_name_nested_members_and_another_path():
+    def request(path, params):
+        call = calls.generate(type="image", prompt="a fern", params=params, **SCOPE)
+        return RunRequest(call=replace(call, path=path), connection="flora_default https://flora.example/api/v1")
+
+    earlier = request("/generate", {"seed": 1, "style": {"name": "ink", "grain": 2}})
+    kept = LedgerRecord(max_tries=1, key="k", key_version=1, intended_at=0.0, **earlier.stored_members())
+    now = request("/runs/generation", {"seed": 1, "style": {"name": "oil", "grain": 2}})
+    assert (
+        differences(kept, now) == "path was '/generate', is '/runs/generation'; params.style.name was 'ink', is 'oil'"
+    )
+
+
+def test_record_of_an_earlier_release_is_taken_for_the_current_request_and_kept_whole(flora):
+    task = Task(flora)
+    task.run()
+    [known] = task.ledger.read()
+    first = {"clears": known.max_tries, "generation": 1, "key": known.key, "intended_at": 0.0, "run_id": "run_1"}
+    task.ledger.stored = [json.dumps(first)]
+    assert task.run().run_id == "run_1"
+    assert task.ledger.read()[0].body == task.request.call.body
+    task.prompt = "a moss"
+    with pytest.raises(RequestChanged):
+        task.run()
+
+
+# ── The outcome of the earlier request is not known ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("lost", [answer_lost, request_lost])
+def test_stored_request_is_sent_again_byte_for_byte_before_the_change_is_told(flora, lost):
+    task = Task(flora)
+    lost(task)
+    task.prompt = "a moss"
+    with pytest.raises(RequestChanged, match="started FLORA run run_1"):
+        task.run()
+    assert len({(post.headers, post.body) for post in flora.posts}) == 1
+    assert len(flora.runs) == 1
+
+
+def test_stored_filters_search_for_a_run_whose_key_is_too_old():
+    flora = FakeFlora("none")
+    task = Task(flora, model="t2i-flux")
+    answer_lost(task)
+    flora.now += 2.1 * 3600
+    task.model = "t2i-other"
+    with pytest.raises(RunOutcomeUnknown, match=r"that fit: run_1 \("):
+        task.run()
+    assert len(flora.runs) == 1
+
+
+def test_stored_filters_name_the_project_of_the_first_try(flora):
+    task = Task(FakeFlora(), candidates=calls.list_generations(workspace_id="ws_1", project_id="prj_1"))
+    answer_lost(task)
+    task.candidates = calls.list_generations(workspace_id="ws_1", project_id="prj_2")
+    task.prompt = "moss"
+    with pytest.raises(RunOutcomeUnknown):
+        task.run()
+    assert dict(task.flora.requests[-1].query)["project_id"] == "prj_1"
+
+
+@pytest.mark.parametrize("mode", ["replay", "current_state"])
+def test_template_that_varies_is_found_again_and_the_log_says_so(mode, caplog):
+    flora = FakeFlora(mode)
+    task = Task(flora, template="{{ now }}", prompt="at 10:00")
+    answer_lost(task)
+    for prompt in ("at 10:01", "at 10:02"):  # the second try knows the run, the third as well
+        task.prompt = prompt
+        assert task.run().run_id == "run_1"
+        assert "rendered differently at each try" in caplog.text
+        caplog.clear()
+    assert len(flora.runs) == 1
+
+
+def test_template_that_varies_has_no_outcome_that_a_steady_one_has_not():
+    task = Task(FakeFlora("duplicate_409"), template="{{ now }}", prompt="at 10:00")
+    answer_lost(task)
+    task.prompt = "at 10:01"
+    with pytest.raises(RunOutcomeUnknown, match="run_1"):
+        task.run()
+
+
+def test_known_run_of_a_template_that_varies_by_itself_is_taken(flora):
+    task = Task(flora, template="{{ now }}", prompt="at 10:00", renders_differently=lambda: True)
+    task.run()
+    task.prompt = "at 10:01"
+    assert task.run().run_id == "run_1"
+
+
+def test_known_run_of_a_template_whose_data_was_edited_is_a_changed_request(flora):
+    task = Task(flora, template="{{ var.value.prompt }}", renders_differently=lambda: False)
+    task.run()
+    task.prompt = "a moss"
+    with pytest.raises(RequestChanged):
+        task.run()
+
+
+@pytest.mark.parametrize("mode", ["replay", "duplicate_409"])
+def test_template_that_varies_is_not_paid_twice_without_a_ledger(mode):
+    """The key is made of what the author wrote; FLORA may compare what it was rendered to."""
+    task = Task(FakeFlora(mode), ledger=False, template="{{ now }}", prompt="at 10:00")
+    answer_lost(task)
+    task.prompt = "at 10:01"
+    with pytest.raises(RunOutcomeUnknown, match="run_1"):
+        task.run()
+
+
+def test_conflict_of_a_first_try_is_the_users_own(flora):
+    Task(flora, ledger=False, template="own key", prompt="at 10:00").run()
+    with pytest.raises(errors.FloraRequestError, match="422 idempotency_conflict"):
+        Task(flora, ledger=False, template="own key", prompt="at 10:01").run()
+
+
+# ── A run that is listed late ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_run_that_flora_says_exists_is_searched_for_until_a_minute_after_the_intent():
+    flora = FakeFlora("duplicate_409", hidden_for=5.5)
+    task = Task(flora)
+    answer_lost(task)
+    flora.now += 0.5
+    with pytest.raises(RunOutcomeUnknown, match=r"that fit: run_1 \(") as caught:
+        task.run()
+    assert caught.value.run_id == "run_1"
+    assert flora.now < task.began + 60
+
+
+def test_search_ends_a_minute_after_the_intent_and_gives_no_advice_to_pay_again():
+    flora = FakeFlora("duplicate_409", hidden_for=1000)
+    task = Task(flora)
+    answer_lost(task)
+    with pytest.raises(RunOutcomeUnknown, match="that fit: none") as caught:
+        task.run()
+    assert task.began + 60 <= flora.now <= task.began + 70
+    assert "new run" not in str(caught.value)
+    assert "clear" not in str(caught.value)
+
+
+def test_adopting_waits_until_its_own_run_is_surely_listed():
+    flora = FakeFlora("duplicate_409")
+    task = Task(flora, on_unknown="adopt")
+    flora.hidden_for = 20
+    answer_lost(task)
+    flora.hidden_for = 0
+    flora.start()  # another's, which is listed at once
+    with pytest.raises(RunOutcomeUnknown, match=r"run_2.*run_1|run_1.*run_2"):
+        task.run()
+
+
+# ── Anything, in any order ────────────────────────────────────────────────────────────────────────────────────────────
+
+PROMPTS = ("a fern", "a moss")
+things = st.sampled_from(
+    [
+        *({}, {}, {"kill_at": 2}, {"kill_at": 4}, {"kill_at": 6}),
+        *({"outages": [met]} for met in ("lost", "broken", "unreached", 402, 429, 503)),
+        *({"outages": ["", met]} for met in ("lost", "unreached", 403, 429, 503)),
+        *PROMPTS,
+        *("clear", "clear running", "lower retries and clear", "other cleared"),
+        *(TAKES, WINDOW),
+    ]
+)
+
+
+class Story:
+    """One task, and what happens to it and its DAG; `asked` are its prompts since it was last cleared."""
+
+    def __init__(self, mode, on_changed, *, waits_in_worker):
+        self.flora = FakeFlora(mode)
+        self.task = Task(self.flora, on_changed=on_changed)
+        self.task.may_run_long = waits_in_worker
+        self.on_changed = on_changed
+        self.asked = set()
+
+    def live(self, thing):
+        if isinstance(thing, float):
+            self.flora.now += thing
+        elif isinstance(thing, dict):
+            self.attempt(**thing)
+        elif thing in PROMPTS:
+            self.task.prompt = thing
+        elif thing == "other cleared":
+            # Of a task that waits in a worker and was killed, nobody can tell whether it was cleared itself.
+            self.task.dag_run_clears += self.failed or not self.task.may_run_long
+        else:
+            self.clear(thing)
+
+    failed = False  # whether the last try ended with an error of its own
+
+    def clear(self, how):
+        if how == "clear running" and self.task.may_run_long:
+            self.attempt(kill_at=1)  # its try ends without a word
+            self.task.clear_running()
+        else:
+            if how == "lower retries and clear":
+                self.task.retries = max(self.task.max_tries - self.task.tries, 0)
+            self.task.clear()
+        self.asked.clear()
+
+    def attempt(self, *, kill_at=None, outages=None):
+        self.asked.add(self.task.prompt)
+        self.flora.outages = list(outages or ())
+        self.failed = False
+        try:
+            return self.task.run(kill_at=kill_at).run_id
+        except ProcessKilled:
+            return None
+        except FloraError as error:
+            self.failed = True
+            return error
+        finally:
+            self.flora.outages = []
+
+
+# The first request of a task is not the one that is sent when another task was cleared.
+@example("replay", "submit_again", False, [{}, "a moss", {"outages": ["lost"]}, "other cleared", {}])
+@given(
+    st.sampled_from(["replay", "current_state", "duplicate_409"]),
+    st.sampled_from(["fail", "adopt", "submit_again"]),
+    st.booleans(),
+    st.lists(things, max_size=9),
+)
+def test_whatever_changes_nothing_is_paid_that_was_not_meant(mode, on_changed, waits_in_worker, happenings):
+    story = Story(mode, on_changed, waits_in_worker=waits_in_worker)
+    for thing in happenings:
+        story.live(thing)
+    end = story.attempt()
+    task = story.task
+    billed = [run for run in task.runs if run.is_billed]
+    assert len(billed) <= (len(story.asked) if on_changed == "submit_again" else 1)
+    if isinstance(end, str):
+        assert end in {run.run_id for run in task.runs}
+        [body] = {
+            post.body
+            for post in story.flora.posts
+            if dict(post.headers)["Idempotency-Key"] == story.flora.runs[end].key
+        }
+        if on_changed != "adopt":
+            assert json.loads(body)["prompt"] == task.prompt
+    else:
+        assert isinstance(end, RunOutcomeUnknown), end

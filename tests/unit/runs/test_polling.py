@@ -1,0 +1,119 @@
+"""When one run is looked at, and what that costs."""
+
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flora_provider.runs.polling import PollPolicy
+from tests.support.polling_simulator import (
+    BEGIN,
+    DONE,
+    ESTIMATES,
+    LATENCY,
+    PROGRESS,
+    RUNNING,
+    TIMES,
+    error,
+    follow,
+    script,
+    shown,
+    simulate,
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_runs_of_20_to_60_s_with_a_fair_estimate_cost_five_requests_and_are_seen_within_two_seconds(seed):
+    found = simulate(times="20-60 s", estimate="right", progress="steps of 10", runs=100, seed=seed)
+    assert found.requests_per_run <= 5
+    assert found.median_lag <= 2
+    assert max(found.lags) <= 4
+
+
+@pytest.mark.parametrize("times", TIMES)
+def test_whatever_flora_says_of_a_run_its_end_is_seen_soon_and_at_a_fair_price(times):
+    longest = {"1-3 s": 3, "lognormal": 200, "10 or 110 s": 121, "video": 360, "technique": 900}.get(times, 60)
+    for estimate, progress in product(ESTIMATES, PROGRESS):
+        found = simulate(times=times, estimate=estimate, progress=progress, runs=2)
+        latest = 30 if estimate == "x 3" else PollPolicy().slowest
+        assert max(found.lags) <= latest + 2 * LATENCY, (estimate, progress)
+        assert max(found.requests) <= 3 + longest / 4, (estimate, progress)
+
+
+def test_a_longer_interval_costs_less_and_is_later():
+    often, seldom = (simulate(PollPolicy(interval=interval)) for interval in (2.0, 10.0))
+    assert seldom.requests_per_run < often.requests_per_run
+    assert seldom.median_lag > often.median_lag
+
+
+@pytest.mark.parametrize(
+    ("known", "first"),
+    [
+        ({"estimated_seconds": 40}, 24),
+        ({"estimated_seconds": 600}, 30),
+        ({"estimated_seconds": 0}, 0),
+        ({}, 3),
+        ({"estimated_seconds": 40, "started_at": BEGIN - 20}, 4),
+        ({"estimated_seconds": 40, "started_at": BEGIN - 100}, 0),
+        ({"started_at": None}, 0),
+        ({"estimated_seconds": 40, "deadline": 5}, 5),
+    ],
+)
+def test_the_first_look_comes_after_somewhat_more_than_half_of_the_estimate(known, first):
+    _, stage = follow(lambda _: DONE, **known)
+    assert stage.asked_at == pytest.approx([first])
+
+
+def test_a_run_of_which_nothing_is_known_tells_its_age_itself():
+    created = shown("running", 0, created_at=(BEGIN - 80) * 1000)
+    _, stage = follow(script(created, DONE), started_at=None)
+    assert stage.asked_at[1] == pytest.approx(12.65, abs=0.1), "80 s of age, a pause of about 0.15 of it"
+
+
+def test_an_age_that_cannot_be_is_none():
+    for at in ({"created_at": (BEGIN + 1e6) * 1000}, {"created_at": None}):
+        _, stage = follow(script(shown("running", 0, **at), DONE), started_at=None)
+        assert 3 <= stage.asked_at[1] <= 3.4
+
+
+@given(
+    st.floats(0.1, 100),
+    st.floats(0.1, 100),
+    st.floats(-10, 200) | st.sampled_from([0, 1e-320, 100]),
+    st.floats(0, 1e5),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_poll_interval_is_a_lower_bound_and_slowest_an_upper_one(interval, slowest, progress, elapsed, random):
+    policy = PollPolicy(interval=interval, slowest=slowest)
+    pause = policy.next(progress=progress, elapsed=elapsed, random=random)
+    assert interval <= pause <= max(slowest, interval * 1.1) * 1.000001
+
+
+@given(
+    st.floats(0.1, 100),
+    st.lists(st.sampled_from([RUNNING, error(503), error(404)]), max_size=12),
+    st.floats(0, 0.99),
+)
+def test_no_two_looks_are_closer_than_poll_interval(interval, answers, random):
+    _, stage = follow(script(*answers, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
+    assert all(second - first >= interval for first, second in pairwise(stage.asked_at))
+
+
+def test_the_looks_of_many_runs_are_spread():
+    assert len({PollPolicy().next(progress=0, elapsed=10, random=n / 10) for n in range(10)}) == 10
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("random", [0.0, 0.99])
+def test_flora_is_not_asked_before_it_allows_it(status, random):
+    _, stage = follow(script(error(status, retry_after=45), DONE), random=lambda: random)
+    assert 45 <= stage.asked_at[1] - stage.asked_at[0] <= 45 * 1.1 + LATENCY
+
+
+def test_pauses_grow_while_flora_is_in_trouble_and_shrink_when_it_is_over():
+    _, stage = follow(script(*[error(503)] * 6, RUNNING, then=DONE))
+    pauses = [second - first for first, second in pairwise(stage.asked_at)]
+    assert pauses[:5] == sorted(pauses[:5])
+    assert max(pauses) <= 40
+    assert pauses[6] <= 15.1

@@ -1,0 +1,285 @@
+"""Exactly one run per task: what is sent and remembered, what is searched for, and what errors tell."""
+
+import pytest
+
+from flora_provider.api import errors
+from flora_provider.api.http.retry_policy import RetryPolicy
+from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.start import KEY_TRUSTED_FOR
+from tests.support.fake_flora import SCOPE, TAKES, WINDOW, FakeFlora, ProcessKilled, Task, answer_lost, request_lost
+
+UNKNOWN = errors.RunOutcomeUnknown
+
+
+@pytest.fixture
+def flora():
+    return FakeFlora()
+
+
+def test_a_run_that_the_ledger_knows_costs_one_look_and_no_post(flora):
+    task = Task(flora)
+    first = task.run()
+    assert (first.started.run_id, first.run) == ("run_1", None)
+    assert flora.polls == []
+    found = task.run()
+    assert (found.started, found.run.status) == (None, "running")
+    assert flora.polls == ["/runs/run_1"]
+
+
+def test_what_the_ledger_holds_at_each_moment(flora):
+    task = Task(flora)
+    with pytest.raises(ProcessKilled, match="before POST"):
+        task.run(kill_at=2)
+    [intended] = task.ledger.read()
+    assert (intended.key, intended.intended_at, intended.run_id) == (
+        task.keys[0] if task.keys else intended.key,
+        flora.now,
+        "",
+    )
+    assert intended.body == task.request.call.body
+    flora.now += 5
+    task.run()
+    [known] = task.ledger.read()
+    assert (known.key, known.intended_at, known.run_id) == (intended.key, flora.now - 5, "run_1")
+    assert task.keys == [intended.key]
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key_and_bytes():
+    flora = FakeFlora("replay", outages=["lost", 503, "broken"])
+    task = Task(flora)
+    task.policy = RetryPolicy()
+    assert task.run().run_id == "run_1"
+    assert len(flora.posts) == 4
+    assert len({(post.headers, post.body) for post in flora.posts}) == 1
+    assert len(flora.runs) == 1
+
+
+@pytest.mark.parametrize(("status", "kind"), [(402, errors.FloraPaymentError), (429, errors.FloraRateLimitError)])
+def test_what_started_nothing_is_raised_and_a_retry_sends_the_same_key(flora, status, kind):
+    task = Task(flora)
+    flora.outages = [status]
+    with pytest.raises(kind):
+        task.run()
+    task.run()
+    assert len({post.headers for post in flora.posts}) == 1
+    assert len(flora.runs) == 1
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+@pytest.mark.parametrize("asked", ["POST", "history"])
+def test_refusal_while_an_earlier_request_may_have_started_a_run_is_left_open(flora, status, asked):
+    task = Task(flora)
+    answer_lost(task)
+    flora.outages = [status] if asked == "POST" else ["", status]
+    with pytest.raises(errors.RunOutcomeOpen, match=f"FLORA answered {status}.*{task.keys[0]}"):
+        task.run()
+    with pytest.raises(UNKNOWN, match="run_1"):
+        task.run()
+
+
+@pytest.mark.parametrize("outages", ["broken", "unreached", 429])
+def test_search_that_fails_does_not_say_that_nothing_was_started(flora, outages):
+    task = Task(flora)
+    answer_lost(task)
+    flora.outages = ["", outages]
+    with pytest.raises(errors.FloraError) as failure:
+        task.run()
+    assert not failure.value.started_nothing
+    with pytest.raises(UNKNOWN, match="run_1"):
+        task.run()
+
+
+def test_another_conflict_than_a_duplicate_is_no_sign_of_a_run(flora):
+    flora.outages = [409]
+    with pytest.raises(errors.FloraConflictError, match="409 trouble"):
+        Task(flora).run()
+    assert flora.polls == []
+
+
+def test_stored_failures_cost_a_try_each():
+    flora = FakeFlora("replay_failures")
+    task = Task(flora)
+    keys = []
+    for _ in range(3):
+        flora.outages = [503] if not keys else ["", 503]
+        with pytest.raises(errors.FloraServerError):
+            task.run()
+        keys.append(task.ledger.read()[0].key_version)
+    assert task.run().run_id == "run_1"
+    assert keys == [1, 2, 3]
+
+
+def test_within_a_try_a_stored_failure_moves_the_key_once():
+    flora = FakeFlora("replay_failures", outages=[500, "", 500, ""])
+    task = Task(flora)
+    task.policy = RetryPolicy(max_retries=1)
+    with pytest.raises(errors.FloraServerError) as caught:
+        task.run()
+    assert caught.value.replayed
+    assert [post.headers[1][1][-3:] for post in flora.posts] == ["-g1", "-g1", "-g2", "-g2"]
+
+
+def test_without_a_ledger_a_run_that_failed_behind_a_stored_failure_is_followed_by_another():
+    flora = FakeFlora("replay_failures", outages=[503], behaviors=["SERVER_ERROR"])
+    task = Task(flora, ledger=False)
+    with pytest.raises(errors.FloraServerError):
+        task.run()
+    assert task.run().run_id == "run_1"
+    flora.now += TAKES
+    assert task.run().run_id == "run_2"
+
+
+@pytest.mark.parametrize("ledger", [True, False])
+def test_a_run_that_flora_does_not_show_yet_is_taken_to_be_alive(ledger):
+    flora = FakeFlora("replay", hidden_for=10)
+    task = Task(flora, ledger=ledger)
+    assert task.run().run_id == "run_1"
+    found = task.run()
+    assert (found.run_id, found.run) == ("run_1", None)
+
+
+def test_a_run_that_a_retry_has_just_started_need_not_be_shown_yet():
+    flora = FakeFlora("replay", hidden_for=10)
+    task = Task(flora)
+    request_lost(task)
+    assert task.run().run_id == "run_1"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_look_that_is_refused_names_the_run_that_goes_on(flora, status):
+    task = Task(flora)
+    task.run()
+    flora.outages = [status]
+    with pytest.raises(
+        WaitRefused, match=f"FLORA run run_1 cannot be polled, and may go on and be billed: FLORA answered {status}"
+    ):
+        task.run()
+
+
+@pytest.mark.parametrize("status", [429, 503, 520])
+def test_a_look_that_fails_for_a_while_is_left_to_a_retry_which_finds_the_run(flora, status):
+    task = Task(flora)
+    task.run()
+    flora.outages = [status]
+    with pytest.raises(errors.FloraRateLimitError if status == 429 else errors.FloraServerError):
+        task.run()
+    assert task.run().run_id == "run_1"
+
+
+def test_an_unknown_outcome_names_key_time_and_candidates_and_sends_nothing(flora):
+    task = Task(flora)
+    flora.start()
+    answer_lost(task)
+    with pytest.raises(UNKNOWN) as caught:
+        task.run()
+    reported = str(caught.value)
+    assert task.keys[0] in reported
+    assert "first sent at unix time 1750000000" in reported
+    assert "run_2 (running, created 2025-06-15 15:06:40" in reported
+    assert "run_1 (running" in reported
+    assert caught.value.run_id is None, "two fit"
+    assert len(flora.posts) == 2
+
+
+def test_the_only_candidate_is_given_to_whoever_catches_the_error(flora):
+    task = Task(flora)
+    answer_lost(task)
+    with pytest.raises(UNKNOWN) as caught:
+        task.run()
+    assert caught.value.run_id == "run_1"
+
+
+def test_a_run_is_adopted_only_if_it_is_the_only_one(flora):
+    task = Task(flora, on_unknown="adopt")
+    flora.start()
+    answer_lost(task)
+    with pytest.raises(UNKNOWN, match=r"run_2.*run_1"):
+        task.run()
+
+
+def test_no_run_is_adopted_that_another_task_claims_or_that_does_not_match(flora):
+    owned = frozenset({"run_1"})
+    task = Task(flora, on_unknown="adopt", claimed=lambda: owned, model="m")
+    flora.start()
+    flora.start(model="other")
+    answer_lost(task)
+    assert task.run().run_id == "run_3"
+
+
+def test_no_run_is_adopted_that_is_older_than_the_intent(flora):
+    flora.page_size = 2
+    for _ in range(5):
+        flora.start()
+    flora.now += 3600
+    task = Task(flora, on_unknown="adopt")
+    answer_lost(task)
+    assert task.run().run_id == "run_6"
+    histories = [request for request in flora.requests if request.url == "/generations"]
+    assert len(histories) == 1, "the first page reaches back far enough"
+
+
+def test_a_history_is_searched_page_by_page(flora):
+    flora.page_size = 2
+    task = Task(flora, on_unknown="adopt", model="mine")
+    answer_lost(task)
+    for _ in range(6):
+        flora.start()
+    assert task.run().run_id == "run_1"
+
+
+def test_a_run_that_is_known_to_have_failed_is_not_adopted_for_the_next_key(flora):
+    """Without a ledger, a third try finds both keys used, and only the first one's run in the history so far."""
+    task = Task(flora, ledger=False, on_unknown="adopt")
+    flora.behaviors = ["SERVER_ERROR"]
+    task.run()
+    flora.now += TAKES
+    flora.hidden_for = 600
+    task.flora.outages = ["", "", "", "lost"]
+    with pytest.raises(errors.FloraConnectionError):
+        task.run()  # adopts run_1, sees that it has failed, and starts run_2 without being told
+    with pytest.raises(UNKNOWN, match="-g2"):
+        task.run()
+    assert len(flora.runs) == 2
+
+
+def test_without_a_history_an_old_key_is_not_sent_again(flora):
+    task = Task(flora, candidates=None)
+    request_lost(task)
+    flora.now += KEY_TRUSTED_FOR + 1
+    with pytest.raises(UNKNOWN, match=r"too old for FLORA to know.*that fit: none"):
+        task.run()
+    assert len(flora.posts) == 1
+
+
+def test_without_a_history_a_duplicate_fails(flora):
+    task = Task(flora, candidates=None, on_unknown="adopt")
+    answer_lost(task)
+    with pytest.raises(UNKNOWN, match="that fit: none"):
+        task.run()
+
+
+def test_a_key_is_trusted_for_less_than_its_window(flora):
+    task = Task(flora)
+    request_lost(task)
+    flora.now += KEY_TRUSTED_FOR
+    assert task.run().run_id == "run_1"
+    assert flora.requests[-2].method == "POST", "and its run is looked at; nothing was searched"
+    assert KEY_TRUSTED_FOR + RetryPolicy().budget < WINDOW
+
+
+def test_a_task_whose_runs_fail_without_end_stops_at_last():
+    flora = FakeFlora("replay", behaviors=["SERVER_ERROR"] * 30)
+    task = Task(flora, ledger=False)
+    for _ in range(20):
+        task.run()
+        flora.now += TAKES
+    with pytest.raises(UNKNOWN, match="20 runs of this task have failed"):
+        task.run()
+
+
+def test_the_defaults_look_at_runs_and_claim_nothing():
+    flora = FakeFlora()
+    task = Task(flora, on_unknown="adopt")
+    answer_lost(task)
+    assert task.run().run_id == "run_1"
+    assert flora.requests[-2].query == (*((n, v) for n, v in SCOPE.items()), ("limit", "100"))
