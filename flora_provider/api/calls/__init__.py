@@ -10,7 +10,10 @@ A GET is resent after any failure that may pass. Every POST here takes an `Idemp
 it, which is after 429 and when no connection was made. For two hours a key starts nothing twice: FLORA answers it with
 409, or, by other pages of its docs, as it did the first time.
 
-Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`. `request` is the way to an endpoint that has no
+Ids are what FLORA gave: `ws_…`, `prj_…`, `tech_…`, `run_…`, `asset_…`; a technique is also named by its slug, such as
+`cctv-cam`. What narrows a list is None for everything that the key sees: the ids, `query` (words to look for) and
+`status` (pending, running, completed or failed). A page has `limit` rows, 1 to 100; `cursor` is the `next_cursor` of
+the page before, None for the first. `request` is the way to an endpoint that has no
 function here.
 """
 
@@ -51,7 +54,6 @@ from flora_provider.api.calls.runs import (
     list_generations,
     list_technique_runs,
     run_action,
-    run_generation,
     run_technique,
     start_technique,
 )
@@ -85,7 +87,6 @@ __all__ = [
     "request",
     "retry_asset",
     "run_action",
-    "run_generation",
     "run_technique",
     "send_feedback",
     "start_technique",

@@ -8,7 +8,7 @@ import os
 from typing import IO, Any
 
 from flora_provider.api import models, validation
-from flora_provider.api.calls.base import PAGE_SIZE, Call, drop_none, get, id_problems, page, page_problems, path, post
+from flora_provider.api.calls.base import PAGE_SIZE, Call, drop_none, get, paged, path, post, required
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.http.flow import Form
 from flora_provider.api.models import Page
@@ -37,14 +37,10 @@ def create_asset(
         folder: in the library.
         project_id: also puts it on that project's canvas.
     """
-    found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
-    if source != SIGNED_UPLOAD:
-        found += validation.problems([("source", source, validation.source_url)])
-    validation.raise_problems(found)
-    payload = drop_none(
-        source=source, workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder,
-        project_id=project_id,
-    )  # fmt: skip
+    members = drop_none(content_type=content_type, file_name=file_name, folder=folder, project_id=project_id)
+    found = required(workspace_id=workspace_id, **members)
+    validation.raise_problems(found + (required(source=source) if source != SIGNED_UPLOAD else []))
+    payload = {"source": source, "workspace_id": workspace_id, **members}
     return post(models.Asset.read, "assets", payload=payload)
 
 
@@ -59,21 +55,11 @@ def create_asset_from_file(
 ) -> Call[models.Asset]:
     """`POST /assets` as multipart: send at most 4 MB directly. Ready at once.
 
-    Args:
-        file: seekable, open for reading in binary; read at once.
-        workspace_id: the workspace that owns it.
-        content_type: such as `image/png`.
-        file_name: as FLORA shows it.
-        folder: in the library.
-        project_id: also puts it on that project's canvas.
+    `file` is seekable and open for reading in binary; it is read at once. The others are those of `create_asset`.
     """
-    found = _problems(workspace_id, project_id, content_type=content_type, file_name=file_name, folder=folder)
-    found += [
-        f"{name} is None: give one"
-        for name, it in (("content_type", content_type), ("file_name", file_name))
-        if it is None
-    ]
-    validation.raise_problems(found + validation.problems([("file", file, binary_file)]))
+    fields = {"workspace_id": workspace_id, "content_type": content_type, "file_name": file_name}
+    fields |= drop_none(folder=folder, project_id=project_id)
+    validation.raise_problems(required(**fields) + validation.problems([("file", file, binary_file)]))
     file.seek(0)
     content = file.read(MAX_DIRECT + 1)
     if not 0 < len(content) <= MAX_DIRECT:
@@ -81,9 +67,6 @@ def create_asset_from_file(
             f"the file has {file.seek(0, os.SEEK_END)} bytes: FLORA takes 1 to {MAX_DIRECT} directly; "
             "reserve a signed upload for more"
         )
-    fields = drop_none(
-        workspace_id=workspace_id, content_type=content_type, file_name=file_name, folder=folder, project_id=project_id
-    )
     # Kept, for a resend under the same key must repeat these bytes, whatever has become of the file.
     form = Form(fields, "file", file_name, content_type, io.BytesIO(content), hashlib.sha256(content).hexdigest()[:32])
     return Call(method="POST", path=path("assets"), form=form, read=models.Asset.read, takes_key=True)
@@ -91,7 +74,7 @@ def create_asset_from_file(
 
 def get_asset(asset_id: str) -> Call[models.Asset]:
     """`GET /assets/{asset_id}`; a missing and a forbidden one are both 404."""
-    validation.raise_problems(validation.problems([("asset_id", asset_id, validation.identifier)]))
+    validation.raise_problems(required(asset_id=asset_id))
     return get(models.Asset.read, "assets", asset_id)
 
 
@@ -104,14 +87,8 @@ def list_assets(
     cursor: str | None = None,
 ) -> Call[Page[models.Asset]]:
     """`GET /assets`: one page of the files that the key sees."""
-    validation.raise_problems(
-        id_problems(workspace_id=workspace_id, project_id=project_id)
-        + page_problems(limit=limit, cursor=cursor, query=query)
-    )
-    return get(
-        page("assets", models.Asset), "assets",
-        workspace_id=workspace_id, project_id=project_id, query=query, limit=limit, cursor=cursor,
-    )  # fmt: skip
+    asked = {"workspace_id": workspace_id, "project_id": project_id, "query": query}
+    return paged("assets", models.Asset, "assets", limit=limit, cursor=cursor, query=asked)
 
 
 def complete_asset(asset_id: str) -> Call[models.Asset]:
@@ -126,11 +103,7 @@ def retry_asset(asset_id: str) -> Call[models.Asset]:
 
 def attach_asset(*, project_id: str, asset_id: str) -> Call[models.AttachedAsset]:
     """`POST /projects/{project_id}/assets/{asset_id}/attach`: put a ready asset on a canvas."""
-    validation.raise_problems(
-        validation.problems(
-            [("project_id", project_id, validation.identifier), ("asset_id", asset_id, validation.identifier)]
-        )
-    )
+    validation.raise_problems(required(project_id=project_id, asset_id=asset_id))
     return post(models.AttachedAsset.read, "projects", project_id, "assets", asset_id, "attach", payload={})
 
 
@@ -144,17 +117,5 @@ def binary_file(name: str, value: Any) -> str | None:
 
 
 def _asset_step(asset_id: str, step: str) -> Call[models.Asset]:
-    validation.raise_problems(validation.problems([("asset_id", asset_id, validation.identifier)]))
+    validation.raise_problems(required(asset_id=asset_id))
     return post(models.Asset.read, "assets", asset_id, step, payload={})
-
-
-def _problems(workspace_id: str, project_id: str | None, *, content_type: str | None, **texts: str | None) -> list[str]:
-    found = validation.problems([("workspace_id", workspace_id, validation.identifier)]) + id_problems(
-        project_id=project_id
-    )
-    found += validation.problems(
-        [("content_type", content_type, validation.content_type)] if content_type is not None else []
-    )
-    return found + validation.problems(
-        (name, value, validation.single_line) for name, value in drop_none(**texts).items()
-    )

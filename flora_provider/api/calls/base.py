@@ -5,19 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote, unquote
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraAnswerError, FloraInputError
 from flora_provider.api.http.flow import Form, Request, canonical_json
-from flora_provider.api.models import FloraModel, Page
+from flora_provider.api.models import FloraModel, Page, RunStatus
 from flora_provider.api.text import short_repr
 
 T = TypeVar("T")
 M = TypeVar("M", bound=FloraModel)
 
+FeedbackKind: TypeAlias = Literal["feature_request", "bug", "technique_request", "missing_capability"]
+
 PAGE_SIZE = 100  # FLORA's maximum; its default is not published, so a size is always sent
+
+
+def _page_size(name: str, value: object) -> str | None:
+    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= PAGE_SIZE
+    return None if good else f"{name} is {short_repr(value)}: FLORA gives 1 to {PAGE_SIZE} items a page"
+
+
+RULES: Mapping[str, validation.Check] = {
+    **validation.GENERATION,
+    **dict.fromkeys(validation.PREFIXES, validation.identifier),
+    **dict.fromkeys(("name", "summary", "detail", "cursor"), validation.non_empty_text),
+    **dict.fromkeys(("file_name", "folder"), validation.single_line),
+    "technique": validation.slug_or_id,
+    "action_id": validation.slug,
+    "inputs": validation.mapping,
+    "status": validation.one_of(*RunStatus),
+    "kind": validation.one_of(*get_args(FeedbackKind)),
+    "source": validation.source_url,
+    "content_type": validation.content_type,
+    "query": validation.any_string,
+    "limit": _page_size,
+}
+"""What a parameter of this name must be, whichever endpoint takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,23 +186,28 @@ def page(name: str, model: type[M]) -> Callable[[Any], Page[M]]:
     return read
 
 
-def id_problems(**named: str | None) -> list[str]:
-    """What is wrong with these ids; None is left out."""
-    return validation.problems(
-        (name, value, validation.optional(validation.identifier)) for name, value in named.items()
-    )
+def required(**values: object) -> list[str]:
+    """What is wrong with these parameters, each judged by its name."""
+    return validation.problems((name, value, RULES[name]) for name, value in values.items())
 
 
-def page_problems(*, limit: object, cursor: object, query: object = None) -> list[str]:
-    """What is wrong with how a page is asked for."""
-    good = isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= PAGE_SIZE
-    found = [] if good else [f"limit is {short_repr(limit)}: FLORA gives 1 to {PAGE_SIZE} items a page"]
-    return found + validation.problems(
-        [
-            ("query", query, validation.optional(validation.any_string)),
-            ("cursor", cursor, validation.optional(validation.non_empty_text)),
-        ]
-    )
+def optional(**values: object) -> list[str]:
+    """The same; None is left out."""
+    return required(**drop_none(**values))
+
+
+def paged(
+    name: str,
+    model: type[M],
+    *segments: str,
+    limit: int,
+    cursor: str | None,
+    query: Mapping[str, str | None] = MappingProxyType({}),
+    found: Iterable[str] = (),
+) -> Call[Page[M]]:
+    """A GET of one page of a list, with its query checked; `found` is wrong besides."""
+    validation.raise_problems([*found, *optional(**query), *required(limit=limit), *optional(cursor=cursor)])
+    return get(page(name, model), *segments, **query, limit=limit, cursor=cursor)
 
 
 def as_list(rows: object) -> list[Any]:

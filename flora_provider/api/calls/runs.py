@@ -13,12 +13,11 @@ from flora_provider.api.calls.base import (
     as_list,
     drop_none,
     get,
-    id_problems,
-    page,
-    page_problems,
-    path,
+    optional,
+    paged,
     post,
-)
+    required,
+)  # fmt: skip
 from flora_provider.api.text import short_repr
 
 MediaType = Literal["image", "video", "audio", "text"]
@@ -70,39 +69,9 @@ def generate(
         params=params,
         callback_url=callback_url,
     )
-    missing = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
-    validation.raise_problems(
-        validation.problems(
-            (name, value, validation.GENERATION[name]) for name, value in {**missing, **members}.items()
-        )
-    )
+    needed = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
+    validation.raise_problems(required(**{**needed, **members}))
     return post(models.Started.read, "generate", payload=members)
-
-
-def run_generation(
-    *,
-    type: MediaType | str,  # noqa: A002 - FLORA's own name for it
-    prompt: str,
-    workspace_id: str,
-    project_id: str,
-    model: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    callback_url: str | None = None,
-) -> Call[models.Started]:
-    """`POST /runs/generation`: the twin of `generate`, deprecated in FLORA's SDK. Bills.
-
-    Args, answer and errors are those of `generate`.
-    """
-    call = generate(
-        type=type,
-        prompt=prompt,
-        workspace_id=workspace_id,
-        project_id=project_id,
-        model=model,
-        params=params,
-        callback_url=callback_url,
-    )
-    return replace(call, path=path("runs", "generation"))
 
 
 def get_run(run_id: str) -> Call[models.Run]:
@@ -110,11 +79,8 @@ def get_run(run_id: str) -> Call[models.Run]:
 
     Whether it also shows those of `start_technique` is not documented; `get_technique_run` does. Right after a start
     FLORA may answer 404 for some seconds.
-
-    Args:
-        run_id: what starting it returned.
     """
-    validation.raise_problems(validation.problems([("run_id", run_id, validation.identifier)]))
+    validation.raise_problems(required(run_id=run_id))
     return get(models.Run.read, "runs", run_id)
 
 
@@ -129,20 +95,9 @@ def list_generations(
     """`GET /generations`: one page of the generation history, newest first; runs of actions are in it, too.
 
     Rows hold outputs, but neither prompt nor params nor key, so none can surely be told to be a given request's.
-
-    Args:
-        workspace_id: only its runs; None for all that the key sees.
-        project_id: only its runs; None for all.
-        status: pending, running, completed or failed; None for all.
-        limit: rows of the page, 1 to 100.
-        cursor: `next_cursor` of the page before; None for the first.
     """
-    found = id_problems(workspace_id=workspace_id, project_id=project_id)
-    validation.raise_problems(found + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
-    return get(
-        page("generations", models.Generation), "generations",
-        workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor,
-    )  # fmt: skip
+    asked = {"workspace_id": workspace_id, "project_id": project_id, "status": status}
+    return paged("generations", models.Generation, "generations", limit=limit, cursor=cursor, query=asked)
 
 
 def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, Any]) -> Call[models.Started]:
@@ -154,13 +109,7 @@ def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, 
         inputs: the value of each input by its id, as `get_technique` shows them. Leave an optional text out; FLORA
             refuses an empty one.
     """
-    found = validation.problems(
-        [
-            ("technique_id", technique_id, validation.identifier),
-            ("workspace_id", workspace_id, validation.identifier),
-            ("inputs", inputs, validation.mapping),
-        ]
-    )
+    found = required(technique_id=technique_id, workspace_id=workspace_id, inputs=inputs)
     values = inputs.items() if isinstance(inputs, Mapping) else ()
     found += validation.problems(
         (f"inputs.{name}", value, validation.non_empty_text) for name, value in values if isinstance(value, str)
@@ -189,14 +138,7 @@ def run_action(
         params: per action, which FLORA checks; None for its defaults.
     """
     rows = as_list(inputs)
-    found = validation.problems(
-        [
-            ("action_id", action_id, validation.slug),
-            ("workspace_id", workspace_id, validation.identifier),
-            ("project_id", project_id, validation.identifier),
-            ("params", params, validation.optional(validation.mapping)),
-        ]
-    )
+    found = required(action_id=action_id, workspace_id=workspace_id, project_id=project_id) + optional(params=params)
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
     for index, row in enumerate(rows):
         found += _row_problems(f"inputs[{index}]", row, _ACTION_INPUT, required=("type",))
@@ -227,10 +169,7 @@ def start_technique(
         callback_url: https; FLORA posts a signed webhook there when the run ends.
     """
     rows = as_list(inputs)
-    callback = validation.optional(validation.callback_url)
-    found = validation.problems(
-        [("technique", technique, validation.slug_or_id), ("callback_url", callback_url, callback)]
-    )
+    found = required(technique=technique) + optional(callback_url=callback_url)
     found += [] if rows else ["inputs is empty: give at least one {id, type, value}"]
     for index, row in enumerate(rows):
         is_media = isinstance(row, Mapping) and row.get("type") in _TECHNIQUE_MEDIA
@@ -246,16 +185,8 @@ def get_technique_run(technique: str, run_id: str) -> Call[models.Run]:
     """`GET /techniques/{technique}/runs/{run_id}`: the state of a run that `start_technique` started.
 
     A run of `run_technique` is a 404 here, users report.
-
-    Args:
-        technique: a `tech_…` id or a slug.
-        run_id: what starting it returned.
     """
-    validation.raise_problems(
-        validation.problems(
-            [("technique", technique, validation.slug_or_id), ("run_id", run_id, validation.identifier)]
-        )
-    )
+    validation.raise_problems(required(technique=technique, run_id=run_id))
     return get(models.Run.read, "techniques", technique, "runs", run_id)
 
 
@@ -268,20 +199,9 @@ def list_technique_runs(
     limit: int = PAGE_SIZE,
     cursor: str | None = None,
 ) -> Call[models.Page[models.TechniqueRun]]:
-    """`GET /technique-runs`: one page of the technique run history, newest first.
-
-    Args:
-        workspace_id: only its runs; None for all that the key sees.
-        project_id: only its runs; None for all.
-        technique_id: only its runs, by `tech_…` id; None for all.
-        status: pending, running, completed or failed; None for all.
-        limit: rows of the page, 1 to 100.
-        cursor: `next_cursor` of the page before; None for the first.
-    """
-    ids = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id}
-    validation.raise_problems(id_problems(**ids) + _status_problems(status) + page_problems(limit=limit, cursor=cursor))
-    query = {**ids, "status": status, "limit": limit, "cursor": cursor}
-    return get(page("technique_runs", models.TechniqueRun), "technique-runs", **query)
+    """`GET /technique-runs`: one page of the technique run history, newest first."""
+    asked = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id, "status": status}
+    return paged("technique_runs", models.TechniqueRun, "technique-runs", limit=limit, cursor=cursor, query=asked)
 
 
 def _row_problems(
@@ -294,7 +214,3 @@ def _row_problems(
     found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
     unknown = sorted(set(row) - set(members), key=str)
     return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])
-
-
-def _status_problems(status: object) -> list[str]:
-    return validation.problems([("status", status, validation.optional(validation.one_of(*models.RunStatus)))])

@@ -69,12 +69,6 @@ EXAMPLES = [
         },
         STARTED,
     ),
-    (
-        lambda: calls.run_generation(type="text", prompt="a fern", **SCOPE),
-        "POST /runs/generation",
-        {"type": "text", "prompt": "a fern", **SCOPE},
-        STARTED,
-    ),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, RUN),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, FAILED),
     (
