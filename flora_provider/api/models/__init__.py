@@ -19,12 +19,15 @@ from flora_provider.api.models.catalog import (
 )
 from flora_provider.api.models.events import WebhookEvent, WebhookRun
 from flora_provider.api.models.runs import (
+    ActionRef,
     FileOutput,
     FinishedRun,
     Generation,
+    ModelRef,
     Run,
     RunStatus,
     Started,
+    TechniqueRef,
     TechniqueRun,
     TextOutput,
 )
@@ -32,6 +35,7 @@ from flora_provider.api.models.runs import (
 __all__ = [
     "Action",
     "ActionParam",
+    "ActionRef",
     "ActionSlot",
     "Asset",
     "AttachedAsset",
@@ -42,6 +46,7 @@ __all__ = [
     "Generation",
     "Model",
     "ModelParam",
+    "ModelRef",
     "Node",
     "Page",
     "Project",
@@ -49,6 +54,7 @@ __all__ = [
     "RunStatus",
     "Started",
     "Technique",
+    "TechniqueRef",
     "TechniqueRun",
     "TechniqueSlot",
     "TextOutput",

@@ -95,6 +95,25 @@ RunOutput: TypeAlias = Annotated[
 ]
 
 
+class ModelRef(FloraModel):
+    """The model of a run; its id is None where FLORA does not say which."""
+
+    model_id: str | None = None
+
+
+class TechniqueRef(FloraModel):
+    """The technique of a run."""
+
+    technique_id: str | None = None
+    name: str | None = None
+
+
+class ActionRef(FloraModel):
+    """The action of a run."""
+
+    action_id: str | None = None
+
+
 class Started(FloraModel):
     """A run that was accepted. It has no status.
 
@@ -114,9 +133,9 @@ class Started(FloraModel):
     estimated_seconds: float | None = None
     poll_url: str | None = Field(default=None, repr=False)
     project_id: str | None = None
-    model: dict[str, Any] | None = None
-    technique: dict[str, Any] | None = None
-    action: dict[str, Any] | None = None
+    model: ModelRef | None = None
+    technique: TechniqueRef | None = None
+    action: ActionRef | None = None
 
 
 class Run(FloraModel):
@@ -185,13 +204,12 @@ class Generation(Run):
     generation_id: str
     project_id: str
     workspace_id: str
-    model: dict[str, Any] | None = None
+    model: ModelRef | None = None
 
     @property
     def model_id(self) -> str | None:
         """The endpoint that made it; None when FLORA does not say."""
-        value = (self.model or {}).get("model_id")
-        return value if isinstance(value, str) else None
+        return self.model.model_id if self.model else None
 
 
 class TechniqueRun(Run):
@@ -200,7 +218,7 @@ class TechniqueRun(Run):
     technique_run_id: str
     project_id: str
     workspace_id: str
-    technique: dict[str, Any]
+    technique: TechniqueRef
 
 
 _PAGES = (Page[Generation], Page[TechniqueRun])  # made here, so that pickle finds the classes by name
