@@ -6,7 +6,6 @@ import hashlib
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePath
 from typing import IO, TypeVar
 
 from flora_provider.api import calls, validation
@@ -21,6 +20,7 @@ from flora_provider.api.errors import (
     FloraStatusError,
     FloraUploadError,
 )
+from flora_provider.api.files.media_types import uploadable_type
 from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Flow, Form, Request, Response, Send, Sleep, canonical_json
 from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, status_passes
@@ -33,24 +33,6 @@ T = TypeVar("T")
 
 POLL_SECONDS = 1.0  # as FLORA's SDK
 _ONE_TRY = RetryPolicy(max_retries=0)
-# What FLORA takes (its docs). A table of our own, for Python's differs from version to version and machine to machine.
-_TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".mp4": "video/mp4",
-    ".webm": "video/webm",
-    ".mov": "video/quicktime",
-    ".mp3": "audio/mpeg",
-    ".wav": "audio/wav",
-    ".ogg": "audio/ogg",
-    ".pdf": "application/pdf",
-}
 
 
 def upload(
@@ -191,7 +173,7 @@ class _Steps:
 def _described(file_name: str | None, content_type: str | None, size: int) -> tuple[str, str]:
     """A file's name and media type, the latter by default as the name suggests."""
     found = validation.problems([("file_name", file_name, validation.single_line)])
-    kind = content_type or (None if found else _TYPES.get(PurePath(file_name or "").suffix.lower()))
+    kind = content_type or (None if found else uploadable_type(file_name or ""))
     if size == 0:
         found.append("the file is empty")
     if not found and kind is None:
