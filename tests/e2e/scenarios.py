@@ -1,4 +1,4 @@
-"""What the tests of change share: runs that somebody paid for, tasks that are watched, and tests that run at once."""
+"""What the tests of change share: runs that are paid for, observed DAG runs, and tests that run concurrently."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +12,18 @@ from tests.e2e.chaos.cluster import control
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
-class AtOnce:
+class ConcurrentScenarios:
     """Tests that wait for minutes in all, and for each other in nothing: those of a module that were selected run at
     the same time, and each reports for itself.
 
-        at_once = AtOnce()
+        concurrent = ConcurrentScenarios()
 
-        @at_once
-        def test_something(field): ...
+        @concurrent
+        def test_something(cluster): ...
 
         @pytest.fixture(scope="module")
-        def begun(request, field):
-            yield from at_once.begin(request, field)
+        def begun(request, cluster):
+            yield from concurrent.begin(request, cluster)
     """
 
     def __init__(self):
@@ -47,7 +47,7 @@ class AtOnce:
 
 
 def buy(sandbox, prompt, *, key, **behavior):
-    """Start a run over the API, as somebody did who is not part of the story; return its id."""
+    """Start a run over the API, as somebody did beside the test; return its id."""
     answer = httpx.post(
         f"{sandbox.base_url}/generate",
         headers={"authorization": f"Bearer {sandbox.api_key}", "idempotency-key": key},
@@ -62,7 +62,7 @@ def buy(sandbox, prompt, *, key, **behavior):
     return answer.raise_for_status().json()["run_id"]
 
 
-class Waiting:
+class ObservedDagRun:
     """A DAG run under observation.
 
     Args:
@@ -116,12 +116,12 @@ class Waiting:
         return {name: ti["try_number"] for name, ti in self.tasks().items()}
 
     def xcom(self, name, key="return_value"):
-        task_id, map_index = _place(name)
+        task_id, map_index = _task_address(name)
         return self._rest.xcom(self._dag_id, self.run_id, task_id, map_index, key=key)
 
     def log(self, name, attempt=None):
         """What the log of one try says, of the last one by default; empty if there is none."""
-        task_id, map_index = _place(name)
+        task_id, map_index = _task_address(name)
         attempt = attempt or self.tries()[name]
         with suppress(httpx.HTTPStatusError):
             entries = self._rest.task_log(self._dag_id, self.run_id, task_id, map_index, try_number=attempt)
@@ -138,6 +138,6 @@ def _name(ti):
     return ti["task_id"] if ti["map_index"] < 0 else f"{ti['task_id']}[{ti['map_index']}]"
 
 
-def _place(name):
+def _task_address(name):
     task_id, _, index = name.partition("[")
     return task_id, int(index[:-1]) if index else -1

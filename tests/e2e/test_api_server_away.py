@@ -6,7 +6,7 @@ from collections import Counter
 
 from devstack.airflow_rest import wait_until
 from tests.e2e.chaos.cluster import control
-from tests.e2e.scenarios import Waiting, prompts_billed
+from tests.e2e.scenarios import ObservedDagRun, prompts_billed
 from tests.e2e.test_change import WAITS, begin_every_wait, check_paid_once, end_runs, wait_until_all_wait
 
 AWAY = 10  # seconds, and those that it takes to start
@@ -36,7 +36,7 @@ def test_paid_runs_and_waits_survive_an_api_server_that_is_restarted(cluster):
         # Held back, so that the api-server is away when the answer comes, and back before the client gives up.
         held_back = {"route": "/generate", "containing": f"Paid under {mode}", "delay": 4, "times": len(STYLES)}
         control(cluster.sandboxes[mode], "POST", "faults", json=[held_back])
-    paid = Waiting(cluster, "paid", rows=rows)
+    paid = ObservedDagRun(cluster, "paid", rows=rows)
 
     assert wait_until(lambda: started(cluster) == {row["prompt"]: 1 for row in rows}, timeout=90, pause=0.1)
     during = time.monotonic()

@@ -7,14 +7,14 @@ import pytest
 
 from devstack.airflow_rest import wait_until
 from tests.e2e.chaos.cluster import connection_to, control, rotate_key
-from tests.e2e.scenarios import AtOnce, Waiting, buy, prompts_billed
+from tests.e2e.scenarios import ConcurrentScenarios, ObservedDagRun, buy, prompts_billed
 
-at_once = AtOnce()
+concurrent = ConcurrentScenarios()
 
 
 @pytest.fixture(scope="module")
 def begun(request, cluster):
-    yield from at_once.begin(request, cluster)
+    yield from concurrent.begin(request, cluster)
 
 
 SENSORS = ("sensor", "resuming_sensor", "sensor_in_worker")
@@ -31,12 +31,12 @@ def begin_every_wait(cluster, conn_id, sandbox, prompt):
     behavior = {"seconds": LONG, "estimated_seconds": 30}
     runs = {name: buy(sandbox, f"{prompt}, {name}", key=f"{prompt}, {name}", **behavior) for name in SENSORS}
     conf = {"prompt": prompt, "runs": runs, "model_params": {"sandbox": behavior}}
-    return Waiting(cluster, f"every_wait_{conn_id}", **conf)
+    return ObservedDagRun(cluster, f"every_wait_{conn_id}", **conf)
 
 
-def wait_until_all_wait(watched, sandbox, runs=6):
+def wait_until_all_wait(observed, sandbox, runs=6):
     """Wait until every run is started, `runs` of them, and every wait has read the connection and polled."""
-    watched.wait_for(WAITING, timeout=150)
+    observed.wait_for(WAITING, timeout=150)
     assert wait_until(lambda: control(sandbox, "GET", "stats")["runs_started"] == runs, timeout=150)
     before = asked(sandbox)
     assert wait_until(lambda: asked(sandbox) >= before + 4 * len(WAITS), timeout=150), asked(sandbox) - before
@@ -51,16 +51,16 @@ def end_runs(sandbox):
     control(sandbox, "POST", "clock", json={"advance": LONG})
 
 
-def check_paid_once(watched, *sandboxes):
+def check_paid_once(observed, *sandboxes):
     """Every run of this DAG run's was paid for once, and every task got the outputs of its own."""
     billed = sum(map(prompts_billed, sandboxes), Counter())
     for name in WAITS:
-        run = watched.xcom(name)
+        run = observed.xcom(name)
         [prompt] = [words for words in billed if run["outputs"][0]["text"].endswith(words)]
         assert billed[prompt] == 1
 
 
-@at_once
+@concurrent
 def test_waits_outlive_a_key_that_is_rotated_without_overlap(cluster):
     sandbox = cluster.new_sandbox("flora_rotated")
     waiting = begin_every_wait(cluster, "flora_rotated", sandbox, "The key is rotated")
@@ -76,7 +76,7 @@ def test_waits_outlive_a_key_that_is_rotated_without_overlap(cluster):
     assert control(sandbox, "GET", "stats")["runs_billed"] == len(WAITS)
 
 
-@at_once
+@concurrent
 def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(cluster):
     sandbox = cluster.new_sandbox("flora_rotated_late")
     waiting = begin_every_wait(cluster, "flora_rotated_late", sandbox, "The key comes late")
@@ -99,7 +99,7 @@ def test_waits_whose_key_stays_refused_are_left_to_retries_that_cost_nothing(clu
     assert control(sandbox, "GET", "stats")["runs_billed"] == len(WAITS)
 
 
-@at_once
+@concurrent
 def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(cluster):
     old, new = cluster.new_sandbox("flora_moved"), cluster.new_sandbox()
     before = begin_every_wait(cluster, "flora_moved", old, "Before the move")
@@ -121,7 +121,7 @@ def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(cluste
     assert [control(sandbox, "GET", "stats")["runs_billed"] for sandbox in (old, new)] == [len(WAITS)] * 2
 
 
-@at_once
+@concurrent
 def test_nothing_is_lost_while_the_secrets_backend_is_away(cluster):
     sandbox = cluster.new_sandbox()
     cluster.vault.put("flora_vault", **connection_to(sandbox))
@@ -145,41 +145,41 @@ def test_nothing_is_lost_while_the_secrets_backend_is_away(cluster):
     assert control(sandbox, "GET", "stats")["runs_billed"] == 2 * len(WAITS)
 
 
-@at_once
+@concurrent
 def test_pool_of_one_slot_is_never_overdrawn_by_sensors_that_need_no_worker(cluster):
     cluster.rest.request("POST", "pools", json={"name": "one_slot", "slots": 1, "include_deferred": True})
     sandbox = cluster.stage.sandbox
     runs = [buy(sandbox, f"Slot {number}", key=f"slot {number}", seconds=12) for number in range(3)]
-    watched = Waiting(cluster, "one_slot", runs=runs)
+    observed = ObservedDagRun(cluster, "one_slot", runs=runs)
     open_slots = []
 
     def is_over():
         open_slots.append(cluster.rest.pool("one_slot")["open_slots"])
-        return all(watched.states().get(f"sensor_{number}") in {"success", "failed"} for number in range(3))
+        return all(observed.states().get(f"sensor_{number}") in {"success", "failed"} for number in range(3))
 
-    assert wait_until(is_over, timeout=180, pause=0.2), watched.states()
+    assert wait_until(is_over, timeout=180, pause=0.2), observed.states()
     assert min(open_slots) == 0
-    watched.wait_well(timeout=30)
+    observed.wait_well(timeout=30)
     for number, run_id in enumerate(runs):
-        assert watched.xcom(f"sensor_{number}")["run_id"] == run_id
+        assert observed.xcom(f"sensor_{number}")["run_id"] == run_id
 
 
-@at_once
+@concurrent
 def test_ending_in_the_triggerer_does_all_that_a_worker_does(cluster):
-    watched = Waiting(cluster, "endings")
-    watched.wait_well(timeout=180)
+    observed = ObservedDagRun(cluster, "endings")
+    observed.wait_well(timeout=180)
 
     for name in ("operator", "sensor"):
-        run = watched.xcom(name)
-        assert {key: watched.xcom(name, key) for key in run} == run
-        assert watched.xcom(f"told_by_{name}") == {"run_id": run["run_id"], "outputs": run["outputs"]}
-        assert each_member(watched, f"each_of_{name}") == run
-        shouting = watched.xcom(f"shouting_{name}")
+        run = observed.xcom(name)
+        assert {key: observed.xcom(name, key) for key in run} == run
+        assert observed.xcom(f"received_by_{name}") == {"run_id": run["run_id"], "outputs": run["outputs"]}
+        assert each_member(observed, f"each_of_{name}") == run
+        shouting = observed.xcom(f"shouting_{name}")
         assert shouting["shouted"] == shouting["outputs"][0]["text"].upper()
-        assert watched.xcom(f"shouted_by_{name}") == shouting["shouted"]
-    assert each_member(watched, "each_of_plain") == watched.xcom("plain")
+        assert observed.xcom(f"shouted_by_{name}") == shouting["shouted"]
+    assert each_member(observed, "each_of_plain") == observed.xcom("plain")
 
 
-def each_member(watched, task_id):
+def each_member(observed, task_id):
     """What the instances of a task that is mapped over a dict have made of its members, as a dict again."""
-    return dict(watched.xcom(name) for name in watched.tasks() if name.startswith(f"{task_id}["))
+    return dict(observed.xcom(name) for name in observed.tasks() if name.startswith(f"{task_id}["))

@@ -5,7 +5,7 @@ from tests.e2e.chaos.runner import run_rounds
 from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, draw
 
 SEED, ROUNDS = 7, 30
-AT_ONCE = 5  # disasters a batch
+DISASTERS_PER_BATCH = 5  # disasters a batch
 
 
 def test_the_short_campaign_strikes_everywhere():
@@ -21,9 +21,9 @@ def test_the_short_campaign_strikes_everywhere():
 
 
 def test_whatever_is_killed_or_changed_every_run_is_paid_for_once_by_the_task_that_meant_it(cluster):
-    batch = ROUNDS * AT_ONCE // len(DISASTERS)
+    batch = ROUNDS * DISASTERS_PER_BATCH // len(DISASTERS)
     others = {run["run_id"] for mode in MODES for run in cluster.runs(mode)}  # of tests before this one
-    results = run_rounds(cluster, SEED, ROUNDS, batch=batch, at_once=AT_ONCE, longest=15.0)
+    results = run_rounds(cluster, SEED, ROUNDS, batch=batch, concurrent=DISASTERS_PER_BATCH, longest=15.0)
 
     runs = {mode: [run for run in cluster.runs(mode) if run["run_id"] not in others] for mode in MODES}
     found = problems(results, runs)

@@ -1,4 +1,4 @@
-"""The verdict finds what it is there to find: each of these rounds has one thing wrong."""
+"""The checker finds what it is there to find: each of these rounds has one thing wrong."""
 
 from dataclasses import replace
 

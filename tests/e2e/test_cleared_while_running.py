@@ -6,7 +6,7 @@ import pytest
 
 from devstack.airflow_rest import wait_until
 from tests.e2e.chaos.cluster import connection_to, control
-from tests.e2e.scenarios import Waiting, prompts_billed
+from tests.e2e.scenarios import ObservedDagRun, prompts_billed
 
 
 # Seconds until FLORA answers. Airflow ends a process six seconds after its task was cleared.
@@ -17,9 +17,9 @@ def test_task_that_is_cleared_while_it_runs_is_a_new_run(cluster, answered_after
     extra = json.loads(connection_to(sandbox)["extra"]) | {"timeout": 60}
     cluster.edit_connection(conn_id, extra=json.dumps(extra))
     control(sandbox, "POST", "faults", json=[{"route": "/generate", "delay": answered_after}])
-    fate = {"sandbox": {"seconds": 1, "estimated_seconds": 20}}
-    row = {"prompt": conn_id, "flora_conn_id": conn_id, "model_params": fate, "wait_for_completion": True}
-    paid = Waiting(cluster, "paid", rows=[row])
+    behavior = {"sandbox": {"seconds": 1, "estimated_seconds": 20}}
+    row = {"prompt": conn_id, "flora_conn_id": conn_id, "model_params": behavior, "wait_for_completion": True}
+    paid = ObservedDagRun(cluster, "paid", rows=[row])
     assert wait_until(lambda: prompts_billed(sandbox), timeout=120, pause=0.1)
     [first] = control(sandbox, "GET", "runs")["runs"]
 

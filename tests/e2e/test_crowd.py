@@ -25,14 +25,14 @@ def test_of_fifty_equal_tasks_half_of_them_killed_none_takes_a_run_of_another(cl
 
     taken = set()
     for ti in tasks:
-        place = ("crowd", dag_run, "crowd", ti["map_index"])
+        address = ("crowd", dag_run, "crowd", ti["map_index"])
         if ti["state"] == "success":
-            run_id = cluster.rest.xcom(*place)
+            run_id = cluster.rest.xcom(*address)
             assert runs[run_id]["idempotency_key"] in keys_of(ti["map_index"], notes)
             taken.add(run_id)
         else:
             # FLORA said that it had started a run, and which one could not be told: that is said, with the candidates.
-            log = str(cluster.rest.task_log(*place, try_number=ti["try_number"]))
+            log = str(cluster.rest.task_log(*address, try_number=ti["try_number"]))
             own = [run_id for run_id, run in runs.items() if run["idempotency_key"] in keys_of(ti["map_index"], notes)]
             assert "Nothing was sent again" in log
             assert own[0] in log

@@ -28,17 +28,17 @@ def test_what_is_killed_says_so_and_the_retry_takes_the_same_run(cluster):
     def states():
         return {ti["task_id"]: ti["state"] for ti in rest.task_instances("endless", dag_run)}
 
-    assert wait_until(lambda: states() == {"wait_in_worker": "running", "deferred": "deferred"}, timeout=60)
+    assert wait_until(lambda: states() == {"in_worker": "running", "deferred": "deferred"}, timeout=60)
     assert wait_until(lambda: all(run_id_of(task_id) for task_id in states()), timeout=30)
     run_ids = {task_id: run_id_of(task_id) for task_id in states()}
 
     # As Kubernetes does it when it needs the machine: asks first.
-    process = cluster.stage.airflow.task_processes("endless", dag_run, "wait_in_worker")[0]
+    process = cluster.stage.airflow.task_processes("endless", dag_run, "in_worker")[0]
     process.terminate()
-    assert wait_until(lambda: f"Killed while FLORA run {run_ids['in_worker']}" in said("wait_in_worker", 1), timeout=60)
-    assert GOES_ON in said("wait_in_worker", 1)
+    assert wait_until(lambda: f"Killed while FLORA run {run_ids['in_worker']}" in said("in_worker", 1), timeout=60)
+    assert GOES_ON in said("in_worker", 1)
     process.kill()
-    assert wait_until(lambda: f"Found FLORA run {run_ids['in_worker']}" in said("wait_in_worker", 2), timeout=60)
+    assert wait_until(lambda: f"Found FLORA run {run_ids['in_worker']}" in said("in_worker", 2), timeout=60)
 
     # As a user does it.
     rest.mark("endless", dag_run, "deferred", "failed")
@@ -49,6 +49,6 @@ def test_what_is_killed_says_so_and_the_retry_takes_the_same_run(cluster):
 
     control(sandbox, "POST", "clock", json={"advance": 7200})
     rest.wait_for_dag_run("endless", dag_run, timeout=120)
-    assert states() == {"wait_in_worker": "success", "deferred": "failed"}
-    assert rest.xcom("endless", dag_run, "wait_in_worker")["run_id"] == run_ids["wait_in_worker"]
+    assert states() == {"in_worker": "success", "deferred": "failed"}
+    assert rest.xcom("endless", dag_run, "in_worker")["run_id"] == run_ids["in_worker"]
     assert sandbox.stats()["runs_billed"] == billed + 2

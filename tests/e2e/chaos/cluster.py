@@ -200,8 +200,8 @@ class Cluster:
 
 def connection_to(sandbox):
     """The fields of an Airflow connection to a sandbox."""
-    place = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
-    extra = json.dumps({**place, "timeout": CLIENT_TIMEOUT})
+    address = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
+    extra = json.dumps({**address, "timeout": CLIENT_TIMEOUT})
     return {"conn_type": "flora", "host": sandbox.base_url, "password": sandbox.api_key, "extra": extra}
 
 

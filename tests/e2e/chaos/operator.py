@@ -19,7 +19,7 @@ from tests.e2e.resuming import BusyAfterwards
 from tests.e2e.wrong_clock import right_time, shift
 
 JOURNAL = "FLORA_CHAOS_JOURNAL"
-_LOOK_FOR = 3.0  # seconds: less than the sandbox holds an answer back
+_CREATED_WITHIN = 3.0  # seconds: less than the sandbox holds an answer back
 
 
 class ChaosOperator(FloraGenerateOperator):
@@ -140,14 +140,14 @@ class WatchedStore:
 def watch_xcom(ti, observer):
     push = ti.xcom_push
 
-    def watched(key, value):
+    def observed(key, value):
         if key == "run_id":
             observer.reached("ledger to XCom")
         push(key=key, value=value)
         if key == "run_id":
             observer.reached("after XCom")
 
-    object.__setattr__(ti, "xcom_push", watched)
+    object.__setattr__(ti, "xcom_push", observed)
 
 
 def watch_wire(observer):
@@ -186,6 +186,6 @@ def created(url, key):
 
 
 def wait_until_created(url, key, before):
-    deadline = time.monotonic() + _LOOK_FOR
+    deadline = time.monotonic() + _CREATED_WITHIN
     while time.monotonic() < deadline and created(url, key) == before:
         time.sleep(0.02)

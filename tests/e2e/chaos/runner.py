@@ -10,7 +10,7 @@ import httpx
 
 from devstack.airflow_rest import FINISHED, wait_until
 from tests.e2e.chaos.cluster import control
-from tests.e2e.chaos.workload import DISASTERS, RETRIES, Round, draw, troubles
+from tests.e2e.chaos.workload import DISASTERS, RETRIES, Round, draw, draw_nemeses
 
 BATCH = 25
 TIMEOUT = 700  # seconds, of one batch
@@ -57,13 +57,15 @@ class Result:
     moved_back: bool = False
 
 
-def run_rounds(cluster, seed, count, say=print, batch=BATCH, **trouble):
-    """Fight `count` rounds on a field; return their results, in order. `trouble`: of `troubles`."""
+def run_rounds(cluster, seed, count, say=print, batch=BATCH, **options):
+    """Run `count` rounds on a cluster; return their results, in order. `options`: of `draw_nemeses`."""
     rounds = draw(seed, count)
     batches = [rounds[start : start + batch] for start in range(0, count, batch)]
     cluster.rest.unpause("chaos")
     results = []
-    for number, (drawn, nemesis) in enumerate(zip(batches, troubles(seed, len(batches), **trouble), strict=True), 1):
+    for number, (drawn, nemesis) in enumerate(
+        zip(batches, draw_nemeses(seed, len(batches), **options), strict=True), 1
+    ):
         started = time.monotonic()
         found = _run_batch(cluster, drawn, nemesis)
         _clear_some(cluster, found, nemesis)

@@ -98,11 +98,11 @@ class Round:
         return (self.prompt, self.edited) if self.edited else (self.prompt,)
 
     def faults(self):
-        """What its sandbox is told beforehand."""
+        """What its sandbox is given beforehand."""
         about = {"route": "/generate", "containing": self.prompt}
         found = [DELIVERIES[self.delivery]] if self.delivery else []
         found += [HELD_BACK] if "POST to answer" in self.kills else []
-        found += [{"behavior": self._fate() | self._said()}] if self.says else []
+        found += [{"behavior": self._behavior() | self._said()}] if self.says else []
         return [about | fault for fault in found]
 
     def row(self):
@@ -114,14 +114,14 @@ class Round:
             "wait_for_completion": self.style != "no wait",
             "deferrable": self.style != "in worker",
             "on_unknown_outcome": self.on_unknown,
-            "model_params": {"sandbox": self._fate()},
+            "model_params": {"sandbox": self._behavior()},
             "kills": list(self.kills),
             "edited": self.edited,
             "clock": self.clock,
         }
         return row | ({"on_changed_request": self.on_changed} if self.on_changed != "fail" else {})
 
-    def _fate(self):
+    def _behavior(self):
         return {"seconds": self.seconds, "estimated_seconds": 6, "listed_after": self.listed_after}
 
     def _said(self):
@@ -203,7 +203,7 @@ DISASTERS = {
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Nemesis:
     """What befalls one batch.
 
     Attributes:
@@ -221,23 +221,23 @@ class Trouble:
     picks: tuple[int, ...]
 
 
-def troubles(seed, batches, at_once=1, longest=60.0):
-    """What befalls each batch: every disaster in turn, and now and then none; `at_once` strike the same batch.
+def draw_nemeses(seed, batches, concurrent=1, longest=60.0):
+    """What befalls each batch: every disaster in turn, and now and then none; `concurrent` ones strike the same batch.
 
     Args:
-        seed: the same seed, the same troubles.
+        seed: the same seed, the same nemeses.
         batches: how many.
-        at_once: disasters a batch.
+        concurrent: disasters a batch.
         longest: seconds of an outage at most.
     """
     dice = random.Random(f"disasters {seed}")  # noqa: S311 - chance, not secrets
     names = list(DISASTERS)
-    turns = [tuple(names[start : start + at_once]) for start in range(0, len(names), at_once)]
-    if at_once == 1:
+    turns = [tuple(names[start : start + concurrent]) for start in range(0, len(names), concurrent)]
+    if concurrent == 1:
         turns.append(())
     first = dice.randrange(len(turns))
     return [
-        Trouble(
+        Nemesis(
             disasters=turns[(first + batch) % len(turns)],
             share=dice.uniform(0.1, 0.6),
             seconds=round(dice.uniform(5, longest), 1),

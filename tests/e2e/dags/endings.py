@@ -39,7 +39,7 @@ def asked(prompt, seconds=8):
 )
 def endings():
     @task
-    def told(which, outputs):
+    def received(which, outputs):
         return {"run_id": which, "outputs": outputs}
 
     @task
@@ -51,7 +51,7 @@ def endings():
         return run["shouted"]
 
     def look_at(name, several, shouting):
-        told.override(task_id=f"told_by_{name}")(several.output["run_id"], several.output["outputs"])
+        received.override(task_id=f"received_by_{name}")(several.output["run_id"], several.output["outputs"])
         one.override(task_id=f"each_of_{name}").expand(member=several.output)
         shouted.override(task_id=f"shouted_by_{name}")(shouting.output)
 

@@ -15,7 +15,7 @@ from flora_provider.operators.flora import FloraGenerateOperator
     default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False},
 )
 def endless():
-    for name, deferrable in {"wait_in_worker": False, "deferred": True}.items():
+    for name, deferrable in {"in_worker": False, "deferred": True}.items():
         FloraGenerateOperator(
             task_id=name,
             type="text",

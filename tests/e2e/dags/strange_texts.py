@@ -12,7 +12,7 @@ from tests.e2e.resuming import ResumingGenerateOperator
 
 WHATS = ("half", "zero", "long", "text")
 WAYS = {
-    "wait_in_worker": (FloraGenerateOperator, {"deferrable": False}),
+    "in_worker": (FloraGenerateOperator, {"deferrable": False}),
     "deferred": (FloraGenerateOperator, {}),
     "resumed": (ResumingGenerateOperator, {}),
 }
