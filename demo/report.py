@@ -53,7 +53,7 @@ def table(rows: Sequence[Row], folder: Path) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def verdict(checks: Sequence[Check]) -> str:
+def checked(checks: Sequence[Check]) -> str:
     """Return the outcomes of the checks, one a line."""
     return "\n".join(f"{'ok    ' if check.passed else 'FAILED'}  {check.text}" for check in checks)
 

@@ -8,7 +8,7 @@ from typing import Any
 # Half a surrogate pair has no UTF-8, so no socket, file or XCom takes it; PostgreSQL's text and JSONB refuse U+0000.
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-MAX_TEXT = 2000  # characters of a message that is not ours; longer ones are for nobody's eyes
+MAX_TEXT = 2000  # characters of a message that is not ours; longer ones are not read
 MAX_MESSAGE = 10_000  # characters of one of ours, which may list many things
 _CUT = "… (cut)"
 

@@ -1,4 +1,4 @@
-"""A short campaign, the same each time; `make chaos` fights longer ones."""
+"""A few rounds, the same each time; `make chaos` runs more."""
 
 from tests.e2e.chaos.checker import problems, report
 from tests.e2e.chaos.runner import run_rounds
@@ -8,7 +8,7 @@ SEED, ROUNDS = 7, 30
 DISASTERS_PER_BATCH = 5  # disasters a batch
 
 
-def test_the_short_campaign_strikes_everywhere():
+def test_the_few_rounds_strike_everywhere():
     rounds = draw(SEED, ROUNDS)
 
     assert {point for drawn in rounds for point in drawn.kills} == set(KILLS)

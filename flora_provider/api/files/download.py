@@ -1,4 +1,4 @@
-"""Fetching a file that a run made, as a plan: whole, without credentials, and from nowhere it should not come from."""
+"""Fetch a file that a run made, as a flow: whole, without credentials, and from public hosts only."""
 
 from __future__ import annotations
 

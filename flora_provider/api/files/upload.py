@@ -1,4 +1,4 @@
-"""Giving a file to FLORA, as a plan: by address, directly, or through a signed upload, as its kind and size ask for."""
+"""Upload a file to FLORA, as a flow: by URL, directly, or through a signed upload, as its type and size require."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class _Steps:
         return refusal
 
     def settled(self, asset: Asset) -> Flow[Asset]:
-        """The asset once it is ready or has failed, or as it is when patience ends."""
+        """The asset once it is ready or has failed, or as it is when `ready_timeout` ends."""
         until = self.context.steady() + self.ready_timeout
         while asset.status not in (Asset.READY, Asset.FAILED) and self.context.steady() < until:
             yield Sleep(POLL_SECONDS)

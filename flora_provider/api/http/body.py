@@ -16,7 +16,7 @@ from flora_provider.api.settings import Settings
 MAX_ANSWER = 16 * 1024 * 1024  # bytes, decompressed; FLORA's largest page is far below
 MAX_ERROR = 64 * 1024  # bytes of an error's body that are read at all
 CHUNK = 64 * 1024
-_TELLING = 8  # characters of a key; a shorter one is nobody's, and may be part of any word
+MIN_REDACTABLE_KEY = 8  # characters; shorter keys would match ordinary words
 MIN_BYTES_PER_SECOND = 16 * 1024  # bytes a second, on average; a file that moves more slowly is given up
 
 
@@ -60,7 +60,7 @@ class BodyReader:
         body, key = b"".join(self._parts), self._settings.api_key.encode()
         if self._answer.is_success:
             self._coding.end()
-        elif len(key) >= _TELLING:
+        elif len(key) >= MIN_REDACTABLE_KEY:
             body = body.replace(key, b"(the API key)")
         return as_response(self._answer, body)
 
@@ -112,7 +112,7 @@ class FileSink:
 
 
 class _GzipDecoder:
-    """Undoes gzip in small pieces, so that a bomb goes off where its pieces are counted."""
+    """Decompresses incrementally, so the size limit also stops decompression bombs."""
 
     def __init__(self, answer: httpx.Response) -> None:
         name = answer.headers.get("content-encoding", "").strip().lower()
@@ -158,5 +158,5 @@ def iter_raw(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def as_response(answer: httpx.Response, body: bytes = b"") -> Response:
-    """Httpx's response in our words."""
+    """An httpx response as a Response."""
     return Response(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)

@@ -1,6 +1,6 @@
 """Certificates and proxies, from the settings or from the variables of the environment that httpx and ssl read.
 
-What cannot be used is told by the name of the setting or variable that holds it. Used by `transport.py` alone.
+A value that cannot be used is named by the setting or variable that holds it.
 """
 
 from __future__ import annotations

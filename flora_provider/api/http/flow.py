@@ -1,8 +1,8 @@
-"""The words of a plan: what to send, what came back, what to do next.
+"""Flows and their effects.
 
-A plan is a generator that yields effects and is sent their results; `FloraClient.perform` and
-`AsyncFloraClient.perform` are the two short loops that obey it. So every rule about retries, polling and starting
-a run is written once, for both colours, and is tested in microseconds without network, clock or mocks.
+A flow (after httpx's `auth_flow`) is a generator that yields effects and is sent their results; `FloraClient.run` and
+`AsyncFloraClient.run` are the two short loops that execute it. So every rule about retries, polling and starting a run
+is written once, for sync and async, and is tested in microseconds without network, clock or mocks.
 
     Send(request)   -> Response
     Sleep(seconds)  -> None
@@ -154,7 +154,7 @@ def canonical_json(value: object) -> bytes:
 
 
 def _without_utf8(where: str, value: object) -> Iterator[tuple[str, str]]:
-    """The places in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
+    """The paths in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
     if isinstance(value, str):
         if half := re.search("[\ud800-\udfff]", value):
             yield where, value[half.start() :]

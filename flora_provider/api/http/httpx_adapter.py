@@ -1,4 +1,4 @@
-"""Between our words and httpx's: requests out, answers and failures in. Used by `client.py` alone."""
+"""httpx adapter: request arguments and exception mapping. Used by `client.py` alone."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def problems(results, runs_by_mode):
     """Everything that is wrong, each as a sentence; nothing if all is well.
 
     Args:
-        results: of a whole campaign.
+        results: of all batches.
         runs_by_mode: what `/_sandbox/runs` of each sandbox says.
     """
     asking = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Where a campaign is fought: a real Airflow, and one sandbox for each account of what a repeated key means."""
+"""Where rounds are run: a real Airflow, and one sandbox for each account of what a repeated key means."""
 
 import contextlib
 import json
@@ -106,7 +106,7 @@ class Cluster:
         return [sandboxes[mode] for sandboxes in (self.sandboxes, self._others) if mode in sandboxes]
 
     def noted(self):
-        """What the witnesses wrote into the journal, oldest first."""
+        """What the observers wrote into the journal, oldest first."""
         with contextlib.suppress(FileNotFoundError):
             return [json.loads(line) for line in self.journal.read_text().splitlines()]
         return []

@@ -1,4 +1,4 @@
-"""The operator under test, with a witness at its boundaries who also kills its process there.
+"""The operator under test, with an observer at its boundaries that also kills its process there.
 
 Nothing of the provider is changed or replaced. What the operator asks of Airflow and of the network passes through
 here, is written to a journal, and goes on to where it was meant for.

@@ -55,7 +55,7 @@ class Round:
     """One mapped task, i.e. one intended run.
 
     Attributes:
-        number: from 0, unique in a campaign.
+        number: from 0, unique among all rounds.
         prompt: what it asks for; unique unless it has a twin.
         medium: the type of the run.
         mode: of its sandbox.
@@ -132,7 +132,7 @@ class Round:
 
 
 def draw(seed, count):
-    """The rounds of a campaign: the same seed, the same rounds, however many follow."""
+    """The rounds: the same seed, the same rounds, however many follow."""
     dice = random.Random(seed)  # noqa: S311 - chance, not secrets
     rounds = []
     while len(rounds) < count:
