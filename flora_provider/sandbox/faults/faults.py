@@ -6,14 +6,15 @@ import dataclasses
 import gzip
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import httpx
+from pydantic import ConfigDict
 
 from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery, RawStream
 from flora_provider.sandbox.http.paging import cursor_of
-from flora_provider.sandbox.http.reading import read
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
+from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number, check
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 
@@ -80,28 +81,30 @@ class Fault:
         behavior: What becomes of a run that this call starts.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
+
     route: str | None = None
     method: str | None = None
     run_id: str | None = None
-    containing: str | None = None
-    skip: int = 0
-    times: int | None = 1
-    seconds: float | None = None
-    status: int | None = None
-    code: str | None = None
-    message: str | None = None
+    containing: AnyText | None = None
+    skip: Integer = 0
+    times: Integer | None = 1
+    seconds: Number | None = None
+    status: Integer | None = None
+    code: AnyText | None = None
+    message: AnyText | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None
+    body: AnyText | None = None
     content_type: str = "application/json"
-    after: bool = False
-    edit: dict[str, Any] = field(default_factory=dict)
-    without: tuple[str, ...] = ()
+    after: Flag = False
+    edit: dict[AnyText, Any] = field(default_factory=dict)
+    without: tuple[AnyText, ...] = ()
     omit: str | None = None
-    overlap: int = 0
-    dangling_cursor: bool = False
-    pad: int = 0
-    gzip: bool = False
-    delay: float = 0.0
+    overlap: Integer = 0
+    dangling_cursor: Flag = False
+    pad: Integer = 0
+    gzip: Flag = False
+    delay: Number = 0.0
     delivery: Delivery | None = None
     behavior: RunBehavior | None = None
 
@@ -112,9 +115,7 @@ class Fault:
         Raises:
             ApiError: 400, for members that are unknown or wrong.
         """
-        if isinstance(data, dict) and data.get("behavior") is not None:
-            data = {**data, "behavior": read(RunBehavior, data["behavior"], "behavior.")}
-        return read(cls, data)
+        return check(cls, data)
 
     def matches(self, method: str, route: str, path: dict[str, str], body: bytes) -> bool:
         """Whether this fault is about such a call."""

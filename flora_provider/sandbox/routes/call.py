@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 
 from flora_provider.sandbox.faults.faults import Fault
-from flora_provider.sandbox.http.paging import cursor_of, offset_of
-from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
-from flora_provider.sandbox.http.validation import Member, check_members
+from flora_provider.sandbox.http.paging import PageQuery, cursor_of, offset_of
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
+from flora_provider.sandbox.http.validation import Body, Query, check
 
 if TYPE_CHECKING:
     from flora_provider.sandbox.app import Sandbox
+
+B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
+T = TypeVar("T")
 
 KeyCarrier = Literal["header", "body"]
 """Where a route looks for an idempotency key; it ignores the other form (contract, 4.1, account D)."""
@@ -61,31 +65,20 @@ class Call:
                 raise ApiError(400, "invalid_json", f"The body is not JSON: {error}") from None
         return self._json
 
-    def json(self, members: Mapping[str, Member]) -> dict[str, Any]:
-        """Return the body as a checked, closed object.
+    def json(self, cls: type[B]) -> B:
+        """Return the checked body, or refuse it with a 400."""
+        return check(cls, self.any_json(), root=self.root)
 
-        Raises:
-            ApiError: 400, with all problems at once.
-        """
-        body = self.any_json()
-        if not isinstance(body, dict):
-            raise invalid(("body", "Expected an object."))
-        if problems := check_members(body, members):
-            raise invalid(*problems)
-        return body
-
-    def query(self, members: Mapping[str, Member]) -> dict[str, str]:
-        """Return the checked query; an empty value counts as absent, an unknown parameter is ignored.
-
-        Raises:
-            ApiError: 400, with all problems at once.
-        """
-        query = {name: value for name, value in self.request.url.params.items() if value and name in members}
-        if problems := check_members(query, members):
-            raise invalid(*problems)
-        if self.fault and self.fault.overlap and "cursor" in query:
-            query["cursor"] = cursor_of(max(0, offset_of(query["cursor"]) - self.fault.overlap))
+    def query(self, cls: type[Q]) -> Q:
+        """Return the checked query, or refuse it with a 400; an empty value counts as absent."""
+        query = check(cls, {name: value for name, value in self.request.url.params.items() if value})
+        if self.fault and self.fault.overlap and isinstance(query, PageQuery) and query.cursor:
+            query.cursor = cursor_of(max(0, offset_of(query.cursor) - self.fault.overlap))
         return query
+
+    def path_id(self, name: str, cls: type[T]) -> T:
+        """Return an id of the path, or refuse a malformed one with a 400 that names the prefix."""
+        return check(cls, self.path[name], name)
 
 
 Handler = Callable[[Call], ApiResponse]

@@ -27,7 +27,7 @@ class Run:
         run_id: Public id, `run_…`.
         run_type: What started it.
         subject: The model's, technique's or action's id.
-        name: The technique's name; else the same as `subject`.
+        name: Its display name.
         medium: What it makes.
         prompt: The text shown in its media.
         workspace_id: The workspace billed.
