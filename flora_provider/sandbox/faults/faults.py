@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 
@@ -50,6 +50,7 @@ class Fault:
         * the next run fails: `Fault("/generate", behavior=RunBehavior(error_code="provider_error"))`
         * a page leaves a run out for 10 s: `Fault("/generations", omit=run_id, times=None, seconds=10)`
         * only one of many tasks is hit: `Fault("/generate", containing="A fern", delivery="drop", after=True)`
+        * nobody listens for 10 s: `Fault(delivery="refuse", times=None, seconds=10)`
         * a run is gone for 10 s: `Fault(run_id=run_id, status=404, times=None, seconds=10)`
 
     Attributes:
@@ -76,8 +77,8 @@ class Fault:
         pad: Spaces to append to the body.
         gzip: Compress the body (with `pad`: a bomb).
         delay: Seconds before the answer; for `trickle` between its bytes.
-        delivery: What happens to the connection. `refuse` and `drop` come before the call is carried out unless
-            `after`.
+        delivery: What happens to the connection; see `Delivery`. `refuse` and `drop` come before the call is carried
+            out unless `after`.
         behavior: What becomes of a run that this call starts.
     """
 
@@ -125,6 +126,11 @@ class Fault:
             and self.run_id in (None, path.get("run_id"))
             and (self.containing is None or self.containing.encode(errors="surrogatepass") in body)
         )
+
+    def fits_port(self) -> bool:
+        """Whether a port can apply this fault: it refuses connections without having seen a request."""
+        closed_port = Fault(delivery="refuse", times=None, seconds=self.seconds)
+        return self.delivery != "refuse" or (self == closed_port and self.seconds is not None)
 
     def breaks_before(self) -> bool:
         """Whether the connection is gone before the call is carried out."""
@@ -199,26 +205,47 @@ class Faults:
         self._clock = clock
         self._routes = routes
         self._armed: list[_Armed] = []
+        self._on_change: Callable[[], None] | None = None
+
+    def attach_port(self, on_change: Callable[[], None]) -> None:
+        """Have `on_change` called after every change; from now on a fault must be one that a port can apply."""
+        self._on_change = on_change
+        self._check_port(*[armed.fault for armed in self._armed])
+
+    def _check_port(self, *faults: Fault) -> None:
+        if self._on_change is not None and not all(fault.fits_port() for fault in faults):
+            advice = 'set `seconds`, set `times` to null and nothing else, or use "drop", which resets connections.'
+            raise invalid(("delivery", f"A port refuses connections before it sees any request: {advice}"))
 
     def add(self, *faults: Fault) -> None:
         """Script faults; they take effect with the next call.
 
         Raises:
-            ApiError: A fault has an unknown route or delivery.
+            ApiError: A fault has an unknown route or delivery, or is one that a port cannot apply.
         """
         for fault in faults:
             if fault.route is not None and fault.route not in self._routes:
                 raise invalid(("route", f"Got {fault.route!r}; expected one of {', '.join(sorted(self._routes))}."))
             if fault.delivery is not None and fault.delivery not in get_args(Delivery):
                 raise invalid(("delivery", f"Got {fault.delivery!r}; expected one of {', '.join(get_args(Delivery))}."))
+        self._check_port(*faults)
         now = self._clock.now()
         self._armed += [
             _Armed(fault, now + fault.seconds if fault.seconds is not None else float("inf")) for fault in faults
         ]
+        if self._on_change is not None:
+            self._on_change()
 
     def clear(self) -> None:
         """Remove all faults. Runs that have a behavior keep it."""
         self._armed = []
+        if self._on_change is not None:
+            self._on_change()
+
+    def refuses_connections(self) -> bool:
+        """Whether a port is to refuse connections now."""
+        now = self._clock.now()
+        return any(armed.fault.delivery == "refuse" and now < armed.until for armed in self._armed)
 
     def take(self, method: str, route: str, path: dict[str, str], body: bytes) -> Fault | None:
         """Return the fault of a call, if there is one, and count it."""

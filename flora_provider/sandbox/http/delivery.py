@@ -11,9 +11,10 @@ import httpx
 Delivery = Literal["refuse", "drop", "cut", "trickle"]
 """What happens to the connection.
 
-`refuse` raises a ConnectError behind `httpx.MockTransport`; on a port it is the same as `drop`, because which call
-a fault affects is known only once the request was read. `drop` resets the connection instead of responding, `cut`
-closes it in the middle of the body, `trickle` sends the body byte by byte.
+`refuse` raises a ConnectError behind `httpx.MockTransport`. On a port it closes idle connections and the port itself,
+controls included, for the `seconds` of the fault; which call a fault affects is known only once a request was read, so
+there it cannot be limited to some calls. `drop` resets the connection instead of responding, `cut` closes it in the
+middle of the body, `trickle` sends the body byte by byte.
 """
 
 
