@@ -24,7 +24,6 @@ class MissingExtraError(ImportError):
     """The packages of the extra `sandbox` are not installed."""
 
     def __init__(self) -> None:
-        """Say what to do."""
         super().__init__("The sandbox needs uvicorn and Pillow: pip install 'airflow-provider-flora[sandbox]'")
 
 
@@ -36,17 +35,11 @@ class SandboxServer:
         with SandboxServer() as server:
             httpx.get(f"{server.base_url}/models", headers={"Authorization": f"Bearer {server.sandbox.api_key}"})
 
-    Args:
-        sandbox: What to serve; a fresh one with default settings if not given.
-        port: Port; 0 takes a free one.
-
-    Raises:
-        OSError: On entering, if the port is taken.
-        MissingExtraError: On entering, if uvicorn or Pillow is missing.
+    Entering it raises OSError if `port` is taken (0 takes a free one), and MissingExtraError if uvicorn or Pillow
+    is missing.
     """
 
     def __init__(self, sandbox: Sandbox | None = None, port: int = 0) -> None:
-        """Prepare; nothing listens before the `with` block is entered."""
         self._port = port
         self._listener: socket.socket | None = None
         self._listening = threading.Event()

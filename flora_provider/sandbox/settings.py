@@ -68,11 +68,7 @@ class Settings:
             raise ValueError(": ".join(problem))
 
     def update(self, changes: Any) -> None:
-        """Change some settings.
-
-        Raises:
-            ApiError: 400, naming every member that is unknown, fixed or out of range; then nothing is changed.
-        """
+        """Change some settings, or refuse all of `changes` with a 400 that names what is unknown, fixed or wrong."""
         if problems := find_problems(_MODEL, changes):
             raise invalid(*problems)
         if "seed" in changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, get_args
 import httpx
 from pydantic import ConfigDict
 
-from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery, RawStream
+from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery
 from flora_provider.sandbox.http.paging import cursor_of
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
 from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number, check
@@ -111,11 +112,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, data: Any) -> Fault:
-        """Build a fault from JSON.
-
-        Raises:
-            ApiError: 400, for members that are unknown or wrong.
-        """
+        """Build a fault from JSON, or refuse it with a 400."""
         return check(cls, data)
 
     def matches(self, method: str, route: str, path: dict[str, str], body: bytes) -> bool:
@@ -169,19 +166,13 @@ class Fault:
                 content = gzip.compress(content)
                 headers["content-encoding"] = "gzip"
             headers["content-length"] = str(len(content))
-            response = httpx.Response(response.status_code, headers=headers, stream=RawStream(content))
+            response = httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))
         return DeliveredResponse(response, self.delay, self.delivery)
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    both = {
-        name: _merged(old[name], new[name]) for name in old.keys() & new.keys() if _are_objects(old[name], new[name])
-    }
-    return {**old, **new, **both}
-
-
-def _are_objects(*values: Any) -> bool:
-    return all(isinstance(value, dict) for value in values)
+    objects = [name for name in new if isinstance(new[name], dict) and isinstance(old.get(name), dict)]
+    return {**old, **new, **{name: _merged(old[name], new[name]) for name in objects}}
 
 
 @dataclass(slots=True)
@@ -201,9 +192,8 @@ class Faults:
     """The faults waiting for their calls. One fault affects a call: the first that matches and is not used up."""
 
     def __init__(self, clock: Clock, routes: Collection[str]) -> None:
-        """Start without any; `routes` are those that a fault may name."""
         self._clock = clock
-        self._routes = routes
+        self._routes = routes  # that a fault may name
         self._armed: list[_Armed] = []
         self._on_change: Callable[[], None] | None = None
 
@@ -218,21 +208,14 @@ class Faults:
             raise invalid(("delivery", f"A port refuses connections before it sees any request: {advice}"))
 
     def add(self, *faults: Fault) -> None:
-        """Script faults; they take effect with the next call.
-
-        Raises:
-            ApiError: A fault has an unknown route or delivery, or is one that a port cannot apply.
-        """
-        for fault in faults:
-            if fault.route is not None and fault.route not in self._routes:
-                raise invalid(("route", f"Got {fault.route!r}; expected one of {', '.join(sorted(self._routes))}."))
-            if fault.delivery is not None and fault.delivery not in get_args(Delivery):
-                raise invalid(("delivery", f"Got {fault.delivery!r}; expected one of {', '.join(get_args(Delivery))}."))
+        """Script faults; they take effect with the next call. What cannot be applied is refused with a 400."""
+        known = {"route": sorted(self._routes), "delivery": get_args(Delivery)}
+        for name, value in ((name, getattr(fault, name)) for fault in faults for name in known):
+            if value is not None and value not in known[name]:
+                raise invalid((name, f"Got {value!r}; expected one of {', '.join(known[name])}."))
         self._check_port(*faults)
         now = self._clock.now()
-        self._armed += [
-            _Armed(fault, now + fault.seconds if fault.seconds is not None else float("inf")) for fault in faults
-        ]
+        self._armed += [_Armed(fault, now + (math.inf if fault.seconds is None else fault.seconds)) for fault in faults]
         if self._on_change is not None:
             self._on_change()
 

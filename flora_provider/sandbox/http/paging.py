@@ -41,11 +41,7 @@ def cursor_of(offset: int) -> str:
 
 
 def offset_of(cursor: str) -> int:
-    """Return the offset behind a cursor.
-
-    Raises:
-        ApiError: 400, if this is no cursor of ours.
-    """
+    """Return the offset behind a cursor, or refuse with a 400 what is no cursor of ours."""
     try:
         offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["offset"]
     except (binascii.Error, ValueError, KeyError, TypeError):
@@ -56,16 +52,10 @@ def offset_of(cursor: str) -> int:
 
 
 def page(name: str, items: Iterable[T], query: PageQuery, render: Callable[[T], dict[str, Any]]) -> ApiResponse:
-    """Answer one page.
+    """Answer one page of rows under `name`; no more of `items` (newest first) is consumed than it needs.
 
     A cursor is an offset into a list that grows at its front, as FLORA's seem to be: a row can appear on two pages
     when new ones arrive between the requests.
-
-    Args:
-        name: Member that holds the rows, e.g. `generations`.
-        items: What matches the filters, newest first; only as much of it is consumed as the page needs.
-        query: Which page.
-        render: Turns an item into its row.
     """
     start, limit = offset_of(query.cursor) if query.cursor else 0, query.limit
     rows = list(itertools.islice(items, start, start + limit + 1))

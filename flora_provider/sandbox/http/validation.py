@@ -38,16 +38,13 @@ class Query(BaseModel):
 
 
 def check(cls: type[T], data: Any, *where: str, root: str = "") -> T:
-    """Build a model or dataclass from JSON.
+    """Build a model or dataclass from JSON, or refuse it with a 400 that names all its problems.
 
     Args:
         cls: What to build.
         data: What came in.
         where: Names that lead to `data` in the request, for complaints, e.g. `params`, `sandbox`.
         root: Address of this sandbox, for a `MediaUrl`.
-
-    Raises:
-        ApiError: 400, naming every member that is missing, unknown or wrong.
     """
     try:
         value: T = _adapter(cls).validate_python(data, context=root)  # type: ignore[arg-type] # types are hashable

@@ -27,33 +27,20 @@ KeyCarrier = Literal["header", "body"]
 
 @dataclass(slots=True)
 class Call:
-    """A request with what the router found out about it.
-
-    Attributes:
-        sandbox: The server that was called.
-        request: What came in.
-        root: Scheme, host and port the client used; absolute URLs in answers start with it.
-        path: Path parameters.
-        fault: What goes wrong with this call, if anything.
-        idempotency_key: The key, if the route honours one and the request carries it.
-    """
+    """A request with what the router found out about it."""
 
     sandbox: Sandbox
     request: httpx.Request
-    root: str
+    root: str  # scheme, host and port the client used; absolute URLs in answers start with it
     path: dict[str, str]
     fault: Fault | None = None
-    idempotency_key: str | None = None
+    idempotency_key: str | None = None  # if the route honours one
     _json: Any = field(default=None)
 
     def any_json(self, *, any_text: bool = False) -> Any:
-        """Return the body as JSON.
+        """Return the body as JSON, or refuse it, also an empty one, with a 400 `invalid_json` (contract, 3.2).
 
-        Args:
-            any_text: Accept texts with half a surrogate pair: what a test scripts may be wrong on purpose.
-
-        Raises:
-            ApiError: 400 `invalid_json`, also for an empty body (contract, 3.2).
+        `any_text` accepts texts with half a surrogate pair: what a test scripts may be wrong on purpose.
         """
         if self._json is None:
             try:
@@ -86,21 +73,13 @@ Handler = Callable[[Call], ApiResponse]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the routing table.
-
-    Attributes:
-        method: HTTP method.
-        template: Path below the API's base, `{name}` for a parameter.
-        handler: Answers the call.
-        key: Where the route looks for an idempotency key; None if it takes none.
-        prefix: What stands before `template` in the path. Only `/api/v1` asks for a key.
-    """
+    """A line of the routing table; `{name}` in `template` is a parameter."""
 
     method: str
     template: str
     handler: Handler
-    key: KeyCarrier | None = None
-    prefix: str = "/api/v1"
+    key: KeyCarrier | None = None  # where it looks for an idempotency key
+    prefix: str = "/api/v1"  # only routes with this one ask for an API key
 
     @property
     def route_template(self) -> str:
@@ -122,18 +101,13 @@ class Router:
     """Finds the route of a request."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        """Index the routes by method and number of path segments."""
         self._routes: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
         for route in routes:
             pattern = (route.prefix + route.template).split("/")
             self._routes.setdefault((route.method, len(pattern)), []).append((pattern, route))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return route and path parameters.
-
-        Raises:
-            ApiError: 404, if there is none.
-        """
+        """Return route and path parameters, or refuse with a 404."""
         segments = path.split("/")
         for pattern, route in self._routes.get((method, len(segments)), ()):
             found = {}

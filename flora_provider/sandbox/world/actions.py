@@ -70,19 +70,12 @@ merge-audio-into-video|video>video|duration=shortest,video,audio
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A prebuilt action.
-
-    Attributes:
-        id: Slug.
-        takes: Medium of its inputs.
-        medium: What it makes.
-        params: Known params, each with the values it may have; an empty tuple where any will do.
-    """
+    """A prebuilt action, which takes one medium and makes another."""
 
     id: str
     takes: Medium
     medium: Medium
-    params: dict[str, tuple[str, ...]]
+    params: dict[str, tuple[str, ...]]  # each with the values it may have; none where any will do
     usd: ClassVar[float] = 0.0
 
     @property

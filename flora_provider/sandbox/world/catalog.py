@@ -13,17 +13,7 @@ CREDITS_PER_USD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as `GET /models` shows it.
-
-    Attributes:
-        id: Endpoint id.
-        name: Display name.
-        provider: Who runs it.
-        medium: What it makes.
-        credits: `estimated_credits`.
-        seconds: `estimated_seconds`.
-        params: The contract's P objects.
-    """
+    """A model as `GET /models` shows it; `params` are the contract's P objects."""
 
     id: str
     name: str
@@ -77,17 +67,7 @@ MODELS: tuple[Model, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """A technique as `GET /techniques` shows it.
-
-    Attributes:
-        id: `tech_…`.
-        slug: Stands for the id in paths.
-        name: Display name.
-        medium: What it makes.
-        usd: `run_cost`.
-        seconds: Estimated duration.
-        inputs: The contract's TechniqueSlots (2.0).
-    """
+    """A technique as `GET /techniques` shows it; `inputs` are the contract's TechniqueSlots (2.0)."""
 
     id: str
     slug: str

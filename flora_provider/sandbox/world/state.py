@@ -59,7 +59,6 @@ class State:
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Create both accounts, each with a workspace and a project."""
         self.settings = settings
         self.clock = clock
         self._numbers: Counter[str] = Counter()
@@ -178,9 +177,8 @@ class State:
     def history(self, kind: str, filters: dict[str, str]) -> Iterator[Run]:
         """Yield the runs of a history list that match its filters, newest first.
 
-        Args:
-            kind: `generation` (actions leave their rows there too, contract 2.4) or `technique`.
-            filters: Any of `workspace_id`, `project_id`, `technique_id`, `status`.
+        The list `generation` has actions too (contract, 2.4); the other is `technique`. Filters are `workspace_id`,
+        `project_id`, `technique_id` and `status`.
         """
         now = self.clock.now()
         rows = self._histories.get((kind, filters["project_id"]) if "project_id" in filters else (kind,), [])
