@@ -31,29 +31,17 @@ class Sandbox:
     """A small FLORA.
 
     Two ways lead to it: `httpx.MockTransport(sandbox.handle)` in a test, without network or waiting, and
-    `SandboxServer` on a real port. Calls may come from several threads.
-
-    Args:
-        settings: Settings; a copy is kept, and may be changed any time as `sandbox.settings`.
-        clock: Its time. Pass `Clock(lambda: 1_750_000_000.0)` to move it by hand only.
-
-    Attributes:
-        settings: Its settings.
-        clock: Its time.
-        faults: What is to go wrong; see `Fault`.
-        state: Workspaces, projects and runs, for tests that look inside.
-        assets: The files it keeps.
-        connections: TCP connections opened so far; `SandboxServer` counts them.
+    `SandboxServer` on a real port. Calls may come from several threads. A copy of `settings` is kept, and may be
+    changed any time; `Clock(lambda: 1_750_000_000.0)` is a time that moves by hand only.
     """
 
     def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
-        """Start with a key, a workspace and a project, and no runs."""
         self.settings = dataclasses.replace(settings) if settings else Settings()
         self.clock = clock or Clock()
         self.faults = Faults(self.clock, {route.route_template for route in _ROUTES})
         self.state = State(self.settings, self.clock)
         self.assets = Assets(self.state)
-        self.connections = 0
+        self.connections = 0  # opened so far; SandboxServer counts them
         self._keys = IdempotencyKeys()
         self._limit = RateLimit(self.settings, self.clock)
         self._requests: Counter[str] = Counter()
@@ -77,11 +65,7 @@ class Sandbox:
         return self.state.project.project_id
 
     def connection_json(self, root: str) -> str:
-        """Return the Airflow connection to this sandbox, in Airflow's JSON format.
-
-        Args:
-            root: Where it listens, e.g. `http://127.0.0.1:4711`.
-        """
+        """Return the Airflow connection to this sandbox at `root` (scheme, host and port), as Airflow's JSON."""
         extra = {"workspace_id": self.workspace_id, "project_id": self.project_id}
         connection = {"conn_type": "flora", "password": self.api_key, "host": f"{root}/api/v1", "extra": extra}
         return json.dumps(connection)
@@ -107,11 +91,7 @@ class Sandbox:
             }
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request for `httpx.MockTransport`.
-
-        Raises:
-            httpx.TransportError: If a fault asks for it, the one a client would see on a real connection.
-        """
+        """Answer a request for `httpx.MockTransport`, or raise the `httpx.TransportError` that a fault asks for."""
         return self.answer(request).through_mock(request)
 
     def answer(self, request: httpx.Request) -> DeliveredResponse:

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
-import httpx
-
 from flora_provider.sandbox.app import Sandbox
-from flora_provider.sandbox.http.delivery import DeliveredResponse
+from flora_provider.sandbox.asgi import AsgiApp, counting_protocol
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 START_SECONDS = 15
 """How long a start may take before it counts as failed; a loaded machine needs a second or two."""
+REFUSAL_CHECK_SECONDS = 0.02
+"""How often a port that refuses connections looks whether the fault is over."""
 
 
 class MissingExtraError(ImportError):
     """The packages of the extra `sandbox` are not installed."""
 
     def __init__(self) -> None:
-        """Say what to do."""
         super().__init__("The sandbox needs uvicorn and Pillow: pip install 'airflow-provider-flora[sandbox]'")
 
 
@@ -43,26 +35,33 @@ class SandboxServer:
         with SandboxServer() as server:
             httpx.get(f"{server.base_url}/models", headers={"Authorization": f"Bearer {server.sandbox.api_key}"})
 
-    Args:
-        sandbox: What to serve; a fresh one with default settings if not given.
-        port: Port; 0 takes a free one.
-
-    Attributes:
-        sandbox: What is served. Its faults, clock and settings may be changed from any thread; assigning another one
-            takes effect with the next request.
-
-    Raises:
-        OSError: On entering, if the port is taken.
-        MissingExtraError: On entering, if uvicorn or Pillow is missing.
+    Entering it raises OSError if `port` is taken (0 takes a free one), and MissingExtraError if uvicorn or Pillow
+    is missing.
     """
 
     def __init__(self, sandbox: Sandbox | None = None, port: int = 0) -> None:
-        """Prepare; nothing listens before the `with` block is entered."""
-        self.sandbox = sandbox or Sandbox()
         self._port = port
+        self._listener: socket.socket | None = None
+        self._listening = threading.Event()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
-        self._asgi_app = AsgiApp(self)
+        self._asgi_app = AsgiApp(lambda: self._sandbox)
+        self._reopening: asyncio.Task[None] | None = None
+        self.sandbox = sandbox or Sandbox()
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What is served. Its faults, clock and settings may be changed from any thread.
+
+        Assigning another one takes effect with the next request.
+        """
+        return self._sandbox
+
+    @sandbox.setter
+    def sandbox(self, sandbox: Sandbox) -> None:
+        sandbox.faults.attach_port(self._apply_refusal)
+        self._sandbox = sandbox
+        self._apply_refusal()
 
     @property
     def url(self) -> str:
@@ -88,7 +87,7 @@ class SandboxServer:
             raise MissingExtraError from None
         config = uvicorn.Config(
             cast("Any", self._asgi_app),
-            http=_counting_protocol(self._asgi_app),
+            http=counting_protocol(self._asgi_app),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -100,18 +99,11 @@ class SandboxServer:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", self._port))
-        except OSError:
-            listener.close()
-            raise
-        self._port = listener.getsockname()[1]
+        self._listener = _bound_socket(self._port)
+        self._port = self._listener.getsockname()[1]
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="flora-sandbox", daemon=True
+            target=self._server.run, kwargs={"sockets": [self._listener]}, name="flora-sandbox", daemon=True
         )
         self._thread.start()
         deadline = time.monotonic() + START_SECONDS
@@ -119,6 +111,8 @@ class SandboxServer:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("The sandbox's server did not start.")
             time.sleep(0.005)
+        self._listening.set()
+        self._apply_refusal()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,136 +121,52 @@ class SandboxServer:
             self._asgi_app.close()
             self._server.should_exit = True
             self._thread.join()
+        if self._listener is not None:
+            self._listener.close()
 
-
-class AsgiApp:
-    """The ASGI app in front of a sandbox, which knows the TCP connections it came through."""
-
-    def __init__(self, server: SandboxServer) -> None:
-        self._of = server
-        # By the peer's address, which ASGI tells the app too: the way back from a request to its connection.
-        self._transports: dict[tuple[Any, ...], asyncio.Transport] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pauses: set[asyncio.Future[None]] = set()
-        self._closing = False
-
-    def connected(self, transport: asyncio.Transport) -> tuple[Any, ...]:
-        """Count a new connection and return its peer address."""
-        peer = tuple((transport.get_extra_info("peername") or ())[:2])
-        self._of.sandbox.connections += 1
-        self._transports[peer] = transport
-        return peer
-
-    def disconnected(self, peer: tuple[Any, ...]) -> None:
-        """Forget a closed connection."""
-        self._transports.pop(peer, None)
-
-    def close(self) -> None:
-        """End all pauses, from any thread: uvicorn waits for answers on their way, and one may be an hour late."""
-        self._closing = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._end_pauses)
-
-    def _end_pauses(self) -> None:
-        for pause in self._pauses:
-            _end(pause)
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds <= 0 or self._closing:
+    def _apply_refusal(self) -> None:
+        """Close the port, or wait until it is open again, as the faults have it."""
+        if self._server is None or not self._server.started or self._server.should_exit:
             return
-        self._loop = asyncio.get_running_loop()
-        pause = self._loop.create_future()
-        self._pauses.add(pause)
-        alarm = self._loop.call_later(seconds, _end, pause)
-        try:
-            await pause
-        finally:
-            alarm.cancel()
-            self._pauses.discard(pause)
+        refuse, in_loop = self._sandbox.faults.refuses_connections(), threading.current_thread() is self._thread
+        if refuse and self._listening.is_set():
+            self._listening.clear()
+            loop = self._server.servers[0].get_loop()
+            if in_loop:  # a request to the control endpoint
+                self._close_port(self._server, loop)
+            else:
+                asyncio.run_coroutine_threadsafe(self._close_port_and_wait(self._server, loop), loop).result()
+        elif not refuse and not in_loop:
+            self._listening.wait(START_SECONDS)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        request = await _request(scope, receive)
-        if request is None:
-            return
-        sandbox = self._of.sandbox
-        answer = sandbox.answer(request)
-        latency = sandbox.settings.latency_ms / 1000
-        await self._pause(latency + (0 if answer.delivery == "trickle" else answer.delay))
-        transport = self._transports.get(tuple(scope["client"] or ()))
-        if answer.delivery in ("refuse", "drop"):
-            _reset(transport)
-            await _gone(receive)
-            return
-        # A client that gave up meanwhile is no fault of ours.
-        with contextlib.suppress(OSError):
-            await self._send(answer, send)
-        if answer.delivery == "cut" and transport is not None:
-            transport.close()  # not abort(): the half that was written must arrive
-            await _gone(receive)
+    async def _close_port_and_wait(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self._close_port(server, loop)
+        await asyncio.sleep(0.01)  # for clients to see that their idle connections are closed
 
-    async def _send(self, answer: DeliveredResponse, send: Send) -> None:
-        start = {"status": answer.response.status_code, "headers": answer.response.headers.raw}
-        await send({"type": "http.response.start", **start})
-        body = answer.body()
-        if answer.delivery == "cut":
-            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-            return
-        if answer.delivery == "trickle":
-            for position in range(len(body)):
-                await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": True})
-                await self._pause(answer.delay)
-            body = b""
-        await send({"type": "http.response.body", "body": body})
+    def _close_port(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        for listening in server.servers:
+            listening.close()
+        for connection in list(server.server_state.connections):
+            connection.shutdown()  # idle ones at once, others after their answer
+        self._reopening = loop.create_task(self._reopen_port(server))
+
+    async def _reopen_port(self, server: Server) -> None:
+        # Bound at once, so that nobody else gets the port; the kernel refuses connections until somebody listens.
+        self._listener = _bound_socket(self._port)
+        while self._sandbox.faults.refuses_connections() and not server.should_exit:  # noqa: ASYNC110 - the clock moves
+            await asyncio.sleep(REFUSAL_CHECK_SECONDS)
+        if not server.should_exit:
+            await server.startup(sockets=[self._listener])
+            self._listening.set()
 
 
-def _end(pause: asyncio.Future[None]) -> None:
-    if not pause.done():
-        pause.set_result(None)
-
-
-async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.Request | None:
-    """Return the whole request, or None if the client went away in the middle of it."""
-    chunks, more = [], True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1").decode("latin-1")
-    query = scope["query_string"]
-    target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
-    return httpx.Request(scope["method"], f"http://{host}{target}", headers=scope["headers"], content=b"".join(chunks))
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until uvicorn has noticed that the connection is closed; before that it would complain of no answer."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _reset(transport: asyncio.Transport | None) -> None:
-    """End a connection the hard way: with nothing to linger for, the kernel sends RST instead of FIN."""
-    if transport is not None:
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-
-
-def _counting_protocol(app: AsgiApp) -> Any:
-    """Return uvicorn's HTTP protocol, httptools' or h11's, with an eye on its connections."""
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol  # noqa: PLC0415
-
-    base: Any = AutoHTTPProtocol
-
-    class CountingProtocol(base):  # type: ignore[misc]
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            self._peer = app.connected(transport)
-            super().connection_made(transport)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            app.disconnected(self._peer)
-            super().connection_lost(exc)
-
-    return CountingProtocol
+def _bound_socket(port: int) -> socket.socket:
+    # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

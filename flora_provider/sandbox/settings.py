@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 
-from flora_provider.sandbox.http.reading import find_problems
+from pydantic import AfterValidator, create_model
+
 from flora_provider.sandbox.http.responses import invalid
+from flora_provider.sandbox.http.validation import Body, Flag, Integer, Number, find_problems
 
 IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
 IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
+
+
+def _positive(value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"must be a number above 0; got {value!r}")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"must be a number not below 0; got {value!r}")
+    return value
+
+
+def _header_text(value: str) -> str:
+    if not (value.isascii() and value.isprintable() and value.strip()):
+        raise ValueError(f"must be text that fits into a header; got {value!r}")
+    return value
+
+
+_Positive = Annotated[Number, AfterValidator(_positive)]
+_NotNegative = Annotated[Number, AfterValidator(_not_negative)]
 
 
 @dataclass(slots=True)
@@ -29,48 +53,29 @@ class Settings:
         latency_ms: How long every answer takes at least, in milliseconds. `Sandbox.handle` does not wait.
     """
 
-    api_key: str | None = None
-    seed: int = 0
-    speed: float = 1.0
+    api_key: Annotated[str, AfterValidator(_header_text)] | None = None
+    seed: Integer = 0
+    speed: _Positive = 1.0
     idempotency: IdempotencyMode = "duplicate_409"
-    idempotency_window: float = 7200.0
-    replay_failures: bool = False
-    requests_per_second: float | None = None
-    latency_ms: float = 0.0
+    idempotency_window: _NotNegative = 7200.0
+    replay_failures: Flag = False
+    requests_per_second: _Positive | None = None
+    latency_ms: _NotNegative = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        for problem in _problems({field.name: getattr(self, field.name) for field in fields(self)}):
+        for problem in find_problems(_MODEL, asdict(self)):
             raise ValueError(": ".join(problem))
 
-    def update(self, changes: dict[str, Any]) -> None:
-        """Change some settings.
-
-        Raises:
-            ApiError: 400, naming every member that is unknown, fixed or out of range; then nothing is changed.
-        """
-        problems = find_problems(Settings, changes) or _problems(changes)
-        if "seed" in changes:
-            problems.append(("seed", "It is fixed at the start."))
-        if problems:
+    def update(self, changes: Any) -> None:
+        """Change some settings, or refuse all of `changes` with a 400 that names what is unknown, fixed or wrong."""
+        if problems := find_problems(_MODEL, changes):
             raise invalid(*problems)
+        if "seed" in changes:
+            raise invalid(("seed", "It is fixed at the start."))
         for name, value in changes.items():
             setattr(self, name, value)
 
 
-def _problems(values: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(name, f"{rule}; got {value!r}") for name, value in values.items() for rule in _broken_rule(name, value)]
-
-
-def _broken_rule(name: str, value: Any) -> list[str]:
-    if name in ("speed", "requests_per_second"):
-        unlimited = name == "requests_per_second" and value is None
-        return [] if unlimited or (math.isfinite(value) and value > 0) else ["must be a number above 0"]
-    if name in ("idempotency_window", "latency_ms"):
-        return [] if math.isfinite(value) and value >= 0 else ["must be a number not below 0"]
-    if name == "idempotency":
-        return [] if value in IDEMPOTENCY_MODES else [f"must be one of {', '.join(IDEMPOTENCY_MODES)}"]
-    if name == "api_key":
-        right = value is None or (value.isascii() and value.isprintable() and value.strip())
-        return [] if right else ["must be text that fits into a header"]
-    return []
+_TYPES = get_type_hints(Settings, include_extras=True)
+_MODEL = create_model("Settings", __base__=Body, **cast("Any", {name: (hint, None) for name, hint in _TYPES.items()}))

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -59,7 +60,6 @@ def test_upload_of_many_packets_arrives_whole(flora_sandbox, client):
 @pytest.mark.parametrize(
     ("fault", "started"),
     [
-        (Fault("/generate", delivery="refuse"), 0),
         (Fault("/generate", delivery="drop"), 0),
         (Fault("/generate", delivery="drop", after=True), 1),
     ],
@@ -71,6 +71,80 @@ def test_drop_resets_the_connection(flora_sandbox, client, caplog, fault, starte
     assert flora_sandbox.sandbox.stats()["runs_started"] == started
     assert client.get("/models").status_code == 200
     assert "ASGI" not in caplog.text
+
+
+def connect(server):
+    """Open a connection of one's own, as a client without a pool does."""
+    return socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+
+
+REFUSE = Fault(delivery="refuse", times=None, seconds=60)
+
+
+@pytest.mark.parametrize("end", ["clear", "clock"])
+def test_refuse_closes_the_port_until_the_fault_ends(flora_sandbox, client, end):
+    sandbox = flora_sandbox.sandbox
+    client.get("/models")
+    sandbox.faults.add(REFUSE)
+    for _ in range(3):
+        with pytest.raises(ConnectionRefusedError):
+            connect(flora_sandbox)
+        with pytest.raises(httpx.ConnectError, match="refused"):
+            client.get("/models")
+    assert sandbox.stats()["requests"] == {"GET /models": 1}
+    if end == "clear":
+        sandbox.faults.clear()
+    else:
+        sandbox.clock.advance(60)
+        time.sleep(0.2)
+    assert client.get("/models").status_code == 200
+
+
+def test_refuse_by_the_control_endpoint_answers_first(flora_sandbox):
+    fault = {"delivery": "refuse", "times": None, "seconds": 0.3}
+    start = time.monotonic()
+    assert httpx.post(f"{flora_sandbox.url}/_sandbox/faults", json=fault, trust_env=False).status_code == 200
+    with pytest.raises(ConnectionRefusedError):
+        connect(flora_sandbox)
+    time.sleep(max(0.0, start + 0.6 - time.monotonic()))
+    connect(flora_sandbox).close()
+
+
+def test_refuse_lets_answers_on_their_way_arrive(flora_sandbox, client):
+    flora_sandbox.sandbox.faults.add(Fault("/models", delay=0.3))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.get, "/models")
+        time.sleep(0.15)
+        flora_sandbox.sandbox.faults.add(REFUSE)
+        assert answer.result().status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        client.get("/models")
+
+
+def test_refuse_applies_to_a_sandbox_put_behind_the_port_later(flora_sandbox):
+    other = Sandbox()
+    other.faults.add(REFUSE)
+    flora_sandbox.sandbox = other
+    with pytest.raises(ConnectionRefusedError):
+        connect(flora_sandbox)
+    flora_sandbox.sandbox = Sandbox()
+    connect(flora_sandbox).close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"route": "/models"}, {"method": "GET"}, {"run_id": "run_1"}, {"containing": "A fern"}),
+        *({"skip": 1}, {"times": 2}, {"after": True}, {"seconds": None}),
+    ],
+)
+def test_refuse_on_a_port_rejects_what_needs_the_request(flora_sandbox, change):
+    fault = {"delivery": "refuse", "times": None, "seconds": 1, **change}
+    answer = httpx.post(f"{flora_sandbox.url}/_sandbox/faults", json=fault, trust_env=False)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["fields"][0]["field"] == "delivery"
+    assert '"drop"' in answer.json()["error"]["message"]
+    connect(flora_sandbox).close()
 
 
 def test_cut_closes_the_connection_in_the_body(flora_sandbox, client, caplog):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import httpx
+from pydantic import ConfigDict
 
-from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery, RawStream
+from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery
 from flora_provider.sandbox.http.paging import cursor_of
-from flora_provider.sandbox.http.reading import read
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
+from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number, check
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 
@@ -49,6 +51,7 @@ class Fault:
         * the next run fails: `Fault("/generate", behavior=RunBehavior(error_code="provider_error"))`
         * a page leaves a run out for 10 s: `Fault("/generations", omit=run_id, times=None, seconds=10)`
         * only one of many tasks is hit: `Fault("/generate", containing="A fern", delivery="drop", after=True)`
+        * nobody listens for 10 s: `Fault(delivery="refuse", times=None, seconds=10)`
         * a run is gone for 10 s: `Fault(run_id=run_id, status=404, times=None, seconds=10)`
 
     Attributes:
@@ -75,46 +78,42 @@ class Fault:
         pad: Spaces to append to the body.
         gzip: Compress the body (with `pad`: a bomb).
         delay: Seconds before the answer; for `trickle` between its bytes.
-        delivery: What happens to the connection. `refuse` and `drop` come before the call is carried out unless
-            `after`.
+        delivery: What happens to the connection; see `Delivery`. `refuse` and `drop` come before the call is carried
+            out unless `after`.
         behavior: What becomes of a run that this call starts.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
 
     route: str | None = None
     method: str | None = None
     run_id: str | None = None
-    containing: str | None = None
-    skip: int = 0
-    times: int | None = 1
-    seconds: float | None = None
-    status: int | None = None
-    code: str | None = None
-    message: str | None = None
+    containing: AnyText | None = None
+    skip: Integer = 0
+    times: Integer | None = 1
+    seconds: Number | None = None
+    status: Integer | None = None
+    code: AnyText | None = None
+    message: AnyText | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None
+    body: AnyText | None = None
     content_type: str = "application/json"
-    after: bool = False
-    edit: dict[str, Any] = field(default_factory=dict)
-    without: tuple[str, ...] = ()
+    after: Flag = False
+    edit: dict[AnyText, Any] = field(default_factory=dict)
+    without: tuple[AnyText, ...] = ()
     omit: str | None = None
-    overlap: int = 0
-    dangling_cursor: bool = False
-    pad: int = 0
-    gzip: bool = False
-    delay: float = 0.0
+    overlap: Integer = 0
+    dangling_cursor: Flag = False
+    pad: Integer = 0
+    gzip: Flag = False
+    delay: Number = 0.0
     delivery: Delivery | None = None
     behavior: RunBehavior | None = None
 
     @classmethod
     def from_json(cls, data: Any) -> Fault:
-        """Build a fault from JSON.
-
-        Raises:
-            ApiError: 400, for members that are unknown or wrong.
-        """
-        if isinstance(data, dict) and data.get("behavior") is not None:
-            data = {**data, "behavior": read(RunBehavior, data["behavior"], "behavior.")}
-        return read(cls, data)
+        """Build a fault from JSON, or refuse it with a 400."""
+        return check(cls, data)
 
     def matches(self, method: str, route: str, path: dict[str, str], body: bytes) -> bool:
         """Whether this fault is about such a call."""
@@ -124,6 +123,11 @@ class Fault:
             and self.run_id in (None, path.get("run_id"))
             and (self.containing is None or self.containing.encode(errors="surrogatepass") in body)
         )
+
+    def fits_port(self) -> bool:
+        """Whether a port can apply this fault: it refuses connections without having seen a request."""
+        closed_port = Fault(delivery="refuse", times=None, seconds=self.seconds)
+        return self.delivery != "refuse" or (self == closed_port and self.seconds is not None)
 
     def breaks_before(self) -> bool:
         """Whether the connection is gone before the call is carried out."""
@@ -162,19 +166,13 @@ class Fault:
                 content = gzip.compress(content)
                 headers["content-encoding"] = "gzip"
             headers["content-length"] = str(len(content))
-            response = httpx.Response(response.status_code, headers=headers, stream=RawStream(content))
+            response = httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))
         return DeliveredResponse(response, self.delay, self.delivery)
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    both = {
-        name: _merged(old[name], new[name]) for name in old.keys() & new.keys() if _are_objects(old[name], new[name])
-    }
-    return {**old, **new, **both}
-
-
-def _are_objects(*values: Any) -> bool:
-    return all(isinstance(value, dict) for value in values)
+    objects = [name for name in new if isinstance(new[name], dict) and isinstance(old.get(name), dict)]
+    return {**old, **new, **{name: _merged(old[name], new[name]) for name in objects}}
 
 
 @dataclass(slots=True)
@@ -194,30 +192,43 @@ class Faults:
     """The faults waiting for their calls. One fault affects a call: the first that matches and is not used up."""
 
     def __init__(self, clock: Clock, routes: Collection[str]) -> None:
-        """Start without any; `routes` are those that a fault may name."""
         self._clock = clock
-        self._routes = routes
+        self._routes = routes  # that a fault may name
         self._armed: list[_Armed] = []
+        self._on_change: Callable[[], None] | None = None
+
+    def attach_port(self, on_change: Callable[[], None]) -> None:
+        """Have `on_change` called after every change; from now on a fault must be one that a port can apply."""
+        self._on_change = on_change
+        self._check_port(*[armed.fault for armed in self._armed])
+
+    def _check_port(self, *faults: Fault) -> None:
+        if self._on_change is not None and not all(fault.fits_port() for fault in faults):
+            advice = 'set `seconds`, set `times` to null and nothing else, or use "drop", which resets connections.'
+            raise invalid(("delivery", f"A port refuses connections before it sees any request: {advice}"))
 
     def add(self, *faults: Fault) -> None:
-        """Script faults; they take effect with the next call.
-
-        Raises:
-            ApiError: A fault has an unknown route or delivery.
-        """
-        for fault in faults:
-            if fault.route is not None and fault.route not in self._routes:
-                raise invalid(("route", f"Got {fault.route!r}; expected one of {', '.join(sorted(self._routes))}."))
-            if fault.delivery is not None and fault.delivery not in get_args(Delivery):
-                raise invalid(("delivery", f"Got {fault.delivery!r}; expected one of {', '.join(get_args(Delivery))}."))
+        """Script faults; they take effect with the next call. What cannot be applied is refused with a 400."""
+        known = {"route": sorted(self._routes), "delivery": get_args(Delivery)}
+        for name, value in ((name, getattr(fault, name)) for fault in faults for name in known):
+            if value is not None and value not in known[name]:
+                raise invalid((name, f"Got {value!r}; expected one of {', '.join(known[name])}."))
+        self._check_port(*faults)
         now = self._clock.now()
-        self._armed += [
-            _Armed(fault, now + fault.seconds if fault.seconds is not None else float("inf")) for fault in faults
-        ]
+        self._armed += [_Armed(fault, now + (math.inf if fault.seconds is None else fault.seconds)) for fault in faults]
+        if self._on_change is not None:
+            self._on_change()
 
     def clear(self) -> None:
         """Remove all faults. Runs that have a behavior keep it."""
         self._armed = []
+        if self._on_change is not None:
+            self._on_change()
+
+    def refuses_connections(self) -> bool:
+        """Whether a port is to refuse connections now."""
+        now = self._clock.now()
+        return any(armed.fault.delivery == "refuse" and now < armed.until for armed in self._armed)
 
     def take(self, method: str, route: str, path: dict[str, str], body: bytes) -> Fault | None:
         """Return the fault of a call, if there is one, and count it."""

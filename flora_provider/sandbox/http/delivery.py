@@ -11,34 +11,24 @@ import httpx
 Delivery = Literal["refuse", "drop", "cut", "trickle"]
 """What happens to the connection.
 
-`refuse` raises a ConnectError behind `httpx.MockTransport`; on a port it is the same as `drop`, because which call
-a fault affects is known only once the request was read. `drop` resets the connection instead of responding, `cut`
-closes it in the middle of the body, `trickle` sends the body byte by byte.
+`refuse` raises a ConnectError behind `httpx.MockTransport`. On a port it closes idle connections and the port itself,
+controls included, for the `seconds` of the fault; which call a fault affects is known only once a request was read, so
+there it cannot be limited to some calls. `drop` resets the connection instead of responding, `cut` closes it in the
+middle of the body, `trickle` sends the body byte by byte.
 """
 
 
 @dataclass(slots=True)
 class DeliveredResponse:
-    """A response and how it travels.
-
-    Attributes:
-        response: The response; its body may be a stream.
-        delay: Seconds until its first byte; between any two bytes for `trickle`.
-        delivery: What happens to the connection; None for nothing.
-    """
+    """A response and how it travels."""
 
     response: httpx.Response
     delay: float = 0.0
+    """Seconds until its first byte; between any two bytes for `trickle`."""
     delivery: Delivery | None = None
 
     def through_mock(self, request: httpx.Request) -> httpx.Response:
-        """Return what an httpx client sees behind `httpx.MockTransport`; no time passes.
-
-        Raises:
-            httpx.ConnectError: For `refuse`.
-            httpx.ReadError: For `drop`.
-            httpx.ReadTimeout: If `delay` is longer than the client's read timeout.
-        """
+        """Return or raise what an httpx client sees behind `httpx.MockTransport`; no time passes."""
         if self.delivery == "refuse":
             raise httpx.ConnectError("The sandbox refused the connection.", request=request)
         if self.delivery == "drop":
@@ -47,31 +37,14 @@ class DeliveredResponse:
         if limit is not None and self.delay > limit:
             raise httpx.ReadTimeout("The sandbox took its time.", request=request)
         if self.delivery == "cut":
-            return httpx.Response(
-                self.response.status_code, headers=self.response.headers, stream=_CutStream(self.body(), request)
-            )
+            stream = _CutStream(self.body(), request)
+            return httpx.Response(self.response.status_code, headers=self.response.headers, stream=stream)
         return self.response
 
     def body(self) -> bytes:
         """Return the body as it is sent."""
         stream = self.response.stream
         return b"".join(stream) if isinstance(stream, httpx.SyncByteStream) else b""
-
-
-class RawStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that httpx does not look into before the client reads it, e.g. because it is a gzip bomb."""
-
-    def __init__(self, content: bytes) -> None:
-        """Send these bytes."""
-        self._content = content
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the body."""
-        yield self._content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the body."""
-        yield self._content
 
 
 class _CutStream(httpx.SyncByteStream, httpx.AsyncByteStream):

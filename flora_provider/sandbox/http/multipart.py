@@ -26,11 +26,7 @@ def is_multipart(request: httpx.Request) -> bool:
 
 
 def read_parts(request: httpx.Request) -> list[Part]:
-    """Return the parts of a form in their order, which a signed upload prescribes.
-
-    Raises:
-        ApiError: 400, if the body is no such form.
-    """
+    """Return the parts of a form in their order, which a signed upload prescribes, or refuse the body with a 400."""
     boundary = _parameters(request.headers.get("content-type", "")).get("boundary")
     if not boundary:
         raise invalid(("content-type", "Expected multipart/form-data with a boundary."))

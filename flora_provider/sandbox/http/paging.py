@@ -7,15 +7,32 @@ import binascii
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator
 
 from flora_provider.sandbox.http.responses import ApiResponse, invalid
+from flora_provider.sandbox.http.validation import Query, Text
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 20
 """Rows per page when a request names no `limit`. FLORA publishes no number; 20 is its MCP wrapper's."""
+_PAGE_SIZES = {str(number): number for number in range(1, 101)}
+
+
+def _page_size(value: str) -> int:
+    if value not in _PAGE_SIZES:
+        raise ValueError(f"Expected an integer from 1 to 100; got {value!r}.")
+    return _PAGE_SIZES[value]
+
+
+class PageQuery(Query):
+    """The query of a list with pages."""
+
+    limit: Annotated[int, BeforeValidator(_page_size)] = DEFAULT_LIMIT
+    cursor: Text = ""
 
 
 def cursor_of(offset: int) -> str:
@@ -24,11 +41,7 @@ def cursor_of(offset: int) -> str:
 
 
 def offset_of(cursor: str) -> int:
-    """Return the offset behind a cursor.
-
-    Raises:
-        ApiError: 400, if this is no cursor of ours.
-    """
+    """Return the offset behind a cursor, or refuse with a 400 what is no cursor of ours."""
     try:
         offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["offset"]
     except (binascii.Error, ValueError, KeyError, TypeError):
@@ -38,21 +51,13 @@ def offset_of(cursor: str) -> int:
     return offset
 
 
-def page(name: str, items: Iterable[T], query: Mapping[str, str], render: Callable[[T], dict[str, Any]]) -> ApiResponse:
-    """Answer one page.
+def page(name: str, items: Iterable[T], query: PageQuery, render: Callable[[T], dict[str, Any]]) -> ApiResponse:
+    """Answer one page of rows under `name`; no more of `items` (newest first) is consumed than it needs.
 
     A cursor is an offset into a list that grows at its front, as FLORA's seem to be: a row can appear on two pages
     when new ones arrive between the requests.
-
-    Args:
-        name: Member that holds the rows, e.g. `generations`.
-        items: What matches the filters, newest first; only as much of it is consumed as the page needs.
-        query: The request's query, `limit` and `cursor` already checked for their form.
-        render: Turns an item into its row.
     """
-    start = offset_of(query["cursor"]) if query.get("cursor") else 0
-    limit = int(query.get("limit", DEFAULT_LIMIT))
+    start, limit = offset_of(query.cursor) if query.cursor else 0, query.limit
     rows = list(itertools.islice(items, start, start + limit + 1))
-    more = len(rows) > limit
-    meta = {"next_cursor": cursor_of(start + limit) if more else None}
+    meta = {"next_cursor": cursor_of(start + limit) if len(rows) > limit else None}
     return ApiResponse({name: [render(item) for item in rows[:limit]], "meta": meta})

@@ -11,13 +11,7 @@ import httpx
 
 @dataclass(slots=True)
 class ApiResponse:
-    """A response before it is encoded.
-
-    Attributes:
-        body: A JSON value, or `bytes` for a file and for what only looks like JSON.
-        status: HTTP status.
-        headers: Headers besides `content-length` and, for JSON, `content-type`.
-    """
+    """A response before it is encoded: a JSON value, or `bytes` for a file and for what only looks like JSON."""
 
     body: Any
     status: int = 200
@@ -29,22 +23,12 @@ class ApiResponse:
             return httpx.Response(self.status, headers=self.headers, content=self.body)
         # Half a surrogate pair is no UTF-8, but FLORA may well send one as JSON's escape: so does this.
         text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
-        content = text.encode(errors="backslashreplace")
-        return httpx.Response(
-            self.status, headers={"content-type": "application/json", **self.headers}, content=content
-        )
+        headers = {"content-type": "application/json", **self.headers}
+        return httpx.Response(self.status, headers=headers, content=text.encode(errors="backslashreplace"))
 
 
 class ApiError(Exception):
-    """A request FLORA does not carry out (contract, section 3).
-
-    Args:
-        status: HTTP status, 400 to 599.
-        code: One of the contract's codes, e.g. `input_validation_error`.
-        message: A sentence for people.
-        fields: Problems by field, `(field, message)`, for validation errors.
-        headers: Extra response headers, e.g. `retry-after`.
-    """
+    """A request FLORA does not carry out (contract, section 3); `fields` are problems as `(field, message)`."""
 
     def __init__(
         self,
@@ -54,7 +38,6 @@ class ApiError(Exception):
         fields: list[tuple[str, str]] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Keep the parts; `api_response` puts them into the envelope."""
         super().__init__(message)
         self.status = status
         self.code = code

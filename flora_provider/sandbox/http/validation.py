@@ -1,96 +1,114 @@
-"""Checks of request bodies and queries: closed, and all problems reported at once."""
+"""Bodies, forms and queries as pydantic models: closed, and all problems reported at once."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 
 from flora_provider.sandbox.http.responses import invalid
 
-_PAGE_SIZES = {str(number) for number in range(1, 101)}
+T = TypeVar("T")
 
-Check = Callable[[Any], str | None]
-"""Says what is wrong with a value, or returns None."""
+CLOSED = ConfigDict(extra="forbid")
+"""Unknown members are problems (contract, section 1.5, "Strictness of requests")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A member a body or query may have.
+class Body(BaseModel):
+    """A closed object. A member that may be absent, but not null, has a default of its own type."""
 
-    Attributes:
-        check: What its value must be.
-        required: Whether its absence is a problem.
+    model_config = CLOSED
+
+
+class Query(BaseModel):
+    """The parameters of a query; unknown ones are ignored."""
+
+
+def check(cls: type[T], data: Any, *where: str, root: str = "") -> T:
+    """Build a model or dataclass from JSON, or refuse it with a 400 that names all its problems.
+
+    Args:
+        cls: What to build.
+        data: What came in.
+        where: Names that lead to `data` in the request, for complaints, e.g. `params`, `sandbox`.
+        root: Address of this sandbox, for a `MediaUrl`.
     """
-
-    check: Check
-    required: bool = False
-
-
-def text(value: Any) -> str | None:
-    """Accept a string that is not empty."""
-    if not isinstance(value, str):
-        return "Expected a string."
-    return None if value else "Must not be empty."
+    try:
+        value: T = _adapter(cls).validate_python(data, context=root)  # type: ignore[arg-type] # types are hashable
+    except ValidationError as error:
+        raise invalid(*_problems(error, where)) from None
+    return value
 
 
-def mapping(value: Any) -> str | None:
-    """Accept a JSON object."""
-    return None if isinstance(value, dict) else "Expected an object."
+def find_problems(cls: type, data: Any) -> list[tuple[str, str]]:
+    """Return what is wrong with `data`, as `(field, message)`."""
+    try:
+        _adapter(cls).validate_python(data)
+    except ValidationError as error:
+        return _problems(error)
+    return []
 
 
-def filled_list(value: Any) -> str | None:
-    """Accept a JSON array with at least one item."""
-    return None if isinstance(value, list) and value else "Expected an array with at least one item."
+@functools.cache  # an adapter takes a thousand times longer to make than to use
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
-def texts(value: Any) -> str | None:
-    """Accept an array of strings."""
-    right = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return None if right else "Expected an array of strings."
+_MESSAGES = {
+    "missing": "Required",
+    "extra_forbidden": "Unrecognized member.",
+    "unexpected_keyword_argument": "Unrecognized member.",  # the same, of a dataclass
+    "string_too_short": "Must not be empty.",
+    **dict.fromkeys(("model_type", "dataclass_type", "dict_type"), "Expected an object."),
+}
 
 
-def one_of(*allowed: str) -> Check:
-    """Accept one of a few words."""
+def _problems(error: ValidationError, where: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    problems = []
+    for item in error.errors():
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (*where, *item["loc"]))
+        message = _MESSAGES.get(item["type"]) or str(item.get("ctx", {}).get("error", ""))
+        message = message or f"{item['msg'].replace('Input should be', 'Expected')}; got {item['input']!r}."
+        problems.append((path.lstrip(".") or "body", message))
+    return problems
 
-    def check(value: Any) -> str | None:
-        return None if value in allowed else f"Expected one of {', '.join(allowed)}; got {value!r}."
 
-    return check
-
-
-def public_id(prefix: str) -> Check:
+def _public_id(prefix: str) -> AfterValidator:
     """Accept an id with this prefix (contract, section 1.4: no blanks in it)."""
 
-    def check(value: Any) -> str | None:
-        right = (
-            isinstance(value, str) and value.startswith(prefix) and value != prefix and not any(map(str.isspace, value))
-        )
-        return None if right else f'Expected an id that starts with "{prefix}"; got {value!r}.'
+    def check_prefix(value: str) -> str:
+        if not value.startswith(prefix) or value == prefix or any(map(str.isspace, value)):
+            raise ValueError(f'Expected an id that starts with "{prefix}"; got {value!r}.')
+        return value
 
-    return check
-
-
-def page_size(value: str) -> str | None:
-    """Accept a page size of 1 to 100 (contract, section 5)."""
-    right = value in _PAGE_SIZES
-    return None if right else f"Expected an integer from 1 to 100; got {value!r}."
+    return AfterValidator(check_prefix)
 
 
-def public_https(value: Any) -> str | None:
+def _public_https(value: str) -> str:
     """Accept an HTTPS URL whose host is not this machine's or a private network's, as far as its spelling tells."""
-    if not isinstance(value, str):
-        return "Expected a URL."
     try:
         parts = urlsplit(value)
         scheme, host = parts.scheme, parts.hostname
     except ValueError:  # e.g. half an IPv6 address
         scheme, host = "", None
     if scheme != "https" or not host:
-        return f"Expected a public https URL; got {value!r}."
-    return f"Host {host} is not public." if _is_private(host) else None
+        raise ValueError(f"Expected a public https URL; got {value!r}.")
+    if _is_private(host):
+        raise ValueError(f"Host {host} is not public.")
+    return value
 
 
 def _is_private(host: str) -> bool:
@@ -102,24 +120,22 @@ def _is_private(host: str) -> bool:
         return False
 
 
-def check_path_id(name: str, value: str, prefix: str) -> None:
-    """Refuse a malformed id in a path with a 400 that names the prefix."""
-    if problem := public_id(prefix)(value):
-        raise invalid((name, problem))
+def media_url(value: str, info: ValidationInfo) -> str:
+    """Accept a public HTTPS URL or one of this sandbox's media."""
+    # Over plain http only the sandbox's own media count as FLORA's: the output of one run feeds the next.
+    return value if value.startswith(f"{info.context}/media/") else _public_https(value)
 
 
-def check_members(values: Mapping[str, Any], members: Mapping[str, Member], where: str = "") -> list[tuple[str, str]]:
-    """Return every problem of `values`: what is missing, what is unknown and what is wrong.
-
-    Args:
-        values: The object to look at.
-        members: What it may have; nothing else is allowed (contract, section 1.5, "Strictness of requests").
-        where: Prefix of the reported field names, e.g. `inputs[0].`.
-    """
-    problems = [(f"{where}{name}", "Required") for name, m in members.items() if m.required and name not in values]
-    for name, value in values.items():
-        if name not in members:
-            problems.append((f"{where}{name}", "Unrecognized member."))
-        elif problem := members[name].check(value):
-            problems.append((f"{where}{name}", problem))
-    return problems
+AnyText = InstanceOf[str]
+"""Any `str`; pydantic's own type accepts no half surrogate pairs."""
+Text = Annotated[str, Field(min_length=1)]
+Number = Annotated[float, Strict()]  # Python takes a bool for a number; JSON does not
+Integer = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+WorkspaceId = Annotated[str, _public_id("ws_")]
+ProjectId = Annotated[str, _public_id("prj_")]
+TechniqueId = Annotated[str, _public_id("tech_")]
+RunId = Annotated[str, _public_id("run_")]
+AssetId = Annotated[str, _public_id("asset_")]
+PublicUrl = Annotated[str, AfterValidator(_public_https)]
+MediaUrl = Annotated[str, AfterValidator(media_url)]

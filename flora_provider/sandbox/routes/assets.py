@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import mimetypes
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from flora_provider.sandbox.http.multipart import is_multipart, read_parts
-from flora_provider.sandbox.http.paging import page
+from pydantic import AfterValidator, InstanceOf, ValidationInfo
+
+from flora_provider.sandbox.http.multipart import Part, is_multipart, read_parts
+from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
-from flora_provider.sandbox.http.validation import (
-    Member,
-    check_members,
-    check_path_id,
-    one_of,
-    page_size,
-    public_https,
-    public_id,
-    text,
-)
+from flora_provider.sandbox.http.validation import AssetId, Body, ProjectId, Text, WorkspaceId, check, media_url
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.routes.catalog import canvas_url
 from flora_provider.sandbox.world.assets import CONTENT_TYPES, Asset, iso
@@ -26,41 +19,68 @@ from flora_provider.sandbox.world.assets import CONTENT_TYPES, Asset, iso
 DIRECT_LIMIT = 4 * 1024 * 1024
 """Largest file, in bytes, that may come with the request itself."""
 
-_ASSET_MEMBERS = {
-    "workspace_id": Member(public_id("ws_"), required=True),
-    "content_type": Member(one_of(*sorted(CONTENT_TYPES))),
-    "file_name": Member(text),
-    "folder": Member(text),
-    "project_id": Member(public_id("prj_")),
-}
-_LIST = {
-    "workspace_id": Member(public_id("ws_")),
-    "project_id": Member(public_id("prj_")),
-    "query": Member(text),
-    "limit": Member(page_size),
-    "cursor": Member(text),
-}
+
+def _source(value: str, info: ValidationInfo) -> str:
+    return value if value == "signed-url" else media_url(value, info)
+
+
+def _content_type(value: str) -> str:
+    if value not in CONTENT_TYPES:
+        raise ValueError(f"{value} is not accepted; expected one of {', '.join(sorted(CONTENT_TYPES))}.")
+    return value
+
+
+def _small(file: Part) -> Part:
+    if len(file.content) > DIRECT_LIMIT:
+        raise ValueError(f"Larger than {DIRECT_LIMIT} bytes; use a signed upload.")
+    return file
+
+
+class _NewAsset(Body):
+    workspace_id: WorkspaceId
+    content_type: Annotated[str, AfterValidator(_content_type)] = ""
+    file_name: Text = ""
+    folder: Text = ""
+    project_id: ProjectId = ""
+
+
+class _SourceAsset(_NewAsset):
+    source: Annotated[str, AfterValidator(_source)]
+
+
+class _DirectAsset(_NewAsset):
+    file: Annotated[InstanceOf[Part], AfterValidator(_small)]
+
+
+class _AssetsQuery(PageQuery):
+    workspace_id: WorkspaceId = ""
+    project_id: ProjectId = ""
+    query: Text = ""
 
 
 def create_asset(call: Call) -> ApiResponse:
     """Create an asset in one of three ways: with its bytes, from a URL, or by a signed upload."""
     assets = call.sandbox.assets
-    if is_multipart(call.request):
-        members, content, name, content_type = _direct(call)
-        asset = assets.add_direct(members["workspace_id"], name, content_type, content)
+    body = _direct(call) if is_multipart(call.request) else call.json(_SourceAsset)
+    call.sandbox.state.require_workspace(body.workspace_id)
+    if body.project_id:
+        call.sandbox.state.require_project(body.project_id, body.workspace_id)
+    if isinstance(body, _DirectAsset):
+        name = body.file_name or body.file.file_name or "file"
+        # FLORA's SDK labels files application/octet-stream, so the label says nothing and the name counts.
+        label = body.file.content_type if body.file.content_type != "application/octet-stream" else None
+        content_type = body.content_type or label or _guess(name)
+        if content_type not in CONTENT_TYPES:
+            raise invalid(("content_type", f"{content_type} is not accepted."))
+        asset = assets.add_direct(body.workspace_id, name, content_type, body.file.content)
+    elif body.source == "signed-url":
+        name = body.file_name or "upload"
+        asset = assets.add_signed(body.workspace_id, name, body.content_type or _guess(name))
     else:
-        source = Member(lambda value: _source_problem(value, call.root), required=True)
-        members = call.json({**_ASSET_MEMBERS, "source": source})
-        _check_scope(call, members)
-        if members["source"] == "signed-url":
-            name = members.get("file_name", "upload")
-            asset = assets.add_signed(members["workspace_id"], name, members.get("content_type") or _guess(name))
-        else:
-            name = members.get("file_name") or urlsplit(members["source"]).path.rsplit("/", 1)[-1] or "file"
-            content_type = members.get("content_type") or _guess(name)
-            asset = assets.add_fetched(members["workspace_id"], name, content_type, members["source"])
-    if "project_id" in members:
-        _attach(call, asset, members["project_id"])
+        name = body.file_name or urlsplit(body.source).path.rsplit("/", 1)[-1] or "file"
+        asset = assets.add_fetched(body.workspace_id, name, body.content_type or _guess(name), body.source)
+    if body.project_id:
+        _attach(call, asset, body.project_id)
     now = call.sandbox.clock.now()
     shown = ("asset_id", "workspace_id", "status", "uploaded_via", "url")
     row = asset.row(now, call.root)
@@ -68,36 +88,10 @@ def create_asset(call: Call) -> ApiResponse:
     return ApiResponse(answer | asset.upload(now, call.root), 201)
 
 
-def _direct(call: Call) -> tuple[dict[str, Any], bytes, str, str]:
+def _direct(call: Call) -> _DirectAsset:
     parts = read_parts(call.request)
-    files = [part for part in parts if part.name == "file" and part.file_name is not None]
-    members = {part.name: part.content.decode(errors="replace") for part in parts if part not in files}
-    problems = check_members(members, _ASSET_MEMBERS)
-    if not files:
-        problems.append(("file", "Required"))
-    elif len(files[0].content) > DIRECT_LIMIT:
-        problems.append(("file", f"Larger than {DIRECT_LIMIT} bytes; use a signed upload."))
-    if problems:
-        raise invalid(*problems)
-    _check_scope(call, members)
-    name = members.get("file_name") or files[0].file_name or "file"
-    # FLORA's SDK labels files application/octet-stream, so the label says nothing and the name counts.
-    labels = {files[0].content_type} - {None, "application/octet-stream"}
-    content_type = members.get("content_type") or next(iter(labels), None) or _guess(name)
-    if content_type not in CONTENT_TYPES:
-        raise invalid(("content_type", f"{content_type} is not accepted."))
-    return members, files[0].content, name, content_type
-
-
-def _check_scope(call: Call, members: dict[str, Any]) -> None:
-    call.sandbox.state.require_workspace(members["workspace_id"])
-    if "project_id" in members:
-        call.sandbox.state.require_project(members["project_id"], members["workspace_id"])
-
-
-def _source_problem(value: Any, root: str) -> str | None:
-    own = isinstance(value, str) and value.startswith(f"{root}/media/")
-    return None if own or value == "signed-url" else public_https(value)
+    fields = {part.name: part.content.decode(errors="replace") for part in parts if part.file_name is None}
+    return check(_DirectAsset, fields | {part.name: part for part in parts if part.file_name is not None})
 
 
 def _guess(name: str) -> str:
@@ -107,7 +101,7 @@ def _guess(name: str) -> str:
 
 def list_assets(call: Call) -> ApiResponse:
     """Return a page of the assets, newest first."""
-    query = call.query(_LIST)
+    query = call.query(_AssetsQuery)
     now = call.sandbox.clock.now()
     nodes = {
         node["asset_id"]: (node["node_id"], project.project_id)
@@ -117,9 +111,9 @@ def list_assets(call: Call) -> ApiResponse:
     found = (
         asset
         for asset in call.sandbox.assets.newest_first()
-        if query.get("workspace_id", asset.workspace_id) == asset.workspace_id
-        and query.get("query", "").lower() in asset.name.lower()
-        and query.get("project_id") in (None, nodes.get(asset.asset_id, (None, None))[1])
+        if query.workspace_id in ("", asset.workspace_id)
+        and query.query.lower() in asset.name.lower()
+        and query.project_id in ("", nodes.get(asset.asset_id, (None, None))[1])
     )
 
     def render(asset: Asset) -> dict[str, Any]:
@@ -161,8 +155,7 @@ def _upload_state(call: Call, asset: Asset) -> ApiResponse:
 
 def attach_asset(call: Call) -> ApiResponse:
     """Put a ready asset on a project's canvas."""
-    check_path_id("project_id", call.path["project_id"], "prj_")
-    project, asset = call.sandbox.state.own_project(call.path["project_id"]), _asset(call)
+    project, asset = call.sandbox.state.own_project(call.path_id("project_id", ProjectId)), _asset(call)
     if asset.status(call.sandbox.clock.now()) != "ready":
         raise ApiError(409, "conflict", "Asset is not ready.")
     node_id = _attach(call, asset, project.project_id)
@@ -185,10 +178,10 @@ def _attach(call: Call, asset: Asset, project_id: str) -> str:
 
 
 def _asset(call: Call) -> Asset:
-    check_path_id("asset_id", call.path["asset_id"], "asset_")
+    asset_id = call.path_id("asset_id", AssetId)
     if call.request.method == "POST" and call.request.content:
-        call.json({})  # no body and an empty object are both fine; anything else is not (contract, 2.16)
-    return call.sandbox.assets.find(call.path["asset_id"])
+        call.json(Body)  # no body and an empty object are both fine; anything else is not (contract, 2.16)
+    return call.sandbox.assets.find(asset_id)
 
 
 def get_file(call: Call) -> ApiResponse:

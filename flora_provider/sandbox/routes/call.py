@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 
 from flora_provider.sandbox.faults.faults import Fault
-from flora_provider.sandbox.http.paging import cursor_of, offset_of
-from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
-from flora_provider.sandbox.http.validation import Member, check_members
+from flora_provider.sandbox.http.paging import PageQuery, cursor_of, offset_of
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
+from flora_provider.sandbox.http.validation import Body, Query, check
 
 if TYPE_CHECKING:
     from flora_provider.sandbox.app import Sandbox
+
+B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
+T = TypeVar("T")
 
 KeyCarrier = Literal["header", "body"]
 """Where a route looks for an idempotency key; it ignores the other form (contract, 4.1, account D)."""
@@ -23,33 +27,20 @@ KeyCarrier = Literal["header", "body"]
 
 @dataclass(slots=True)
 class Call:
-    """A request with what the router found out about it.
-
-    Attributes:
-        sandbox: The server that was called.
-        request: What came in.
-        root: Scheme, host and port the client used; absolute URLs in answers start with it.
-        path: Path parameters.
-        fault: What goes wrong with this call, if anything.
-        idempotency_key: The key, if the route honours one and the request carries it.
-    """
+    """A request with what the router found out about it."""
 
     sandbox: Sandbox
     request: httpx.Request
-    root: str
+    root: str  # scheme, host and port the client used; absolute URLs in answers start with it
     path: dict[str, str]
     fault: Fault | None = None
-    idempotency_key: str | None = None
+    idempotency_key: str | None = None  # if the route honours one
     _json: Any = field(default=None)
 
     def any_json(self, *, any_text: bool = False) -> Any:
-        """Return the body as JSON.
+        """Return the body as JSON, or refuse it, also an empty one, with a 400 `invalid_json` (contract, 3.2).
 
-        Args:
-            any_text: Accept texts with half a surrogate pair: what a test scripts may be wrong on purpose.
-
-        Raises:
-            ApiError: 400 `invalid_json`, also for an empty body (contract, 3.2).
+        `any_text` accepts texts with half a surrogate pair: what a test scripts may be wrong on purpose.
         """
         if self._json is None:
             try:
@@ -61,31 +52,20 @@ class Call:
                 raise ApiError(400, "invalid_json", f"The body is not JSON: {error}") from None
         return self._json
 
-    def json(self, members: Mapping[str, Member]) -> dict[str, Any]:
-        """Return the body as a checked, closed object.
+    def json(self, cls: type[B]) -> B:
+        """Return the checked body, or refuse it with a 400."""
+        return check(cls, self.any_json(), root=self.root)
 
-        Raises:
-            ApiError: 400, with all problems at once.
-        """
-        body = self.any_json()
-        if not isinstance(body, dict):
-            raise invalid(("body", "Expected an object."))
-        if problems := check_members(body, members):
-            raise invalid(*problems)
-        return body
-
-    def query(self, members: Mapping[str, Member]) -> dict[str, str]:
-        """Return the checked query; an empty value counts as absent, an unknown parameter is ignored.
-
-        Raises:
-            ApiError: 400, with all problems at once.
-        """
-        query = {name: value for name, value in self.request.url.params.items() if value and name in members}
-        if problems := check_members(query, members):
-            raise invalid(*problems)
-        if self.fault and self.fault.overlap and "cursor" in query:
-            query["cursor"] = cursor_of(max(0, offset_of(query["cursor"]) - self.fault.overlap))
+    def query(self, cls: type[Q]) -> Q:
+        """Return the checked query, or refuse it with a 400; an empty value counts as absent."""
+        query = check(cls, {name: value for name, value in self.request.url.params.items() if value})
+        if self.fault and self.fault.overlap and isinstance(query, PageQuery) and query.cursor:
+            query.cursor = cursor_of(max(0, offset_of(query.cursor) - self.fault.overlap))
         return query
+
+    def path_id(self, name: str, cls: type[T]) -> T:
+        """Return an id of the path, or refuse a malformed one with a 400 that names the prefix."""
+        return check(cls, self.path[name], name)
 
 
 Handler = Callable[[Call], ApiResponse]
@@ -93,21 +73,13 @@ Handler = Callable[[Call], ApiResponse]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the routing table.
-
-    Attributes:
-        method: HTTP method.
-        template: Path below the API's base, `{name}` for a parameter.
-        handler: Answers the call.
-        key: Where the route looks for an idempotency key; None if it takes none.
-        prefix: What stands before `template` in the path. Only `/api/v1` asks for a key.
-    """
+    """A line of the routing table; `{name}` in `template` is a parameter."""
 
     method: str
     template: str
     handler: Handler
-    key: KeyCarrier | None = None
-    prefix: str = "/api/v1"
+    key: KeyCarrier | None = None  # where it looks for an idempotency key
+    prefix: str = "/api/v1"  # only routes with this one ask for an API key
 
     @property
     def route_template(self) -> str:
@@ -129,18 +101,13 @@ class Router:
     """Finds the route of a request."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        """Index the routes by method and number of path segments."""
         self._routes: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
         for route in routes:
             pattern = (route.prefix + route.template).split("/")
             self._routes.setdefault((route.method, len(pattern)), []).append((pattern, route))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return route and path parameters.
-
-        Raises:
-            ApiError: 404, if there is none.
-        """
+        """Return route and path parameters, or refuse with a 404."""
         segments = path.split("/")
         for pattern, route in self._routes.get((method, len(segments)), ()):
             found = {}

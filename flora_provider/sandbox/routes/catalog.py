@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
-from flora_provider.sandbox.http.paging import page
+from pydantic import Field
+
+from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiResponse, not_found
-from flora_provider.sandbox.http.validation import Member, check_path_id, one_of, page_size, public_id, text, texts
+from flora_provider.sandbox.http.validation import Body, ProjectId, Query, RunId, Text, WorkspaceId
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.routes.runs import find_technique
-from flora_provider.sandbox.world.actions import ACTIONS, ACTIONS_BY_ID
+from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES
+from flora_provider.sandbox.world.runs import Medium
 from flora_provider.sandbox.world.state import Project
 
-_PAGE = {"limit": Member(page_size), "cursor": Member(text)}
-_PROJECTS = {"workspace_id": Member(public_id("ws_"), required=True), "query": Member(text), **_PAGE}
-_TECHNIQUES = {"workspace_id": Member(public_id("ws_")), "query": Member(text), **_PAGE}
-_NEW_PROJECT = {"workspace_id": Member(public_id("ws_"), required=True), "name": Member(text, required=True)}
-_FEEDBACK = {
-    "kind": Member(one_of("feature_request", "bug", "technique_request", "missing_capability"), required=True),
-    "summary": Member(text, required=True),
-    "detail": Member(text, required=True),
-    "attempted_tools": Member(texts),
-    "workspace_id": Member(public_id("ws_")),
-    "project_id": Member(public_id("prj_")),
-    "run_id": Member(public_id("run_")),
-}
+
+class _TechniquesQuery(PageQuery):
+    workspace_id: WorkspaceId = ""
+    query: Text = ""
+
+
+class _ProjectsQuery(_TechniquesQuery):
+    workspace_id: WorkspaceId
+
+
+class _ModelsQuery(Query):
+    type: Medium | None = None
+
+
+class _NewProject(Body):
+    workspace_id: WorkspaceId
+    name: Text
+
+
+class _Feedback(Body):
+    kind: Literal["feature_request", "bug", "technique_request", "missing_capability"]
+    summary: Text
+    detail: Text
+    attempted_tools: list[str] = Field([])
+    workspace_id: WorkspaceId = ""
+    project_id: ProjectId = ""
+    run_id: RunId = ""
 
 
 def list_workspaces(call: Call) -> ApiResponse:
@@ -39,12 +56,12 @@ def list_workspaces(call: Call) -> ApiResponse:
 
 def list_projects(call: Call) -> ApiResponse:
     """Return a page of a workspace's projects, by recent activity."""
-    query = call.query(_PROJECTS)
-    call.sandbox.state.require_workspace(query["workspace_id"])
+    query = call.query(_ProjectsQuery)
+    call.sandbox.state.require_workspace(query.workspace_id)
     found = [
         project
         for project in call.sandbox.state.projects.values()
-        if project.workspace_id == query["workspace_id"] and _matches(query, project.name)
+        if project.workspace_id == query.workspace_id and query.query.lower() in project.name.lower()
     ]
     found.sort(key=lambda project: project.last_modified, reverse=True)
     return page("projects", found, query, Project.to_json)
@@ -52,9 +69,9 @@ def list_projects(call: Call) -> ApiResponse:
 
 def create_project(call: Call) -> ApiResponse:
     """Create a project."""
-    body = call.json(_NEW_PROJECT)
-    call.sandbox.state.require_workspace(body["workspace_id"])
-    return ApiResponse(call.sandbox.state.add_project(body["workspace_id"], body["name"]).to_json(), 201)
+    body = call.json(_NewProject)
+    call.sandbox.state.require_workspace(body.workspace_id)
+    return ApiResponse(call.sandbox.state.add_project(body.workspace_id, body.name).to_json(), 201)
 
 
 def get_project(call: Call) -> ApiResponse:
@@ -65,23 +82,23 @@ def get_project(call: Call) -> ApiResponse:
 def list_nodes(call: Call) -> ApiResponse:
     """Return a page of a project's canvas nodes: the assets attached to it, newest first."""
     project = _project(call)
-    api_response = page("nodes", reversed(project.nodes), call.query(_PAGE), dict)
+    api_response = page("nodes", reversed(project.nodes), call.query(PageQuery), dict)
     api_response.body |= {"project_id": project.project_id, "canvas_url": canvas_url(call, project)}
     return api_response
 
 
 def list_models(call: Call) -> ApiResponse:
     """Return the models, of one type if asked."""
-    medium = call.query({"type": Member(one_of("image", "video", "audio", "text"))}).get("type")
+    medium = call.query(_ModelsQuery).type
     return ApiResponse({"models": [model.to_json() for model in MODELS if medium in (None, model.medium)]})
 
 
 def list_techniques(call: Call) -> ApiResponse:
     """Return a page of the techniques."""
-    query = call.query(_TECHNIQUES)
-    if "workspace_id" in query:
-        call.sandbox.state.require_workspace(query["workspace_id"])
-    found = [technique for technique in TECHNIQUES if _matches(query, technique.name)]
+    query = call.query(_TechniquesQuery)
+    if query.workspace_id:
+        call.sandbox.state.require_workspace(query.workspace_id)
+    found = [technique for technique in TECHNIQUES if query.query.lower() in technique.name.lower()]
     return page("techniques", found, query, lambda technique: technique.to_json())
 
 
@@ -92,37 +109,32 @@ def get_technique(call: Call) -> ApiResponse:
 
 def list_actions(_: Call) -> ApiResponse:
     """Return all actions; this list has no pages."""
-    return ApiResponse({"actions": [action.to_json() for action in ACTIONS]})
+    return ApiResponse({"actions": [action.to_json() for action in ACTIONS.values()]})
 
 
 def get_action(call: Call) -> ApiResponse:
     """Return one action."""
-    action = ACTIONS_BY_ID.get(call.path["action_id"])
-    if action is None:
-        raise not_found(f"Action {call.path['action_id']}")
-    return ApiResponse(action.to_json())
+    action_id = call.path["action_id"]
+    if action_id not in ACTIONS:
+        raise not_found(f"Action {action_id}")
+    return ApiResponse(ACTIONS[action_id].to_json())
 
 
 def feedback(call: Call) -> ApiResponse:
     """Take note of feedback, without keeping it."""
-    call.json(_FEEDBACK)
+    call.json(_Feedback)
     return ApiResponse(
         {"feedback_id": call.sandbox.state.new_id("fb"), "received_at": round(call.sandbox.clock.now() * 1000)}, 201
     )
 
 
 def _project(call: Call) -> Project:
-    check_path_id("project_id", call.path["project_id"], "prj_")
-    return call.sandbox.state.own_project(call.path["project_id"])
+    return call.sandbox.state.own_project(call.path_id("project_id", ProjectId))
 
 
 def canvas_url(call: Call, project: Project) -> str:
     """Return where people look at a project."""
     return f"{call.root}/projects/{project.project_id}"
-
-
-def _matches(query: dict[str, Any], name: str) -> bool:
-    return str(query.get("query", "")).lower() in name.lower()
 
 
 ROUTES = [

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from typing import Annotated
+
+from pydantic import Field
 
 from flora_provider.sandbox.faults.faults import Fault
-from flora_provider.sandbox.http.responses import ApiResponse, invalid
+from flora_provider.sandbox.http.responses import ApiResponse
+from flora_provider.sandbox.http.validation import Body, Number
 from flora_provider.sandbox.routes.call import Call, Route
+
+
+class _Advance(Body):
+    advance: Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
 
 def stats(call: Call) -> ApiResponse:
@@ -54,21 +61,14 @@ def clear_faults(call: Call) -> ApiResponse:
 
 def advance_clock(call: Call) -> ApiResponse:
     """Move the clock by `{"advance": seconds}`."""
-    body = call.any_json()
-    seconds = body.get("advance") if isinstance(body, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise invalid(("advance", "Expected seconds, a number not below 0."))
-    call.sandbox.clock.advance(seconds)
+    call.sandbox.clock.advance(call.json(_Advance).advance)
     return ApiResponse({"now": call.sandbox.clock.now()})
 
 
 def change_settings(call: Call) -> ApiResponse:
     """Change settings; the answer is the settings that took effect."""
-    body = call.any_json()
-    if not isinstance(body, dict):
-        raise invalid(("body", "Expected an object."))
-    call.sandbox.settings.update(body)
-    return ApiResponse(body)
+    call.sandbox.settings.update(call.any_json())
+    return ApiResponse(call.any_json())
 
 
 ROUTES = [

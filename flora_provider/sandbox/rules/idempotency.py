@@ -29,20 +29,13 @@ class IdempotencyKeys:
     """
 
     def __init__(self) -> None:
-        """Start without any."""
         self._entries: dict[tuple[str, str, str, str], _Entry] = {}
         self.duplicates_refused = 0
 
     def once(self, call: Call, carrier: KeyCarrier | None, work: Callable[[], ApiResponse]) -> ApiResponse:
         """Do the work of a call, or answer as the mode has it for a key that was used within the window.
 
-        Args:
-            call: The call; its `idempotency_key` is set here.
-            carrier: Where the route looks for a key; None if it takes none.
-            work: Carries the call out.
-
-        Raises:
-            ApiError: From `work`; 409 `idempotency_duplicate` or 422 `idempotency_conflict` for a used key.
+        Sets `call.idempotency_key`.
         """
         body = _json_or_none(call) if carrier else None
         key = _key(call, body, carrier)

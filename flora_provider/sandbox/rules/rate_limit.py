@@ -13,18 +13,13 @@ class RateLimit:
     """Counts the requests of the key's workspace. The bucket holds what one second allows, and at least one request."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Start with a full bucket."""
         self._settings = settings
         self._clock = clock
         self._tokens = math.inf
         self._at = clock.now()
 
     def count(self) -> None:
-        """Let a request pass.
-
-        Raises:
-            ApiError: 429 with `retry-after` in whole seconds (at least 1), if the bucket is empty.
-        """
+        """Let a request pass, or refuse it with a 429 and `retry-after` in whole seconds (at least 1)."""
         rate = self._settings.requests_per_second
         if rate is None:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from flora_provider.sandbox.world.runs import Medium
 
@@ -70,24 +70,23 @@ merge-audio-into-video|video>video|duration=shortest,video,audio
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A prebuilt action.
+    """A prebuilt action, which takes one medium and makes another."""
 
-    Attributes:
-        action_id: Slug.
-        takes: Medium of its inputs.
-        makes: Medium of its output.
-        params: Known params, each with the values it may have; an empty tuple where any will do.
-    """
-
-    action_id: str
+    id: str
     takes: Medium
-    makes: Medium
-    params: dict[str, tuple[str, ...]]
+    medium: Medium
+    params: dict[str, tuple[str, ...]]  # each with the values it may have; none where any will do
+    usd: ClassVar[float] = 0.0
+
+    @property
+    def name(self) -> str:
+        """Display name."""
+        return self.id.removesuffix("-browser").replace("-", " ").capitalize()
 
     @property
     def seconds(self) -> int:
         """Estimated duration: a browser's work is quick, a video's is not."""
-        return 8 if "video" in (self.takes, self.makes) else 2
+        return 8 if "video" in (self.takes, self.medium) else 2
 
     def check_params(self, params: dict[str, Any]) -> list[tuple[str, str]]:
         """Return the problems of `params`: values FLORA lists and these are not; unknown keys are let pass."""
@@ -98,16 +97,16 @@ class Action:
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's Action (2.11)."""
-        many = self.action_id.startswith(("stitch", "concat", "side-by-side", "overlay"))
+        many = self.id.startswith(("stitch", "concat", "side-by-side", "overlay"))
         slot: dict[str, Any] = {"name": "input", "type": self.takes}
         return {
-            "action_id": self.action_id,
-            "name": self.action_id.removesuffix("-browser").replace("-", " ").capitalize(),
-            "description": f"Makes {self.makes} from {self.takes}.",
-            "language": "javascript" if self.action_id.endswith("-browser") else "python",
+            "action_id": self.id,
+            "name": self.name,
+            "description": f"Makes {self.medium} from {self.takes}.",
+            "language": "javascript" if self.id.endswith("-browser") else "python",
             "charged_cost": 0,
             "inputs": [{**slot, "multiple": True} if many else slot],
-            "outputs": [{"name": "output", "type": self.makes}],
+            "outputs": [{"name": "output", "type": self.medium}],
             "params": [_param(name, values) for name, values in self.params.items()],
         }
 
@@ -130,5 +129,4 @@ def _read(line: str) -> Action:
     return Action(action_id, cast("Medium", takes), cast("Medium", makes), params)
 
 
-ACTIONS = tuple(_read(line) for line in _TABLE.replace("\n    ", " ").strip().splitlines())
-ACTIONS_BY_ID = {action.action_id: action for action in ACTIONS}
+ACTIONS = {action.id: action for action in map(_read, _TABLE.replace("\n    ", " ").strip().splitlines())}

@@ -26,21 +26,7 @@ FETCH_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Asset:
-    """One asset.
-
-    Attributes:
-        asset_id: Public id, `asset_…`.
-        workspace_id: Whose it is.
-        name: File name.
-        content_type: What it is.
-        uploaded_via: How it came.
-        created_at: Unix seconds.
-        ready_at: Unix seconds when it is or will be ready; None while nobody knows.
-        content: The bytes; None until they are uploaded.
-        expires_at: End of the upload's reservation.
-        upload_id: The reservation's name at the store; None unless this is a signed upload.
-        failure: Why it failed.
-    """
+    """One asset; its times are unix seconds."""
 
     asset_id: str
     workspace_id: str
@@ -48,10 +34,10 @@ class Asset:
     content_type: str
     uploaded_via: Literal["direct", "url", "signed_url"]
     created_at: float
-    ready_at: float | None = None
-    content: bytes | None = None
-    expires_at: float | None = None
-    upload_id: str | None = None
+    ready_at: float | None = None  # when it is or will be ready
+    content: bytes | None = None  # once it is uploaded
+    expires_at: float | None = None  # end of the upload's reservation
+    upload_id: str | None = None  # of a signed upload, at the store
     failure: str | None = None
 
     def failure_at(self, now: float) -> str | None:
@@ -114,7 +100,6 @@ class Assets:
     """The assets of a sandbox."""
 
     def __init__(self, state: State) -> None:
-        """Start without any."""
         self._state = state
         self._by_id: dict[str, Asset] = {}
         self._by_upload: dict[str, Asset] = {}
@@ -151,11 +136,7 @@ class Assets:
         return asset
 
     def complete(self, asset: Asset) -> None:
-        """Finish a signed upload; without its bytes it stays `pending_upload`.
-
-        Raises:
-            ApiError: 409 `conflict`, if there is no upload to finish.
-        """
+        """Finish a signed upload, or refuse with a 409; without its bytes it stays `pending_upload`."""
         now = self._state.clock.now()
         if asset.upload_id is None or asset.status(now) == "ready" or asset.failure is not None:
             raise ApiError(409, "conflict", f"Asset is {asset.status(now)}.")
@@ -164,11 +145,7 @@ class Assets:
             asset.failure = None if asset.content else "The uploaded file is empty."
 
     def retry(self, asset: Asset) -> None:
-        """Reserve a failed or expired upload again.
-
-        Raises:
-            ApiError: 409 `conflict`, if it has not failed.
-        """
+        """Reserve a failed or expired upload again, or refuse with a 409."""
         status = asset.status(self._state.clock.now())
         if asset.upload_id is None or status != "failed":
             raise ApiError(409, "conflict", f"Asset is {status}.")

@@ -13,19 +13,9 @@ CREDITS_PER_USD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as `GET /models` shows it.
+    """A model as `GET /models` shows it; `params` are the contract's P objects."""
 
-    Attributes:
-        model_id: Endpoint id.
-        name: Display name.
-        provider: Who runs it.
-        medium: What it makes.
-        credits: `estimated_credits`.
-        seconds: `estimated_seconds`.
-        params: The contract's P objects.
-    """
-
-    model_id: str
+    id: str
     name: str
     provider: str
     medium: Medium
@@ -41,11 +31,11 @@ class Model:
     def to_json(self) -> dict[str, Any]:
         """Return the contract's Model (2.12)."""
         return {
-            "model_id": self.model_id,
+            "model_id": self.id,
             "name": self.name,
             "provider": self.provider,
             "type": self.medium,
-            "capabilities": [self.model_id.split("-", 1)[0]],
+            "capabilities": [self.id.split("-", 1)[0]],
             "estimated_credits": self.credits,
             "estimated_seconds": self.seconds,
             "params": list(self.params),
@@ -73,24 +63,13 @@ MODELS: tuple[Model, ...] = (
     Model("t2t-writer", "Writer", "OpenAI", "text", 5, 5, (_choice("tone", "neutral", "playful"),)),
     Model("i2t-describe", "Describe an image", "OpenAI", "text", 6, 6),
 )
-MODELS_BY_ID = {model.model_id: model for model in MODELS}
 
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """A technique as `GET /techniques` shows it.
+    """A technique as `GET /techniques` shows it; `inputs` are the contract's TechniqueSlots (2.0)."""
 
-    Attributes:
-        technique_id: `tech_…`.
-        slug: Stands for the id in paths.
-        name: Display name.
-        medium: What it makes.
-        usd: `run_cost`.
-        seconds: Estimated duration.
-        inputs: The contract's TechniqueSlots (2.0).
-    """
-
-    technique_id: str
+    id: str
     slug: str
     name: str
     medium: Medium
@@ -102,7 +81,7 @@ class Technique:
         """Return the contract's Technique, with the extra `slug` that FLORA's guide shows."""
         output_type = "text" if self.medium == "text" else f"{self.medium}Url"
         return {
-            "technique_id": self.technique_id,
+            "technique_id": self.id,
             "slug": self.slug,
             "name": self.name,
             "run_cost": self.usd,
@@ -120,4 +99,4 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique("tech_turntabl1", "turntable", "Product turntable", "video", 1.2, 120, (_IMAGE,)),
     Technique("tech_captions1", "captions", "Captions", "text", 0.01, 6, (_IMAGE, {**_TEXT, "optional": True})),
 )
-TECHNIQUES_BY_NAME = {name: technique for technique in TECHNIQUES for name in (technique.technique_id, technique.slug)}
+TECHNIQUES_BY_NAME = {name: technique for technique in TECHNIQUES for name in (technique.id, technique.slug)}

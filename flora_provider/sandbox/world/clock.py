@@ -11,13 +11,10 @@ class Clock:
 
     What a run is doing is computed from this clock whenever somebody looks, so moving it is enough to finish a run,
     to let an idempotency key expire or to refill a rate limit. There are no background tasks to wait for.
-
-    Args:
-        source: What to read. Pass `lambda: 1_750_000_000.0` for time that stands still until `advance`.
+    With `source=lambda: 1_750_000_000.0` it stands still until `advance`.
     """
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
-        """Start with the hand where `source` has it."""
         self._source = source
         self._ahead = 0.0
 

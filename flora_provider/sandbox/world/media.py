@@ -32,13 +32,7 @@ _NOTE_SAMPLES = _SAMPLE_RATE // 4
 
 @functools.lru_cache(maxsize=64)
 def render(medium: Medium, prompt: str, seed: str) -> bytes:
-    """Return the file of an output.
-
-    Args:
-        medium: What to make.
-        prompt: What it shows, or what its sound follows from.
-        seed: Makes files of equal prompts differ; a run's id will do.
-    """
+    """Return a file that shows its prompt, or sounds like it; `seed` makes files of equal prompts differ."""
     makers = {"image": _png, "video": _mp4, "audio": _wav, "text": _text}
     return makers[medium](prompt, seed)
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +34,17 @@ class RunBehavior:
             `params` it is refused, as any text that is none.
     """
 
-    error_code: str | None = None
-    error_message: str | None = None
-    seconds: float | None = None
-    estimated_seconds: int | None = None
-    no_estimate: bool = False
-    never_ends: bool = False
-    cost_lag: float = 0.0
-    hidden_for: float = 0.0
-    listed_after: float = 0.0
-    outputs: int = 1
-    output_type: str | None = None
-    text: str | None = None
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
+
+    error_code: AnyText | None = None
+    error_message: AnyText | None = None
+    seconds: Number | None = None
+    estimated_seconds: Integer | None = None
+    no_estimate: Flag = False
+    never_ends: Flag = False
+    cost_lag: Number = 0.0
+    hidden_for: Number = 0.0
+    listed_after: Number = 0.0
+    outputs: Integer = 1
+    output_type: AnyText | None = None
+    text: AnyText | None = None

@@ -24,22 +24,15 @@ class Run:
     """One run.
 
     Attributes:
-        run_id: Public id, `run_…`.
-        run_type: What started it.
-        subject: The model's, technique's or action's id.
-        name: The technique's name; else the same as `subject`.
-        medium: What it makes.
+        subject: The model's, technique's or action's id; `name` is its display name.
         prompt: The text shown in its media.
-        workspace_id: The workspace billed.
-        project_id: The project it is listed under.
+        workspace_id: The workspace billed; `project_id` is where the run is listed.
         nested: Started by `POST /techniques/{id}/runs`, thus served by that route only.
         idempotency_key: The key it was started with, as honoured by the route.
         created_at: Unix seconds.
         seconds: How long it takes; `inf` if it never ends.
-        estimated_seconds: What FLORA said it would take.
         quote: USD announced at the start.
         settled: USD charged on completion, 0 if it fails.
-        behavior: What is out of the ordinary.
     """
 
     run_id: str

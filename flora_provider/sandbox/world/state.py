@@ -12,9 +12,11 @@ from typing import Any
 
 from flora_provider.sandbox.http.responses import ApiError, not_found
 from flora_provider.sandbox.settings import Settings
+from flora_provider.sandbox.world.actions import Action
+from flora_provider.sandbox.world.catalog import Model, Technique
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
-from flora_provider.sandbox.world.runs import Medium, Run, RunType
+from flora_provider.sandbox.world.runs import Run, RunType
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,6 @@ class State:
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Create both accounts, each with a workspace and a project."""
         self.settings = settings
         self.clock = clock
         self._numbers: Counter[str] = Counter()
@@ -116,53 +117,31 @@ class State:
     def start_run(
         self,
         run_type: RunType,
-        subject: str,
-        medium: Medium,
+        subject: Model | Technique | Action,
         prompt: str,
         *,
         workspace_id: str,
         project_id: str,
-        usd: float,
-        seconds: float,
         behavior: RunBehavior,
-        name: str = "",
         nested: bool = False,
         idempotency_key: str | None = None,
     ) -> Run:
-        """Start a run and bill it, unless its behavior is to fail.
-
-        Args:
-            run_type: What starts it.
-            subject: Id of the model, technique or action.
-            medium: What it makes.
-            prompt: What its media show.
-            workspace_id: Who pays.
-            project_id: Where it is listed.
-            usd: The quote.
-            seconds: The estimate at speed 1.
-            behavior: What is out of the ordinary.
-            name: The technique's name.
-            nested: Whether the nested technique route started it.
-            idempotency_key: The key the route honoured.
-        """
+        """Start a run and bill it, unless its behavior is to fail; `Run` says what the arguments mean."""
         run_id = self.new_id("run")
         chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
+        seconds = subject.seconds / self.settings.speed
         estimate = behavior.estimated_seconds
         if estimate is None:
-            estimate = max(1, round(seconds / self.settings.speed))
+            estimate = max(1, round(seconds))
         # The settled cost of a run may differ from its quote both ways (contract, 2.2).
-        settled = 0.0 if behavior.error_code is not None else round(usd * chance.choice((1.0, 1.0, 0.8, 1.5)), 6)
-        duration = (
-            behavior.seconds
-            if behavior.seconds is not None
-            else seconds / self.settings.speed * chance.uniform(0.7, 1.3)
-        )
+        factor = chance.choice((1.0, 1.0, 0.8, 1.5)) if behavior.error_code is None else 0.0
+        duration = behavior.seconds if behavior.seconds is not None else seconds * chance.uniform(0.7, 1.3)
         run = Run(
             run_id=run_id,
             run_type=run_type,
-            subject=subject,
-            name=name or subject,
-            medium=medium,
+            subject=subject.id,
+            name=subject.name,
+            medium=subject.medium,
             prompt=prompt,
             workspace_id=workspace_id,
             project_id=project_id,
@@ -171,8 +150,8 @@ class State:
             created_at=self.clock.now(),
             seconds=math.inf if behavior.never_ends else duration,
             estimated_seconds=None if behavior.no_estimate else estimate,
-            quote=usd,
-            settled=settled,
+            quote=subject.usd,
+            settled=round(subject.usd * factor, 6),
             behavior=behavior,
         )
         self._remember(run)
@@ -198,9 +177,8 @@ class State:
     def history(self, kind: str, filters: dict[str, str]) -> Iterator[Run]:
         """Yield the runs of a history list that match its filters, newest first.
 
-        Args:
-            kind: `generation` (actions leave their rows there too, contract 2.4) or `technique`.
-            filters: Any of `workspace_id`, `project_id`, `technique_id`, `status`.
+        The list `generation` has actions too (contract, 2.4); the other is `technique`. Filters are `workspace_id`,
+        `project_id`, `technique_id` and `status`.
         """
         now = self.clock.now()
         rows = self._histories.get((kind, filters["project_id"]) if "project_id" in filters else (kind,), [])

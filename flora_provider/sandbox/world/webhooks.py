@@ -7,12 +7,6 @@ import hmac
 
 
 def sign_webhook(secret: str, t: int, body: bytes) -> str:
-    """Return the value of the `Flora-Signature` header.
-
-    Args:
-        secret: The whole secret, including `whsec_`.
-        t: When it is sent, in unix seconds.
-        body: The raw body.
-    """
+    """Return the `Flora-Signature` header of a body sent at `t` (unix seconds), with the whole `whsec_…` secret."""
     digest = hmac.new(secret.encode(), f"{t}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={t},v1={digest}"

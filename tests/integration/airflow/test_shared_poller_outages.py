@@ -40,7 +40,7 @@ WEATHER = {
     "a burst of 429": [{"status": 429, "headers": {"retry-after-ms": "200"}, "times": 5}],
     "a proxy's page for a while": [{"status": 502, "body": "<html>", "content_type": "text/html", **SOON}],
     "resets": [{"delivery": "drop", "times": 3}],
-    "refused connections": [{"delivery": "refuse", "times": 2}],
+    "refused connections": [{"delivery": "refuse", **SOON}],
     "cut-off pages": [{**PAGES, "delivery": "cut", "times": 2}],
     "a slow loris with pages": [{**PAGES, "delivery": "trickle", "delay": 0.2, "times": 1}],
     "a slow loris with looks": [

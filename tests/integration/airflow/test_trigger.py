@@ -71,7 +71,7 @@ WEATHER = {
     "HTML with 200": [{"body": "<html>", "content_type": "text/html", "times": 2}],
     "a reset": [{"delivery": "drop", "times": 2}],
     "a cut-off body": [{"delivery": "cut", "times": 2}],
-    "a refused connection": [{"delivery": "refuse", "times": 2}],
+    "a refused connection": [{"route": None, "delivery": "refuse", "times": None, "seconds": 0.2}],
     "a page without its members": [{"without": ("status",), "times": 2}],
     "members of other types": [{"edit": {"status": 7, "progress": "half"}, "times": 2}],
     "404 for a moment": [{"status": 404, "times": 2}],
@@ -83,7 +83,7 @@ WEATHER = {
 def test_weather_does_not_end_the_wait(flora, faults):
     run_id = flora.start()
     for fault in faults:
-        flora.inject(route="/runs/{run_id}", **fault)
+        flora.inject(**{"route": "/runs/{run_id}", **fault})
 
     assert wait(trigger_for(run_id)).kind == "ended"
 
