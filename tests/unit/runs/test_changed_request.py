@@ -225,7 +225,7 @@ def test_task_that_vanished_beside_a_clear_keeps_its_run_and_says_so_once(flora,
 
 def test_task_that_failed_by_itself_beside_a_clear_says_nothing_of_it(flora, caplog):
     task = Task(flora)
-    flora.weather = ["lost"]
+    flora.outages = ["lost"]
     with pytest.raises(FloraError):
         task.run()
     task.dag_run_clears += 1
