@@ -152,27 +152,15 @@ class ConnectedHook(BaseHook):
         return self._connection[1]
 
     def scope(self, workspace_id: str | None = None, project_id: str | None = None) -> dict[str, Any]:
-        """Workspace and project, each the connection's where None.
-
-        Raises:
-            FloraInputError: neither the caller nor the connection names one.
-        """
+        """Workspace and project, each the connection's where None; FloraInputError where that names none either."""
         return {"workspace_id": self.workspace(workspace_id), "project_id": self.project(project_id)}
 
     def workspace(self, workspace_id: str | None = None) -> str:
-        """The workspace, the connection's where None.
-
-        Raises:
-            FloraInputError: neither the caller nor the connection names one.
-        """
+        """The workspace, as of `scope`."""
         return self._given_or_default("workspace_id", workspace_id)
 
     def project(self, project_id: str | None = None) -> str:
-        """The project, the connection's where None.
-
-        Raises:
-            FloraInputError: neither the caller nor the connection names one.
-        """
+        """The project, as of `scope`."""
         return self._given_or_default("project_id", project_id)
 
     def _given_or_default(self, name: str, value: str | None) -> str:

@@ -88,11 +88,7 @@ CONNECTION_TYPE = {
         name: {"label": field.label, "description": field.help, "schema": dict(field.schema)}
         for name, field in EXTRA_FIELDS.items()
     },
-    "ui-field-behaviour": {
-        "hidden-fields": FIELD_BEHAVIOUR["hidden_fields"],
-        "relabeling": FIELD_BEHAVIOUR["relabeling"],
-        "placeholders": FIELD_BEHAVIOUR["placeholders"],
-    },
+    "ui-field-behaviour": {name.replace("_", "-"): value for name, value in FIELD_BEHAVIOUR.items()},
 }
 
 

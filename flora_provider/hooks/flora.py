@@ -108,28 +108,9 @@ class FloraHook(FilesHook):
         started_at: float | None = None,
         estimated_seconds: float | None = None,
     ) -> models.FinishedRun:
-        """Wait, blocking, until a run has ended; progress goes to the log when it changes.
+        """Wait, blocking, until a run has ended: as `flora_provider.runs.wait_for_run`, whose docstring says the rest.
 
-        After FLORA has refused the key, the connection is read again, and used for some minutes more. A bill
-        that is missing is waited for, until about 90 s after the run has completed.
-
-        Args:
-            run_id: the run.
-            technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
-            timeout: seconds; None to wait for ever. The run goes on all the same.
-            poll_interval: least seconds between two polls.
-            started_at: unix seconds at which it was started, if known.
-            estimated_seconds: FLORA's estimate, if known.
-
-        Returns:
-            The finished run as a plain dict: run_id, status, outputs, charged_cost and its times.
-
-        Raises:
-            FloraInputError: an argument cannot be right.
-            RunFailed: FLORA ended it as failed.
-            RunError: it completed without an output.
-            RunTimedOut: `timeout` passed.
-            WaitRefused: FLORA has refused for minutes to show it.
+        Beyond that, after FLORA has refused the key, the connection is read again, and used for some minutes more.
         """
         poller = new_poller(
             RunRef(run_id, technique),

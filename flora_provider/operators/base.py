@@ -11,12 +11,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flora_provider.api import validation
-from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Text, refuse_at_parse
 from flora_provider.tasks.templates import TemplateSnapshot
-from flora_provider.tasks.waiting import SHORT_WAIT, Deadline, WaitsForRun
+from flora_provider.tasks.waiting import Deadline, WaitsForRun
 from flora_provider.tasks.xcom import push_if_possible, push_with_retries
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from flora_provider.api.calls import Call
     from flora_provider.api.models import FinishedRun
-    from flora_provider.runs.request import RunRequest
     from flora_provider.runs.start import Submission, UnknownOutcome
     from flora_provider.runs.submitter import ChangedRequest
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
@@ -138,9 +136,13 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
 
     def execute(self, context: Context) -> str | FinishedRun:
         """Start the run or find it again, and wait for it if that is wished."""
+        from flora_provider.tasks.ledger import ledger_of
+        from flora_provider.tasks.submission import submit
+
         with self._remembered(context), self.airflow_errors(), self.hook:
             self.refuse_values()
-            submission = self._submit(context)
+            self._ledger = ledger_of(context)
+            submission = submit(self, context, self._ledger)
             self._run_id = submission.run_id
             self._tell(context, submission)
             if not self.wait_for_completion:
@@ -193,25 +195,6 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
-    def _submit(self, context: Context) -> Submission:
-        from flora_provider.tasks.ledger import ledger_of
-        from flora_provider.tasks.submission import submit
-
-        request = self._request()
-        self._ledger = ledger_of(context)
-        self.project_url = project_url(self.hook.settings.base_url, self.project())
-        push_if_possible(context, FloraRunLink.key, self.project_url)
-        return submit(self, context, request, self._ledger)
-
-    def _request(self) -> RunRequest:
-        from flora_provider.runs.ledger import fingerprint_of
-        from flora_provider.runs.request import RunRequest
-
-        connection = f"{self.flora_conn_id} {self.hook.settings.base_url}"
-        defaults = repr(tuple(self.hook.defaults))
-        template = fingerprint_of(connection, defaults, self.as_written()) if self.was_rendered else ""
-        return RunRequest(call=self.call(), connection=connection, template=template, **self.recovery())
-
     def _tell(self, context: Context, submission: Submission) -> None:
         """Push what is known now: a crash, or a user who looks, finds it there."""
         quote = submission.quoted_cost
@@ -232,9 +215,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         if estimated is not None and not 0 <= estimated < inf:
             estimated = None
         known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
-        is_urgent = deadline.at is not None and deadline.at <= now + SHORT_WAIT
         may_be_short = estimated is not None and estimated <= _MAY_BE_SHORT
-        if self.deferrable and not (may_be_short and is_urgent):
+        if self.deferrable and not (may_be_short and deadline.is_near):
             if may_be_short and (run := self.wait_briefly(ref, **known)):
                 return run
             self.defer_wait(ref, deadline, **known)

@@ -1,4 +1,4 @@
-"""What a task remembers, across retries and crashes, of the requests it has sent. Pure: where it is kept is the glue's.
+"""What a task remembers, across retries and crashes, of the requests it has sent. Pure: `tasks/ledger.py` keeps it.
 
 A record is about one *request* of one *clear* of a task. A task that executes several operators has a record for each,
 in the order in which they were first sent; the position of a record in that order is its slot.
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -154,30 +154,6 @@ def load(value: object) -> LedgerRecord | None:
 
 
 _NAMES_IN_1 = {"clears": "max_tries", "generation": "key_version"}
-
-
-class Ledger(Protocol):
-    """Where a task remembers what it sent.
-
-    Attributes:
-        durable: whether it remembers at all; if not, nothing is known of earlier tries.
-    """
-
-    durable: bool
-
-    def read(self) -> list[LedgerRecord]:
-        """All records, of whatever clear, by slot.
-
-        Raises:
-            LedgerUnreadable, LedgerUnavailable: nothing may be sent.
-        """
-
-    def write(self, slot: int, record: LedgerRecord) -> None:
-        """Remember; must be durable when it returns.
-
-        Raises:
-            LedgerUnavailable: it could not be stored, however long it was tried.
-        """
 
 
 class Slot(NamedTuple):

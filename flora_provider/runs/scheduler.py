@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import Any
 
@@ -72,17 +72,12 @@ class PollScheduler:
     hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
 
     Args:
-        clock: seconds of a monotonic clock; all times herein are its times.
-        random: random numbers in [0, 1).
-        unix_time: the wall clock, for dates in answers; None to take `clock`.
+        context: its clocks and random source; all times herein are those of `context.steady`.
     """
 
-    def __init__(
-        self, *, clock: Callable[[], float], random: Callable[[], float], unix_time: Callable[[], float] | None = None
-    ) -> None:
-        self._clock = clock
-        self._random = random
-        self._unix_time = unix_time or clock
+    def __init__(self, context: FlowContext) -> None:
+        self._context = context
+        self._clock, self._random = context.steady, context.random
         self._subscriptions: dict[RunRef, list[Subscription]] = {}
         self._refs: dict[str, set[RunRef]] = {}  # by run id, which is all that histories show
         self._due: dict[RunRef, float] = {}
@@ -157,7 +152,7 @@ class PollScheduler:
     def poll(self, ref: RunRef) -> Flow[bool]:
         """Poll one run. Returns whether FLORA showed it."""
         try:
-            run = yield from send_call(ref.poll_call(), self._context(ONE_TRY))
+            run = yield from send_call(ref.poll_call(), replace(self._context, policy=ONE_TRY))
         except FloraError as failure:
             self._on_error(ref, failure)
             return False
@@ -184,9 +179,6 @@ class PollScheduler:
             del self._due[ref]
         return due[:MAX_SINGLE_POLLS]
 
-    def _context(self, policy: RetryPolicy) -> FlowContext:
-        return FlowContext(policy, self._unix_time, self._random, self._clock)
-
     def _scan(self, path: str, member: str, wanted: Collection[RunRef]) -> Flow[set[RunRef]]:
         """Read a history until it has shown all wanted runs, if that takes fewer pages than there are runs.
 
@@ -203,7 +195,7 @@ class PollScheduler:
         number = vain = 0  # pages read; pages in a row that showed no missing run
         while walk.call:
             try:
-                page = yield from send_call(walk.call, self._context(PAGE_TRIES))
+                page = yield from send_call(walk.call, replace(self._context, policy=PAGE_TRIES))
                 rows, cursor = rows_and_cursor(page, member)
             except FloraError as failure:
                 yield from self._on_page_error(failure, missing)

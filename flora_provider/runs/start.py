@@ -24,7 +24,7 @@ from flora_provider.runs.error_codes import advice_for
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import Attempt, LedgerRecord, Slot, claim
-from flora_provider.runs.listing import LISTED_WITHIN, search_until_listed
+from flora_provider.runs.listing import LISTED_WITHIN, search
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.request import RunRequest
 from flora_provider.runs.tolerance import is_transient
@@ -85,13 +85,15 @@ class Start:
     """The way from what is known of one request to its one run.
 
     Args:
-        context: of the try.
+        context: the client's.
+        options: of the try.
         slot: where its record stands.
         request: what is sent.
         record: of an earlier try, or None.
         may_restart: whether another run may follow one that came to nothing; else there is none then.
     """
 
+    context: FlowContext
     options: SubmitOptions
     slot: Slot
     request: RunRequest
@@ -100,17 +102,13 @@ class Start:
     _failed: set[str] = field(default_factory=set)  # runs of the key versions before
     _replayed: bool = False  # a stored failure has been met in this try
 
-    def flow(self, context: FlowContext) -> SubmitFlow[Submission | None]:
-        """Start or find it, as the table in `submitter.py` says.
+    def flow(self) -> SubmitFlow[Submission | None]:
+        """Start or find it, as the table in `submitter.py` says, and raise what `RunSubmitter.flow` does.
 
         Returns:
             None only if it came to nothing, and `may_restart` is False.
-
-        Raises:
-            RunFailed, RunOutcomeUnknown, WaitRefused, LedgerUnavailable, FloraError: as `RunSubmitter.flow`.
         """
-        durable = self.options.durable
-        record = self.record
+        durable, record = self.options.durable, self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
         key_version = record.key_version if record else 1
@@ -119,11 +117,12 @@ class Start:
         fresh = record is None and (durable or self.options.attempt.try_number <= 1)
         for _ in range(_MAX_KEY_VERSIONS):
             if record is None or record.key_version != key_version:
-                record = self._record(key_version, intended_at=context.clock() if fresh else self.options.earliest)
-            submission = yield from self._obtain(context, record, fresh=fresh)
+                intended_at = self.context.clock() if fresh else self.options.earliest
+                record = self._record(key_version, intended_at=intended_at)
+            submission = yield from self._obtain(record, fresh=fresh)
             run: Run | None = None
             if submission and not fresh:
-                run = yield from self._poll(context, submission.ref)
+                run = yield from self._poll(submission.ref)
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
             if run:
@@ -145,13 +144,13 @@ class Start:
         log.info("%s%s", failure, ". Starting another run" if self.may_restart else "")
         return self.may_restart
 
-    def _obtain(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
+    def _obtain(self, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
         """The run of this record's key, which is in the ledger then; None when the next key is to be used."""
         yield self._write(record)
         if record.run_id:
             return Submission(ref=self.request.ref(record.run_id), quoted_cost=record.quoted_cost)
         try:
-            submission = yield from self._post(context, record, fresh=fresh)
+            submission = yield from self._post(record, fresh=fresh)
         except FloraError as error:
             error.started_nothing = error.started_nothing and fresh  # else an earlier request may have
             if not isinstance(error, FloraStatusError) or not error.replayed or self._replayed:
@@ -191,10 +190,10 @@ class Start:
         claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False, "is_replaced": False}
         return WriteLedger(self.slot.number, record.with_(**by_this_try, **claimed))
 
-    def _poll(self, context: FlowContext, ref: RunRef) -> Flow[Run | None]:
+    def _poll(self, ref: RunRef) -> Flow[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
-            run = yield from send_call(ref.poll_call(), context)
+            run = yield from send_call(ref.poll_call(), self.context)
         except FloraNotFoundError:
             log.warning("FLORA does not show run %s of this task (yet); nothing new is started", ref.run_id)
             return None
@@ -206,38 +205,36 @@ class Start:
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
+    def _post(self, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
         """POST, or find what an earlier POST started; None when the next key is to be used."""
-        age = max(context.clock() - record.intended_at, 0.0)
+        age = max(self.context.clock() - record.intended_at, 0.0)
         if age > KEY_TRUSTED_FOR:
-            found = yield from self._search(context, record, skew=CLOCK_SKEW_IF_OLD)
+            found = yield from self._search(record, skew=CLOCK_SKEW_IF_OLD)
             if found or self.request.candidates is None:
                 why = "the key may be too old for FLORA to know whether it has started a run"
                 remedy = "if none is, clear the task to start a new run"
                 self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
                 return None
         try:
-            started = yield from send_call(self.request.call.with_key(record.key), context)
+            started = yield from send_call(self.request.call.with_key(record.key), self.context)
         except FloraStatusError as error:
             is_conflict = error.code == "idempotency_conflict" and not fresh
             if not isinstance(error, FloraDuplicateError) and not is_conflict:
                 if not fresh:
                     _leave_open(error, record)
                 raise
-            return (yield from self._find_duplicate(context, record, timeout=LISTED_WITHIN - age))
+            return (yield from self._find_duplicate(record, timeout=LISTED_WITHIN - age))
         quote = getattr(started, "charged_cost", None)
         quoted_cost = None if quote is None else float(quote)
         return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
-    def _find_duplicate(
-        self, context: FlowContext, record: LedgerRecord, *, timeout: float
-    ) -> SubmitFlow[Submission | None]:
+    def _find_duplicate(self, record: LedgerRecord, *, timeout: float) -> SubmitFlow[Submission | None]:
         """FLORA says that a run was started: take it if it can be told, and that is wished."""
         why = "FLORA says that this key has already started a run, but not which one"
         is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []
         if self.options.on_unknown != "submit_again":
-            found = yield from self._search(context, record, skew=CLOCK_SKEW, timeout=timeout, at_once=not is_adopting)
+            found = yield from self._search(record, skew=CLOCK_SKEW, timeout=timeout, at_once=not is_adopting)
         if is_adopting and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(ref=self.request.ref(found[0].run_id))
@@ -246,26 +243,12 @@ class Start:
         return None
 
     def _search(
-        self,
-        context: FlowContext,
-        record: LedgerRecord,
-        *,
-        skew: float,
-        timeout: float = 0.0,
-        at_once: bool = True,
+        self, record: LedgerRecord, *, skew: float, timeout: float = 0.0, at_once: bool = True
     ) -> SubmitFlow[list[Generation]]:
+        since = record.intended_at - skew
+        flow = search(self.request, self.context, since=since, excluded=self._failed, timeout=timeout, at_once=at_once)
         try:
-            return (
-                yield from search_until_listed(
-                    context,
-                    self.request.candidates,
-                    self.request.search_for,
-                    since=record.intended_at - skew,
-                    failed=self._failed,
-                    timeout=timeout,
-                    at_once=at_once,
-                )
-            )
+            return (yield from flow)
         except FloraError as error:
             error.started_nothing = False
             if isinstance(error, FloraStatusError):

@@ -52,7 +52,7 @@ class RunSubmitter:
 
     Attributes:
         request: starts it, and tells how to find it.
-        context: of the try of the task.
+        options: of the try of the task.
         on_changed: what to do when an earlier try has sent another request: see `FloraRunOperator`.
     """
 
@@ -61,10 +61,7 @@ class RunSubmitter:
     on_changed: ChangedRequest = "fail"
 
     def flow(self, context: FlowContext) -> SubmitFlow[Submission]:
-        """Start or find the run, as this module's table says.
-
-        Args:
-            context: the client's.
+        """Start or find the run, as this module's table says; `context` is the client's.
 
         Raises:
             RunFailed: the run of an earlier try failed, and no retry can help.
@@ -107,7 +104,7 @@ class RunSubmitter:
                 # It is kept behind the others, for the request may be changed back.
                 yield WriteLedger(slot.free, record.with_(is_replaced=True))
                 record = None
-        submission = yield from Start(self.options, slot, request, record).flow(context)
+        submission = yield from Start(context, self.options, slot, request, record).flow()
         assert submission is not None, "it may restart"  # noqa: S101 - for mypy
         return submission
 
@@ -116,11 +113,7 @@ class RunSubmitter:
     ) -> SubmitFlow[Submission | None]:
         """The run of another request that an earlier try has sent, if it is to be taken; None if ours is to be started.
 
-        Args:
-            context: the client's.
-            slot: where its record stands.
-            record: of that request.
-            stored: that request; None if it cannot be sent again nor looked for.
+        `record` is of that request; `stored` is it, or None if it cannot be sent again nor looked for.
         """
         changes = differences(record, self.request)
         earlier = f"FLORA run {record.run_id}" if record.run_id else f"a run whose id was lost (key {record.key})"
@@ -134,7 +127,7 @@ class RunSubmitter:
             return None
         submission = Submission(ref=self.request.ref(record.run_id)) if record.run_id else None
         if stored is not None:
-            submission = yield from Start(self.options, slot, stored, record, may_restart=False).flow(context)
+            submission = yield from Start(context, self.options, slot, stored, record, may_restart=False).flow()
             if submission is None:
                 log.warning("The request of this task has changed (%s); the earlier one came to nothing", changes)
                 return None

@@ -25,7 +25,7 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.tasks import triggerer
 from flora_provider.tasks.exceptions import joined
 from flora_provider.tasks.parse_checks import Text
-from flora_provider.tasks.waiting import WaitsForRun, seconds
+from flora_provider.tasks.waiting import WaitsForRun
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -105,16 +105,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
 
     def _start_in_triggerer(self) -> StartTriggerArgs | None:
         is_made = "_last_poll" in vars(self)  # Airflow asks while it makes the task, too
-        if not (is_made and self.deferrable and triggerer.can_start_in_triggerer(self)):
-            return None
-        return triggerer.start_args(
-            run_id=self.run_id,
-            technique=self.technique,
-            flora_conn_id=self.flora_conn_id,
-            poll_interval=seconds(self.poll_interval) or 0.0,
-            timeout=self.timeout,
-            push=self.do_xcom_push,
-        )
+        return triggerer.start_args(self) if is_made and self.deferrable else None
 
     start_trigger_args = triggerer.ComputedAttribute(None, _start_in_triggerer)
     start_from_trigger = triggerer.ComputedAttribute(False, lambda task: task.start_trigger_args is not None)

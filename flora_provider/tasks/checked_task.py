@@ -50,7 +50,7 @@ class CheckedTask(BaseOperator):
         partial = super().partial(**kwargs)
         dag, task_group = partial.kwargs["dag"], partial.kwargs["task_group"]
         filled = {name: value for name, value in mapping.default_args_of(dag, task_group, own).items() if name in known}
-        return mapping.checked(partial, mapping.MappedArguments(cls, {**filled, **kwargs}, cls.rules, dag))
+        return mapping.checked(partial, mapping.MappedArguments(cls, {**filled, **kwargs}, dag))
 
     @property
     def is_mapped_instance(self) -> bool:

@@ -24,26 +24,22 @@ from flora_provider.api.errors import (
 from flora_provider.api.urls import is_loopback
 
 
-def is_final(error: FloraError) -> bool:
+def is_final(error: FloraError, *, starts_runs: bool = True) -> bool:
     """Whether no retry can cure it: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
 
     It is decided by what a retry costs, and what it can cure. What may pass is left to the task's `retries`: broken
     connections, 429, 5xx, a provider's trouble, a timeout; a 401, which starts nothing and which the next key cures; a
-    connection that could not be read; and whatever kept us from looking at a run that is paid.
+    connection that could not be read; and whatever kept us from polling a run that is paid. Where the task starts no
+    runs, one that failed is what it is, whoever waits for it again.
     """
     if isinstance(error, RunFailed):
-        return not error.advice.may_retry
+        return not (starts_runs and error.advice.may_retry)
     if isinstance(error, FloraStatusError):
         return not isinstance(error, FloraAuthenticationError | FloraRateLimitError | FloraServerError)
     return isinstance(error, FloraInputError | RunOutcomeUnknown)
 
 
-def _is_final(error: FloraError, starts_runs: bool) -> bool:
-    """The same; and a run that failed is what it is, whoever waits for it again."""
-    return is_final(error) or (isinstance(error, RunFailed) and not starts_runs)
-
-
-def is_refused_in_dag_test(error: FloraError) -> bool:
+def _is_refused_in_dag_test(error: FloraError) -> bool:
     """Whether nothing listens on this machine's port, and the task runs in `dag.test()`.
 
     Most likely the sandbox is not running. `dag.test()` would wait for each retry, five minutes by default, while its
@@ -95,9 +91,8 @@ def as_airflow(where: str, *, starts_runs: bool = True) -> Iterator[None]:
     except FloraError as error:
         if isinstance(error, AirflowException | AirflowTaskTimeout):
             raise  # it has been through here
-        kind = (
-            AirflowFailException if _is_final(error, starts_runs) or is_refused_in_dag_test(error) else AirflowException
-        )
+        fails_for_good = is_final(error, starts_runs=starts_runs) or _is_refused_in_dag_test(error)
+        kind = AirflowFailException if fails_for_good else AirflowException
         # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
         remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
         raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import XComArg
 
 from flora_provider.api.text import short_repr
-from flora_provider.api.validation import Check
 from flora_provider.tasks.parse_checks import is_literal, literal_problems, refuse_at_parse
+
+if TYPE_CHECKING:
+    from flora_provider.tasks.checked_task import CheckedTask
 
 FROM_MAPPED = "_airflow_from_mapped"
 """Airflow makes each mapped task with this argument."""
@@ -26,13 +28,12 @@ class MappedArguments:
     Args:
         operator: the class whose tasks are mapped.
         given: the arguments of `partial`, those that `default_args` fill in among them.
-        rules: what the parameters must be.
         dag: the DAG, if there is one.
     """
 
-    def __init__(self, operator: type, given: Mapping[str, Any], rules: Mapping[str, Check], dag: Any) -> None:
-        self._operator, self._given, self._rules, self._dag = operator, given, rules, dag
-        self._templated = frozenset(operator.template_fields)  # type: ignore[attr-defined]  # an Airflow operator
+    def __init__(self, operator: type[CheckedTask], given: Mapping[str, Any], dag: Any) -> None:
+        self._operator, self._given, self._rules, self._dag = operator, given, operator.rules, dag
+        self._templated = frozenset(operator.template_fields)
 
     def of_partial(self, params: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the arguments of `partial`, and with the `params` that Airflow made of them."""

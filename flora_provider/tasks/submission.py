@@ -1,37 +1,35 @@
-"""Start the one run of a task: its intent, its ledger, and the client, brought together."""
+"""Start the one run of a task: its request, its intent, its ledger, and the client, brought together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flora_provider.api.urls import project_url
+from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger, with_handlers
 from flora_provider.runs.intent import Intent
+from flora_provider.runs.ledger import fingerprint_of
+from flora_provider.runs.request import RunRequest
 from flora_provider.runs.start import Submission, SubmitOptions
 from flora_provider.runs.submitter import RunSubmitter
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
-from flora_provider.tasks.xcom import pushed_run_ids
+from flora_provider.tasks.xcom import push_if_possible, pushed_run_ids
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from flora_provider.operators.base import FloraRunOperator
-    from flora_provider.runs.request import RunRequest
 
 
-def submit(
-    task: FloraRunOperator, context: Context, request: RunRequest, ledger: TaskStateLedger | NoLedger
-) -> Submission:
-    """Start the run of a task's request, or find the one that was started already.
-
-    Args:
-        task: the operator, rendered.
-        context: Airflow's.
-        request: what is sent.
-        ledger: the task's.
-
-    Raises:
-        FloraError: as `RunSubmitter.flow`.
-    """
+def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> Submission:
+    """Start the run of a rendered task, or find the one that was started already; raises as `RunSubmitter.flow`."""
+    base_url = task.hook.settings.base_url
+    connection = f"{task.flora_conn_id} {base_url}"
+    written = task.as_written()
+    template = fingerprint_of(connection, repr(tuple(task.hook.defaults)), written) if written else ""
+    request = RunRequest(call=task.call(), connection=connection, template=template, **task.recovery())
+    task.project_url = project_url(base_url, task.project())
+    push_if_possible(context, FloraRunLink.key, task.project_url)
     ti, began = context["ti"], context["dag_run"].start_date
     attempt = attempt_of(task, context)
     intent = Intent(

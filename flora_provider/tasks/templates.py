@@ -34,17 +34,14 @@ class TemplateSnapshot(BaseOperator):
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     @property
-    def was_rendered(self) -> bool:
-        """Whether Airflow has rendered the fields, so that what was written is known."""
-        return self._written is not None
-
-    @property
     def has_templates(self) -> bool:
         """Whether something was written that is replaced at each try."""
         return any(getattr(self, name) != value for name, value in (self._written or {}).items())
 
     def as_written(self) -> str:
-        """The templates of all fields. Other tasks' results count by their kind."""
+        """The templates of all fields, other tasks' results by their kind; empty while Airflow has rendered none."""
+        if self._written is None:
+            return ""
         return json.dumps(self._written, sort_keys=True, default=lambda value: type(value).__name__)
 
     def renders_differently(self, context: Context, result: Callable[[], bytes]) -> bool:

@@ -17,6 +17,8 @@ from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN
 if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
 
+    from flora_provider.sensors.flora import FloraRunSensor
+
 _OURS = "flora_provider"
 T = TypeVar("T")
 
@@ -102,10 +104,8 @@ class ComputedAttribute(Generic[T]):
         return self._absent if task is None else self._value(task)
 
 
-def start_args(
-    *, run_id: Any, technique: Any, flora_conn_id: str, poll_interval: float, timeout: float, push: bool
-) -> StartTriggerArgs | None:
-    """How the triggerer starts the wait, or None if it cannot.
+def start_args(task: FloraRunSensor) -> StartTriggerArgs | None:
+    """How the triggerer starts the wait of a task, or None if it cannot.
 
     A literal run id, and one that an upstream task pushes, can be had there, also if a template says so that does
     nothing else. Other Jinja cannot: rendering it asks for XComs or Variables on the triggerer's event loop, which
@@ -113,27 +113,25 @@ def start_args(
     """
     from airflow.triggers.base import StartTriggerArgs
 
-    source: dict[str, Any]
-    if not (is_literal(flora_conn_id) and is_literal(technique)):
+    if not (can_start_in_triggerer(task) and is_literal(task.flora_conn_id) and is_literal(task.technique)):
         return None
-    if isinstance(run_id, str) and is_literal(run_id):
-        source = {"run_id": run_id}
-    elif (reference := _reference(run_id)) is not None:
+    source: dict[str, Any] = {"run_id": task.run_id}
+    if not (isinstance(task.run_id, str) and is_literal(task.run_id)):
+        if (reference := _reference(task.run_id)) is None:
+            return None
         source = {"run_id": "", "run_id_from": reference}
-    else:
-        return None
     return StartTriggerArgs(
         trigger_cls="flora_provider.triggers.flora.FloraRunTrigger",
         next_method="execute_complete",
         trigger_kwargs={
             **source,
-            "technique": technique,
-            "flora_conn_id": flora_conn_id,
-            "poll_interval": poll_interval,
+            "technique": task.technique,
+            "flora_conn_id": task.flora_conn_id,
+            "poll_interval": task.poll_seconds,
             "end_from_trigger": True,
-            "do_xcom_push": push,
+            "do_xcom_push": task.do_xcom_push,
         },
-        timeout=timedelta(seconds=timeout + DEFERRAL_TIMEOUT_MARGIN),
+        timeout=timedelta(seconds=task.timeout + DEFERRAL_TIMEOUT_MARGIN),
     )
 
 

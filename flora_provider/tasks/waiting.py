@@ -44,6 +44,11 @@ class Deadline(NamedTuple):
     at: float | None
     limit: Limit
 
+    @property
+    def is_near(self) -> bool:
+        """Whether it passes within `SHORT_WAIT`, before a deferral would be worth it."""
+        return self.at is not None and self.at <= time.time() + SHORT_WAIT
+
 
 def seconds(value: float | timedelta | None) -> float | None:
     """A duration in seconds, whether it was given as a number or as a timedelta."""
@@ -66,6 +71,11 @@ class WaitsForRun(CheckedTask):
         from flora_provider.hooks.flora import FloraHook
 
         return FloraHook(self.flora_conn_id)
+
+    @property
+    def poll_seconds(self) -> float:
+        """The least pause between two polls."""
+        return seconds(self.poll_interval) or 0.0
 
     @property
     def task_label(self) -> str:
@@ -107,7 +117,7 @@ class WaitsForRun(CheckedTask):
             run_id=ref.run_id,
             technique=ref.technique,
             flora_conn_id=self.flora_conn_id,
-            poll_interval=seconds(self.poll_interval) or 0.0,
+            poll_interval=self.poll_seconds,
             deadline=deadline.at,
             limit=deadline.limit,
             not_before=now + MIN_DEFERRAL,
@@ -122,9 +132,8 @@ class WaitsForRun(CheckedTask):
     def wait_in_worker(self, ref: RunRef, deadline: Deadline, **known: Any) -> FinishedRun:
         """Wait here, blocking, and return the finished run; arguments as of `defer_wait`."""
         timeout = None if deadline.at is None else max(deadline.at - time.time(), 0.0)
-        interval = seconds(self.poll_interval) or 0.0
         try:
-            return self.hook.wait_for_run(*ref, timeout=timeout, poll_interval=interval, **known)
+            return self.hook.wait_for_run(*ref, timeout=timeout, poll_interval=self.poll_seconds, **known)
         except RunTimedOut as error:
             self._raise_timeout(error, deadline.limit)
 
@@ -143,18 +152,10 @@ class WaitsForRun(CheckedTask):
         from flora_provider.runs.polling import wait_for_run
 
         settings = self.hook.settings
-        interval = seconds(self.poll_interval) or 0.0
+        options = {"technique": ref.technique, "timeout": SHORT_WAIT, "poll_interval": self.poll_seconds, **known}
         with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
-            flow = wait_for_run(
-                ref.run_id,
-                client.context,
-                technique=ref.technique,
-                timeout=SHORT_WAIT,
-                poll_interval=interval,
-                **known,
-            )
             try:
-                return client.run(flow)
+                return client.run(wait_for_run(ref.run_id, client.context, **options))
             except (RunTimedOut, WaitRefused):
                 return None
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from inspect import signature
 from traceback import format_tb
 from typing import Any
 
@@ -51,7 +52,7 @@ class FloraRunTrigger(BaseTrigger):
             Airflow fails a task that comes back before its scheduler has digested the deferral (apache/airflow 66374
             and others).
         end_from_trigger: end the task here if the run completed, instead of asking a worker to do it.
-        do_xcom_push: with `ends_task`, push the finished run as the task's return value.
+        do_xcom_push: with `end_from_trigger`, push the finished run as the task's return value.
         run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
     """
 
@@ -88,21 +89,8 @@ class FloraRunTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where to find this class, and what to make it with."""
-        kwargs = {
-            "run_id": self.run_id,
-            "technique": self.technique,
-            "flora_conn_id": self.flora_conn_id,
-            "poll_interval": self.poll_interval,
-            "deadline": self.deadline,
-            "limit": self.limit,
-            "started_at": self.started_at,
-            "estimated_seconds": self.estimated_seconds,
-            "not_before": self.not_before,
-            "end_from_trigger": self.end_from_trigger,
-            "do_xcom_push": self.do_xcom_push,
-            "run_id_from": self.run_id_from,
-        }
-        return "flora_provider.triggers.flora.FloraRunTrigger", {name: keepable(kwargs[name]) for name in kwargs}
+        names = signature(FloraRunTrigger).parameters  # each is kept under its own name
+        return "flora_provider.triggers.flora.FloraRunTrigger", {name: keepable(getattr(self, name)) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event. Nothing else leaves it: an exception that did might stop the triggerer.

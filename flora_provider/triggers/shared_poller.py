@@ -14,8 +14,10 @@ from weakref import WeakKeyDictionary
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraError
+from flora_provider.api.http.context import FlowContext
 from flora_provider.hooks.base import polling_client
 from flora_provider.runs.event import RunEvent
+from flora_provider.runs.poll_policy import ONE_TRY
 from flora_provider.runs.scheduler import PollScheduler, Subscription
 from flora_provider.triggers.connection_reader import ConnectionReader
 
@@ -33,7 +35,7 @@ MAX_CONCURRENT_POLLS = 6  # single polls in flight; FLORA was seen to take as ma
 # A poll that has taken this long makes room for another one, and may go on beside it if few do. Pages that have taken
 # this long are not waited for: what is due meanwhile is polled singly.
 SLOW_AFTER = 3.0  # seconds; FLORA answers in a tenth of it
-MAX_SLOW_POLLS = 3  # in flight; with AT_ONCE and a page they are as many as a client has connections
+MAX_SLOW_POLLS = 3  # in flight; with MAX_CONCURRENT_POLLS and a page they are as many as a client has connections
 
 
 class SharedPoller:
@@ -44,7 +46,7 @@ class SharedPoller:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._scheduler = PollScheduler(clock=time.monotonic, random=random.random, unix_time=time.time)
+        self._scheduler = PollScheduler(FlowContext(ONE_TRY, time.time, random.random, time.monotonic))
         self._waiting: set[asyncio.Future[RunEvent | None]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -159,10 +161,8 @@ class ConnectionWaits:
 
     async def wait_for(self, poller: RunPoller) -> RunEvent:
         """Wait for a run. Cancelling this leaves nothing behind."""
-        found = (
-            validation.problems([("flora_conn_id", self._flora_conn_id, validation.non_empty_text)]) + poller.problems()
-        )
-        if found:
+        named = ("flora_conn_id", self._flora_conn_id, validation.non_empty_text)
+        if found := validation.problems([named]) + poller.problems():
             return RunEvent.invalid(poller.ref, "; ".join(found))
         poller.begin(time.monotonic())
         limit = None if poller.remaining is None else poller.remaining + DEADLINE_GRACE

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraTimeoutError
+from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Response, Sleep
 from flora_provider.api.http.throttle import Throttle
-from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import PollScheduler, Subscription
@@ -157,7 +158,7 @@ class Simulation:
         self.now = BEGIN
         self.flora = Flora(limit)
         draw = random.Random(seed).random  # noqa: S311 - the same dice for the same seed
-        self.watch = PollScheduler(clock=lambda: self.now, random=draw)
+        self.watch = PollScheduler(FlowContext(ONE_TRY, lambda: self.now, draw))
         self.reported = {}
         self.refusals = Counter()
         self._numbers = itertools.count()
