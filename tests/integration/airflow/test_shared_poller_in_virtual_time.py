@@ -10,7 +10,8 @@ from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.triggers.shared_poller import waits_over
-from tests.support.polling_simulation import Trouble, on_pages
+from tests.support.fake_flora import Fault
+from tests.support.polling_simulation import on_pages
 from tests.support.virtual_time import VirtualFlora
 
 
@@ -39,7 +40,7 @@ def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
     if pages == "hang":
         virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.truth)
     if pages == "answer 503":
-        virtual.flora.troubles.append(Trouble(lambda _: Response(503), hits=on_pages))
+        virtual.flora.faults.append(Fault(lambda _: Response(503), hits=on_pages))
 
     async def main():
         others = [wait_for(virtual, run) for run in stuck]
@@ -49,7 +50,7 @@ def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
         await asyncio.gather(*others, return_exceptions=True)
         return found
 
-    found = virtual.play(main())
+    found = virtual.run(main())
 
     assert [event.kind for event, _ in found] == ["ended"] * 4
     # Undisturbed it takes up to 6 s; each six that hang may add what they are given before they make room.
@@ -66,7 +67,7 @@ def test_a_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
         virtual.hanging.clear()
         return await wait
 
-    event, lag = virtual.play(main())
+    event, lag = virtual.run(main())
 
     assert event.kind == "ended"
     assert lag < 60 + 45
@@ -84,7 +85,7 @@ def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
         virtual.ahead = jump
         return await asyncio.gather(*waits), (await late)[0], virtual.truth - endless.started
 
-    found, late, passed = virtual.play(main())
+    found, late, passed = virtual.run(main())
 
     assert [event.kind for event, _ in found] == ["ended"] * 8
     assert max(lag for _, lag in found) < 8
@@ -98,7 +99,7 @@ def test_a_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
     async def main():
         return await wait_for(virtual, run, started_at=time.time() + ahead, estimated_seconds=20.0)
 
-    _, lag = virtual.play(main())
+    _, lag = virtual.run(main())
 
     assert lag < 16
     assert virtual.flora.record[0][0] - run.started <= 13

@@ -144,8 +144,7 @@ def test_private_hosts_are_known(host):
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "localhost.example.com"],
+    "host", ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "localhost.example.com"]
 )
 def test_public_hosts_are_known(host):
     assert not is_private_host(host)

@@ -35,10 +35,7 @@ GOOD = {
     "segments": "projects",
     "inputs": {"a": "b"},
 }
-INPUTS = {
-    "run_action": [{"type": "text", "text": "t"}],
-    "start_technique": [{"id": "a", "type": "text", "value": "t"}],
-}
+INPUTS = {"run_action": [{"type": "text", "text": "t"}], "start_technique": [{"id": "a", "type": "text", "value": "t"}]}
 
 
 class Hostile:

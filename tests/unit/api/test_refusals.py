@@ -114,10 +114,7 @@ REFUSED = {
         lambda: calls.create_asset(source="http://localhost/a?sig=1", workspace_id="ws_1"),
         ["source is http://localhost/…: FLORA fetches only https://"],
     ),
-    "an asset from nowhere": (
-        lambda: calls.create_asset(source=b"", workspace_id="ws_1"),
-        ["source is no address"],
-    ),
+    "an asset from nowhere": (lambda: calls.create_asset(source=b"", workspace_id="ws_1"), ["source is no address"]),
     "an asset's description": (
         lambda: calls.create_asset(
             source="signed-url",

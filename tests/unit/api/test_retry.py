@@ -135,8 +135,7 @@ def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
 
 
 @pytest.mark.parametrize(
-    "beyond",
-    ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"],
+    "beyond", ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"]
 )
 def test_retry_after_of_years_is_read_as_the_bound_and_not_as_silence(beyond):
     assert retry_after({"retry-after": beyond}, status=503, now=NOW) == MAX_RETRY_AFTER

@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flora_provider.api.models import (
-    Asset,
-    Run,
-    WebhookRun,
-)
+from flora_provider.api.models import Asset, Run, WebhookRun
 from flora_provider.api.models.base import parse_json
 from flora_provider.api.text import MAX_TEXT, bounded, storable
 from tests.support.strategies import texts

@@ -12,7 +12,8 @@ from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnkn
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.ledger import LedgerRecord
 from flora_provider.runs.request import RunRequest, differences
-from tests.support.fake_flora import SCOPE, TAKES, WINDOW, FakeFlora, ProcessKilled, Task, answer_lost, request_lost
+from tests.support.fake_flora import KEY_WINDOW, RUN_SECONDS, SCOPE, FakeFlora
+from tests.support.tasks import ProcessKilled, Task, answer_lost, request_lost
 
 
 @pytest.fixture
@@ -57,9 +58,7 @@ def test_task_whose_list_changed_starts_only_what_is_new(flora):
 
 def test_request_that_failed_is_followed_by_the_next_one_of_the_same_try(flora):
     task = Task(flora)
-    flora.outages = [402]
-    with pytest.raises(errors.FloraPaymentError):
-        task.run()
+    task.fails(errors.FloraPaymentError, outages=[402])
     task.prompt = "moss"
     task.execute()
     task.prompt = "a fern"
@@ -100,9 +99,8 @@ def changed(flora, change, **options):
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_request_fails_and_names_run_change_and_remedy(flora, change):
     task = changed(flora, change)
-    with pytest.raises(RequestChanged, match=r"started FLORA run run_1.*was .*, is '.*on_changed_request") as caught:
-        task.run()
-    assert caught.value.run_id == "run_1"
+    error = task.fails(RequestChanged, match=r"started FLORA run run_1.*was .*, is '.*on_changed_request")
+    assert error.run_id == "run_1"
     assert len(flora.posts) == 1
 
 
@@ -153,7 +151,7 @@ def test_request_that_is_new_is_not_compared_with_a_replaced_one(flora):
 def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
     flora.behaviors = ["SERVER_ERROR"]
     task = changed(flora, "prompt")
-    flora.now += TAKES
+    flora.now += RUN_SECONDS
     assert task.run().run_id == "run_2"
     assert prompts(flora) == ["a fern", "a moss"]
 
@@ -161,9 +159,7 @@ def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
 @pytest.mark.parametrize("outages", [401, 402, 403, 404, 422, 429, "unreached"])
 def test_changed_request_after_one_that_started_nothing_is_simply_started(flora, outages):
     task = Task(flora)
-    flora.outages = [outages]
-    with pytest.raises(FloraError):
-        task.run()
+    task.fails(outages=[outages])
     task.prompt = "a moss"
     assert task.run().run_id == "run_1"
     assert prompts(flora)[-1] == "a moss"
@@ -173,10 +169,8 @@ def test_changed_request_after_one_that_started_nothing_is_simply_started(flora,
 def test_request_that_started_nothing_in_several_tries_is_as_free_as_after_one(flora):
     task = Task(flora)
     for outages in (429, 402, "unreached"):
-        flora.outages = [outages]
-        with pytest.raises(FloraError):
-            task.run()
-        flora.now += WINDOW
+        task.fails(outages=[outages])
+        flora.now += KEY_WINDOW
     task.prompt = "a moss"
     assert task.run().run_id == "run_1"
     assert task.run().run_id == "run_1"
@@ -188,11 +182,9 @@ def test_changed_request_after_one_that_may_have_started_a_run_is_told(flora, ou
     task = Task(flora)
     task.policy = RetryPolicy(max_retries=len(outages) - 1)
     flora.outages = outages
-    with pytest.raises(FloraError):
-        task.run()
+    task.fails()
     task.prompt = "a moss"
-    with pytest.raises(RequestChanged, match="run_1"):
-        task.run()
+    task.fails(RequestChanged, match="run_1")
     assert set(prompts(flora)) == {"a fern"}
 
 
@@ -225,9 +217,7 @@ def test_task_that_vanished_beside_a_clear_keeps_its_run_and_says_so_once(flora,
 
 def test_task_that_failed_by_itself_beside_a_clear_says_nothing_of_it(flora, caplog):
     task = Task(flora)
-    flora.weather = ["lost"]
-    with pytest.raises(FloraError):
-        task.run()
+    task.fails(outages=["lost"])
     task.dag_run_clears += 1
     task.run()
     assert "cleared" not in caplog.text
@@ -236,9 +226,7 @@ def test_task_that_failed_by_itself_beside_a_clear_says_nothing_of_it(flora, cap
 def test_clear_tells_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
     known, refused = Task(flora), Task(flora, prompt="a moss")
     known.run()
-    flora.outages = [402]
-    with pytest.raises(FloraError):
-        refused.run()
+    refused.fails(outages=[402])
     for task in (known, refused):
         task.clear()
         task.run()
@@ -249,9 +237,8 @@ def test_change_is_told_without_signatures(flora):
     task = Task(flora, prompt="like https://host.example/a.png?sig=secret")
     task.run()
     task.prompt = "like https://host.example/b.png?sig=secret"
-    with pytest.raises(RequestChanged) as caught:
-        task.run()
-    assert "secret" not in str(caught.value)
+    error = task.fails(RequestChanged)
+    assert "secret" not in str(error)
     assert "secret" not in "".join(task.ledger.stored)
 
 
@@ -277,8 +264,7 @@ def test_record_of_an_earlier_release_is_taken_for_the_current_request_and_kept_
     assert task.run().run_id == "run_1"
     assert task.ledger.read()[0].body == task.request.call.body
     task.prompt = "a moss"
-    with pytest.raises(RequestChanged):
-        task.run()
+    task.fails(RequestChanged)
 
 
 # ── The outcome of the earlier request is not known ───────────────────────────────────────────────────────────────────
@@ -289,8 +275,7 @@ def test_stored_request_is_sent_again_byte_for_byte_before_the_change_is_told(fl
     task = Task(flora)
     lost(task)
     task.prompt = "a moss"
-    with pytest.raises(RequestChanged, match="started FLORA run run_1"):
-        task.run()
+    task.fails(RequestChanged, match="started FLORA run run_1")
     assert len({(post.headers, post.body) for post in flora.posts}) == 1
     assert len(flora.runs) == 1
 
@@ -301,8 +286,7 @@ def test_stored_filters_search_for_a_run_whose_key_is_too_old():
     answer_lost(task)
     flora.now += 2.1 * 3600
     task.model = "t2i-other"
-    with pytest.raises(RunOutcomeUnknown, match=r"that fit: run_1 \("):
-        task.run()
+    task.fails(RunOutcomeUnknown, match=r"that fit: run_1 \(")
     assert len(flora.runs) == 1
 
 
@@ -311,8 +295,7 @@ def test_stored_filters_name_the_project_of_the_first_try(flora):
     answer_lost(task)
     task.candidates = calls.list_generations(workspace_id="ws_1", project_id="prj_2")
     task.prompt = "moss"
-    with pytest.raises(RunOutcomeUnknown):
-        task.run()
+    task.fails(RunOutcomeUnknown)
     assert dict(task.flora.requests[-1].query)["project_id"] == "prj_1"
 
 
@@ -333,8 +316,7 @@ def test_template_that_varies_has_no_outcome_that_a_steady_one_has_not():
     task = Task(FakeFlora("duplicate_409"), template="{{ now }}", prompt="at 10:00")
     answer_lost(task)
     task.prompt = "at 10:01"
-    with pytest.raises(RunOutcomeUnknown, match="run_1"):
-        task.run()
+    task.fails(RunOutcomeUnknown, match="run_1")
 
 
 def test_known_run_of_a_template_that_varies_by_itself_is_taken(flora):
@@ -348,8 +330,7 @@ def test_known_run_of_a_template_whose_data_was_edited_is_a_changed_request(flor
     task = Task(flora, template="{{ var.value.prompt }}", renders_differently=lambda: False)
     task.run()
     task.prompt = "a moss"
-    with pytest.raises(RequestChanged):
-        task.run()
+    task.fails(RequestChanged)
 
 
 @pytest.mark.parametrize("mode", ["replay", "duplicate_409"])
@@ -358,8 +339,7 @@ def test_template_that_varies_is_not_paid_twice_without_a_ledger(mode):
     task = Task(FakeFlora(mode), ledger=False, template="{{ now }}", prompt="at 10:00")
     answer_lost(task)
     task.prompt = "at 10:01"
-    with pytest.raises(RunOutcomeUnknown, match="run_1"):
-        task.run()
+    task.fails(RunOutcomeUnknown, match="run_1")
 
 
 def test_conflict_of_a_first_try_is_the_users_own(flora):
@@ -376,9 +356,8 @@ def test_run_that_flora_says_exists_is_searched_for_until_a_minute_after_the_int
     task = Task(flora)
     answer_lost(task)
     flora.now += 0.5
-    with pytest.raises(RunOutcomeUnknown, match=r"that fit: run_1 \(") as caught:
-        task.run()
-    assert caught.value.run_id == "run_1"
+    error = task.fails(RunOutcomeUnknown, match=r"that fit: run_1 \(")
+    assert error.run_id == "run_1"
     assert flora.now < task.began + 60
 
 
@@ -386,11 +365,10 @@ def test_search_ends_a_minute_after_the_intent_and_gives_no_advice_to_pay_again(
     flora = FakeFlora("duplicate_409", hidden_for=1000)
     task = Task(flora)
     answer_lost(task)
-    with pytest.raises(RunOutcomeUnknown, match="that fit: none") as caught:
-        task.run()
+    error = task.fails(RunOutcomeUnknown, match="that fit: none")
     assert task.began + 60 <= flora.now <= task.began + 70
-    assert "new run" not in str(caught.value)
-    assert "clear" not in str(caught.value)
+    assert "new run" not in str(error)
+    assert "clear" not in str(error)
 
 
 def test_adopting_waits_until_its_own_run_is_surely_listed():
@@ -400,8 +378,7 @@ def test_adopting_waits_until_its_own_run_is_surely_listed():
     answer_lost(task)
     flora.hidden_for = 0
     flora.start()  # another's, which is listed at once
-    with pytest.raises(RunOutcomeUnknown, match=r"run_2.*run_1|run_1.*run_2"):
-        task.run()
+    task.fails(RunOutcomeUnknown, match=r"run_2.*run_1|run_1.*run_2")
 
 
 # ── Anything, in any order ────────────────────────────────────────────────────────────────────────────────────────────
@@ -414,7 +391,7 @@ things = st.sampled_from(
         *({"outages": ["", met]} for met in ("lost", "unreached", 403, 429, 503)),
         *PROMPTS,
         *("clear", "clear running", "lower retries and clear", "other cleared"),
-        *(TAKES, WINDOW),
+        *(RUN_SECONDS, KEY_WINDOW),
     ]
 )
 

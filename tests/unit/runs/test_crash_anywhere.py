@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
-from tests.support.fake_flora import MODES, TAKES, WINDOW, FakeFlora, ProcessKilled, Task
+from tests.support.fake_flora import KEY_WINDOW, MODES, RUN_SECONDS, FakeFlora
+from tests.support.tasks import ProcessKilled, Task
 
 IDEMPOTENT = [mode for mode in MODES if mode != "none"]
 LEDGERS = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])
@@ -39,8 +40,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
             task.run()
             assert len(task.flora.billed) == 2, "the one window that no client can close"
         elif has_run and mode == "duplicate_409" and not knows_it:
-            with pytest.raises(RunOutcomeUnknown, match="run_1"):
-                task.run()
+            task.fails(RunOutcomeUnknown, match="run_1")
             assert len(task.flora.billed) == 1
         else:
             assert task.run().run_id == "run_1"
@@ -58,8 +58,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
 def test_a_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
     def one_try_later():
         task = Task(FakeFlora(mode, outages=["broken"]), ledger=ledger)
-        with pytest.raises(FloraConnectionError):
-            task.run()
+        task.fails(FloraConnectionError)
         return task
 
     for _, task in killed_at_every_moment(one_try_later):
@@ -75,7 +74,7 @@ attempts = st.tuples(
     st.none() | st.integers(0, 14),  # the moment at which it is killed
     st.lists(st.sampled_from(["", "lost", "broken", 429, 503]), max_size=4),  # what its requests meet
 )
-steps = attempts | st.sampled_from([1.0, TAKES, WINDOW]) | st.just("clear")
+steps = attempts | st.sampled_from([1.0, RUN_SECONDS, KEY_WINDOW]) | st.just("clear")
 stories = st.lists(st.tuples(st.integers(0, 2), steps), max_size=10)
 behaviors = st.lists(st.sampled_from(["completed", "SERVER_ERROR", "LLM_REFUSAL"]), max_size=4)
 hidden = st.sampled_from([0.0, 0.0, 10.0])  # seconds for which FLORA does not show a new run
@@ -114,7 +113,7 @@ class History:
 
     def ends(self):
         """How a last, quiet try of each task ends."""
-        self.flora.now += TAKES
+        self.flora.now += RUN_SECONDS
         return [(task, self.attempt(task)) for task in self.tasks]
 
     def attempt(self, task, kill_at=None, outages=()):
@@ -176,7 +175,7 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
 @given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, stories)
 def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, behaviors, hidden_for, story):
     history = History(mode, ledger, behaviors, hidden_for)
-    history.live([(who, step) for who, step in story if step != WINDOW])
+    history.live([(who, step) for who, step in story if step != KEY_WINDOW])
     for _, end in history.ends():
         assert isinstance(end, str | RunFailed)
 
@@ -196,7 +195,10 @@ def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard
 @given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, stories)
 # A request that never arrives, and a sibling's answer that is lost: hours later its run fits both.
 @example(
-    "duplicate_409", True, [], [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, WINDOW), (1, (None, []))]
+    "duplicate_409",
+    True,
+    [],
+    [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, KEY_WINDOW), (1, (None, []))],
 )
 def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, story):
     history = History(mode, ledger, behaviors, on_unknown="adopt")
