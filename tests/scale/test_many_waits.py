@@ -7,7 +7,7 @@ from tests.support.fake_flora import PAGES
 from tests.support.polling_simulation import Simulation
 
 
-def test_a_thousand_waits_cost_less_than_a_request_each():
+def test_thousand_waits_cost_less_than_a_request_each():
     simulation = Simulation()
     for number in range(1000):
         simulation.wait(*simulation.start(seconds=20 + number % 41))
@@ -17,7 +17,7 @@ def test_a_thousand_waits_cost_less_than_a_request_each():
     assert sorted(simulation.lags)[500] < 3
 
 
-def test_a_strict_limit_costs_time_but_hardly_a_request():
+def test_strict_limit_costs_time_but_hardly_a_request():
     free, limited = Simulation(), Simulation(limit=2)
     for simulation in (free, limited):
         for number in range(1000):

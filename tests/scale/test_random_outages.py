@@ -69,7 +69,7 @@ GROUPS = st.lists(
 @given(
     GROUPS, st.lists(ANY_OUTAGE, max_size=4), st.integers(0, 400), st.sampled_from([None, None, 5.0]), st.integers(0)
 )
-def test_no_wait_fails_and_none_is_lost_whatever_comes(groups, outages, others, limit, seed):
+def test_no_wait_fails_and_none_is_lost_whatever_outages_come(groups, outages, others, limit, seed):
     simulation = Simulation(seed=seed, limit=limit)
     for count, seconds, listed, estimated, after in groups:
         start = {"seconds": seconds, "listed": listed, "estimated": estimated}

@@ -156,13 +156,15 @@ class Task:
         self.dag_run_clears += 1
         self.keys = []
 
-    def run(self, *, kill_at=None):
-        """One try of one request, see `execute`."""
+    def run(self, *, kill_at=None, **changes):
+        """One try of one request, see `execute`; `changes` to attributes come before it."""
+        self._change(changes)
         self.tries += 1
         return self.execute(kill_at=kill_at)
 
-    def fails(self, error=FloraError, match=None, *, outages=None):
+    def fails(self, error=FloraError, match=None, *, outages=None, **changes):
         """One try during these outages, which fails; returns the error."""
+        self._change(changes)
         if outages is not None:
             self.flora.outages = outages
         with pytest.raises(error, match=match) as caught:
@@ -180,6 +182,10 @@ class Task:
             self._kill_at = None
             self.ledger.release(self.attempt, started_nothing=error.started_nothing)
             raise
+
+    def _change(self, changes):
+        for name, value in changes.items():
+            setattr(self, name, value)
 
     def _execute(self):
         own = {"on_changed": "fail", "renders_differently": lambda: False, "claimed": frozenset, **self.options}
@@ -214,10 +220,12 @@ class Task:
 
 
 def answer_lost(task):
-    """A try whose run was started, but FLORA's answer never came."""
+    """One try whose run was started, but FLORA's answer never came."""
     task.fails(FloraConnectionError, outages=["lost"])
+    return task
 
 
 def request_lost(task):
-    """A try whose POST never reached FLORA."""
+    """One try whose POST never reached FLORA."""
     task.fails(FloraConnectionError, outages=["broken"])
+    return task

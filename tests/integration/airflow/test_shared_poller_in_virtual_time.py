@@ -57,7 +57,7 @@ def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
     assert max(lag for _, lag in found) < 12 + hanging / 6 * 3
 
 
-def test_a_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
+def test_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
     run = virtual.start(60, listed="")
     virtual.hanging = {f"/runs/{run.run_id}": virtual.truth}
 
@@ -74,7 +74,7 @@ def test_a_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
-def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
+def test_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
     runs = [virtual.start(40 + number) for number in range(8)]
     endless = virtual.start(1e6)
 
@@ -93,7 +93,7 @@ def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
 
 
 @pytest.mark.parametrize("ahead", [-600.0, 600.0])
-def test_a_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
+def test_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
     run = virtual.start(20)
 
     async def main():

@@ -26,7 +26,7 @@ def raising(error):
     return flora
 
 
-def test_a_stop_that_is_not_the_plans_is_not_its_end(any_client):
+def test_stop_iteration_of_a_transport_does_not_end_the_flow(any_client):
     with pytest.raises((StopIteration, RuntimeError)):
         any_client(raising(StopIteration())).send(calls.get_run("run_1"))
 
@@ -61,7 +61,7 @@ def test_settings_are_given_whole_or_as_keywords(kind, monkeypatch):
     )
 
 
-def test_a_plan_gets_its_results_and_its_failures_and_is_closed(any_client):
+def test_flow_gets_its_results_and_its_failures_and_is_closed(any_client):
     trace = []
 
     def flow():
@@ -86,7 +86,7 @@ def test_a_plan_gets_its_results_and_its_failures_and_is_closed(any_client):
     assert trace == [204, "the connection to https://app.flora.ai/api/v1 broke: ReadError", "closed"]
 
 
-def test_a_plan_is_closed_when_something_else_goes_wrong(any_client):
+def test_flow_is_closed_when_something_else_goes_wrong(any_client):
     closed = []
 
     def flow():
@@ -100,7 +100,7 @@ def test_a_plan_is_closed_when_something_else_goes_wrong(any_client):
     assert closed == [True]
 
 
-def test_the_client_retries_by_itself(any_client):
+def test_client_retries_by_itself(any_client):
     answers = iter([httpx.Response(500), httpx.Response(200, json=RUN)])
     assert any_client(lambda _request: next(answers)).send(calls.get_run("run_1")).run_id == "run_1"
     with pytest.raises(errors.FloraServerError):
@@ -162,7 +162,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "ambiguous", "message"), FAILURES, ids=[str(n) for n in range(len(FAILURES))])
-def test_what_breaks_below_is_told_in_a_sentence(any_client, failure, ambiguous, message):
+def test_failure_of_httpx_is_reported_in_a_sentence(any_client, failure, ambiguous, message):
     with pytest.raises(errors.FloraConnectionError) as caught:
         any_client(raising(failure), max_retries=0).send(calls.get_run("run_1"))
     assert str(caught.value) == message
@@ -235,9 +235,9 @@ def test_httpx_logs_none_of_our_addresses_and_all_of_others(any_client, caplog):
     assert "https://example.com/theirs" in caplog.text
 
 
-def test_a_client_that_was_closed_says_so(any_client):
+def test_client_that_was_closed_says_so(any_client):
     client = any_client(answering(json=RUN))
-    client.shut()
+    client.close()
     with pytest.raises(errors.FloraInputError, match="closed"):
         client.send(calls.get_run("run_1"))
 
@@ -247,7 +247,7 @@ def test_what_does_not_come_in_pages_is_no_list_of_items(any_client):
         any_client(answering(json={"workspaces": []})).items(calls.list_workspaces())
 
 
-def test_what_is_neither_call_nor_plan_is_refused(any_client):
+def test_what_is_neither_call_nor_flow_is_refused(any_client):
     client = any_client(answering(json=RUN))
     for odd in (None, 5, b"x", "run_1", [], calls.get_run, object()):
         for act in (client.send, client.items):

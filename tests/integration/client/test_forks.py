@@ -1,12 +1,10 @@
 """A process that is forked while it uses clients: its children use their own connections, loop, thread and locks."""
 
 import asyncio
-import multiprocessing
 import subprocess
 import sys
 import threading
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,31 +14,7 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.http.process import PROCESS, throttle_for
 from flora_provider.api.settings import Settings
 from flora_provider.sandbox.faults import Fault
-
-FORK = multiprocessing.get_context("fork")
-
-
-def in_children(work, *, count=3):
-    """What `work(number)` returns in each of some forked children, which all run at once; None for one that hangs."""
-
-    def child(number, pipe):
-        try:
-            pipe.send(work(number))
-        except BaseException:  # noqa: BLE001 - whatever it is, the parent is to see it
-            pipe.send(traceback.format_exc())
-
-    started = []
-    for number in range(count):
-        mine, theirs = FORK.Pipe()
-        process = FORK.Process(target=child, args=(number, theirs))
-        process.start()
-        started.append((process, mine))
-    results = []
-    for process, pipe in started:
-        results.append(pipe.recv() if pipe.poll(20) else None)
-        process.kill()
-        process.join()
-    return results
+from tests.support.forks import in_children
 
 
 @pytest.fixture
@@ -84,7 +58,7 @@ def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make
         assert [client.send(calls.get_run(run_id)).run_id for run_id in found] == found
 
 
-def test_a_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, scope):
+def test_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, scope):
     client = make()
     assert all(run_id.startswith("run_") for run_id in in_children(lambda number: start(client, scope, f"k{number}")))
     assert start(client, scope, "parent").startswith("run_")
@@ -134,7 +108,7 @@ def test_children_that_are_closed_close_nothing_of_the_parents(make, scope, flor
     assert flora_sandbox.sandbox.stats()["connections"] == connections + 1  # that of one child; the parent kept its own
 
 
-def test_a_client_that_was_closed_stays_so_in_children(make):
+def test_client_that_was_closed_stays_so_in_children(make):
     client = make()
     client.close()
 
@@ -170,7 +144,7 @@ def test_children_made_while_locks_are_held_do_not_wait_for_them(make, scope):
     assert start(client, scope, "after").startswith("run_")
 
 
-def test_a_child_keeps_the_pace_that_flora_has_asked_for(make):
+def test_child_keeps_the_throttle_that_flora_has_asked_for(make):
     client = make(requests_per_second=2)
     client.send(calls.list_workspaces())
 
@@ -183,7 +157,7 @@ def test_a_child_keeps_the_pace_that_flora_has_asked_for(make):
     assert all(seconds >= 0.5 for seconds in in_children(ask, count=1))
 
 
-def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
+def test_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
     async def main():
         client = make(AsyncFloraClient)
         await client.send(calls.list_workspaces())
@@ -211,7 +185,7 @@ def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
     asyncio.run(main())
 
 
-def test_a_plain_fork_that_ends_as_a_program_does_leaves_the_parents_requests_alone(make, flora_sandbox, tmp_path):
+def test_plain_fork_that_ends_as_a_program_does_leaves_the_parents_requests_alone(make, flora_sandbox, tmp_path):
     """Without multiprocessing, which leaves without cleaning up: here Python throws everything away at the end."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -245,7 +219,7 @@ print(len(answers), len(client.send(calls.list_workspaces())))
 # What happens in a child, seen in this process, which can be measured and asked.
 
 
-def test_a_client_in_another_process_makes_a_line_and_closes_no_other(make, monkeypatch):
+def test_client_in_another_process_makes_a_line_and_closes_no_other(make, monkeypatch):
     used, unused = make(), make()
     used.send(calls.list_workspaces())
     monkeypatch.setattr(PROCESS, "number", PROCESS.number + 1)
@@ -257,7 +231,7 @@ def test_a_client_in_another_process_makes_a_line_and_closes_no_other(make, monk
             client.send(calls.list_workspaces())
 
 
-def test_a_process_that_was_forked_begins_anew():
+def test_process_that_was_forked_begins_anew():
     settings = Settings(api_key="k", base_url="https://a", requests_per_second=5)
     throttle = throttle_for(settings)
     process = type(PROCESS)()

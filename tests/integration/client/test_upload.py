@@ -61,7 +61,7 @@ def test_both_clients_stream_a_large_file_without_the_key(any_client, give, rese
         assert stored.headers["content-type"] == "image/png"
 
 
-def test_a_small_file_is_sent_again_as_it_was(any_client, give):
+def test_small_file_is_sent_again_as_it_was(any_client, give):
     file, seen = io.BytesIO(b"first"), []
 
     def flora(request):

@@ -40,7 +40,7 @@ def moved(location, status=302):
     return response(status, body=b"", location=location)
 
 
-def test_a_file_arrives_with_its_size_and_type(runner, fetch):
+def test_file_arrives_with_its_size_and_type(runner, fetch):
     file = io.BytesIO(b"what was there before is replaced")
     got = runner.run(fetch(file=file), arrives(b"png", content_length=3, content_type="Image/PNG; charset=binary"))
     assert got == Downloaded(size=3, content_type="image/png")
@@ -49,11 +49,11 @@ def test_a_file_arrives_with_its_size_and_type(runner, fetch):
 
 
 @pytest.mark.parametrize("length", ["", "many", "-3", "3, 3", "\u0663", "1" * 5000])
-def test_a_length_that_is_none_is_no_length(runner, fetch, length):
+def test_length_that_is_none_is_no_length(runner, fetch, length):
     assert runner.run(fetch(), arrives(content_length=length)).size == 3
 
 
-def test_a_file_without_a_type_is_bytes(runner, fetch):
+def test_file_without_a_type_is_bytes(runner, fetch):
     assert runner.run(fetch(), arrives()).content_type == "application/octet-stream"
 
 
@@ -72,7 +72,7 @@ def test_what_arrives_short_or_empty_is_fetched_again_from_its_start(runner, fet
     assert runner.sleeps == [0.5, 1, 2, 9]
 
 
-def test_a_compressed_file_is_longer_than_announced(runner, fetch):
+def test_compressed_file_is_longer_than_announced(runner, fetch):
     assert runner.run(fetch(), arrives(b"png" * 9, content_length=20, content_encoding="gzip")).size == 27
 
 
@@ -93,7 +93,7 @@ def test_after_the_last_retry_the_failure_says_what_came(runner, fetch, context,
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_an_address_that_expired_is_not_tried_again(runner, fetch, status):
+def test_address_that_expired_is_not_tried_again(runner, fetch, status):
     with pytest.raises(errors.FloraDownloadError) as caught:
         runner.run(fetch(), response(status))
     assert str(caught.value) == (
@@ -102,7 +102,7 @@ def test_an_address_that_expired_is_not_tried_again(runner, fetch, status):
     assert not caught.value.may_retry
 
 
-def test_a_redirect_without_a_place_is_an_answer_like_any_other(runner, fetch):
+def test_redirect_without_a_location_is_an_answer_like_any_other(runner, fetch):
     with pytest.raises(errors.FloraDownloadError, match="answered 302"):
         runner.run(fetch(), response(302))
 
@@ -124,14 +124,14 @@ def test_redirects_are_followed_by_hand(runner, fetch, status):
     ]
 
 
-@pytest.mark.parametrize("location", ["//[", "https://[::1"])
-def test_a_redirect_to_nowhere_is_told(runner, fetch, location):
+@pytest.mark.parametrize("location", ["//[", "https://[::1", "http://media.flora.ai/a"])
+def test_redirect_to_nowhere_is_reported(runner, fetch, location):
     with pytest.raises(errors.FloraDownloadError, match="none that is followed"):
         runner.run(fetch(), moved(location))
 
 
 @pytest.mark.parametrize("status", [204, 206])
-def test_a_part_of_a_file_is_no_file(runner, fetch, status):
+def test_part_of_a_file_is_no_file(runner, fetch, status):
     with pytest.raises(errors.FloraDownloadError, match=f"media.flora.ai answered {status}"):
         runner.run(fetch(), arrives(status=status))
 
@@ -164,11 +164,6 @@ def test_addresses_that_are_not_https_or_carry_a_password_are_not_followed(runne
     assert "secret" not in str(caught.value)
 
 
-def test_nor_is_a_redirect_to_one(runner, fetch):
-    with pytest.raises(errors.FloraDownloadError, match="none that is followed"):
-        runner.run(fetch(), moved("http://media.flora.ai/a"))
-
-
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000/a", "http://localhost/a", "http://[::1]:1/a"])
 def test_this_machine_may_be_asked_in_clear(runner, fetch, url):
     assert runner.run(fetch(url, referrer="http://127.0.0.1:9000/api/v1"), arrives()).size == 3
@@ -191,7 +186,7 @@ def test_no_redirect_leads_from_outside_to_inside(runner, fetch, url):
         runner.run(fetch(), moved(url), PUBLIC)
 
 
-def test_a_name_that_leads_inside_is_looked_up_and_refused(runner, fetch):
+def test_name_that_leads_inside_is_resolved_and_refused(runner, fetch):
     with pytest.raises(errors.FloraDownloadError, match=r"leads to evil\.example\.com, which is inside"):
         runner.run(fetch(), moved("https://evil.example.com/"), PUBLIC + PRIVATE, PUBLIC)
     assert [effect for effect in runner.effects if isinstance(effect, Resolve)] == [
@@ -200,7 +195,7 @@ def test_a_name_that_leads_inside_is_looked_up_and_refused(runner, fetch):
     ]
 
 
-def test_the_first_address_is_held_to_the_same_if_a_public_one_told_it(runner, fetch):
+def test_first_address_is_held_to_the_same_if_its_referrer_is_public(runner, fetch):
     flora = "https://app.flora.ai/api/v1"
     with pytest.raises(errors.FloraDownloadError, match=r"app.flora.ai leads to 10\.0\.0\.1"):
         runner.run(fetch("https://10.0.0.1/", referrer=flora), PUBLIC)
@@ -214,7 +209,7 @@ def test_inside_may_lead_to_inside(runner, fetch):
     assert runner.run(flow, PRIVATE, arrives()).size == 3
 
 
-def test_a_name_that_only_a_proxy_knows_is_no_reason_to_refuse(runner, fetch):
+def test_name_that_only_a_proxy_knows_is_no_reason_to_refuse(runner, fetch):
     unknown = errors.FloraConnectionError("its name is unknown", ambiguous=False)
     assert runner.run(fetch(), moved("https://cdn.example.com/"), unknown, arrives()).size == 3
 

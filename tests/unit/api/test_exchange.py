@@ -24,7 +24,7 @@ def generate():
     return calls.generate(type="image", prompt="a fern", **SCOPE)
 
 
-def test_an_answer_is_read(runner):
+def test_answer_is_read(runner):
     assert runner.send(get(), response(201, RUN)).run_id == "run_1"
     assert runner.sleeps == []
 
@@ -48,7 +48,7 @@ def test_every_resend_repeats_bytes_and_key(runner):
     assert others == [first, first]
 
 
-def test_a_post_without_a_key_is_not_resent_when_flora_may_have_acted(runner):
+def test_post_without_a_key_is_not_resent_when_flora_may_have_acted(runner):
     for failure in (response(503), response(408), errors.FloraConnectionError("broke")):
         with pytest.raises(errors.FloraError):
             runner.send(generate(), failure)
@@ -61,7 +61,7 @@ def test_flora_is_not_asked_again_before_it_said(runner):
     assert runner.sleeps == [7]
 
 
-def test_a_long_wait_is_left_to_the_scheduler(runner):
+def test_long_wait_is_left_to_the_scheduler(runner):
     with pytest.raises(errors.FloraRateLimitError) as caught:
         runner.send(get(), response(429, retry_after=90))
     assert caught.value.retry_after == 90
@@ -113,7 +113,7 @@ def test_each_status_has_its_error(runner, status, code, kind):
     assert (error.should_retry, error.replayed) == (False, True)
 
 
-def test_the_message_quotes_flora_and_its_fields():
+def test_message_quotes_flora_and_its_fields():
     said = error_response(400, "input_validation_error", "prompt: Required", ("prompt", "Required"), ("type", "odd"))
     with pytest.raises(errors.FloraRequestError) as caught:
         read(get(), said, now=0)
@@ -150,7 +150,7 @@ REDIRECT = (
          "FLORA answered 404: What is that? The id is unknown, or belongs to a workspace this API key cannot see"),
     ],
 )  # fmt: skip
-def test_what_is_not_floras_envelope_is_still_told_in_a_sentence(answered, message):
+def test_body_without_floras_envelope_is_reported_in_a_sentence(answered, message):
     with pytest.raises(errors.FloraStatusError) as caught:
         read(get(), response(**answered), now=0)
     assert str(caught.value) == message
@@ -165,7 +165,7 @@ def refused(status, code, message, call, *fields):
     return str(caught.value)
 
 
-def test_a_project_of_another_workspace_is_reported_with_both_ids_and_where_they_come_from():
+def test_project_of_another_workspace_is_reported_with_both_ids_and_where_they_come_from():
     for fields in ((), [("project_id", FOREIGN)]):
         assert refused(400, "input_validation_error", FOREIGN, generate(), *fields) == (
             "FLORA answered 400 input_validation_error: Project does not belong to the specified workspace. Sent were "
@@ -193,7 +193,7 @@ def test_ids_that_flora_refuses_are_named_wherever_they_were_sent():
     assert said(generate(), "prompt is too long").endswith(": prompt is too long")
 
 
-def test_an_error_that_says_nothing_makes_the_ids_suspect():
+def test_error_that_says_nothing_makes_the_ids_suspect():
     said = refused(500, "unknown_error", "An unknown error occurred.", generate())
     assert said.startswith(
         "FLORA answered 500 unknown_error: An unknown error occurred. FLORA answers so to ids that it"
@@ -216,7 +216,7 @@ def test_what_headers_say_is_shown_readably():
     assert caught.value.request_id is None
 
 
-def test_a_message_is_shown_in_a_readable_length():
+def test_message_is_shown_in_a_readable_length():
     rows = [("f" * 1000, "m" * 1000)] * 1000
     with pytest.raises(errors.FloraRequestError) as caught:
         read(get(), error_response(400, "c" * 1000, "word " * 10_000, *rows), now=0)
@@ -238,7 +238,7 @@ def test_a_message_is_shown_in_a_readable_length():
         (b'{"run_id": 5, "status": null}', "FLORA's answer is no Run: run_id: Input should be a valid string; status"),
     ],
 )
-def test_a_success_that_cannot_be_read_is_not_resent(runner, body, problem):
+def test_success_that_cannot_be_read_is_not_resent(runner, body, problem):
     with pytest.raises(errors.FloraAnswerError) as caught:
         runner.send(get(), response(200, body=body, request_id="req_7"))
     assert str(caught.value).startswith(f"GET /runs/run_1: {problem}")
@@ -247,7 +247,7 @@ def test_a_success_that_cannot_be_read_is_not_resent(runner, body, problem):
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"generations": 5}, {"generations": {}}])
-def test_a_list_that_is_none_is_told(payload):
+def test_answer_without_its_list_is_reported(payload):
     with pytest.raises(errors.FloraAnswerError, match="FLORA's answer holds no list 'generations'"):
         read(calls.list_generations(), response(200, payload), now=0)
 

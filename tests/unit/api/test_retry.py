@@ -35,12 +35,12 @@ def test_flora_may_overrule_the_status_but_not_for_a_conflict():
     assert not may_retry(failed(500, should_retry=True), resendable=False)
 
 
-def test_a_failure_that_flora_stored_under_the_key_would_only_be_repeated():
+def test_failure_that_flora_stored_under_the_key_would_only_be_repeated():
     assert not may_retry(failed(503, replayed=True), resendable=True)
     assert not may_retry(failed(503, replayed=True, should_retry=True), resendable=True)
 
 
-def test_a_connection_that_broke_is_resent_unless_flora_may_have_acted():
+def test_connection_that_broke_is_resent_unless_flora_may_have_acted():
     broke = errors.FloraConnectionError("broke")
     refused = errors.FloraConnectionError("refused", ambiguous=False)
     assert may_retry(broke, resendable=True)
@@ -71,7 +71,7 @@ policies = st.builds(
 @given(
     policies, statuses, asked, st.integers(0, 30), st.floats(0, 2000), st.booleans(), st.floats(0, 1, exclude_max=True)
 )
-def test_a_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, seconds, attempt, elapsed, may, random):
+def test_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, seconds, attempt, elapsed, may, random):
     failure = failed(status, retry_after=seconds)
     wait = policy.delay(failure, attempt=attempt, elapsed=elapsed, resendable=may, random=random)
     if wait is None:
@@ -87,7 +87,7 @@ def test_a_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, s
 
 
 @given(policies, asked, st.integers(0, 19), st.floats(0, 1, exclude_max=True))
-def test_a_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
+def test_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
     wait = policy.delay(failed(503, retry_after=seconds), attempt=attempt, elapsed=0, resendable=True, random=random)
     if wait is None:
         longest = max(policy.first_delay, policy.max_delay / 4) + (seconds or policy.max_delay)
@@ -95,7 +95,7 @@ def test_a_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=30, max_size=30))
-def test_a_call_ends_within_its_budget_however_the_dice_fall(draws):
+def test_call_ends_within_its_budget_however_the_dice_fall(draws):
     policy, elapsed = RetryPolicy(max_retries=20), 0.0
     for attempt, random in enumerate(draws):
         wait = policy.delay(failed(500), attempt=attempt, elapsed=elapsed, resendable=True, random=random)
@@ -160,12 +160,12 @@ def test_refusal_that_names_no_pause_is_waited_out_for_five_seconds():
 
 
 @given(st.integers(-(10**9), 10**9))
-def test_a_date_is_read_as_the_time_until_then(offset):
+def test_date_is_read_as_the_time_until_then(offset):
     header = email.utils.formatdate(NOW + offset, usegmt=True)
     assert retry_after({"retry-after": header}, status=503, now=NOW) == min(max(0, offset), MAX_RETRY_AFTER)
 
 
-def test_a_date_without_a_zone_is_utc_and_nonsense_falls_through():
+def test_date_without_a_zone_is_utc_and_nonsense_falls_through():
     assert retry_after({"retry-after": "Sun, 15 Jun 2025 15:06:45 -0000"}, status=503, now=NOW) == 5
     assert retry_after({"retry-after-ms": "soon", "retry-after": "3"}, status=503, now=NOW) == 3
     assert retry_after({}, status=503, now=NOW) is None

@@ -42,7 +42,7 @@ def key(request):
     return dict(request.headers).get("Idempotency-Key")
 
 
-def test_an_address_is_fetched_by_flora(runner, give):
+def test_address_is_fetched_by_flora(runner, give):
     asset = runner.run(
         give("https://example.com/b.png", folder="ferns", project_id="prj_1"),
         response(201, PENDING),
@@ -58,7 +58,7 @@ def test_an_address_is_fetched_by_flora(runner, give):
 
 
 @pytest.mark.parametrize("size", [1, LARGE - 1])
-def test_a_small_file_is_sent_at_once(runner, give, size):
+def test_small_file_is_sent_at_once(runner, give, size):
     asset = runner.run(give(io.BytesIO(bytes(size)), folder="ferns"), response(201, READY))
     assert asset.url == "https://media.flora.ai/b.png"
     (request,) = runner.requests
@@ -71,7 +71,7 @@ def test_a_small_file_is_sent_at_once(runner, give, size):
     }
 
 
-def test_a_large_file_goes_through_the_storage_that_flora_names(runner, give):
+def test_large_file_goes_through_the_storage_that_flora_names(runner, give):
     file = io.BytesIO(bytes(LARGE))
     asset = runner.run(give(file), response(201, RESERVED), response(204), response(200, PENDING), response(200, READY))
     assert asset.status == "ready"
@@ -91,7 +91,7 @@ def test_a_large_file_goes_through_the_storage_that_flora_names(runner, give):
     assert key(reserve) != key(complete)
 
 
-def test_an_older_reservation_takes_the_bytes_themselves(runner, give):
+def test_older_reservation_takes_the_bytes_themselves(runner, give):
     file = io.BytesIO(bytes(LARGE))
     old = PENDING | {"upload_url": f"{STORAGE}?signature=secret"}
     runner.run(give(file), response(201, old), response(200), response(200, READY))
@@ -100,7 +100,7 @@ def test_an_older_reservation_takes_the_bytes_themselves(runner, give):
     assert dict(store.headers) == {"Content-Type": "image/png"}
 
 
-def test_every_step_survives_bad_weather_with_the_same_key(runner, give):
+def test_every_step_survives_outages_with_the_same_key(runner, give):
     broke = errors.FloraConnectionError("broke")
     asset = runner.run(
         give(),
@@ -116,7 +116,7 @@ def test_every_step_survives_bad_weather_with_the_same_key(runner, give):
     assert 9 <= max(runner.sleeps) < 10
 
 
-def test_a_lost_answer_makes_a_second_asset_rather_than_an_error(runner, give):
+def test_lost_answer_makes_a_second_asset_rather_than_an_error(runner, give):
     duplicate = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
     flow = give("https://example.com/b.png")
     runner.run(flow, errors.FloraConnectionError("broke"), duplicate, response(201, READY))
@@ -124,7 +124,7 @@ def test_a_lost_answer_makes_a_second_asset_rather_than_an_error(runner, give):
     assert key(first) == key(resent) != key(anew)
 
 
-def test_a_failure_that_flora_stored_under_the_key_is_left_behind_with_it(runner, give):
+def test_failure_that_flora_stored_under_the_key_is_left_behind_with_it(runner, give):
     stored = response(503, idempotent_replayed="true")
     runner.run(give("https://example.com/b.png"), response(503), stored, response(201, READY))
     first, resent, anew = runner.requests
@@ -133,21 +133,21 @@ def test_a_failure_that_flora_stored_under_the_key_is_left_behind_with_it(runner
         runner.run(give("https://example.com/b.png"), stored, stored)
 
 
-def test_a_lost_reservation_is_asked_for_again(runner, give):
+def test_lost_reservation_is_asked_for_again(runner, give):
     duplicate = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
     lost = [errors.FloraConnectionError("broke"), duplicate, response(200, RESERVED)]
     runner.run(give(), response(201, RESERVED), response(403), *lost, response(204), response(200, READY))
     assert lines(runner)[2:5] == ["POST /assets/asset_1/retry"] * 3
 
 
-def test_an_upload_that_was_completed_before_is_looked_at(runner, give):
+def test_upload_that_was_completed_before_is_polled(runner, give):
     conflict = error_response(409, "conflict", "Already complete.")
     asset = runner.run(give(), response(201, RESERVED), response(204), conflict, response(200, READY))
     assert asset.status == "ready"
 
 
 @pytest.mark.parametrize("status", [400, 403, 410])
-def test_an_expired_reservation_is_renewed_once(runner, give, status):
+def test_expired_reservation_is_renewed_once(runner, give, status):
     renewed = PENDING | {"upload": {"url": f"{STORAGE}/2", "form_fields": {}}}
     script = [response(201, RESERVED), response(status), response(200, renewed)]
     runner.run(give(), *script, response(201), response(200, READY))
@@ -158,7 +158,7 @@ def test_an_expired_reservation_is_renewed_once(runner, give, status):
     assert str(caught.value) == f"FLORA could not use asset_1: the storage answered {status}"
 
 
-def test_a_failed_asset_is_sent_again_once(runner, give):
+def test_failed_asset_is_sent_again_once(runner, give):
     through = [response(204), response(200, FAILED)]
     with pytest.raises(errors.FloraUploadError, match="FLORA could not use asset_1: Not an image") as caught:
         runner.run(give(), response(201, RESERVED), *through, response(200, RESERVED), *through)
@@ -171,7 +171,7 @@ def test_if_flora_sees_no_reason_to_renew_the_first_refusal_stands(runner, give)
         runner.run(give(), response(201, RESERVED), response(403), conflict)
 
 
-def test_a_storage_that_stays_down_is_told(runner, give, context):
+def test_storage_that_stays_down_is_reported(runner, give, context):
     context.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraUploadError, match="the storage answered 503") as caught:
         runner.run(give(), response(201, RESERVED), response(503), response(503))
@@ -179,7 +179,7 @@ def test_a_storage_that_stays_down_is_told(runner, give, context):
 
 
 @pytest.mark.parametrize("failure", [FAILED, FAILED | {"failure_message": None}])
-def test_what_flora_could_not_fetch_is_told(runner, give, failure):
+def test_what_flora_could_not_fetch_is_reported(runner, give, failure):
     reason = failure["failure_message"] or "it gave no reason"
     with pytest.raises(errors.FloraUploadError) as caught:
         runner.run(give("https://example.com/b.png"), response(201, PENDING), response(200, failure))
@@ -193,7 +193,7 @@ def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(runn
     assert len(str(caught.value)) < 1100
 
 
-def test_a_look_that_fails_is_followed_by_another(runner, give):
+def test_poll_that_fails_is_followed_by_another(runner, give):
     unseen = [response(404), response(503), errors.FloraConnectionError("broke")]
     asset = runner.run(give("https://example.com/b.png"), response(201, PENDING), *unseen, response(200, READY))
     assert asset.status == "ready"
@@ -206,7 +206,7 @@ def test_ready_timeout_bounds_failed_polls_too(runner, give):
     assert runner.sleeps == [1, 1, 1]
 
 
-def test_a_key_that_was_revoked_meanwhile_ends_the_wait(runner, give):
+def test_key_that_was_revoked_meanwhile_ends_the_wait(runner, give):
     with pytest.raises(errors.FloraAuthenticationError):
         runner.run(give("https://example.com/b.png"), response(201, PENDING), response(401))
 
@@ -228,7 +228,7 @@ def test_upload_gives_up_after_ready_timeout(runner, give):
         (PENDING | {"asset_id": None, "upload_url": f"{STORAGE}"}, errors.FloraAnswerError, "no asset_id"),
     ],
 )
-def test_a_reservation_that_cannot_be_used_is_refused(runner, give, reserved, kind, message):
+def test_reservation_that_cannot_be_used_is_refused(runner, give, reserved, kind, message):
     stored = [response(204)] if reserved["asset_id"] is None else []
     with pytest.raises(kind, match=message) as caught:
         runner.run(give(), response(201, reserved), *stored)

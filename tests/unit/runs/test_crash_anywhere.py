@@ -55,7 +55,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
 
 @LEDGERS
 @pytest.mark.parametrize("mode", IDEMPOTENT)
-def test_a_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
+def test_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
     def one_try_later():
         task = Task(FakeFlora(mode, outages=["broken"]), ledger=ledger)
         task.fails(FloraConnectionError)
@@ -173,7 +173,7 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
 
 @half_as_many
 @given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, stories)
-def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, behaviors, hidden_for, story):
+def test_no_outcome_is_unknown_where_flora_says_which_run_a_key_started(mode, ledger, behaviors, hidden_for, story):
     history = History(mode, ledger, behaviors, hidden_for)
     history.live([(who, step) for who, step in story if step != KEY_WINDOW])
     for _, end in history.ends():
@@ -182,7 +182,7 @@ def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, l
 
 @half_as_many
 @given(behaviors, hidden, stories)
-def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard_of(behaviors, hidden_for, story):
+def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors, hidden_for, story):
     history = History("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
     history.live(story)
     for task, end in history.ends():
@@ -209,7 +209,7 @@ def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors,
 
 @half_as_many
 @given(st.sampled_from(MODES), st.booleans(), stories)
-def test_a_clear_is_a_new_run(mode, ledger, story):
+def test_clear_is_a_new_run(mode, ledger, story):
     history = History(mode, ledger)
     history.live(story)
     for task in history.tasks:

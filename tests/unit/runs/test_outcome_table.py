@@ -114,7 +114,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("before", "ledger", "mode", "choice", "ends", "posts", "runs"), LINES)
-def test_the_outcome_table(before, ledger, mode, choice, ends, posts, runs):
+def test_outcome_table(before, ledger, mode, choice, ends, posts, runs):
     flora = FakeFlora(mode)
     task = Task(flora, ledger=ledger, on_unknown=choice)
     before(task)

@@ -24,13 +24,13 @@ def test_only_status_decides(progress):
     assert (event.kind, event.run["status"], len(polls.times)) == ("ended", "failed", 3)
 
 
-def test_a_completed_run_is_told_with_its_outputs():
+def test_completed_run_is_reported_with_its_outputs():
     event, _ = poll(script(RUNNING, DONE))
     assert event.succeeded
     assert event.result()["outputs"][0]["output_id"] == "output_1"
 
 
-def test_a_failed_run_is_told_with_its_reason():
+def test_failed_run_is_reported_with_its_reason():
     event, _ = poll(script(shown("failed", 100, error_code="SERVER_ERROR", error_message="Oh.")))
     assert (event.error_code, event.error_message) == ("SERVER_ERROR", "Oh.")
 
@@ -55,14 +55,14 @@ def test_a_failed_run_is_told_with_its_reason():
     ],
     ids=repr,
 )
-def test_outages_is_waited_out_however_long_it_lasts(outages):
+def test_outage_is_waited_out_however_long_it_lasts(outages):
     event, polls = poll(until(4000, outages))
     assert event.succeeded
     assert len(polls.times) < 4000 / 25, "and FLORA is not made worse"
 
 
 @pytest.mark.parametrize("outages", [response(503), FloraConnectionError("broke")], ids=repr)
-def test_outages_ends_at_the_deadline_and_is_told(outages):
+def test_outage_ends_at_the_deadline_and_is_reported(outages):
     event, polls = poll(lambda _: outages, deadline=100)
     assert (event.kind, event.run_id) == ("timed_out", "run_1")
     assert "the last poll failed" in event.detail
@@ -70,29 +70,29 @@ def test_outages_ends_at_the_deadline_and_is_told(outages):
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_run_that_flora_never_showed_is_told_from_one_that_it_lost(seen):
+def test_run_that_flora_never_showed_is_distinguished_from_one_that_it_lost(seen):
     event, _ = poll(script(*[RUNNING] * seen, then=response(404)), deadline=20)
     assert (event.kind, event.unseen) == ("timed_out", not seen)
 
 
-def test_a_run_that_flora_does_not_show_yet_is_waited_for():
+def test_run_that_flora_does_not_show_yet_is_waited_for():
     event, _ = poll(until(NOT_FOUND_GRACE, response(404)))
     assert event.succeeded
 
 
-def test_a_run_that_flora_never_knew_is_given_up_after_a_minute():
+def test_run_that_flora_never_knew_is_given_up_after_a_minute():
     event, polls = poll(lambda _: response(404))
     assert event.kind == "refused"
     assert NOT_FOUND_GRACE <= polls.times[-1] - polls.times[0] <= NOT_FOUND_GRACE + 40
 
 
-def test_a_run_may_vanish_more_than_once():
+def test_run_may_vanish_more_than_once():
     event, _ = poll(lambda at: DONE if at > 400 else response(404) if at % 80 > 40 else RUNNING)
     assert event.succeeded
 
 
 @pytest.mark.parametrize("before", [response(503), RUNNING], ids=repr)
-def test_one_404_after_minutes_without_a_look_or_a_sight_is_no_end(before):
+def test_one_404_after_minutes_without_a_successful_poll_does_not_end_the_wait(before):
     seldom = PollPolicy(interval=200, slowest=200)
     event, _ = poll(script(before, response(404), DONE), policy=seldom)
     assert event.succeeded
@@ -103,7 +103,7 @@ def test_who_knows_since_when_it_is_gone_may_say_so():
     assert (event.kind, len(polls.times)) == ("refused", 1)
 
 
-def test_a_run_id_that_cannot_be_asked_for_is_refused_not_raised():
+def test_run_id_that_cannot_be_asked_for_is_refused_not_raised():
     event, polls = poll(lambda _: DONE, run_id="..")
     assert (event.kind, polls.times, polls.now) == ("invalid", [], BEGIN)
 
@@ -113,36 +113,36 @@ def wait_for(run_id="run_1", *answers, **options):
     return polls.run(wait_for_run(run_id, FlowContext(RetryPolicy(), lambda: polls.now, lambda: 0.5), **options)), polls
 
 
-def test_a_script_waits_in_one_line():
+def test_script_waits_in_one_line():
     run, polls = wait_for("run_1", RUNNING, poll_interval=7)
     assert (run["status"], [output["output_id"] for output in run["outputs"]]) == ("completed", ["output_1"])
     assert polls.now - BEGIN >= 7
 
 
-def test_a_script_that_waits_in_vain_is_told():
+def test_script_that_waits_in_vain_is_reported():
     with pytest.raises(RunTimedOut, match="run_1 was not finished in time"):
         wait_for("run_1", *[RUNNING] * 100, timeout=30)
 
 
 @pytest.mark.parametrize("wrong", [{"run_id": None}, {"timeout": -1}, {"timeout": "9"}, {"poll_interval": 0}], ids=str)
-def test_a_wait_that_cannot_be_is_refused_before_anything_is_asked(wrong):
+def test_wait_that_cannot_be_is_refused_before_anything_is_asked(wrong):
     with pytest.raises(FloraInputError):
         wait_for(**wrong)
 
 
-def test_there_is_one_last_look_at_it():
+def test_run_is_polled_once_more_at_the_deadline():
     event, polls = poll(until(50, RUNNING), deadline=50)
     assert event.succeeded
     assert polls.times[-1] == pytest.approx(50)
 
 
-def test_it_has_passed_before_the_first_look():
+def test_deadline_that_has_passed_before_the_first_poll_allows_one_poll():
     assert poll(lambda _: DONE, deadline=-5)[0].succeeded
     event, polls = poll(lambda _: RUNNING, deadline=-5)
     assert (event.kind, event.detail, len(polls.times)) == ("timed_out", "", 1)
 
 
-def test_flora_is_not_asked_at_it_if_it_asked_for_silence_until_later():
+def test_run_is_not_polled_at_the_deadline_if_flora_asked_for_silence_until_later():
     event, polls = poll(script(RUNNING, response(429, retry_after=200)), deadline=100)
     assert event.kind == "timed_out"
     assert "the last poll failed: FLORA answered 429" in event.detail
@@ -150,7 +150,7 @@ def test_flora_is_not_asked_at_it_if_it_asked_for_silence_until_later():
     assert polls.now - BEGIN == pytest.approx(100)
 
 
-def test_there_is_a_last_look_if_the_silence_ends_before_it():
+def test_run_is_polled_at_the_deadline_if_the_silence_ends_before_it():
     event, polls = poll(script(RUNNING, response(429, retry_after=21)), deadline=40, random=lambda: 0.99)
     assert event.kind == "timed_out"
     assert polls.times[-1] == pytest.approx(40)
@@ -159,19 +159,19 @@ def test_there_is_a_last_look_if_the_silence_ends_before_it():
 @pytest.mark.parametrize("header", ["1787000000", "999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "31536000"], ids=str)
 @pytest.mark.parametrize("name", ["retry_after", "retry_after_ms"])
 @pytest.mark.parametrize("status", [429, 503, 401])
-def test_a_wait_looks_again_within_minutes_whatever_time_a_header_names(status, name, header):
+def test_wait_polls_again_within_minutes_whatever_time_a_header_names(status, name, header):
     event, polls = poll(script(RUNNING, response(status, **{name: header}), DONE))
     assert event.succeeded
     assert polls.times[-1] - polls.times[-2] <= 340
 
 
-def test_a_bad_value_for_a_wait_is_named():
+def test_bad_value_for_a_wait_is_named():
     for name, value in [("started_at", "now"), ("estimated_seconds", "30"), ("timeout", True)]:
         with pytest.raises(FloraInputError, match=f"{name} is "):
             wait_for(**{name: value})
 
 
-def test_an_interval_may_be_a_timedelta():
+def test_interval_may_be_a_timedelta():
     _, polls = wait_for("run_1", RUNNING, poll_interval=timedelta(seconds=7))
     assert polls.now - BEGIN >= 7
 

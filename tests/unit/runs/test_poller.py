@@ -20,7 +20,7 @@ NAMED = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NAMED.items() for value in values])
-def test_a_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
+def test_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
     given = {"deadline": None, "started_at": None, "estimated_seconds": None, "run_id": "run_1", "poll_interval": 3.0}
     given[name] = value
     wait = RunPoller(
@@ -31,7 +31,7 @@ def test_a_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, v
 
 
 @pytest.mark.parametrize("estimate", [float("nan"), float("inf"), -5.0, 10**400, 1e300])
-def test_an_estimate_that_is_out_of_all_bounds_ends_no_wait_for_it_is_floras(estimate):
+def test_estimate_that_is_out_of_all_bounds_ends_no_wait_for_it_is_floras(estimate):
     event, polls = poll(lambda _: DONE, estimated_seconds=estimate)
     assert event.succeeded
     assert polls.times[0] <= 30
@@ -41,7 +41,7 @@ HOURS = 3600.0
 
 
 @pytest.mark.parametrize("jump", [-2 * HOURS, -600.0, 600.0, 2 * HOURS, 1e8])
-def test_a_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
+def test_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
     calm = poll(until(90, RUNNING), deadline=200)[1].times
     assert poll(until(90, RUNNING), deadline=200, ahead=lambda at: jump if at > 20 else 0.0)[1].times == calm
     event, polls = poll(lambda _: RUNNING, deadline=100, ahead=lambda at: jump if at > 20 else 0.0)
@@ -51,7 +51,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
 
 @pytest.mark.parametrize("wrong", [-1e9, -2 * HOURS, -600.0, 600.0, 2 * HOURS])
 @pytest.mark.parametrize("estimate", [None, 20.0, 300.0])
-def test_a_first_look_is_never_later_than_from_the_start_however_clocks_differ(wrong, estimate):
+def test_first_poll_is_never_later_than_from_the_start_however_clocks_differ(wrong, estimate):
     first = PollPolicy().first(estimated_seconds=estimate, elapsed=0.0)
     _, polls = poll(until(60, RUNNING), ahead=lambda _: wrong, estimated_seconds=estimate)
     assert polls.times[0] <= first

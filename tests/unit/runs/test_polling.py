@@ -41,7 +41,7 @@ def test_whatever_flora_says_of_a_run_its_end_is_seen_soon_and_at_a_fair_price(t
         assert max(found.requests) <= 3 + longest / 4, (estimate, progress)
 
 
-def test_a_longer_interval_costs_less_and_is_later():
+def test_longer_interval_costs_less_and_is_later():
     often, seldom = (simulate(PollPolicy(interval=interval)) for interval in (2.0, 10.0))
     assert seldom.requests_per_run < often.requests_per_run
     assert seldom.median_lag > often.median_lag
@@ -60,18 +60,18 @@ def test_a_longer_interval_costs_less_and_is_later():
         ({"estimated_seconds": 40, "deadline": 5}, 5),
     ],
 )
-def test_the_first_look_comes_after_somewhat_more_than_half_of_the_estimate(known, first):
+def test_first_poll_comes_after_somewhat_more_than_half_of_the_estimate(known, first):
     _, polls = poll(lambda _: DONE, **known)
     assert polls.times == pytest.approx([first])
 
 
-def test_a_run_of_which_nothing_is_known_tells_its_age_itself():
+def test_run_without_a_known_start_has_the_age_that_flora_shows():
     created = shown("running", 0, created_at=(BEGIN - 80) * 1000)
     _, polls = poll(script(created, DONE), started_at=None)
     assert polls.times[1] == pytest.approx(12.65, abs=0.1), "80 s of age, a pause of about 0.15 of it"
 
 
-def test_an_age_that_cannot_be_is_none():
+def test_age_that_cannot_be_is_none():
     for at in ({"created_at": (BEGIN + 1e6) * 1000}, {"created_at": None}):
         _, polls = poll(script(shown("running", 0, **at), DONE), started_at=None)
         assert 3 <= polls.times[1] <= 3.4
@@ -95,12 +95,12 @@ def test_poll_interval_is_a_lower_bound_and_slowest_an_upper_one(interval, slowe
     st.lists(st.sampled_from([RUNNING, response(503), response(404)]), max_size=12),
     st.floats(0, 0.99),
 )
-def test_no_two_looks_are_closer_than_poll_interval(interval, answers, random):
+def test_no_two_polls_are_closer_than_poll_interval(interval, answers, random):
     _, polls = poll(script(*answers, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
     assert all(second - first >= interval for first, second in pairwise(polls.times))
 
 
-def test_the_looks_of_many_runs_are_spread():
+def test_polls_of_many_runs_are_spread():
     assert len({PollPolicy().next(progress=0, elapsed=10, random=n / 10) for n in range(10)}) == 10
 
 

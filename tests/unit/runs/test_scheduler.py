@@ -26,7 +26,7 @@ def test_nobody_waits_and_nothing_is_asked(simulation):
     assert simulation.asked() == []
 
 
-def test_one_run_is_looked_at_singly(simulation):
+def test_one_run_is_polled_singly(simulation):
     simulation.wait(*simulation.start(seconds=30))
     simulation.run()
     assert set(simulation.asked()) == {"/runs/run_1"}
@@ -34,7 +34,7 @@ def test_one_run_is_looked_at_singly(simulation):
     assert simulation.kinds == {"ended"}
 
 
-def test_runs_that_are_due_together_cost_a_page_and_no_single_look(simulation):
+def test_runs_that_are_due_together_cost_a_page_and_no_single_poll(simulation):
     simulation.wait(*simulation.start(100, seconds=30))
     simulation.run()
     assert set(simulation.asked()) == {"/generations"}
@@ -43,7 +43,7 @@ def test_runs_that_are_due_together_cost_a_page_and_no_single_look(simulation):
     assert max(simulation.lags) < 6
 
 
-def test_a_page_tells_of_runs_that_are_not_due_yet(simulation):
+def test_page_also_ends_waits_that_are_not_due_yet(simulation):
     (late,) = simulation.start(seconds=10, estimated=300)
     simulation.wait(late, *simulation.start(5, seconds=30))
     simulation.run(20)
@@ -51,7 +51,7 @@ def test_a_page_tells_of_runs_that_are_not_due_yet(simulation):
     assert list(simulation.reported) == [late.run_id]
 
 
-def test_pages_are_not_asked_for_when_looks_cost_less(simulation):
+def test_pages_are_not_asked_for_when_polls_cost_less(simulation):
     mine = simulation.start(3, seconds=30)
     simulation.start(500, seconds=3600)  # by others
     simulation.wait(*mine)
@@ -73,7 +73,7 @@ def test_runs_that_others_push_down_are_found_on_deeper_pages(simulation):
     assert max(simulation.lags) < 6
 
 
-def test_others_who_push_without_end_cost_no_more_pages_than_looks_would(simulation):
+def test_others_who_push_without_end_cost_no_more_pages_than_polls_would(simulation):
     simulation.wait(*simulation.start(8, seconds=40))
     simulation.start(5000, seconds=3600)
     simulation.run()
@@ -97,7 +97,7 @@ def test_both_histories_are_gone_through_for_a_mixed_fleet(simulation):
     assert set(simulation.asked()) == set(PAGES)
 
 
-def test_what_no_history_shows_is_looked_at_singly_and_searched_for_again_once_a_minute(simulation):
+def test_what_no_history_shows_is_polled_singly_and_searched_for_again_once_a_minute(simulation):
     simulation.wait(*simulation.start(20, seconds=200, listed=""))
     simulation.run()
     assert len(simulation.reported) == 20
@@ -107,7 +107,7 @@ def test_what_no_history_shows_is_looked_at_singly_and_searched_for_again_once_a
     assert 2 * 3 <= len(simulation.asked()) - polls <= 20 * 3
 
 
-def test_a_page_that_omits_a_run_costs_one_look_and_no_more(simulation):
+def test_page_that_omits_a_run_costs_one_poll_and_no_more(simulation):
     simulation.wait(*simulation.start(100, seconds=40))
     omitted = Fault(lambda answer: without_row(answer, "run_8"), hits=PAGES.__contains__, until=BEGIN + 30)
     simulation.flora.faults.append(omitted)
@@ -117,7 +117,7 @@ def test_a_page_that_omits_a_run_costs_one_look_and_no_more(simulation):
     assert len(simulation.reported) == 100
 
 
-def test_no_more_looks_are_made_between_two_rounds_than_a_page_could_save(simulation):
+def test_no_more_polls_are_made_between_two_rounds_than_a_page_could_save(simulation):
     simulation.wait(*simulation.start(MAX_SINGLE_POLLS + 50, listed="", estimated=None))
     simulation.now += 10
     first, second = [
@@ -142,7 +142,7 @@ def test_each_wait_keeps_its_own_deadline(simulation):
     assert max(late) < 1
 
 
-def test_a_deadline_that_has_passed_still_gets_its_one_look(simulation):
+def test_deadline_that_has_passed_still_gets_its_one_poll(simulation):
     done, endless = simulation.start(seconds=0), simulation.start(seconds=3600)
     simulation.wait(*done, *endless, deadline=0)
     simulation.run()
@@ -152,7 +152,7 @@ def test_a_deadline_that_has_passed_still_gets_its_one_look(simulation):
     }
 
 
-def test_several_waits_for_one_run_share_its_looks_and_are_all_told(simulation):
+def test_several_waits_for_one_run_share_its_polls_and_are_all_notified(simulation):
     (run,) = simulation.start(seconds=30)
     simulation.wait(run, run, interval=5)
     simulation.wait(run, deadline=10)
@@ -162,7 +162,7 @@ def test_several_waits_for_one_run_share_its_looks_and_are_all_told(simulation):
     assert len(simulation.asked()) <= 6
 
 
-def test_who_stops_waiting_is_not_told_and_takes_nobody_along(simulation):
+def test_discarded_wait_is_not_notified_and_ends_no_other(simulation):
     (run,) = simulation.start(seconds=30)
     first, second = simulation.wait(run, run)
     simulation.scheduler.discard(first)
@@ -184,7 +184,7 @@ def test_when_nobody_waits_any_more_nothing_is_asked_any_more(simulation):
     assert simulation.reported == {}
 
 
-def test_who_stops_waiting_while_being_looked_at_is_not_told(simulation):
+def test_wait_discarded_during_its_poll_is_not_notified(simulation):
     (wait,) = simulation.wait(*simulation.start(seconds=0))
     simulation.run(0)
     simulation.scheduler.discard(wait)
@@ -207,7 +207,7 @@ def _add(simulation, runs):
     return simulation.scheduler.add(Subscription(wait, on_end=lambda _: None))
 
 
-def test_a_wait_that_joins_while_the_run_is_looked_at_is_told_by_that_look(simulation):
+def test_wait_that_joins_during_a_poll_is_notified_by_it(simulation):
     (run,) = simulation.start(seconds=0)
     simulation.wait(run)
     simulation.run(0)
@@ -217,7 +217,7 @@ def test_a_wait_that_joins_while_the_run_is_looked_at_is_told_by_that_look(simul
     assert len(simulation.asked()) == 1
 
 
-def test_a_look_that_was_given_up_is_made_again(simulation):
+def test_poll_that_was_given_up_is_made_again(simulation):
     simulation.wait(*simulation.start(seconds=0))
     (run_id,) = run_with_response(simulation.scheduler.round(), None)
     assert simulation.scheduler.next_round == float("inf")
@@ -229,7 +229,7 @@ def test_a_look_that_was_given_up_is_made_again(simulation):
     assert simulation.kinds == {"ended"}
 
 
-def test_end_all_tells_everyone_why(simulation):
+def test_end_all_notifies_every_wait_of_the_reason(simulation):
     simulation.wait(*simulation.start(3), *simulation.start(3))
     simulation.scheduler.end_all(FloraPermissionError("no entry", status=403))
     assert [event.kind for reported in simulation.reported.values() for _, event in reported] == ["refused"] * 6

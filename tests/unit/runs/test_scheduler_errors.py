@@ -19,7 +19,7 @@ def simulation():
     return Simulation()
 
 
-def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog):
+def test_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog):
     class Broken(PollPolicy):
         def next(self, **_):
             raise ZeroDivisionError("of its own")
@@ -37,7 +37,7 @@ def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplo
     assert "of its own" in caplog.text
 
 
-def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(simulation):
+def test_poll_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(simulation):
     runs = simulation.start(2, seconds=3600, listed="")
     simulation.wait(*runs)
     while not simulation.reported:
@@ -51,7 +51,7 @@ def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes
     assert simulation.ended == [runs[1].run_id]
 
 
-def test_pages_that_raise_what_nobody_foresaw_cost_single_looks(simulation):
+def test_pages_that_raise_what_nobody_foresaw_cost_single_polls(simulation):
     runs = simulation.start(20, seconds=60)
     simulation.wait(*runs)
     simulation.scheduler.pages_crashed(RecursionError("deep"))
@@ -62,7 +62,7 @@ def test_pages_that_raise_what_nobody_foresaw_cost_single_looks(simulation):
     assert len(simulation.ended) == 20
 
 
-def test_what_is_due_can_be_had_while_a_page_hangs_and_is_not_told_what_the_page_meets(simulation):
+def test_due_polls_are_made_while_a_page_hangs_and_do_not_get_its_error(simulation):
     simulation.wait(*simulation.start(5, seconds=20))
     simulation.run(11.9)
     simulation.now += 1

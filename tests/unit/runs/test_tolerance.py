@@ -19,7 +19,7 @@ REFUSALS = [400, 401, 402, 403, 404, 410, 302]
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_of_minutes_ends_no_wait(status):
+def test_refusal_of_minutes_ends_no_wait(status):
     refused = response(status, x_should_retry="false")
     event, polls = poll(lambda at: RUNNING if at < 20 else refused if at < 20 + REFUSED_FOR * 0.8 else DONE)
     assert event.succeeded
@@ -27,7 +27,7 @@ def test_a_refusal_of_minutes_ends_no_wait(status):
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_that_lasts_ends_the_wait_and_is_left_to_retries(status):
+def test_refusal_that_lasts_ends_the_wait_and_is_left_to_retries(status):
     event, polls = poll(script(RUNNING, then=response(status)))
     assert (event.kind, event.run_id) == ("refused", "run_1")
     assert f"FLORA answered {status}" in event.detail
@@ -35,19 +35,19 @@ def test_a_refusal_that_lasts_ends_the_wait_and_is_left_to_retries(status):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown(status):
+def test_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown(status):
     event, _ = poll(lambda at: response(status) if at < 100 else response(404) if at < 200 else DONE)
     assert event.succeeded
 
 
-def test_a_refusal_ends_at_the_deadline_and_is_told():
+def test_refusal_ends_at_the_deadline_and_is_reported():
     event, polls = poll(script(RUNNING, then=response(401)), deadline=50)
     assert (event.kind, event.unseen) == ("timed_out", False)
     assert "the last poll failed: FLORA answered 401" in event.detail
     assert polls.times[-1] == pytest.approx(50)
 
 
-def test_a_wait_knows_that_its_latest_look_was_refused():
+def test_wait_knows_that_its_latest_poll_was_refused():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     wait.begin(5.0)
     refused = []
@@ -57,7 +57,7 @@ def test_a_wait_knows_that_its_latest_look_was_refused():
     assert refused == [True, False]
 
 
-def test_a_wait_looks_at_once_when_its_connection_has_changed_but_not_before_flora_allows_it():
+def test_wait_polls_at_once_when_its_connection_has_changed_but_not_before_flora_allows_it():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(interval=100), now=BEGIN, started_at=BEGIN)
     wait.begin(5.0)
     wait.poll_at(7.0)
@@ -76,7 +76,7 @@ BILL = {"charged_cost": 0.04}
 
 @pytest.mark.parametrize("settled", [1, 30, 59, 80])
 @pytest.mark.parametrize("wrong", [-2 * HOURS, 0.0, 2 * HOURS])
-def test_a_bill_that_comes_later_is_waited_for(settled, wrong, caplog):
+def test_bill_that_comes_later_is_waited_for(settled, wrong, caplog):
     def answer(at):
         return RUNNING if at < 20 else unbilled(20) if at < 20 + settled else unbilled(20, **BILL)
 
@@ -86,7 +86,7 @@ def test_a_bill_that_comes_later_is_waited_for(settled, wrong, caplog):
     assert "has not settled" not in caplog.text
 
 
-def test_a_bill_that_does_not_come_is_given_as_none_and_said(caplog):
+def test_bill_that_does_not_come_is_given_as_none_and_said(caplog):
     event, polls = poll(lambda at: RUNNING if at < 20 else unbilled(20))
     assert (event.succeeded, event.result()["charged_cost"]) == (True, None)
     seen = min(at for at in polls.times if at >= 20)
@@ -95,23 +95,23 @@ def test_a_bill_that_does_not_come_is_given_as_none_and_said(caplog):
 
 
 @pytest.mark.parametrize("age", [91, 3600, 1e6])
-def test_a_bill_that_is_missing_for_long_is_not_waited_for(age):
+def test_bill_that_is_missing_for_long_is_not_waited_for(age):
     event, polls = poll(lambda _: unbilled(-age), started_at=None)
     assert (event.result()["charged_cost"], len(polls.times)) == (None, 1)
 
 
-def test_a_bill_is_waited_for_until_about_ninety_seconds_after_the_end():
+def test_bill_is_waited_for_until_about_ninety_seconds_after_the_end():
     event, polls = poll(lambda _: unbilled(-60), started_at=None)
     assert event.result()["charged_cost"] is None
     assert polls.times[-1] == pytest.approx(BILL_FOR - 60, abs=0.2)
 
 
-def test_a_completion_that_lies_ahead_of_our_clock_is_waited_for_no_longer():
+def test_completion_that_lies_ahead_of_our_clock_is_waited_for_no_longer():
     _, polls = poll(lambda _: unbilled(1e6), started_at=None)
     assert polls.times[-1] == pytest.approx(BILL_FOR, abs=0.2)
 
 
-def test_a_bill_is_not_waited_for_beyond_the_deadline():
+def test_bill_is_not_waited_for_beyond_the_deadline():
     event, polls = poll(lambda at: RUNNING if at < 20 else unbilled(20), deadline=40)
     assert (event.kind, event.result()["charged_cost"]) == ("ended", None)
     assert polls.times[-1] == pytest.approx(40, abs=0.2)
@@ -132,14 +132,14 @@ def test_nothing_that_happens_while_a_bill_is_waited_for_fails_the_wait(trouble)
     assert event.succeeded
 
 
-def test_a_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
+def test_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
     event, polls = poll(script(RUNNING, unbilled(20), response(429, retry_after=60), then=unbilled(20, **BILL)))
     assert event.result()["charged_cost"] == 0.04
     assert polls.times[-1] - polls.times[-2] >= 60
 
 
 @pytest.mark.parametrize("row", [shown("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr)
-def test_a_run_that_has_no_result_has_no_bill_to_wait_for(row):
+def test_run_that_has_no_result_has_no_bill_to_wait_for(row):
     assert len(poll(script(RUNNING, row))[1].times) == 2
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_has_no_result_has_no_bill_to_wait_for(row):
     ],
     ids=str,
 )
-def test_an_event_says_whether_a_bill_may_still_come(members, awaits):
+def test_event_says_whether_a_bill_may_still_come(members, awaits):
     event, _ = poll(script(unbilled(0, **members)), deadline=0)
     assert event.kind == "ended"
     assert event.awaits_bill(now=BEGIN + 1) is awaits
@@ -165,7 +165,7 @@ def test_what_did_not_complete_awaits_no_bill():
     assert not poll(lambda _: RUNNING, deadline=0)[0].awaits_bill(now=BEGIN)
 
 
-def test_a_wait_that_is_overdue_ends_with_what_it_knows():
+def test_wait_that_is_overdue_ends_with_what_it_knows():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN, deadline=BEGIN + 9)
     wait.begin(5.0)
     assert wait.remaining == 9
