@@ -58,7 +58,6 @@ def test_every_file_holds_one_dag_of_its_name(dags):
 
 def test_generate_and_wait(dags, run_dag, flora):
     dag_run = run_dag(dags["flora_generate_and_wait"])
-
     assert succeeded(dag_run)
     (run,) = returned(dag_run, "picture")
     assert run["status"] == "completed"

@@ -19,8 +19,8 @@ def simulation():
     return Simulation()
 
 
-def reply(rows=(), **meta):
-    return response(200, {"generations": list(rows), "technique_runs": [], "meta": meta})
+def page(rows=(), meta=None):
+    return response(200, {"generations": list(rows), "technique_runs": [], "meta": {} if meta is None else meta})
 
 
 @pytest.mark.parametrize("listed", ["/generations", "/technique-runs", ""])
@@ -59,7 +59,7 @@ def test_a_429_without_a_time_slows_all_down_for_a_while(simulation):
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "looks", "all"])
+@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
 @pytest.mark.parametrize("listed", ["/generations", ""])
 def test_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, listed):
     simulation.wait(*simulation.start(40, seconds=60, listed=listed))
@@ -91,8 +91,8 @@ def test_outage_is_not_counted_against_pages(simulation):
     simulation.wait(*simulation.start(50, seconds=100))
     simulation.inject(Response(503), since=BEGIN + 10, until=BEGIN + 60)
     simulation.run()
-    # One look told that it was about all of FLORA: no storm of single looks, and pages at once when all is well.
-    assert len([path for path in simulation.asked() if path not in PAGES]) < 20
+    # One poll showed that it was about all of FLORA: no storm of single polls, and pages at once when all is well.
+    assert len(simulation.asked_singly) < 20
     assert any(60 <= at < 95 for at in simulation.paged_at)
 
 
@@ -109,32 +109,25 @@ def test_row_that_cannot_be_used_is_polled_singly(simulation, change):
     runs = simulation.start(30)
     simulation.wait(*runs)
     rows = [run.row(run.ends) for run in runs]
-    simulation.inject(lambda _: reply([change(rows[0]), *rows[1:]]), hits=on_pages)
+    simulation.inject(lambda _: page([change(rows[0]), *rows[1:]]), hits=on_pages)
     simulation.run(29)
     assert len(simulation.ended) == 29
     simulation.run()
     assert len(simulation.ended) == 30
-    assert {path for path in simulation.asked() if path not in PAGES} == {"/runs/run_1"}
+    assert set(simulation.asked_singly) == {"/runs/run_1"}
 
 
-@pytest.mark.parametrize("meta", [{}, {"next_cursor": None}, {"next_cursor": ""}, {"next_cursor": 7}])
+@pytest.mark.parametrize("meta", [{}, {"next_cursor": None}, {"next_cursor": ""}, {"next_cursor": 7}, 7])
 def test_list_without_a_cursor_has_ended(simulation, meta):
     simulation.wait(*simulation.start(30))
-    simulation.inject(reply(**meta), hits=on_pages)
-    simulation.run(29)
-    assert len(simulation.paged_at) == 2
-
-
-def test_list_whose_meta_is_no_object_has_ended(simulation):
-    simulation.wait(*simulation.start(30))
-    simulation.inject(response(200, {"generations": [], "technique_runs": [], "meta": 7}), hits=on_pages)
+    simulation.inject(page(meta=meta), hits=on_pages)
     simulation.run(29)
     assert len(simulation.paged_at) == 2
 
 
 def test_list_that_never_ends_is_left(simulation):
     simulation.wait(*simulation.start(30))
-    simulation.inject(reply([{"run_id": "run_of_others", "status": "running"}], next_cursor="0"), hits=on_pages)
+    simulation.inject(page([{"run_id": "run_of_others", "status": "running"}], {"next_cursor": "0"}), hits=on_pages)
     simulation.run()
     assert len(simulation.ended) == 30
     assert len(simulation.paged_at) <= 2 * 30
@@ -205,7 +198,7 @@ def test_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
 
 
 @pytest.mark.parametrize("header", ["1787000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "looks", "all"])
+@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
 def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(simulation, header, hits):
     simulation.wait(*simulation.start(60))
     simulation.wait(*simulation.start(2, listed=""))

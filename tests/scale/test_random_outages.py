@@ -30,7 +30,7 @@ class Outage:
                 return without_row(answer, run_id)
             return OUTAGES.get(self.kind) or Response(404)
 
-        hits = {"pages": on_pages, "looks": on_single_polls, "all": on_all}[self.where]
+        hits = {"pages": on_pages, "single polls": on_single_polls, "all": on_all}[self.where]
         if self.kind == "vanishes":
             hits = f"/runs/{run_id}".__eq__
         simulation.inject(instead, hits=hits, since=BEGIN + self.since, until=BEGIN + self.since + self.lasts)
@@ -41,7 +41,7 @@ ANY_OUTAGE = st.builds(
     since=st.floats(0, 60),
     lasts=st.sampled_from([1.0, 10.0, 60.0]),
     kind=st.sampled_from([*OUTAGES, "omits"]),
-    where=st.sampled_from(["pages", "looks", "all"]),
+    where=st.sampled_from(["pages", "single polls", "all"]),
     every=st.sampled_from([1, 1, 2, 5]),
     victim=st.integers(0, 200),
 ) | st.builds(
@@ -49,7 +49,7 @@ ANY_OUTAGE = st.builds(
     since=st.floats(0, 60),
     lasts=st.just(10.0),
     kind=st.just("vanishes"),
-    where=st.just("looks"),
+    where=st.just("single polls"),
     every=st.just(1),
     victim=st.integers(0, 200),
 )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.serialization.serialized_objects import BaseSerialization
 
 from tests.support.triggers import first_event
@@ -141,6 +141,16 @@ class OneTask:
     def fails(self, error=AirflowException, match=None):
         """One try that fails; returns the error."""
         return raised_by(self.run, error, match)
+
+    def fails_for_good(self, match=None):
+        """One try after which Airflow makes no other; returns the error."""
+        return self.fails(AirflowFailException, match)
+
+    def fails_for_now(self, match=None):
+        """One try that fails and is left to the task's retries; returns the error."""
+        error = self.fails(match=match)
+        assert not isinstance(error, AirflowFailException)
+        return error
 
     def retry_fails(self, error=AirflowException, match=None):
         return raised_by(self.retry, error, match)

@@ -30,17 +30,17 @@ LATENCY = 0.03  # seconds from a request to its answer
 
 # How long runs take, in seconds.
 TIMES: dict[str, Callable[[random.Random], float]] = {
-    "20-60 s": lambda dice: dice.uniform(20, 60),
+    "20-60 s": lambda rng: rng.uniform(20, 60),
     "30 s": lambda _: 30.0,
-    "1-3 s": lambda dice: dice.uniform(1, 3),
-    "lognormal": lambda dice: dice.lognormvariate(3.4, 0.6),  # half of them below 30 s, one in twenty above 80 s
-    "10 or 110 s": lambda dice: dice.choice((10.0, 110.0)) * dice.uniform(0.9, 1.1),
-    "video": lambda dice: dice.uniform(60, 360),
-    "technique": lambda dice: dice.uniform(600, 900),
+    "1-3 s": lambda rng: rng.uniform(1, 3),
+    "lognormal": lambda rng: rng.lognormvariate(3.4, 0.6),  # half of them below 30 s, one in twenty above 80 s
+    "10 or 110 s": lambda rng: rng.choice((10.0, 110.0)) * rng.uniform(0.9, 1.1),
+    "video": lambda rng: rng.uniform(60, 360),
+    "technique": lambda rng: rng.uniform(600, 900),
 }
 # What FLORA estimates beforehand.
 ESTIMATES: dict[str, Callable[[random.Random, float], float | None]] = {
-    "right": lambda dice, seconds: round(seconds / dice.uniform(0.7, 1.3)),
+    "right": lambda rng, seconds: round(seconds / rng.uniform(0.7, 1.3)),
     "x 3": lambda _, seconds: round(seconds * 3),
     "/ 3": lambda _, seconds: round(seconds / 3),
     "none": lambda *_: None,
@@ -119,7 +119,7 @@ DONE = shown("completed", 100)
 def poll(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", ahead=lambda _: 0.0, **known):
     """How a wait ends that began with the run, and the recorder of its polls; `deadline` in seconds from then.
 
-    `ahead` tells by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
+    `ahead` gives by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
     """
     recorder = PollRecorder(answer)
     if known.get("deadline") is not None:
@@ -144,16 +144,16 @@ def until(seconds, before, after=DONE):
 
 def simulate(policy=None, *, times="20-60 s", estimate="right", progress="steps of 10", runs=60, seed=7):
     """Poll that many runs of a kind, one by one."""
-    dice = random.Random(seed)  # noqa: S311 - the same dice for the same seed
+    rng = random.Random(seed)  # noqa: S311 - the same numbers for the same seed
     requests, lags = [], []
     for _ in range(runs):
-        seconds = TIMES[times](dice)
+        seconds = TIMES[times](rng)
 
         def answer(at, seconds=seconds):
             return DONE if at >= seconds else shown("running", PROGRESS[progress](at / seconds))
 
-        estimated = ESTIMATES[estimate](dice, seconds)
-        _, recorder = poll(answer, policy=policy, random=dice.random, estimated_seconds=estimated)
+        estimated = ESTIMATES[estimate](rng, seconds)
+        _, recorder = poll(answer, policy=policy, random=rng.random, estimated_seconds=estimated)
         requests.append(len(recorder.times))
         lags.append(recorder.now - BEGIN - seconds)
     return Figures(requests, lags)

@@ -57,7 +57,7 @@ def delivered(event):
 
 
 def event_of(trigger):
-    """How the trigger ended, as its task is told."""
+    """How the trigger ended, as its task is resumed with it."""
     return RunEvent.from_payload(delivered(run_within(first_event(trigger))))
 
 

@@ -31,7 +31,7 @@ def run_within(coroutine, seconds=30):
 
 
 async def until(condition):
-    """Wait for what happens elsewhere: in the server's thread, or in a task that was told to end."""
+    """Wait for what happens elsewhere: in the server's thread, or in a task that was asked to end."""
     while not condition():  # noqa: ASYNC110 - another thread changes it
         await asyncio.sleep(0.01)
 

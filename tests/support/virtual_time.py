@@ -45,18 +45,18 @@ class VirtualFlora(httpx.AsyncBaseTransport):
         self.hanging = {}
         process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(time, "time", lambda: self.truth + self.ahead)
+        monkeypatch.setattr(time, "time", lambda: self.true_time + self.ahead)
         monkeypatch.setattr("flora_provider.triggers.shared_poller.polling_client", self._client)
         # Airflow reads connections in a thread, for which no virtual clock waits.
         settings = Settings(api_key="key")
         monkeypatch.setattr(ConnectionReader, "read", lambda _: asyncio.sleep(0, settings))
 
     @property
-    def truth(self):
+    def true_time(self):
         return BEGIN + self.now - UPTIME
 
     def start(self, seconds, *, listed="/generations"):
-        self.flora.now = self.truth
+        self.flora.now = self.true_time
         return self.flora.start(seconds, listed=listed)
 
     def run(self, coroutine):
@@ -68,7 +68,7 @@ class VirtualFlora(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request):
         path = request.url.path.removeprefix("/api/v1")
-        self.flora.now = self.truth
+        self.flora.now = self.true_time
         answer = self.flora.handle(SimpleNamespace(method="GET", url=path, query=request.url.params.items()))
-        await asyncio.sleep(1e6 if self.truth >= self.hanging.get(path, 1e12) else 0.1)
+        await asyncio.sleep(1e6 if self.true_time >= self.hanging.get(path, 1e12) else 0.1)
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)

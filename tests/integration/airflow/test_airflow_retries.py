@@ -16,7 +16,7 @@ def test_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag, f
         flora.sandbox.settings.idempotency = "replay"
     else:
         flora.sandbox.settings.idempotency = "none"
-    # The first look finds FLORA in trouble until the task's time is over.
+    # The first poll gets 503 until the task's time is over.
     flora.inject(route="/runs/{run_id}", status=503, times=1)
     with DAG("retried", start_date=datetime(2026, 1, 1), schedule=None) as dag:
 

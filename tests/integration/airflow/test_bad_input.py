@@ -84,8 +84,7 @@ def test_what_a_template_gives_is_refused_when_the_task_runs_before_any_request(
     flora, generate, one_task, name, value, remedy
 ):
     task = one_task(generate(**{name: value}))
-    error = task.fails(AirflowFailException)
-
+    error = task.fails_for_good()
     assert f"{name} is " in str(error)
     assert remedy in str(error)
     assert "[task 'picture', connection 'flora_default']" in str(error)
@@ -96,7 +95,7 @@ def test_what_a_template_gives_is_refused_when_the_task_runs_before_any_request(
 @pytest.mark.parametrize("run_id", ["{{ ds }}", "{{ None }}"])
 def test_what_a_template_gives_as_run_id_is_refused_before_any_request(flora, wait_for, one_task, run_id, deferrable):
     task = one_task(wait_for(run_id, deferrable=deferrable))
-    task.fails(AirflowFailException, match=r"run_id is .*starts with 'run_'.*task 'finished'")
+    task.fails_for_good(match=r"run_id is .*starts with 'run_'.*task 'finished'")
     assert flora.requests == 0
 
 
@@ -120,7 +119,7 @@ def test_another_tasks_result_passes_at_parse_time(generate, name):
 )
 def test_scope_that_is_given_nowhere_names_both_places_where_it_may_be_given(flora, generate, one_task, extra, problem):
     flora.connect(extra=extra)
-    one_task(generate()).fails(AirflowFailException, match=problem)
+    one_task(generate()).fails_for_good(match=problem)
     assert flora.requests == 0
 
 
@@ -193,7 +192,7 @@ def test_connection_that_cannot_be_right_is_refused_by_name_before_any_request(
         wait_for("run_1", flora_conn_id="other"),
         wait_for("run_1", flora_conn_id="other", deferrable=False),
     ):
-        error = one_task(operator).fails(AirflowFailException)
+        error = one_task(operator).fails_for_good()
         assert problem in str(error)
         assert "connection 'other'" in str(error)
 

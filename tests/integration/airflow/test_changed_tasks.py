@@ -32,9 +32,7 @@ def prompts(flora):
 
 def test_task_that_executes_three_operators_has_three_runs_and_finds_each_again(flora, generate, one_task):
     loop = Prompts(one_task, generate)
-
     runs = loop.execute(["a fern", "a moss", "a fern"])
-
     assert len(set(runs)) == flora.billed == 3
     assert loop.retry(["a fern", "a moss", "a fern"]) == runs
     assert loop.retry(["a moss", "a fern", "a fern", "an ivy"])[:1] == runs[1:2]
@@ -109,7 +107,6 @@ def test_edited_task_starts_another_run_if_its_author_says_so(flora, timed_out):
     task = timed_out(on_changed_request="submit_again")
     task.operator.prompt = "a moss"
     task.operator.timeout = None
-
     assert task.retry()["run_id"] == flora.runs[1].run_id
     assert task.retry()["run_id"] == flora.runs[1].run_id
     assert prompts(flora) == ["a fern", "a moss"]
@@ -140,9 +137,7 @@ def test_prompt_of_a_clock_is_not_paid_twice_without_a_store(flora, generate, on
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(prompt=TEMPLATE), store=False)
     task.fails(match="broke")
-
     task.retry_fails(AirflowFailException, match=flora.runs[0].run_id)
-
     assert flora.billed == 1
 
 
@@ -151,9 +146,7 @@ def test_signed_address_in_a_request_is_not_stored(flora, generate, one_task):
     task = one_task(generate(prompt=f"like {address}"))
     task.run()
     task.operator.prompt = f"like {address}2"
-
     error = task.retry_fails(AirflowFailException, match="text was not kept")
-
     assert "secret" not in f"{task.store}{error}"
 
 
@@ -193,7 +186,6 @@ def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeyp
     task.dag_run.clear_number = 0
     killed_while_it_waits(task, monkeypatch)  # by the clear
     task.dag_run.clear_number = 1
-
     assert task.retry()["run_id"] != flora.runs[0].run_id
     assert flora.started == 2
 
@@ -201,9 +193,8 @@ def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeyp
 def test_clear_of_another_task_is_none_of_one_that_was_killed_before_it_deferred(flora, generate, one_task):
     task = one_task(generate(behavior=ENDLESS, retries=2))
     task.dag_run.clear_number = 0
-    first = task.execute()  # and its process is killed before Airflow hears of it
+    first = task.execute()  # and its process is killed before Airflow knows of it
     task.dag_run.clear_number = 1
-
     assert task.retry() == first
     assert flora.started == 1
 
@@ -227,10 +218,8 @@ def test_clear_of_another_task_is_no_reason_to_pay_again(flora, timed_out, caplo
 
 def test_key_of_ones_own_counts_clears(flora, generate, one_task):
     task = one_task(generate(idempotency_key="order-1", retries=2))
-
     first = task.run()
     second = task.clear()
-
     assert first != second
     assert [run.idempotency_key for run in flora.runs] == ["order-1", "order-1-c1"]
     assert task.retry() == second

@@ -91,7 +91,6 @@ def test_hooks_that_follow_one_another_keep_the_limit_of_their_connection(flora)
     for _ in range(4):
         with FloraHook() as hook:
             hook.list_workspaces()
-
     assert time.monotonic() - began >= 3 / 20
 
 

@@ -13,7 +13,7 @@ from tests.support.servers import http_server
 
 
 class Lineage:
-    """What Airflow's collector, which serves a whole process, was told since this began."""
+    """What Airflow's collector, which serves a whole process, has collected since this began."""
 
     def __init__(self):
         self._before = self._collected()

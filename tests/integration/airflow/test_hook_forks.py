@@ -17,7 +17,6 @@ def test_three_children_of_a_hook_that_has_a_client_are_billed_thrice_and_known_
     with FloraHook() as hook:
         hook.list_workspaces()
         found = in_children(lambda number: fern(hook, f"fern-{number}"))
-
         assert flora.billed == 3
         assert sorted(found) == sorted(run.run_id for run in flora.runs)
         assert [hook.get_run(run_id).run_id for run_id in found] == found

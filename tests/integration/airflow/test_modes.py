@@ -151,7 +151,7 @@ def test_refused_task_says_why_in_its_log(ran):
 
 
 def test_key_is_in_no_line_of_any_log(ran):
-    assert [line for line in ran.lines if "send_request_headers" in line]  # httpx's own words were heard
+    assert [line for line in ran.lines if "send_request_headers" in line]  # httpx's own lines were collected
     assert not [line for line in ran.lines if ran.sandbox.api_key in line]
 
 

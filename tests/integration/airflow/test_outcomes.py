@@ -30,7 +30,7 @@ def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
 ):
     flora.inject(route="/generate", status=status, code=code, message=f"{sentence}.", headers={"request-id": "req_7"})
 
-    error = one_task(generate()).fails(AirflowFailException)
+    error = one_task(generate()).fails_for_good()
 
     message = str(error)
     assert message.startswith(f"FLORA answered {status} {code}: {sentence} (request req_7)")
@@ -42,10 +42,7 @@ def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
 def test_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cures_it(flora, generate, one_task):
     flora.inject(route="/generate", status=401)
     task = one_task(generate())
-
-    error = task.fails(match="FLORA answered 401")
-
-    assert not isinstance(error, AirflowFailException)
+    task.fails_for_now(match="FLORA answered 401")
     task.retry()
     assert flora.billed == 1
 
@@ -61,16 +58,15 @@ def test_sensor_says_the_same_of_a_run_that_it_may_not_see(
     flora.inject(Fault("/runs/{run_id}", status=status, code=code, message=f"{sentence}.", **ANY))
     task = one_task(wait_for(run_id, deferrable=deferrable, timeout=0.2))
 
-    error = task.fails()
+    error = task.fails_for_now()
 
     assert f"FLORA answered {status} {code}: {sentence}" in str(error)
     assert remedy in str(error)
     assert run_id in str(error)
-    assert not isinstance(error, AirflowFailException)
 
 
 def test_every_field_that_flora_refuses_is_named(flora, generate, one_task):
-    error = one_task(generate(model="t2v-no-such-model")).fails(AirflowFailException)
+    error = one_task(generate(model="t2v-no-such-model")).fails_for_good()
     assert "FLORA answered 400 input_validation_error: model: Unknown image model" in str(error)
     assert "(request req_" in str(error)
 
@@ -92,7 +88,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
     task = one_task(generate(), store=False)
     if fault.get("delivery") == "cut":
         # The run was started, its answer lost; the key keeps the second request from starting another.
-        task.fails(AirflowFailException, match="has already started a run, but not which one")
+        task.fails_for_good(match="has already started a run, but not which one")
     else:
         task.run()
 
@@ -102,8 +98,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
 def test_what_does_not_pass_in_time_is_left_to_the_tasks_retries(flora, generate, one_task, fault):
     flora.inject(Fault("/generate", times=None, **fault))
-    error = one_task(generate()).fails()
-    assert not isinstance(error, AirflowFailException)
+    error = one_task(generate()).fails_for_now()
     assert "[task 'picture', connection 'flora_default']" in str(error)
 
 
@@ -140,7 +135,6 @@ def test_bill_that_is_settled_later_is_waited_for(flora, generate, wait_for, one
     monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
     sensor = one_task(wait_for(flora.start(cost_lag=1), deferrable=deferrable))
     operator = one_task(generate(behavior={"cost_lag": 1}, wait_for_completion=True, deferrable=deferrable))
-
     for task in (sensor, operator):
         assert task.run()["charged_cost"] == task.xcoms["charged_cost_usd"] > 0
     assert len(sensor.deferrals) == deferrable
@@ -152,7 +146,6 @@ def test_retry_that_finds_its_run_waits_for_the_bill_too(flora, generate, one_ta
     task = one_task(generate(behavior={"cost_lag": 1}, deferrable=deferrable))
     task.run()
     task.operator.wait_for_completion = True
-
     assert task.retry()["charged_cost"] > 0
     assert flora.posts == 1
 
@@ -199,8 +192,8 @@ def test_failed_run_fails_its_task_with_code_message_and_run_id(flora, generate,
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_sensor_fails_for_good_on_any_failed_run(flora, wait_for, one_task, deferrable):
     run_id = flora.start(**TROUBLE)
-    one_task(wait_for(run_id, deferrable=deferrable)).fails(
-        AirflowFailException, match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT"
+    one_task(wait_for(run_id, deferrable=deferrable)).fails_for_good(
+        match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT"
     )
 
 
@@ -241,8 +234,7 @@ def test_run_that_completed_without_an_output_fails_its_task(flora, generate, on
 def test_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, one_task):
     task = one_task(wait_for("run_unknown", deferrable=False, mode="poke"))
     task.ti.start_date -= timedelta(minutes=2)
-    error = task.fails(match=r"FLORA run run_unknown.*404 not_found")
-    assert not isinstance(error, AirflowFailException)
+    task.fails_for_now(match=r"FLORA run run_unknown.*404 not_found")
 
 
 def test_bill_and_quote_are_two_xcoms(flora, generate, one_task):
@@ -261,4 +253,4 @@ def test_bill_and_quote_are_two_xcoms(flora, generate, one_task):
 def test_failure_of_another_tasks_run_is_reported_like_that_of_its_own(flora, wait_for, one_task):
     flora.inject(Fault("/generate", behavior=RunBehavior(seconds=0.0, error_code="LLM_REFUSAL")))
     run_id = flora.start()
-    one_task(wait_for(run_id)).fails(AirflowFailException, match="LLM_REFUSAL")
+    one_task(wait_for(run_id)).fails_for_good(match="LLM_REFUSAL")

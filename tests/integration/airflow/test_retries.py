@@ -56,10 +56,8 @@ def test_answer_that_was_lost_costs_nothing_twice(flora, generate, one_task, wai
     flora.sandbox.settings.idempotency = "replay"
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(**waiting))
-
     task.fails(match=r"the connection to .* broke")
     task.retry()
-
     assert (flora.posts, flora.started, flora.billed) == (2, 1, 1)
 
 
@@ -69,8 +67,7 @@ def test_run_that_failed_and_may_be_retried_is_followed_by_another(flora, genera
     waiting = {**waiting, "wait_for_completion": True}
     task = one_task(generate(**waiting), **memory)
 
-    error = task.fails(match="SERVER_ERROR")
-    assert not isinstance(error, AirflowFailException)
+    task.fails_for_now(match="SERVER_ERROR")
     flora.inject(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
 
     assert task.retry()["run_id"] == flora.runs[1].run_id
@@ -82,7 +79,7 @@ def test_run_that_failed_and_may_be_retried_is_followed_by_another(flora, genera
 def test_run_that_failed_and_must_not_be_retried_fails_the_retry_too(flora, generate, one_task, memory, waiting):
     task = one_task(generate(behavior={"error_code": "LLM_REFUSAL"}, **waiting), **memory)
     if waiting:
-        task.fails(AirflowFailException, match="LLM_REFUSAL")
+        task.fails_for_good(match="LLM_REFUSAL")
     else:
         task.run()
 
@@ -151,9 +148,7 @@ def test_what_another_task_of_the_dag_run_has_started_is_not_adopted(flora, gene
     operator = generate(on_unknown_outcome="adopt")
     sibling = one_task(operator, map_index=0, store=False, dag_run_started=LONG_LISTED)
     task = one_task(operator, map_index=1, store=False, others=[sibling.ti], dag_run_started=LONG_LISTED)
-
     own, other = task.run(), sibling.run()
-
     assert task.retry() == own != other
     assert flora.billed == 2
 
@@ -174,7 +169,6 @@ def test_ledger_alone_suffices_with_a_server_that_ignores_keys(flora, generate, 
 def test_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True))
     task.defers()
-
     run_id = flora.runs[0].run_id
     assert task.xcoms["run_id"] == run_id
     assert task.xcoms["flora_url"] == f"{flora.server.url}/projects/{flora.sandbox.project_id}"
@@ -212,7 +206,5 @@ def test_retry_of_a_task_that_was_killed_between_post_and_answer_names_the_candi
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate())
     task.fails()
-
     task.retry_fails(AirflowFailException, match=f"Runs of the history that fit: {flora.runs[0].run_id}")
-
     assert flora.billed == 1

@@ -15,7 +15,7 @@ from tests.support.triggers import cancel, run_within, until, wait_for, wait_for
 
 
 def works():
-    """The tasks that look for all waits."""
+    """The tasks that poll for all waits."""
     return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "SharedPoller._work"]
 
 
@@ -240,8 +240,8 @@ def test_wait_that_joins_late_is_polled_when_it_is_due(flora):
 
 def test_what_is_logged_about_a_run_goes_to_the_log_of_its_own_task(flora, caplog):
     task = ContextVar("task", default="nobody")
-    heard = []
-    caplog.handler.addFilter(lambda record: heard.append((task.get(), record.getMessage())) or True)
+    lines = []
+    caplog.handler.addFilter(lambda record: lines.append((task.get(), record.getMessage())) or True)
     run_ids = {name: flora.start(seconds=0.3) for name in ("first", "second", "third")}
     flora.inject(route="/generations", status=500)
 
@@ -254,8 +254,8 @@ def test_what_is_logged_about_a_run_goes_to_the_log_of_its_own_task(flora, caplo
 
     run_within(main())
 
-    about_runs = [(name, line) for name, line in heard if "FLORA run run_" in line]
+    about_runs = [(name, line) for name, line in lines if "FLORA run run_" in line]
     assert {name for name, _ in about_runs} == set(run_ids)
     assert all(run_ids[name] in line for name, line in about_runs)
     # What is about all of them is nobody's.
-    assert not {name for name, line in heard if "Trying again" in line} - {"nobody"}
+    assert not {name for name, line in lines if "Trying again" in line} - {"nobody"}

@@ -1,4 +1,4 @@
-"""Polls that hang and clocks that jump, over minutes of a watcher's time."""
+"""Polls that hang and clocks that jump, over minutes of a shared poller's time."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ def wait_for(virtual, run, **known):
     async def main():
         wait = RunPoller(RunRef(run.run_id), policy=PollPolicy(interval=3), now=time.time(), **known)
         event = await waits_over("flora_default").wait_for(wait)
-        return event, virtual.truth - run.ends
+        return event, virtual.true_time - run.ends
 
     return asyncio.create_task(main())
 
@@ -36,9 +36,9 @@ def wait_for(virtual, run, **known):
 def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
     stuck = [virtual.start(3600, listed="") for _ in range(hanging)]
     good = [virtual.start(30 + number, listed="") for number in range(4)]
-    virtual.hanging = {f"/runs/{run.run_id}": virtual.truth + 5 for run in stuck}
+    virtual.hanging = {f"/runs/{run.run_id}": virtual.true_time + 5 for run in stuck}
     if pages == "hang":
-        virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.truth)
+        virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.true_time)
     if pages == "answer 503":
         virtual.flora.faults.append(Fault(lambda _: Response(503), hits=on_pages))
 
@@ -59,7 +59,7 @@ def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
 
 def test_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
     run = virtual.start(60, listed="")
-    virtual.hanging = {f"/runs/{run.run_id}": virtual.truth}
+    virtual.hanging = {f"/runs/{run.run_id}": virtual.true_time}
 
     async def main():
         wait = wait_for(virtual, run)
@@ -83,7 +83,7 @@ def test_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
         late = wait_for(virtual, endless, deadline=time.time() + 100)
         await asyncio.sleep(10)
         virtual.ahead = jump
-        return await asyncio.gather(*waits), (await late)[0], virtual.truth - endless.started
+        return await asyncio.gather(*waits), (await late)[0], virtual.true_time - endless.started
 
     found, late, passed = virtual.run(main())
 

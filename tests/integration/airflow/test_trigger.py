@@ -31,9 +31,7 @@ class LoopDelay:
 
 def test_what_the_metadata_database_keeps_makes_the_same_trigger_and_holds_no_secret(flora):
     trigger = trigger_for("run_1", deadline=12.5, limit="execution_timeout", started_at=1.0, estimated_seconds=9.0)
-
     path, kwargs = trigger.serialize()
-
     assert path == "flora_provider.triggers.flora.FloraRunTrigger"
     assert FloraRunTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
     assert flora.sandbox.api_key not in json.dumps(kwargs)
@@ -141,7 +139,7 @@ def test_cancelled_trigger_leaves_neither_task_nor_connection(flora):
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        # A look that is on its way may come to its end.
+        # A poll that is on its way may come to its end.
         for _ in range(200):
             if asyncio.all_tasks() == before:
                 break

@@ -121,9 +121,7 @@ def test_event_that_cannot_be_sent_reaches_the_task_as_a_refused_wait():
 def test_run_that_failed_with_any_text_is_reported(flora, text):
     run_id = flora.start()
     flora.inject(answer(run_id, status="failed", error_message=f"Down {text}", error_code=f"X{text[:50]}"))
-
     event = event_of(trigger_in_triggerer(run_id))
-
     assert event.kind == "ended"
     assert event.run["status"] == "failed"
     assert event.error_message.startswith("Down ")
@@ -229,9 +227,7 @@ def test_trigger_that_airflow_cancels_is_cancelled(flora):
 
 def test_broken_off_wait_is_logged_with_where_it_happened_and_no_address(flora, supervisor, logged):
     supervisor.failures = [RuntimeError("no https://s.example/a?sig=secret")] * 20
-
     event_of_xcom()
-
     log = logged()
     assert "RuntimeError: no https://s.example/a?…" in log
     assert "in _pull" in log
@@ -251,7 +247,6 @@ def test_text_output_of_any_characters_is_pushed(flora, supervisor, text):
     run_id = flora.start()
     output = {"output_id": "o", "type": "text", "url": f"Once {text}"}
     flora.inject(answer(run_id, status="completed", outputs=[output], charged_cost=0.5))
-
     assert ends_task(run_id)
     (pushed,) = supervisor.xcoms["finished", "return_value"]["outputs"]
     assert pushed["text"].startswith("Once ")
@@ -340,7 +335,6 @@ def test_wait_that_a_worker_deferred_keeps_what_its_try_pushed(flora, supervisor
 def test_no_traceback_of_ours_reaches_the_wire(flora, supervisor):
     """Airflow sends it as it is: this is what stopped the triggerer."""
     error = RuntimeError(HALF_AN_EMOJI)
-
     with pytest.raises(UnicodeEncodeError):
         msgspec.msgpack.encode(traceback.format_exception(error))
     supervisor.failures = [error] * 20

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from flora_provider.hooks import base
 from flora_provider.hooks.base import ConnectionNotRead
@@ -18,6 +18,7 @@ from tests.integration.airflow.test_timeouts import first_poke_is_known
 from tests.support.airflow_tasks import ENDLESS, start_run
 from tests.support.triggers import cancel, run_within, until, wait_for, wait_for_all
 
+TWO_SECONDS = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
 POLL_ROUTE = "/runs/{run_id}"
 
 
@@ -31,19 +32,13 @@ def _short_pauses(monkeypatch):
     monkeypatch.setattr("flora_provider.triggers.connection_reader.FIRST_PAUSE", 0.05)
 
 
-def is_left_to_retries(task, match):
-    error = task.fails(match=match)
-    return not isinstance(error, AirflowFailException)
-
-
 REFUSALS = [401, 403, 404]
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("status", REFUSALS)
 def test_wait_survives_a_refusal_that_passes(flora, generate, one_task, status, deferrable):
-    behavior = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
-    task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=deferrable))
+    task = one_task(generate(behavior=TWO_SECONDS, wait_for_completion=True, deferrable=deferrable))
     flora.inject(Fault(POLL_ROUTE, status=status, skip=1, times=4), Fault("/generations", status=status, times=None))
     assert task.run()["status"] == "completed"
     assert flora.posts == 1
@@ -58,7 +53,7 @@ def test_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
     refused = Fault(POLL_ROUTE, status=status, skip=1, times=None)
     flora.inject(refused)
 
-    assert is_left_to_retries(task, f"FLORA run run_.*FLORA answered {status}.*costs nothing")
+    task.fails_for_now(match=f"FLORA run run_.*FLORA answered {status}.*costs nothing")
 
     flora.sandbox.faults.clear()
     task.operator.wait_for_completion = False
@@ -73,7 +68,7 @@ def test_sensor_that_pokes_is_never_failed_for_good_by_a_refusal(flora, wait_for
     task.ti.start_date -= timedelta(hours=1)
     first_poke_is_known(task, monkeypatch)
     flora.inject(Fault(POLL_ROUTE, status=status))
-    assert is_left_to_retries(task, f"FLORA answered {status}")
+    task.fails_for_now(match=f"FLORA answered {status}")
 
 
 @pytest.mark.parametrize("status", REFUSALS)
@@ -104,8 +99,7 @@ def test_sensor_that_pokes_reads_a_key_that_was_rotated(flora, wait_for, one_tas
 
 
 def test_wait_in_a_worker_reads_a_key_that_was_rotated(flora, generate, one_task, monkeypatch):
-    behavior = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
-    task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=False))
+    task = one_task(generate(behavior=TWO_SECONDS, wait_for_completion=True, deferrable=False))
     rotate = flora.sandbox.settings.update
     monkeypatch.setattr(
         FloraHook, "poll_until_done", lambda hook, wait, follow=FloraHook.poll_until_done: (
@@ -151,7 +145,7 @@ def test_new_wait_polls_with_the_connection_as_it_is_and_the_old_one_goes_on(flo
 
 
 def test_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flora, elsewhere):
-    old = flora.start(seconds=2, no_estimate=True, estimated_seconds=None)
+    old = flora.start(**TWO_SECONDS)
 
     async def main():
         wait = asyncio.create_task(wait_for(old))
@@ -223,19 +217,19 @@ def test_connection_lookup_that_fails_is_left_to_retries(flora, generate, one_ta
             raise error
 
         away.setattr(FloraHook, "get_connection", fail)  # Airflow's
-        assert is_left_to_retries(task, r"'flora_default' could not be read: .* make one of .* a retry reads it again")
+        task.fails_for_now(match=r"'flora_default' could not be read: .* make one of .* a retry reads it again")
 
     assert task.retry()
     assert flora.billed == 1
 
 
 def test_connection_that_is_not_there_is_left_to_retries_for_airflow_cannot_tell(flora, wait_for, one_task):
-    assert is_left_to_retries(one_task(wait_for("run_1", flora_conn_id="absent")), "connection 'absent'.*make one of")
+    one_task(wait_for("run_1", flora_conn_id="absent")).fails_for_now(match="connection 'absent'.*make one of")
 
 
 def test_connection_that_is_there_but_wrong_is_bad_input(flora, generate, one_task):
     flora.connect(password="")
-    one_task(generate()).fails(AirflowFailException, match="it has no API key")
+    one_task(generate()).fails_for_good(match="it has no API key")
 
 
 def test_name_that_is_none_is_bad_input():

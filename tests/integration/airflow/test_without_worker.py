@@ -39,7 +39,6 @@ def airflow_3_3():
 )
 def test_template_that_only_names_an_xcom_is_understood_and_no_other(airflow_3_3, template, reference):
     task = sensor(template)
-
     if not (airflow_3_3 and reference):
         assert not task.start_from_trigger
         return

@@ -112,7 +112,7 @@ class Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
         yield from self._pieces
 
     async def __aiter__(self):
-        for piece in self._pieces:
+        for piece in self:
             yield piece
 
 

@@ -1,4 +1,4 @@
-"""Both clients against the sandbox on a real port: whole stories instead of single requests."""
+"""Both clients against the sandbox on a real port: whole flows instead of single requests."""
 
 import io
 import uuid

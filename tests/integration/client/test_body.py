@@ -23,11 +23,6 @@ def test_error_of_ten_megabytes_is_read_in_part(any_client, stream):
                 taken.append(len(piece))
                 yield piece
 
-        async def __aiter__(self):
-            for piece in super().__iter__():
-                taken.append(len(piece))
-                yield piece
-
     client = any_client(lambda _request: httpx.Response(403, stream=Counted(page, 4096)), max_retries=0)
     with pytest.raises(errors.FloraPermissionError, match="no error of FLORA's"):
         client.send(calls.get_run("run_1"))

@@ -107,7 +107,7 @@ def test_client_retries_by_itself(any_client):
         any_client(answering(status=500), max_retries=0).send(calls.get_run("run_1"))
 
 
-UNREACHABLE = "https://app.flora.ai/api/v1 cannot be reached: "
+FLORA = "https://app.flora.ai/api/v1"
 
 
 def caused(error, cause):
@@ -122,43 +122,26 @@ def untrusted():
 
 
 FAILURES = [
-    (httpx.ConnectTimeout(""), False, "https://app.flora.ai/api/v1 did not accept a connection in time"),
-    (httpx.PoolTimeout(""), False, "https://app.flora.ai/api/v1 did not accept a connection in time"),
-    (httpx.ReadTimeout(""), True, "https://app.flora.ai/api/v1 did not answer within the timeout"),
-    (httpx.WriteTimeout(""), True, "https://app.flora.ai/api/v1 did not answer within the timeout"),
-    (
-        httpx.RemoteProtocolError("odd"),
-        True,
-        "the connection to https://app.flora.ai/api/v1 broke: RemoteProtocolError",
-    ),
-    (httpx.WriteError(""), True, "the connection to https://app.flora.ai/api/v1 broke: WriteError"),
-    (
-        httpx.ConnectError("[Errno 111] Connection refused"),
-        False,
-        UNREACHABLE + "nothing listens there, or no network leads to it; check the host, and the proxy if you need one",
-    ),
-    (
-        httpx.ProxyError("407 Proxy Authentication\nRequired"),
-        False,
-        "the proxy does not lead to https://app.flora.ai/api/v1: it said 407 Proxy Authentication Required",
-    ),
-    (
-        caused(httpx.ConnectError(""), socket.gaierror(-2, "Name or service not known")),
-        False,
-        UNREACHABLE + "its name is unknown; check the host for typing errors, and that this machine has a network",
-    ),
-    (
-        caused(httpx.ConnectError(""), untrusted()),
-        False,
-        UNREACHABLE + "its TLS certificate is not trusted (self-signed certificate); set `verify` to your CA bundle's "
-        "path if a company proxy signs it",
-    ),
-    (
-        caused(httpx.ConnectError(""), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
-        False,
-        UNREACHABLE + "it does not speak TLS (handshake failed); check https or http in the host",
-    ),
-]
+    (httpx.ConnectTimeout(""), False, f"{FLORA} did not accept a connection in time"),
+    (httpx.PoolTimeout(""), False, f"{FLORA} did not accept a connection in time"),
+    (httpx.ReadTimeout(""), True, f"{FLORA} did not answer within the timeout"),
+    (httpx.WriteTimeout(""), True, f"{FLORA} did not answer within the timeout"),
+    (httpx.RemoteProtocolError("odd"), True, f"the connection to {FLORA} broke: RemoteProtocolError"),
+    (httpx.WriteError(""), True, f"the connection to {FLORA} broke: WriteError"),
+    (httpx.ConnectError("[Errno 111] Connection refused"), False, (
+     f"{FLORA} cannot be reached: nothing listens there, or no network leads to it; check the host, and the proxy if "
+     "you need one")),
+    (httpx.ProxyError("407 Proxy Authentication\nRequired"), False,
+     f"the proxy does not lead to {FLORA}: it said 407 Proxy Authentication Required"),
+    (caused(httpx.ConnectError(""), socket.gaierror(-2, "Name or service not known")), False, (
+     f"{FLORA} cannot be reached: its name is unknown; check the host for typing errors, and that this machine has a "
+     "network")),
+    (caused(httpx.ConnectError(""), untrusted()), False, (
+     f"{FLORA} cannot be reached: its TLS certificate is not trusted (self-signed certificate); set `verify` to your "
+     "CA bundle's path if a company proxy signs it")),
+    (caused(httpx.ConnectError(""), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")), False,
+     f"{FLORA} cannot be reached: it does not speak TLS (handshake failed); check https or http in the host"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("failure", "ambiguous", "message"), FAILURES, ids=[str(n) for n in range(len(FAILURES))])

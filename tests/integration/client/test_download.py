@@ -15,7 +15,7 @@ URL = "https://media.flora.ai/node-outputs/a.png?signature=secret"
 
 @pytest.fixture
 def fetch(context):
-    """Make the plan that downloads into a file which the plan's user also has."""
+    """Make the flow that downloads into a file which the test also has."""
 
     def make(url=URL, file=None, max_bytes=1000):
         return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, context=context)
@@ -107,13 +107,13 @@ def test_full_disk_is_not_taken_for_a_broken_connection(any_client, fetch):
 
 
 def test_both_clients_resolve_names(any_client):
-    def look(host):
+    def resolve(host):
         return (yield Resolve(host))
 
     client = any_client(lambda _request: None)
-    assert set(client.run(look("127.0.0.1"))) == {"127.0.0.1"}
+    assert set(client.run(resolve("127.0.0.1"))) == {"127.0.0.1"}
     with pytest.raises(errors.FloraConnectionError, match="cannot be reached: its name is unknown") as caught:
-        client.run(look("x" * 70 + ".com"))
+        client.run(resolve("x" * 70 + ".com"))
     assert not caught.value.ambiguous
 
 

@@ -42,9 +42,16 @@ def make(flora_sandbox):
             client.close()
 
 
+def assert_run_ids(found):
+    assert all(run_id and run_id.startswith("run_") for run_id in found), found
+
+
+def fern(scope, key):
+    return calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope).with_key(key)
+
+
 def start(client, scope, key):
-    fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope)
-    return client.send(fern.with_key(key)).run_id
+    return client.send(fern(scope, key)).run_id
 
 
 def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make, scope, flora_sandbox):
@@ -52,7 +59,7 @@ def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make
     client.send(calls.list_workspaces())
     for turn in range(3):
         found = in_children(lambda number, turn=turn: start(client, scope, f"fern-{turn}-{number}"))
-        assert all(run_id and run_id.startswith("run_") for run_id in found), found
+        assert_run_ids(found)
         assert len(set(found)) == 3
         assert flora_sandbox.sandbox.stats()["runs_billed"] == 3 * (turn + 1)
         assert [client.send(calls.get_run(run_id)).run_id for run_id in found] == found
@@ -60,7 +67,7 @@ def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make
 
 def test_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, scope):
     client = make()
-    assert all(run_id.startswith("run_") for run_id in in_children(lambda number: start(client, scope, f"k{number}")))
+    assert_run_ids(in_children(lambda number: start(client, scope, f"k{number}")))
     assert start(client, scope, "parent").startswith("run_")
 
 
@@ -85,7 +92,7 @@ def test_children_made_while_requests_are_on_their_way_work_and_leave_them_alone
             time.sleep(0.01)
         found = in_children(lambda number: start(client, scope, f"k{number}"))
         assert not any(request.done() for request in waiting)
-        assert all(run_id and run_id.startswith("run_") for run_id in found), found
+        assert_run_ids(found)
         assert all(len(request.result(20)) == 1 for request in waiting)
     assert start(client, scope, "after").startswith("run_")
 
@@ -140,7 +147,7 @@ def test_children_made_while_locks_are_held_do_not_wait_for_them(make, scope):
     finally:
         done.set()
         thread.join()
-    assert all(run_id and run_id.startswith("run_") for run_id in found), found
+    assert_run_ids(found)
     assert start(client, scope, "after").startswith("run_")
 
 
@@ -165,10 +172,8 @@ def test_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
         await asyncio.sleep(0)
 
         def child(number):
-            fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope)
-
             async def ask():
-                asked = [client.send(fern.with_key(f"async-{number}-{index}")) for index in range(25)]
+                asked = [client.send(fern(scope, f"async-{number}-{index}")) for index in range(25)]
                 run_ids = {started.run_id for started in await asyncio.gather(*asked)}
                 await client.close()
                 return len(run_ids)
@@ -231,6 +236,13 @@ def test_client_in_another_process_makes_a_line_and_closes_no_other(make, monkey
             client.send(calls.list_workspaces())
 
 
+def stop(loop):
+    loop.call_soon_threadsafe(loop.stop)
+    while loop.is_running():
+        time.sleep(0.001)
+    loop.close()
+
+
 def test_process_that_was_forked_begins_anew():
     settings = Settings(api_key="k", base_url="https://a", requests_per_second=5)
     throttle = throttle_for(settings)
@@ -238,17 +250,11 @@ def test_process_that_was_forked_begins_anew():
     process.forked()  # before it had a loop
     before = process.loop()
     assert process.loop() is before
-    before.call_soon_threadsafe(before.stop)
-    while before.is_running():
-        time.sleep(0.001)
-    before.close()
+    stop(before)
     process.forked()
     assert process.number == 2
     after = process.loop()
     assert after is not before
     assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "done"), after).result(5) == "done"
     assert throttle_for(settings, throttle) is not throttle
-    after.call_soon_threadsafe(after.stop)
-    while after.is_running():
-        time.sleep(0.001)
-    after.close()
+    stop(after)

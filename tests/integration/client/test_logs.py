@@ -90,7 +90,7 @@ def test_debug_logs_of_the_libraries_show_nothing_of_ours(any_client, context, l
     with http_server(Signed) as url:
         use(any_client(base_url=url, max_retries=0), context, url)
         assert not [secret for secret in SECRETS if secret in log.getvalue()], log.getvalue()
-        assert "receive_response_headers.complete\n" in log.getvalue()  # what happened is told, and nothing of it
+        assert "receive_response_headers.complete\n" in log.getvalue()  # what happened is logged, and nothing of it
         with httpx.Client(follow_redirects=True) as other:
             other.get(f"{url}/private/theirs?s3cret")
     assert "/private/theirs?s3cret" in log.getvalue()  # theirs, by httpx

@@ -58,7 +58,7 @@ def test_who_has_another_key_or_another_flora_does_not_wait(other):
 
 
 def sends(*targets):
-    """A plan that sends without retries or pauses of its own."""
+    """A flow that sends without retries or pauses of its own."""
     for url in targets:
         yield Send(Request(method="GET", url=url))
 

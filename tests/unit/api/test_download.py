@@ -16,7 +16,7 @@ PUBLIC, PRIVATE = ["1.1.1.1"], ["10.1.2.3"]
 
 @pytest.fixture
 def fetch(context):
-    """Make the plan that downloads into a file which the plan's user also has."""
+    """Make the flow that downloads into a file which the test also has."""
 
     def make(url=URL, file=None, max_bytes=1000, **options):
         return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, context=context, **options)

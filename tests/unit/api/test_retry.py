@@ -28,32 +28,35 @@ def test_what_takes_no_key_is_resent_only_when_flora_surely_did_nothing(status):
     assert may_retry(failed(status), resendable=False) == (status == 429)
 
 
-def test_flora_may_overrule_the_status_but_not_for_a_conflict():
-    assert may_retry(failed(400, should_retry=True), resendable=True)
-    assert not may_retry(failed(503, should_retry=False), resendable=True)
-    assert not may_retry(failed(409, should_retry=True), resendable=True)
-    assert not may_retry(failed(500, should_retry=True), resendable=False)
+BROKE = errors.FloraConnectionError("broke")
+REFUSED = errors.FloraConnectionError("refused", ambiguous=False)
+DECISIONS = [
+    # FLORA may overrule the status, but not for a conflict.
+    (failed(400, should_retry=True), True, True),
+    (failed(503, should_retry=False), True, False),
+    (failed(409, should_retry=True), True, False),
+    (failed(500, should_retry=True), False, False),
+    # What FLORA stored under the key would only be repeated.
+    (failed(503, replayed=True), True, False),
+    (failed(503, replayed=True, should_retry=True), True, False),
+    # A connection that broke, unless FLORA may have acted.
+    *(
+        (BROKE, True, True),
+        (BROKE, False, False),
+        (REFUSED, False, True),
+        (errors.FloraTimeoutError("late"), True, True),
+    ),
+    # Errors of files say so themselves, and nothing else is retried.
+    (errors.FloraDownloadError("short", may_retry=True), False, True),
+    (errors.FloraDownloadError("too large"), True, False),
+    (errors.FloraAnswerError("odd"), True, False),
+    (errors.FloraInputError("wrong"), True, False),
+]
 
 
-def test_failure_that_flora_stored_under_the_key_would_only_be_repeated():
-    assert not may_retry(failed(503, replayed=True), resendable=True)
-    assert not may_retry(failed(503, replayed=True, should_retry=True), resendable=True)
-
-
-def test_connection_that_broke_is_resent_unless_flora_may_have_acted():
-    broke = errors.FloraConnectionError("broke")
-    refused = errors.FloraConnectionError("refused", ambiguous=False)
-    assert may_retry(broke, resendable=True)
-    assert not may_retry(broke, resendable=False)
-    assert may_retry(refused, resendable=False)
-    assert may_retry(errors.FloraTimeoutError("late"), resendable=True)
-
-
-def test_files_say_themselves_and_nothing_else_is_retried():
-    assert may_retry(errors.FloraDownloadError("short", may_retry=True), resendable=False)
-    assert not may_retry(errors.FloraDownloadError("too large"), resendable=True)
-    assert not may_retry(errors.FloraAnswerError("odd"), resendable=True)
-    assert not may_retry(errors.FloraInputError("wrong"), resendable=True)
+@pytest.mark.parametrize(("failure", "resendable", "expected"), DECISIONS)
+def test_retry_is_decided_by_failure_and_resendability(failure, resendable, expected):
+    assert may_retry(failure, resendable=resendable) is expected
 
 
 statuses = st.sampled_from([*sorted(RETRIED), 400, 401, 404, 409, 422, 501])

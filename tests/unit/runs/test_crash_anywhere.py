@@ -67,7 +67,7 @@ def test_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
         assert task.flora.billed == ["run_1"]
 
 
-# A tale is a dozen tries, and costs as much as a dozen examples of other properties.
+# A history is a dozen tries, and costs as much as a dozen examples of other properties.
 half_as_many = settings(max_examples=settings.default.max_examples // 2)
 
 attempts = st.tuples(
@@ -75,7 +75,7 @@ attempts = st.tuples(
     st.lists(st.sampled_from(["", "lost", "broken", 429, 503]), max_size=4),  # what its requests meet
 )
 steps = attempts | st.sampled_from([1.0, RUN_SECONDS, KEY_WINDOW]) | st.just("clear")
-stories = st.lists(st.tuples(st.integers(0, 2), steps), max_size=10)
+histories = st.lists(st.tuples(st.integers(0, 2), steps), max_size=10)
 behaviors = st.lists(st.sampled_from(["completed", "SERVER_ERROR", "LLM_REFUSAL"]), max_size=4)
 hidden = st.sampled_from([0.0, 0.0, 10.0])  # seconds for which FLORA does not show a new run
 
@@ -84,9 +84,9 @@ class History:
     """Three sibling tasks with the same prompt, and whatever happens to them.
 
     Attributes:
-        claims: run ids that a task was told of, by task.
-        stolen: run ids that a task was told of though it had not started them.
-        unheard: keys of tasks of which a try started a run without hearing of it.
+        claims: run ids that a task returned, by task.
+        stolen: run ids that a task returned though it had not started them.
+        unheard: keys of tasks of which a try started a run without getting its id.
     """
 
     def __init__(self, mode, ledger, behaviors=(), hidden_for=0.0, **options):
@@ -102,8 +102,8 @@ class History:
     def claimed_by_others(self, task):
         return frozenset(chain(*(claims for task_id, claims in self.claims.items() if task_id != task.task_id)))
 
-    def live(self, story):
-        for who, step in story:
+    def apply(self, taken):
+        for who, step in taken:
             if step == "clear":
                 self.tasks[who].clear()
             elif isinstance(step, float):
@@ -153,10 +153,10 @@ def check_that_an_error_tells(task, error):
 
 
 @half_as_many
-@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, stories)
-def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, story):
+@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, histories)
+def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, taken):
     history = History(mode, ledger, behaviors, hidden_for)
-    history.live(story)
+    history.apply(taken)
     for task, end in history.ends():
         assert len(billed(task)) <= 1
         assert "LLM_REFUSAL" not in [run.behavior for run in task.runs[:-1]], (
@@ -172,19 +172,19 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
 
 
 @half_as_many
-@given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, stories)
-def test_no_outcome_is_unknown_where_flora_says_which_run_a_key_started(mode, ledger, behaviors, hidden_for, story):
+@given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, histories)
+def test_no_outcome_is_unknown_where_flora_says_which_run_a_key_started(mode, ledger, behaviors, hidden_for, taken):
     history = History(mode, ledger, behaviors, hidden_for)
-    history.live([(who, step) for who, step in story if step != KEY_WINDOW])
+    history.apply([(who, step) for who, step in taken if step != KEY_WINDOW])
     for _, end in history.ends():
         assert isinstance(end, str | RunFailed)
 
 
 @half_as_many
-@given(behaviors, hidden, stories)
-def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors, hidden_for, story):
+@given(behaviors, hidden, histories)
+def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors, hidden_for, taken):
     history = History("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
-    history.live(story)
+    history.apply(taken)
     for task, end in history.ends():
         assert len(billed(task)) <= 1 or set(task.keys) & history.unheard
         if isinstance(end, str):
@@ -192,7 +192,7 @@ def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors
 
 
 @half_as_many
-@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, stories)
+@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, histories)
 # A request that never arrives, and a sibling's answer that is lost: hours later its run fits both.
 @example(
     "duplicate_409",
@@ -200,18 +200,18 @@ def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors
     [],
     [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, KEY_WINDOW), (1, (None, []))],
 )
-def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, story):
+def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, taken):
     history = History(mode, ledger, behaviors, on_unknown="adopt")
-    history.live(story)
+    history.apply(taken)
     history.ends()
     assert history.stolen == []
 
 
 @half_as_many
-@given(st.sampled_from(MODES), st.booleans(), stories)
-def test_clear_is_a_new_run(mode, ledger, story):
+@given(st.sampled_from(MODES), st.booleans(), histories)
+def test_clear_is_a_new_run(mode, ledger, taken):
     history = History(mode, ledger)
-    history.live(story)
+    history.apply(taken)
     for task in history.tasks:
         known = set(history.flora.runs)
         task.began = history.flora.now  # Airflow starts a finished DAG run anew when a task of it is cleared

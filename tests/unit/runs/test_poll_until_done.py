@@ -1,4 +1,4 @@
-"""Waiting for one run: what a look means, when the wait ends, and that nothing else ends it."""
+"""Waiting for one run: what a poll means, when the wait ends, and that nothing else ends it."""
 
 import logging
 from datetime import timedelta
@@ -113,8 +113,9 @@ def wait_for(run_id="run_1", *answers, **options):
     return polls.run(wait_for_run(run_id, FlowContext(RetryPolicy(), lambda: polls.now, lambda: 0.5), **options)), polls
 
 
-def test_script_waits_in_one_line():
-    run, polls = wait_for("run_1", RUNNING, poll_interval=7)
+@pytest.mark.parametrize("interval", [7, timedelta(seconds=7)])
+def test_script_waits_in_one_line(interval):
+    run, polls = wait_for("run_1", RUNNING, poll_interval=interval)
     assert (run["status"], [output["output_id"] for output in run["outputs"]]) == ("completed", ["output_1"])
     assert polls.now - BEGIN >= 7
 
@@ -124,10 +125,14 @@ def test_script_that_waits_in_vain_is_reported():
         wait_for("run_1", *[RUNNING] * 100, timeout=30)
 
 
-@pytest.mark.parametrize("wrong", [{"run_id": None}, {"timeout": -1}, {"timeout": "9"}, {"poll_interval": 0}], ids=str)
-def test_wait_that_cannot_be_is_refused_before_anything_is_asked(wrong):
-    with pytest.raises(FloraInputError):
-        wait_for(**wrong)
+WRONG = [("run_id", None), ("timeout", -1), ("timeout", "9"), ("timeout", True), ("poll_interval", 0)]
+WRONG += [("started_at", "now"), ("estimated_seconds", "30")]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_wait_that_cannot_be_is_refused_by_name_before_anything_is_asked(name, value):
+    with pytest.raises(FloraInputError, match=f"{name} is "):
+        wait_for(**{name: value})
 
 
 def test_run_is_polled_once_more_at_the_deadline():
@@ -163,17 +168,6 @@ def test_wait_polls_again_within_minutes_whatever_time_a_header_names(status, na
     event, polls = poll(script(RUNNING, response(status, **{name: header}), DONE))
     assert event.succeeded
     assert polls.times[-1] - polls.times[-2] <= 340
-
-
-def test_bad_value_for_a_wait_is_named():
-    for name, value in [("started_at", "now"), ("estimated_seconds", "30"), ("timeout", True)]:
-        with pytest.raises(FloraInputError, match=f"{name} is "):
-            wait_for(**{name: value})
-
-
-def test_interval_may_be_a_timedelta():
-    _, polls = wait_for("run_1", RUNNING, poll_interval=timedelta(seconds=7))
-    assert polls.now - BEGIN >= 7
 
 
 TERMINAL = [DONE, shown("failed", 100), shown("completed")]

@@ -1,4 +1,4 @@
-"""Many waits over one connection: who is looked at when, at what price, and who is told."""
+"""Many waits over one connection: which runs are polled when, at what price, and which waits are notified."""
 
 from contextvars import ContextVar, copy_context
 
@@ -240,20 +240,20 @@ def test_end_all_notifies_every_wait_of_the_reason(simulation):
 def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog, monkeypatch):
     caplog.set_level("INFO")
     task = ContextVar("task", default="nobody")
-    watch = PollScheduler(clock=lambda: BEGIN, random=lambda: 0.5)
-    heard = []
-    monkeypatch.setattr(caplog.handler, "filters", [lambda record: heard.append((task.get(), record.args[0])) or True])
+    scheduler = PollScheduler(clock=lambda: BEGIN, random=lambda: 0.5)
+    logged = []
+    monkeypatch.setattr(caplog.handler, "filters", [lambda record: logged.append((task.get(), record.args[0])) or True])
     for name in ("first", "second"):
         context = copy_context()
         context.run(task.set, name)
-        watch.add(
+        scheduler.add(
             Subscription(
                 RunPoller(RunRef(name), policy=PollPolicy(), now=BEGIN), on_end=lambda _: None, context=context
             )
         )
     rows = [{"run_id": name, "status": "running", "progress": 10} for name in ("first", "second")]
-    run_with_response(watch.round(), response(200, {"generations": rows, "meta": {"next_cursor": None}}))
-    assert sorted(heard) == [("first", "first"), ("second", "second")]
+    run_with_response(scheduler.round(), response(200, {"generations": rows, "meta": {"next_cursor": None}}))
+    assert sorted(logged) == [("first", "first"), ("second", "second")]
 
 
 def test_two_routes_to_one_run_are_two_waits_and_one_page_serves_both(simulation):

@@ -1,4 +1,4 @@
-"""What nobody foresaw, in one wait, one look or one page: it ends nobody else's wait."""
+"""What nobody foresaw, in one wait, one poll or one page: it ends nobody else's wait."""
 
 import pytest
 
