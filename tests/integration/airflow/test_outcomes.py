@@ -192,9 +192,8 @@ def test_failed_run_fails_its_task_with_code_message_and_run_id(flora, generate,
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_sensor_fails_for_good_on_any_failed_run(flora, wait_for, one_task, deferrable):
     run_id = flora.start(**TROUBLE)
-    one_task(wait_for(run_id, deferrable=deferrable)).fails_for_good(
-        match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT"
-    )
+    task = one_task(wait_for(run_id, deferrable=deferrable))
+    task.fails_for_good(match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT")
 
 
 @pytest.mark.parametrize("mode", [{}, {"mode": "poke"}], ids=str)

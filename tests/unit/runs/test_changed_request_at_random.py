@@ -22,7 +22,7 @@ steps = st.sampled_from(
 )
 
 
-class TaskHihistory:
+class TaskHistory:
     """One task, and what happens to it and its DAG; `asked` are its prompts since it was last cleared."""
 
     def __init__(self, mode, on_changed, *, waits_in_worker):
@@ -49,7 +49,7 @@ class TaskHihistory:
 
     def clear(self, how):
         if how == "clear running" and self.task.may_run_long:
-            self.attempt(kill_at=1)  # its try ends without a word
+            self.attempt(kill_at=1)  # its try ends without a result
             self.task.clear_running()
         else:
             if how == "lower retries and clear":
@@ -80,8 +80,8 @@ class TaskHihistory:
     st.booleans(),
     st.lists(steps, max_size=9),
 )
-def test_whatever_changes_nostep_is_paid_that_was_not_meant(mode, on_changed, waits_in_worker, taken):
-    history = TaskHihistory(mode, on_changed, waits_in_worker=waits_in_worker)
+def test_whatever_changes_nothing_is_paid_that_was_not_meant(mode, on_changed, waits_in_worker, taken):
+    history = TaskHistory(mode, on_changed, waits_in_worker=waits_in_worker)
     for step in taken:
         history.apply(step)
     end = history.attempt()

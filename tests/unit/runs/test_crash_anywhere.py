@@ -86,7 +86,7 @@ class History:
     Attributes:
         claims: run ids that a task returned, by task.
         stolen: run ids that a task returned though it had not started them.
-        unheard: keys of tasks of which a try started a run without getting its id.
+        lost_keys: keys of tasks of which a try started a run without getting its id.
     """
 
     def __init__(self, mode, ledger, behaviors=(), hidden_for=0.0, **options):
@@ -94,7 +94,7 @@ class History:
         self.tasks = [Task(self.flora, f"task_{n}", ledger=ledger, **options) for n in range(3)]
         self.claims = {task.task_id: [] for task in self.tasks}
         self.stolen = []
-        self.unheard = set()
+        self.lost_keys = set()
         for task in self.tasks:
             task.policy = RetryPolicy(max_retries=1)
             task.options["claimed"] = lambda task=task: self.claimed_by_others(task)
@@ -129,7 +129,7 @@ class History:
             end = error
         self.flora.outages = []
         if len(task.runs) > before + isinstance(end, str):
-            self.unheard.add(task.keys[0])
+            self.lost_keys.add(task.keys[0])
         return end
 
 
@@ -137,7 +137,7 @@ def billed(task):
     return [run.run_id for run in task.runs if run.is_billed]
 
 
-def check_that_an_error_tells(task, error):
+def check_error(task, error):
     if isinstance(error, RunFailed):
         assert error.run_id in {run.run_id for run in task.runs}
         assert not error.advice.may_retry
@@ -168,7 +168,7 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
             assert not billed(task) or billed(task) == [end]
         else:
             event(f"ends with {type(end).__name__}")
-            check_that_an_error_tells(task, end)
+            check_error(task, end)
 
 
 @half_as_many
@@ -186,7 +186,7 @@ def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors
     history = History("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
     history.apply(taken)
     for task, end in history.ends():
-        assert len(billed(task)) <= 1 or set(task.keys) & history.unheard
+        assert len(billed(task)) <= 1 or set(task.keys) & history.lost_keys
         if isinstance(end, str):
             assert end in {run.run_id for run in task.runs}
 

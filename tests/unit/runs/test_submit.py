@@ -216,9 +216,8 @@ def test_run_that_is_known_to_have_failed_is_not_adopted_for_the_next_key(flora)
     task.run()
     flora.now += RUN_SECONDS
     flora.hidden_for = 600
-    task.fails(
-        errors.FloraConnectionError, outages=["", "", "", "lost"]
-    )  # adopts run_1, sees that it has failed, and starts run_2 without getting its id
+    # It adopts run_1, sees that it has failed, and starts run_2 without getting its id.
+    task.fails(errors.FloraConnectionError, outages=["", "", "", "lost"])
     task.fails(UNKNOWN, match="-g2")
     assert len(flora.runs) == 2
 
