@@ -25,14 +25,14 @@ def test_every_run_is_noticed_and_every_request_counted(results):
         assert len(result["lag"]) == len(result["loop_lag"]) == 3
 
 
-def test_the_page_shows_what_was_measured_and_whether_it_holds(results):
+def test_page_shows_what_was_measured_and_whether_it_holds(results):
     page = "\n".join(report.page(json.loads(json.dumps(results))))
     assert "| 1,000, `HttpEventTrigger` | 3 of 3 |" in page
     assert "| 1,000 waits: CPU over that of HttpEventTrigger |" in page
     assert {bound.promise.partition(":")[0] for bound in bounds(results)} == {"1 wait", "1,000 waits"}
 
 
-def test_a_request_while_a_429_asks_for_silence_is_seen():
+def test_request_while_a_429_asks_for_silence_is_seen():
     refused = (10.0, 429, 2.0)
     assert too_early([refused, (10.04, 200, 0)]) == 0  # on its way already
     assert too_early([refused, (11.0, 200, 0)]) == 1

@@ -13,6 +13,7 @@ from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.run_behavior import RunBehavior
+from tests.support.airflow_tasks import succeeded, tries
 
 EXAMPLES = Path(__file__).parent.parent / "example_dags"
 FILES = sorted(EXAMPLES.glob("*.py"))
@@ -44,10 +45,6 @@ def flora(monkeypatch):
         yield server.sandbox
 
 
-def succeeded(dag_run):
-    return str(getattr(dag_run.state, "value", dag_run.state)) == "success"
-
-
 def returned(dag_run, task_id):
     """What a task returned, or its mapped tasks in their order."""
     tis = sorted((ti for ti in dag_run.get_task_instances() if ti.task_id == task_id), key=lambda ti: ti.map_index)
@@ -61,7 +58,6 @@ def test_every_file_holds_one_dag_of_its_name(dags):
 
 def test_generate_and_wait(dags, run_dag, flora):
     dag_run = run_dag(dags["flora_generate_and_wait"])
-
     assert succeeded(dag_run)
     (run,) = returned(dag_run, "picture")
     assert run["status"] == "completed"
@@ -71,7 +67,6 @@ def test_generate_and_wait(dags, run_dag, flora):
 
 def test_generate_then_sensor(dags, run_dag, flora):
     dag_run = run_dag(dags["flora_generate_then_sensor"])
-
     assert succeeded(dag_run)
     assert returned(dag_run, "announce") == ["A sandbox's answer to: A slogan for a tea shop"]
     assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 1
@@ -83,12 +78,6 @@ REFUSED = "A banknote with a film star's face, exactly as printed"
 def rows_of_the_file():
     with (EXAMPLES / "data" / "prompts.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def states(dag_run):
-    return {
-        (ti.task_id, ti.map_index): str(getattr(ti.state, "value", ti.state)) for ti in dag_run.get_task_instances()
-    }
 
 
 def test_batch_from_csv(dags, run_dag, flora, tmp_path):
@@ -118,7 +107,7 @@ def test_batch_from_csv(dags, run_dag, flora, tmp_path):
     ],
     ids=["402 at its start", "refused by moderation"],
 )
-def test_a_row_that_flora_refuses_fails_alone_and_all_others_are_saved(
+def test_row_that_flora_refuses_fails_alone_and_all_others_are_saved(
     dags, run_dag, flora, tmp_path, fault, failed_step
 ):
     refused = [row["prompt"] for row in rows_of_the_file()].index(REFUSED)
@@ -126,7 +115,7 @@ def test_a_row_that_flora_refuses_fails_alone_and_all_others_are_saved(
 
     dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"folder": str(tmp_path)})
 
-    found = states(dag_run)
+    found = {task: state for task, (state, _) in tries(dag_run).items()}
     assert {key for key, state in found.items() if state == "failed"} == {(failed_step, refused)}
     assert [found["row.save", index] for index in range(20)].count("success") == 19
     assert len(list(tmp_path.iterdir())) == flora.stats()["runs_billed"] == 19

@@ -3,35 +3,28 @@
 from collections import defaultdict
 from itertools import pairwise
 
-from tests.support.polling_simulation import PAGES, Simulation
+from tests.support.fake_flora import PAGES
+from tests.support.polling_simulation import Simulation
 
 
-def lags(simulation):
-    return [
-        at - simulation.flora.runs[run_id].ends
-        for run_id, reported in simulation.reported.items()
-        for at, _ in reported
-    ]
-
-
-def test_a_thousand_waits_cost_less_than_a_request_each():
-    simulation = Simulation()
+def after_a_thousand_waits(simulation):
     for number in range(1000):
         simulation.wait(*simulation.start(seconds=20 + number % 41))
     simulation.run()
+    return simulation
+
+
+def test_thousand_waits_cost_less_than_a_request_each():
+    simulation = after_a_thousand_waits(Simulation())
     assert len(simulation.reported) == 1000
     assert len(simulation.asked()) < 1000
-    assert sorted(lags(simulation))[500] < 3
+    assert sorted(simulation.lags)[500] < 3
 
 
-def test_a_strict_limit_costs_time_but_hardly_a_request():
-    free, limited = Simulation(), Simulation(limit=2)
-    for simulation in (free, limited):
-        for number in range(1000):
-            simulation.wait(*simulation.start(seconds=20 + number % 41))
-        simulation.run()
-        assert len(simulation.ended) == 1000
-    assert limited.flora.asked_too_early() == []
+def test_strict_limit_costs_time_but_hardly_a_request():
+    free, limited = after_a_thousand_waits(Simulation()), after_a_thousand_waits(Simulation(limit=2))
+    assert len(free.ended) == len(limited.ended) == 1000
+    assert limited.asked_too_early() == []
     assert len(limited.asked()) <= 1.2 * len(free.asked())
 
 

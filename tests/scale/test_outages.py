@@ -8,7 +8,10 @@ from flora_provider.api.http.flow import Response
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import PAGES_OFF_FOR
 from flora_provider.runs.tolerance import REFUSED_FOR
-from tests.support.polling_simulation import BEGIN, OUTAGES, PAGES, Simulation, ok, on_all, on_pages, on_single_polls
+from tests.support.fake_flora import PAGES
+from tests.support.flows import BEGIN, run_flow, run_with_response
+from tests.support.polling_simulation import OUTAGES, Simulation, on_all, on_pages, on_single_polls
+from tests.support.responses import response
 
 
 @pytest.fixture
@@ -16,12 +19,8 @@ def simulation():
     return Simulation()
 
 
-def paged(simulation):
-    return [at - BEGIN for at, path, _ in simulation.flora.record if path in PAGES]
-
-
-def reply(rows=(), **meta):
-    return ok({"generations": list(rows), "technique_runs": [], "meta": meta})
+def page(rows=(), meta=None):
+    return response(200, {"generations": list(rows), "technique_runs": [], "meta": {} if meta is None else meta})
 
 
 @pytest.mark.parametrize("listed", ["/generations", "/technique-runs", ""])
@@ -29,7 +28,7 @@ def test_after_a_429_nobody_asks_before_flora_allows_it(simulation, listed):
     simulation.wait(*simulation.start(60, listed=listed))
     simulation.inject(Response(429, {"retry-after": "20"}), since=BEGIN + 18, times=3)
     simulation.run()
-    assert simulation.flora.asked_too_early() == []
+    assert simulation.asked_too_early() == []
     assert len(simulation.ended) == 60
 
 
@@ -37,16 +36,16 @@ def test_a_429_that_asks_for_more_than_a_minute_is_obeyed_too(simulation):
     simulation.wait(*simulation.start(60))
     simulation.inject(Response(429, {"retry-after": "240"}), since=BEGIN + 18, times=1)
     simulation.run()
-    assert simulation.flora.asked_too_early() == []
+    assert simulation.asked_too_early() == []
     assert len(simulation.ended) == 60
     assert simulation.now - BEGIN < 18 + 240 * 1.2
 
 
-def test_a_429_on_a_single_look_silences_the_pages_as_well(simulation):
+def test_a_429_on_a_single_poll_silences_the_pages_as_well(simulation):
     simulation.wait(*simulation.start(3, listed="", estimated=None), *simulation.start(50))
     simulation.inject(Response(429, {"retry-after": "30"}), hits=on_single_polls, times=1)
     simulation.run()
-    assert simulation.flora.asked_too_early() == []
+    assert simulation.asked_too_early() == []
     assert len(simulation.ended) == 53
 
 
@@ -60,9 +59,9 @@ def test_a_429_without_a_time_slows_all_down_for_a_while(simulation):
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "looks", "all"])
+@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
 @pytest.mark.parametrize("listed", ["/generations", ""])
-def test_a_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, listed):
+def test_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, listed):
     simulation.wait(*simulation.start(40, seconds=60, listed=listed))
     simulation.inject(outage, hits=hits, since=BEGIN + 10, until=BEGIN + 70)
     simulation.run()
@@ -70,11 +69,11 @@ def test_a_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, ou
     assert simulation.now - BEGIN < 70 + 60
 
 
-def test_what_is_wrong_with_pages_alone_costs_single_looks_and_pages_are_tried_ever_more_rarely(simulation):
+def test_what_is_wrong_with_pages_alone_costs_single_polls_and_pages_are_tried_ever_more_rarely(simulation):
     simulation.wait(*simulation.start(50, seconds=600))
     simulation.inject(Response(403), hits=on_pages)
     simulation.run()
-    pauses = [after - before for before, after in pairwise(paged(simulation))]
+    pauses = [after - before for before, after in pairwise(simulation.paged_at)]
     first, most = PAGES_OFF_FOR
     assert all(min(first * 2**number, most) <= pause < most + 20 for number, pause in enumerate(pauses))
     assert len(simulation.ended) == 50
@@ -88,13 +87,13 @@ def test_pages_are_used_again_once_they_are_well(simulation):
     assert len(simulation.ended) == 50
 
 
-def test_an_outage_is_not_counted_against_pages(simulation):
+def test_outage_is_not_counted_against_pages(simulation):
     simulation.wait(*simulation.start(50, seconds=100))
     simulation.inject(Response(503), since=BEGIN + 10, until=BEGIN + 60)
     simulation.run()
-    # One look told that it was about all of FLORA: no storm of single looks, and pages at once when all is well.
-    assert len([path for path in simulation.asked() if path not in PAGES]) < 20
-    assert any(60 <= at < 95 for at in paged(simulation))
+    # One poll showed that it was about all of FLORA: no storm of single polls, and pages at once when all is well.
+    assert len(simulation.asked_singly) < 20
+    assert any(60 <= at < 95 for at in simulation.paged_at)
 
 
 STRANGE_ROWS = {
@@ -106,59 +105,52 @@ STRANGE_ROWS = {
 
 
 @pytest.mark.parametrize("change", STRANGE_ROWS.values(), ids=STRANGE_ROWS)
-def test_a_row_that_cannot_be_used_is_looked_at_singly(simulation, change):
+def test_row_that_cannot_be_used_is_polled_singly(simulation, change):
     runs = simulation.start(30)
     simulation.wait(*runs)
     rows = [run.row(run.ends) for run in runs]
-    simulation.inject(lambda _: reply([change(rows[0]), *rows[1:]]), hits=on_pages)
+    simulation.inject(lambda _: page([change(rows[0]), *rows[1:]]), hits=on_pages)
     simulation.run(29)
     assert len(simulation.ended) == 29
     simulation.run()
     assert len(simulation.ended) == 30
-    assert {path for path in simulation.asked() if path not in PAGES} == {"/runs/run_0"}
+    assert set(simulation.asked_singly) == {"/runs/run_1"}
 
 
-@pytest.mark.parametrize("meta", [{}, {"next_cursor": None}, {"next_cursor": ""}, {"next_cursor": 7}])
-def test_a_list_without_a_cursor_has_ended(simulation, meta):
+@pytest.mark.parametrize("meta", [{}, {"next_cursor": None}, {"next_cursor": ""}, {"next_cursor": 7}, 7])
+def test_list_without_a_cursor_has_ended(simulation, meta):
     simulation.wait(*simulation.start(30))
-    simulation.inject(reply(**meta), hits=on_pages)
+    simulation.inject(page(meta=meta), hits=on_pages)
     simulation.run(29)
-    assert len(paged(simulation)) == 2
+    assert len(simulation.paged_at) == 2
 
 
-def test_a_list_whose_meta_is_no_object_has_ended(simulation):
+def test_list_that_never_ends_is_left(simulation):
     simulation.wait(*simulation.start(30))
-    simulation.inject(ok({"generations": [], "technique_runs": [], "meta": 7}), hits=on_pages)
-    simulation.run(29)
-    assert len(paged(simulation)) == 2
-
-
-def test_a_list_that_never_ends_is_left(simulation):
-    simulation.wait(*simulation.start(30))
-    simulation.inject(reply([{"run_id": "run_of_others", "status": "running"}], next_cursor="0"), hits=on_pages)
+    simulation.inject(page([{"run_id": "run_of_others", "status": "running"}], {"next_cursor": "0"}), hits=on_pages)
     simulation.run()
     assert len(simulation.ended) == 30
-    assert len(paged(simulation)) <= 2 * 30
+    assert len(simulation.paged_at) <= 2 * 30
 
 
-def test_a_run_that_vanishes_for_a_while_comes_back(simulation):
+def test_run_that_vanishes_for_a_while_comes_back(simulation):
     simulation.wait(*simulation.start(50, seconds=30))
-    gone = simulation.flora.runs.pop("run_3")
-    simulation.after(25, lambda: simulation.flora.runs.update({"run_3": gone}))
+    gone = simulation.flora.runs.pop("run_4")
+    simulation.after(25, lambda: simulation.flora.runs.update({"run_4": gone}))
     simulation.run()
     assert len(simulation.ended) == 50
 
 
-def test_a_run_that_never_comes_back_is_given_up_and_alone(simulation):
+def test_run_that_never_comes_back_is_given_up_and_alone(simulation):
     simulation.wait(*simulation.start(50, seconds=30))
-    del simulation.flora.runs["run_3"]
+    del simulation.flora.runs["run_4"]
     simulation.run()
-    ((at, event),) = simulation.reported["run_3"]
+    ((at, event),) = simulation.reported["run_4"]
     assert (event.kind, len(simulation.ended)) == ("refused", 49)
     assert at - BEGIN > 60
 
 
-def test_an_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simulation):
+def test_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simulation):
     simulation.wait(*simulation.start(listed="", seconds=150, estimated=None))
     simulation.inject(Response(503), until=BEGIN + 90)
     simulation.inject(Response(404), since=BEGIN + 90, until=BEGIN + 130)
@@ -168,7 +160,7 @@ def test_an_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simul
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.parametrize("listed", ["/generations", ""])
-def test_a_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, listed, status):
+def test_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, listed, status):
     simulation.wait(*simulation.start(40, seconds=30, listed=listed))
     simulation.run(25)
     simulation.inject(Response(status), until=BEGIN + 25 + 250)
@@ -180,7 +172,7 @@ def test_a_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, liste
     assert set(simulation.refusals) == set(simulation.ended)
 
 
-def test_a_refused_key_costs_pages_and_few_looks_for_all(simulation):
+def test_refused_key_costs_pages_and_few_polls_for_all(simulation):
     simulation.wait(*simulation.start(100, seconds=30))
     simulation.inject(Response(401), until=BEGIN + 200)
     simulation.run()
@@ -188,7 +180,7 @@ def test_a_refused_key_costs_pages_and_few_looks_for_all(simulation):
     assert len(simulation.asked()) < 300
 
 
-def test_a_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(simulation):
+def test_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(simulation):
     simulation.wait(*simulation.start(40, seconds=30))
     simulation.inject(Response(401))
     simulation.run()
@@ -198,7 +190,7 @@ def test_a_refusal_that_lasts_ends_all_waits_and_a_retry_may_cure_it(simulation)
     assert REFUSED_FOR < simulation.now - BEGIN < REFUSED_FOR + 120
 
 
-def test_a_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
+def test_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
     simulation.wait(*simulation.start(5))
     simulation.inject(Response(401), hits=on_pages)
     simulation.run()
@@ -206,7 +198,7 @@ def test_a_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
 
 
 @pytest.mark.parametrize("header", ["1787000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "looks", "all"])
+@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
 def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(simulation, header, hits):
     simulation.wait(*simulation.start(60))
     simulation.wait(*simulation.start(2, listed=""))
@@ -216,25 +208,22 @@ def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(simulation, 
     assert simulation.now - BEGIN < 18 + 400
 
 
-def test_a_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(simulation):
+def test_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(simulation):
     waits = simulation.wait(*simulation.start(5))
     simulation.inject(Response(403), hits=on_pages)
     simulation.run(18)
-    flow = simulation.watch.round()
     simulation.now += 1
-    next(flow)
-    for wait in waits:
-        simulation.watch.discard(wait)
-    with pytest.raises(StopIteration) as end:
-        flow.send(Response(403))
-    assert end.value.value == []
+
+    def refuse(_effect):
+        for wait in waits:
+            simulation.scheduler.discard(wait)
+        return Response(403)
+
+    assert run_flow(simulation.scheduler.round(), refuse) == []
 
 
-def test_the_pause_that_flora_asks_for_is_kept_by_the_watch_itself(simulation):
+def test_pause_that_flora_asks_for_is_kept_by_the_scheduler_itself(simulation):
     (wait,) = simulation.wait(*simulation.start(listed=""))
     simulation.now = wait.poller.due
-    flow = simulation.watch.poll(RunRef("run_0"))
-    next(flow)
-    with pytest.raises(StopIteration):
-        flow.send(Response(429, {"retry-after": "50"}))
-    assert simulation.watch.next_round >= simulation.now + 50
+    run_with_response(simulation.scheduler.poll(RunRef("run_1")), response(429, retry_after=50))
+    assert simulation.scheduler.next_round >= simulation.now + 50

@@ -7,7 +7,6 @@ random but the seed.
 """
 
 import argparse
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,31 +14,33 @@ from functools import cache
 from statistics import fmean, median
 
 from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Response, Sleep
+from flora_provider.api.http.flow import Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.polling import poll_until_done
 from flora_provider.runs.ref import RunRef
+from tests.support.fake_flora import OUTPUT
+from tests.support.flows import BEGIN, run_flow
+from tests.support.responses import response
 
-BEGIN = 1_750_000_000.0
 LONGEST = 100_000.0  # seconds of a wait
 UPTIME = 1234.5  # seconds that the clock shows that nobody sets, when a wait begins
 LATENCY = 0.03  # seconds from a request to its answer
 
 # How long runs take, in seconds.
 TIMES: dict[str, Callable[[random.Random], float]] = {
-    "20-60 s": lambda dice: dice.uniform(20, 60),
+    "20-60 s": lambda rng: rng.uniform(20, 60),
     "30 s": lambda _: 30.0,
-    "1-3 s": lambda dice: dice.uniform(1, 3),
-    "lognormal": lambda dice: dice.lognormvariate(3.4, 0.6),  # half of them below 30 s, one in twenty above 80 s
-    "10 or 110 s": lambda dice: dice.choice((10.0, 110.0)) * dice.uniform(0.9, 1.1),
-    "video": lambda dice: dice.uniform(60, 360),
-    "technique": lambda dice: dice.uniform(600, 900),
+    "1-3 s": lambda rng: rng.uniform(1, 3),
+    "lognormal": lambda rng: rng.lognormvariate(3.4, 0.6),  # half of them below 30 s, one in twenty above 80 s
+    "10 or 110 s": lambda rng: rng.choice((10.0, 110.0)) * rng.uniform(0.9, 1.1),
+    "video": lambda rng: rng.uniform(60, 360),
+    "technique": lambda rng: rng.uniform(600, 900),
 }
 # What FLORA estimates beforehand.
 ESTIMATES: dict[str, Callable[[random.Random, float], float | None]] = {
-    "right": lambda dice, seconds: round(seconds / dice.uniform(0.7, 1.3)),
+    "right": lambda rng, seconds: round(seconds / rng.uniform(0.7, 1.3)),
     "x 3": lambda _, seconds: round(seconds * 3),
     "/ 3": lambda _, seconds: round(seconds / 3),
     "none": lambda *_: None,
@@ -74,71 +75,61 @@ class Figures:
         return sorted(self.lags)[int(len(self.lags) * 0.95)]
 
 
-class Stage:
-    """One run, and a clock that only sleeps and answers move.
+class PollRecorder:
+    """Answers the polls of one run, over a clock that only sleeps and answers move.
+
+    Args:
+        answer: makes the answer, which may be an exception, of the seconds since the start.
 
     Attributes:
-        asked_at: when each request was sent, in seconds since the start.
+        times: when each request was sent, in seconds since the start.
     """
 
     def __init__(self, answer):
         self.now = BEGIN
-        self.asked_at = []
+        self.times = []
         self._answer = answer
 
-    def clock(self):
-        return self.now
+    def run(self, flow):
+        return run_flow(flow, self._perform)
 
-    def play(self, flow):
-        """Obey a plan; the answer is made of the seconds since the start, and may be an exception."""
-        try:
-            effect = next(flow)
-            while True:
-                if isinstance(effect, Sleep):
-                    self.now += effect.seconds
-                    effect = flow.send(None)
-                    continue
-                self.asked_at.append(self.now - BEGIN)
-                assert self.asked_at[-1] < LONGEST, "this wait does not end"
-                answer = self._answer(self.now - BEGIN + LATENCY / 2)
-                self.now += LATENCY
-                effect = flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
+    def _perform(self, effect):
+        if isinstance(effect, Sleep):
+            self.now += effect.seconds
+            return None
+        self.times.append(self.now - BEGIN)
+        assert self.times[-1] < LONGEST, "this wait does not end"
+        answer = self._answer(self.times[-1] + LATENCY / 2)
+        self.now += LATENCY
+        return answer
 
 
 @cache
 def shown(status, progress=0, **members):
-    """What FLORA answers to a look."""
-    output = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.example/1.png"}
-    outputs = {"outputs": [output]} if status == "completed" else {}
+    """What FLORA answers to a poll."""
+    outputs = {"outputs": [OUTPUT]} if status == "completed" else {}
     row = {"run_id": "run_1", "status": status, "progress": progress, "created_at": BEGIN * 1000, **outputs, **members}
-    return Response(200, {}, json.dumps(row).encode())
+    return response(200, row)
 
 
 RUNNING = shown("running", 10)
 DONE = shown("completed", 100)
 
 
-def error(status, **headers):
-    return Response(status, {name.replace("_", "-"): str(value) for name, value in headers.items()}, b"")
+def poll(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", ahead=lambda _: 0.0, **known):
+    """How a wait ends that began with the run, and the recorder of its polls; `deadline` in seconds from then.
 
-
-def follow(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", ahead=lambda _: 0.0, **known):
-    """How a wait ends that began with the run, and its stage; `deadline` in seconds from then.
-
-    `ahead` tells by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
+    `ahead` gives by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
     """
-    stage = Stage(answer)
+    recorder = PollRecorder(answer)
     if known.get("deadline") is not None:
         known["deadline"] += BEGIN
     now = BEGIN + ahead(0.0)
-    wait = RunPoller(RunRef(run_id), policy=policy or PollPolicy(), now=now, **{"started_at": BEGIN, **known})
+    poller = RunPoller(RunRef(run_id), policy=policy or PollPolicy(), now=now, **{"started_at": BEGIN, **known})
     context = FlowContext(
-        RetryPolicy(), lambda: stage.now + ahead(stage.now - BEGIN), random, lambda: stage.now - BEGIN + UPTIME
+        RetryPolicy(), lambda: recorder.now + ahead(recorder.now - BEGIN), random, lambda: recorder.now - BEGIN + UPTIME
     )
-    event = stage.play(poll_until_done(wait, context))
-    return event, stage
+    return recorder.run(poll_until_done(poller, context)), recorder
 
 
 def script(*answers, then=RUNNING):
@@ -152,26 +143,26 @@ def until(seconds, before, after=DONE):
 
 
 def simulate(policy=None, *, times="20-60 s", estimate="right", progress="steps of 10", runs=60, seed=7):
-    """Follow that many runs of a kind, one by one."""
-    dice = random.Random(seed)  # noqa: S311 - the same dice for the same seed
+    """Poll that many runs of a kind, one by one."""
+    rng = random.Random(seed)  # noqa: S311 - the same numbers for the same seed
     requests, lags = [], []
     for _ in range(runs):
-        seconds = TIMES[times](dice)
+        seconds = TIMES[times](rng)
 
         def answer(at, seconds=seconds):
             return DONE if at >= seconds else shown("running", PROGRESS[progress](at / seconds))
 
-        estimated = ESTIMATES[estimate](dice, seconds)
-        _, stage = follow(answer, policy=policy, random=dice.random, estimated_seconds=estimated)
-        requests.append(len(stage.asked_at))
-        lags.append(stage.now - BEGIN - seconds)
+        estimated = ESTIMATES[estimate](rng, seconds)
+        _, recorder = poll(answer, policy=policy, random=rng.random, estimated_seconds=estimated)
+        requests.append(len(recorder.times))
+        lags.append(recorder.now - BEGIN - seconds)
     return Figures(requests, lags)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Requests per run and seconds of lag, for a way of polling.")
-    parser.add_argument("--interval", type=float, default=PollPolicy().interval, help="least seconds between two looks")
-    parser.add_argument("--slowest", type=float, default=PollPolicy().slowest, help="most seconds between two looks")
+    parser.add_argument("--interval", type=float, default=PollPolicy().interval, help="least seconds between two polls")
+    parser.add_argument("--slowest", type=float, default=PollPolicy().slowest, help="most seconds between two polls")
     parser.add_argument("--runs", type=int, default=300, help="of each kind")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Texts that break programs, for property tests.
+"""Texts and JSON that break programs, for property tests.
 
 Hypothesis's own texts are of all Unicode, for which it first makes a table: in a fresh clone that takes longer than all
 tests of `api/` and `runs/` together. This alphabet has every kind of character, and the troublesome ones more often.
@@ -25,3 +25,18 @@ ALPHABET = (
 def texts(*, min_size=0, max_size=None):
     """Any text; `min_size` and `max_size` in characters."""
     return st.text(ALPHABET, min_size=min_size, max_size=max_size)
+
+
+def scalars(numbers=None):
+    """The leaves of JSON values; `numbers` instead of all floats, NaN included."""
+    return st.none() | st.booleans() | st.integers() | (st.floats() if numbers is None else numbers) | texts()
+
+
+def json_values(leaf=None, names=None, *, max_size=3, max_leaves=8):
+    """Any JSON value, of these leaves and these names of members; `max_size` in members of a list or an object."""
+    names = texts() if names is None else names
+    return st.recursive(
+        scalars() if leaf is None else leaf,
+        lambda inner: st.lists(inner, max_size=max_size) | st.dictionaries(names, inner, max_size=max_size),
+        max_leaves=max_leaves,
+    )

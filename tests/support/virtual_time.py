@@ -1,4 +1,4 @@
-"""The watcher and its client as they are, before a FLORA and a clock that only timers move."""
+"""The shared poller and its client as they are, before a FLORA and a clock that only timers move."""
 
 import asyncio
 import selectors
@@ -12,12 +12,13 @@ from flora_provider.api.http import process
 from flora_provider.api.settings import Settings
 from flora_provider.hooks.base import polling_client
 from flora_provider.triggers.connection_reader import ConnectionReader
-from tests.support.polling_simulation import BEGIN, Flora, VirtualRun
+from tests.support.fake_flora import FakeFlora
+from tests.support.flows import BEGIN
 
 UPTIME = 777.0  # what the clock shows that nobody sets, when a test begins
 
 
-class _Leaping(selectors.DefaultSelector):
+class _TimeSkippingSelector(selectors.DefaultSelector):
     """Instead of waiting for a timer, it is later."""
 
     def __init__(self, clock):
@@ -40,27 +41,26 @@ class VirtualFlora(httpx.AsyncBaseTransport):
 
     def __init__(self, monkeypatch):
         self.now, self.ahead = UPTIME, 0.0
-        self.flora = Flora()
+        self.flora = FakeFlora()
         self.hanging = {}
         process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(time, "time", lambda: self.truth + self.ahead)
+        monkeypatch.setattr(time, "time", lambda: self.true_time + self.ahead)
         monkeypatch.setattr("flora_provider.triggers.shared_poller.polling_client", self._client)
         # Airflow reads connections in a thread, for which no virtual clock waits.
         settings = Settings(api_key="key")
         monkeypatch.setattr(ConnectionReader, "read", lambda _: asyncio.sleep(0, settings))
 
     @property
-    def truth(self):
+    def true_time(self):
         return BEGIN + self.now - UPTIME
 
     def start(self, seconds, *, listed="/generations"):
-        run = VirtualRun(f"run_{len(self.flora.runs)}", self.truth, seconds, listed, None)
-        self.flora.runs[run.run_id] = run
-        return run
+        self.flora.now = self.true_time
+        return self.flora.start(seconds, listed=listed)
 
-    def play(self, coroutine):
-        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_Leaping(self))) as runner:
+    def run(self, coroutine):
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_TimeSkippingSelector(self))) as runner:
             return runner.run(coroutine)
 
     def _client(self, settings):
@@ -68,6 +68,7 @@ class VirtualFlora(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request):
         path = request.url.path.removeprefix("/api/v1")
-        answer = self.flora.answer(SimpleNamespace(url=path, query=request.url.params.items()), self.truth)
-        await asyncio.sleep(1e6 if self.truth >= self.hanging.get(path, 1e12) else 0.1)
+        self.flora.now = self.true_time
+        answer = self.flora.handle(SimpleNamespace(method="GET", url=path, query=request.url.params.items()))
+        await asyncio.sleep(1e6 if self.true_time >= self.hanging.get(path, 1e12) else 0.1)
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)

@@ -6,20 +6,17 @@ from airflow.providers.common.compat.sdk import DAG, task
 from pendulum import datetime
 
 from flora_provider.operators.flora import FloraGenerateOperator
+from tests.support.airflow_tasks import AT_ONCE, states
 
 
-def states(dag_run):
-    return {ti.task_id: str(getattr(ti.state, "value", ti.state)) for ti in dag_run.get_task_instances()}
-
-
-def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag, flora):
+def test_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag, flora):
     try:
         from airflow.sdk.execution_time.context import TaskStateStoreAccessor  # noqa: F401
     except ImportError:  # below 3.3 there is no store: FLORA's answer to the same key tells
         flora.sandbox.settings.idempotency = "replay"
     else:
         flora.sandbox.settings.idempotency = "none"
-    # The first look finds FLORA in trouble until the task's time is over.
+    # The first poll gets 503 until the task's time is over.
     flora.inject(route="/runs/{run_id}", status=503, times=1)
     with DAG("retried", start_date=datetime(2026, 1, 1), schedule=None) as dag:
 
@@ -31,7 +28,7 @@ def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag,
             task_id="picture",
             type="image",
             prompt="a fern",
-            model_params={"sandbox": {"seconds": 0.0, "estimated_seconds": 0}},
+            model_params={"sandbox": AT_ONCE},
             wait_for_completion=True,
             timeout=0.001,
             poll_interval=0.001,
@@ -49,13 +46,9 @@ def test_a_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag,
     assert (flora.started, flora.billed) == (1, 1)
 
 
-def test_a_run_that_another_task_has_pushed_is_not_adopted(run_dag, flora):
+def test_run_that_another_task_has_pushed_is_not_adopted(run_dag, flora):
     with DAG("siblings", start_date=datetime(2026, 1, 1), schedule=None) as dag:
-        asked = {
-            "prompt": "a fern",
-            "model_params": {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}},
-            "idempotency_key": "shared",
-        }
+        asked = {"prompt": "a fern", "model_params": {"sandbox": AT_ONCE}, "idempotency_key": "shared"}
         owners = FloraGenerateOperator.partial(task_id="owner", type="image").expand_kwargs([asked])
         adopter = FloraGenerateOperator.partial(task_id="adopter", type="image", on_unknown_outcome="adopt")
         # FLORA says that the key has started a run, and the history shows one: that of the other task.

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.operators.flora import FloraGenerateOperator
 
 # Parameter, what is given, and what the message says besides the value and the task.
 GENERATE = [
@@ -44,31 +46,22 @@ SENSOR = [
 
 
 def named(cases):
-    return pytest.mark.parametrize(("name", "value", "remedy"), cases, ids=lambda case: str(case)[:30])
+    names = ("kind", "name", "value", "remedy")[-len(cases[0]) :]
+    return pytest.mark.parametrize(names, cases, ids=lambda case: str(case)[:30])
 
 
-@named(GENERATE)
-def test_a_literal_of_the_operator_is_refused_at_parse_time(generate, name, value, remedy):
+@named([("operator", *case) for case in GENERATE] + [("sensor", *case) for case in SENSOR])
+def test_literal_is_refused_at_parse_time(generate, wait_for, kind, name, value, remedy):
     with pytest.raises(FloraInputError) as refusal:
-        generate(**{name: value})
-
-    assert f"task 'picture': {name} is " in str(refusal.value)
-    assert remedy in str(refusal.value)
-
-
-@named(SENSOR)
-def test_a_literal_of_the_sensor_is_refused_at_parse_time(wait_for, name, value, remedy):
-    with pytest.raises(FloraInputError) as refusal:
-        wait_for(**{"run_id": "run_1", name: value})
-
-    assert f"task 'finished': {name} is " in str(refusal.value)
+        generate(**{name: value}) if kind == "operator" else wait_for(**{"run_id": "run_1", name: value})
+    task_id = "picture" if kind == "operator" else "finished"
+    assert f"task '{task_id}': {name} is " in str(refusal.value)
     assert remedy in str(refusal.value)
 
 
 def test_all_that_is_wrong_is_said_at_once(generate):
     with pytest.raises(FloraInputError) as refusal:
         generate(type="picture", prompt="", workspace_id="team")
-
     assert len(refusal.value.problems) == 3
 
 
@@ -90,34 +83,24 @@ TEMPLATED = [
 def test_what_a_template_gives_is_refused_when_the_task_runs_before_any_request(
     flora, generate, one_task, name, value, remedy
 ):
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
     task = one_task(generate(**{name: value}))
-    with pytest.raises(AirflowFailException) as refusal:
-        task.run()
-
-    assert f"{name} is " in str(refusal.value)
-    assert remedy in str(refusal.value)
-    assert "[task 'picture', connection 'flora_default']" in str(refusal.value)
+    error = task.fails_for_good()
+    assert f"{name} is " in str(error)
+    assert remedy in str(error)
+    assert "[task 'picture', connection 'flora_default']" in str(error)
     assert flora.requests == 0
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("run_id", ["{{ ds }}", "{{ None }}"])
 def test_what_a_template_gives_as_run_id_is_refused_before_any_request(flora, wait_for, one_task, run_id, deferrable):
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
     task = one_task(wait_for(run_id, deferrable=deferrable))
-    with pytest.raises(AirflowFailException, match=r"run_id is .*starts with 'run_'.*task 'finished'"):
-        task.run()
-
+    task.fails_for_good(match=r"run_id is .*starts with 'run_'.*task 'finished'")
     assert flora.requests == 0
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in TEMPLATED])
 def test_another_tasks_result_passes_at_parse_time(generate, name):
-    from airflow.providers.common.compat.sdk import DAG, task
-
     with DAG("another", schedule=None):
 
         @task
@@ -127,51 +110,39 @@ def test_another_tasks_result_passes_at_parse_time(generate, name):
         generate(**{name: value()})
 
 
-def test_no_workspace_anywhere_names_both_places_where_it_may_be_given(flora, generate, one_task):
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
-    flora.connect(extra={"workspace_id": None})
-    with pytest.raises(AirflowFailException, match="no workspace_id anywhere: give one to the task, or to the extra"):
-        one_task(generate()).run()
-
+@pytest.mark.parametrize(
+    ("extra", "problem"),
+    [
+        ({"workspace_id": None}, "no workspace_id anywhere: give one to the task, or to the extra"),
+        ({"project_id": ""}, "no project_id anywhere"),
+    ],
+)
+def test_scope_that_is_given_nowhere_names_both_places_where_it_may_be_given(flora, generate, one_task, extra, problem):
+    flora.connect(extra=extra)
+    one_task(generate()).fails_for_good(match=problem)
     assert flora.requests == 0
 
 
-def test_no_project_anywhere_is_refused_too(flora, generate, one_task):
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
-    flora.connect(extra={"project_id": ""})
-    with pytest.raises(AirflowFailException, match="no project_id anywhere"):
-        one_task(generate()).run()
-
-    assert flora.requests == 0
-
-
-def test_the_tasks_own_workspace_wins_over_the_connections(flora, generate, one_task):
+def test_tasks_own_workspace_wins_over_the_connections(flora, generate, one_task):
     flora.connect(extra={"workspace_id": "ws_other", "project_id": "prj_other"})
     scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
-
     one_task(generate(**scope)).run()
-
     assert flora.billed == 1
 
 
 @pytest.mark.parametrize("conn_id", ["nowhere", None])
-def test_connection_that_is_not_there_is_told_with_what_to_do(flora, generate, wait_for, one_task, conn_id):
+def test_connection_that_is_not_there_is_reported_with_what_to_do(flora, generate, wait_for, one_task, conn_id):
     """Airflow says so also where it could not ask: it is left to the task's retries."""
-    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
     for operator in (
         generate(flora_conn_id=conn_id),
         wait_for("run_1", flora_conn_id=conn_id),
         wait_for("run_1", flora_conn_id=conn_id, deferrable=False),
     ):
-        with pytest.raises(AirflowException) as refusal:
-            one_task(operator).run()
+        error = one_task(operator).fails()
         remedy = "flora_conn_id is None" if conn_id is None else "export AIRFLOW_CONN_NOWHERE"
-        assert remedy in str(refusal.value)
-        assert f"[task {operator.task_id!r}, connection {conn_id!r}]" in str(refusal.value)
-        assert isinstance(refusal.value, AirflowFailException) == (conn_id is None)
+        assert remedy in str(error)
+        assert f"[task {operator.task_id!r}, connection {conn_id!r}]" in str(error)
+        assert isinstance(error, AirflowFailException) == (conn_id is None)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +156,7 @@ def test_connection_that_is_not_there_is_told_with_what_to_do(flora, generate, w
         ({"timeout": "3"}, "timeout is '3'"),
     ],
 )
-def test_a_hook_waits_for_nothing_that_cannot_be_right(hook, flora, arguments, problem):
+def test_hook_waits_for_nothing_that_cannot_be_right(hook, flora, arguments, problem):
     with pytest.raises(FloraInputError, match=problem):
         hook.wait_for_run(**{"run_id": "run_1", **arguments})
     assert flora.requests == 0
@@ -212,21 +183,18 @@ CONNECTIONS = [
 
 
 @pytest.mark.parametrize(("changes", "problem"), CONNECTIONS, ids=lambda case: str(case)[:50])
-def test_a_connection_that_cannot_be_right_is_refused_by_name_before_any_request(
+def test_connection_that_cannot_be_right_is_refused_by_name_before_any_request(
     flora, generate, wait_for, one_task, changes, problem
 ):
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
     flora.connect("other", **changes)
     for operator in (
         generate(flora_conn_id="other"),
         wait_for("run_1", flora_conn_id="other"),
         wait_for("run_1", flora_conn_id="other", deferrable=False),
     ):
-        with pytest.raises(AirflowFailException) as refusal:
-            one_task(operator).run()
-        assert problem in str(refusal.value)
-        assert "connection 'other'" in str(refusal.value)
+        error = one_task(operator).fails_for_good()
+        assert problem in str(error)
+        assert "connection 'other'" in str(error)
 
     assert flora.requests == 0
 
@@ -234,15 +202,11 @@ def test_a_connection_that_cannot_be_right_is_refused_by_name_before_any_request
 def test_nulls_and_empty_texts_of_a_saved_form_count_as_absent(flora, generate, one_task):
     empty = dict.fromkeys(("timeout", "max_retries", "verify", "proxy"))
     flora.connect(extra={**empty, "requests_per_second": ""})
-
     one_task(generate(wait_for_completion=True, deferrable=False)).run()
-
     assert flora.billed == 1
 
 
 def test_literals_of_mapped_tasks_are_refused_at_parse_time_too():
-    from flora_provider.operators.flora import FloraGenerateOperator
-
     with pytest.raises(FloraInputError, match="task 'picture': workspace_id is 'team'"):
         FloraGenerateOperator.partial(task_id="picture", type="image", workspace_id="team")
 

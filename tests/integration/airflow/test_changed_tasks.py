@@ -3,9 +3,11 @@
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from flora_provider.links.flora import FloraRunLink
+from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.runs.errors import LedgerUnreadable
+from tests.support.airflow_tasks import ENDLESS
 
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 TEMPLATE = "A fern at {{ macros.datetime.now() }}"
 
 
@@ -30,9 +32,7 @@ def prompts(flora):
 
 def test_task_that_executes_three_operators_has_three_runs_and_finds_each_again(flora, generate, one_task):
     loop = Prompts(one_task, generate)
-
     runs = loop.execute(["a fern", "a moss", "a fern"])
-
     assert len(set(runs)) == flora.billed == 3
     assert loop.retry(["a fern", "a moss", "a fern"]) == runs
     assert loop.retry(["a moss", "a fern", "a fern", "an ivy"])[:1] == runs[1:2]
@@ -40,8 +40,6 @@ def test_task_that_executes_three_operators_has_three_runs_and_finds_each_again(
 
 
 def test_subclass_that_executes_twice_has_two_runs(flora, one_task):
-    from flora_provider.operators.flora import FloraGenerateOperator
-
     class Pair(FloraGenerateOperator):
         def execute(self, context):
             found = []
@@ -66,8 +64,7 @@ def timed_out(flora, generate, one_task):
         waiting = {"wait_for_completion": True, "deferrable": False, "timeout": 0.2}
         slow = {"seconds": 1.0, "no_estimate": True}
         task = one_task(generate(behavior=slow, **waiting, **options))
-        with pytest.raises(AirflowException, match="larger timeout"):
-            task.run()
+        task.fails(match="larger timeout")
         flora.sandbox.clock.advance(10)
         return task
 
@@ -83,11 +80,10 @@ def test_edited_task_fails_for_good_and_names_run_change_and_remedy(flora, timed
     task = timed_out()
     setattr(task.operator, name, EDITS[name])
 
-    with pytest.raises(AirflowFailException, match=r"has changed since an earlier try.*was .*, is .*") as failure:
-        task.retry()
+    error = task.retry_fails(AirflowFailException, match=r"has changed since an earlier try.*was .*, is .*")
 
-    assert flora.runs[0].run_id in str(failure.value)
-    assert "on_changed_request" in str(failure.value)
+    assert flora.runs[0].run_id in str(error)
+    assert "on_changed_request" in str(error)
     assert flora.started == 1
 
 
@@ -95,17 +91,13 @@ def test_edited_task_fails_for_good_and_names_run_change_and_remedy(flora, timed
 def test_edited_connection_is_an_edited_request(flora, timed_out, member):
     task = timed_out()
     flora.connect(extra={member: f"{'prj' if member == 'project_id' else 'ws'}_other"})
-
-    with pytest.raises(AirflowFailException, match=rf"{member} was '.*', is '.*_other'"):
-        task.retry()
-
+    task.retry_fails(AirflowFailException, match=rf"{member} was '.*', is '.*_other'")
     assert flora.started == 1
 
 
 def test_edited_task_adopts_the_earlier_run_if_its_author_says_so(flora, timed_out, caplog):
     task = timed_out(on_changed_request="adopt")
     task.operator.prompt = "a moss"
-
     assert task.retry()["run_id"] == flora.runs[0].run_id
     assert "prompt was 'a fern', is 'a moss'" in caplog.text
     assert flora.started == 1
@@ -115,25 +107,23 @@ def test_edited_task_starts_another_run_if_its_author_says_so(flora, timed_out):
     task = timed_out(on_changed_request="submit_again")
     task.operator.prompt = "a moss"
     task.operator.timeout = None
-
     assert task.retry()["run_id"] == flora.runs[1].run_id
     assert task.retry()["run_id"] == flora.runs[1].run_id
     assert prompts(flora) == ["a fern", "a moss"]
 
 
 @pytest.mark.parametrize("template", [TEMPLATE, "A fern of try {{ ti.try_number }}"])
-def test_prompt_that_renders_differently_at_each_try_is_found_again(flora, generate, one_task, template, caplog, capfd):
+def test_prompt_that_renders_differently_at_each_try_is_found_again(flora, generate, one_task, template, logged):
     flora.sandbox.settings.idempotency = "replay"
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(prompt=template))
-    with pytest.raises(AirflowException, match="broke"):
-        task.run()
+    task.fails(match="broke")
 
     found = task.retry()
 
     assert found == flora.runs[0].run_id == task.retry()
     assert flora.billed == 1
-    assert "rendered differently at each try" in caplog.text + "".join(capfd.readouterr())
+    assert "rendered differently at each try" in logged()
 
 
 def test_prompt_of_a_clock_takes_its_run_again_after_a_wait_that_timed_out(flora, timed_out):
@@ -146,12 +136,8 @@ def test_prompt_of_a_clock_is_not_paid_twice_without_a_store(flora, generate, on
     flora.sandbox.settings.idempotency = mode
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(prompt=TEMPLATE), store=False)
-    with pytest.raises(AirflowException, match="broke"):
-        task.run()
-
-    with pytest.raises(AirflowFailException, match=flora.runs[0].run_id):
-        task.retry()
-
+    task.fails(match="broke")
+    task.retry_fails(AirflowFailException, match=flora.runs[0].run_id)
     assert flora.billed == 1
 
 
@@ -160,11 +146,8 @@ def test_signed_address_in_a_request_is_not_stored(flora, generate, one_task):
     task = one_task(generate(prompt=f"like {address}"))
     task.run()
     task.operator.prompt = f"like {address}2"
-
-    with pytest.raises(AirflowFailException, match="text was not kept") as failure:
-        task.retry()
-
-    assert "secret" not in f"{task.store}{failure.value}"
+    error = task.retry_fails(AirflowFailException, match="text was not kept")
+    assert "secret" not in f"{task.store}{error}"
 
 
 # ── Clears ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,8 +178,7 @@ def killed_while_it_waits(task, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("flora_provider.tasks.waiting.WaitsForRun.wait_in_worker", kill)
-        with pytest.raises(Killed):
-            task.run()
+        task.fails(Killed)
 
 
 def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeypatch):
@@ -204,7 +186,6 @@ def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeyp
     task.dag_run.clear_number = 0
     killed_while_it_waits(task, monkeypatch)  # by the clear
     task.dag_run.clear_number = 1
-
     assert task.retry()["run_id"] != flora.runs[0].run_id
     assert flora.started == 2
 
@@ -212,9 +193,8 @@ def test_clear_of_a_running_task_is_a_new_run(flora, generate, one_task, monkeyp
 def test_clear_of_another_task_is_none_of_one_that_was_killed_before_it_deferred(flora, generate, one_task):
     task = one_task(generate(behavior=ENDLESS, retries=2))
     task.dag_run.clear_number = 0
-    first = task.execute()  # and its process is killed before Airflow hears of it
+    first = task.execute()  # and its process is killed before Airflow knows of it
     task.dag_run.clear_number = 1
-
     assert task.retry() == first
     assert flora.started == 1
 
@@ -233,16 +213,13 @@ def test_clear_of_a_running_loop_is_a_new_run(flora, generate, one_task):
 def test_clear_of_another_task_is_no_reason_to_pay_again(flora, timed_out, caplog):
     task = timed_out()
     task.dag_run.clear_number = 1
-
     assert task.retry()["run_id"] == flora.runs[0].run_id
 
 
 def test_key_of_ones_own_counts_clears(flora, generate, one_task):
     task = one_task(generate(idempotency_key="order-1", retries=2))
-
     first = task.run()
     second = task.clear()
-
     assert first != second
     assert [run.idempotency_key for run in flora.runs] == ["order-1", "order-1-c1"]
     assert task.retry() == second
@@ -272,11 +249,10 @@ def test_record_that_cannot_be_read_pays_nothing_and_says_so(flora, generate, on
     task.run()
     inject(task.store["flora_run"])
 
-    with pytest.raises(LedgerUnreadable, match="cannot be read") as failure:
-        task.retry()
+    error = task.retry_fails(LedgerUnreadable, match="cannot be read")
 
-    assert isinstance(failure.value, AirflowException)
-    assert not isinstance(failure.value, AirflowFailException)
+    assert isinstance(error, AirflowException)
+    assert not isinstance(error, AirflowFailException)
     assert flora.started == 1
 
 
@@ -318,11 +294,10 @@ def test_store_that_stays_away_leaves_the_paid_id_in_log_and_error(
     task = one_task(generate())
     failing(task, after=1, times=10**6)
 
-    with pytest.raises(AirflowException, match="which is billed, could not be stored") as failure:
-        task.run()
+    error = task.fails(match="which is billed, could not be stored")
 
     run_id = flora.runs[0].run_id
-    assert run_id in str(failure.value)
+    assert run_id in str(error)
     said = [record.getMessage() for record in caplog.records]
     first = next(number for number, line in enumerate(said) if run_id in line)
     assert first < next(number for number, line in enumerate(said) if "is not stored yet" in line)
@@ -347,8 +322,5 @@ def test_xcom_that_cannot_be_pushed_costs_no_try(flora, generate, one_task, monk
 
 
 def test_link_of_a_task_that_failed_early_asks_airflow_for_nothing(flora, generate, one_task):
-    from flora_provider.links.flora import FloraRunLink
-
     task = generate(prompt="{{ ti.xcoms.absent }}").prepare_for_execution()
-
     assert FloraRunLink().get_link(task, ti_key=one_task(task).ti) == ""

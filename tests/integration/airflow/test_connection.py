@@ -11,7 +11,7 @@ from flora_provider.api.errors import FloraInputError
 from flora_provider.hooks.flora import FloraHook
 
 
-def test_a_connection_as_uri(flora, monkeypatch):
+def test_connection_as_uri(flora, monkeypatch):
     sandbox, address = flora.sandbox, flora.server.url.removeprefix("http://")
     host = f"http%3A%2F%2F{address.replace(':', '%3A')}%2Fapi%2Fv1"
     uri = (
@@ -26,7 +26,7 @@ def test_a_connection_as_uri(flora, monkeypatch):
     assert (hook.settings.timeout, hook.settings.max_retries, hook.settings.verify) == (7.5, 2, True)
 
 
-def test_the_environments_key_is_for_scripts_and_never_for_a_connection(flora, monkeypatch):
+def test_environments_key_is_for_scripts_and_never_for_a_connection(flora, monkeypatch):
     monkeypatch.setenv("FLORA_API_KEY", flora.sandbox.api_key)
     monkeypatch.setenv("FLORA_BASE_URL", flora.server.base_url)
     flora.connect(password=None, host=None)
@@ -37,7 +37,7 @@ def test_the_environments_key_is_for_scripts_and_never_for_a_connection(flora, m
     assert FloraHook().settings.base_url == "https://app.flora.ai/api/v1"
 
 
-def test_a_hook_has_one_client_and_closes_it(flora):
+def test_hook_has_one_client_and_closes_it(flora):
     with FloraHook() as hook:
         hook.list_workspaces()
         hook.list_workspaces()
@@ -51,7 +51,7 @@ def test_a_hook_has_one_client_and_closes_it(flora):
     hook.close()
 
 
-def test_a_hook_has_one_client_per_event_loop_and_closes_it_with_its_last_block(flora):
+def test_hook_has_one_client_per_event_loop_and_closes_it_with_its_last_block(flora):
     hook = FloraHook()
 
     async def ask(seen):
@@ -80,9 +80,8 @@ def test_what_is_wrong_with_a_connection_names_it(flora):
         FloraHook("other").list_workspaces()
 
 
-def test_an_operator_uses_one_connection_for_a_whole_try(flora, generate, one_task):
+def test_operator_uses_one_connection_for_a_whole_try(flora, generate, one_task):
     one_task(generate(wait_for_completion=True, deferrable=False)).run()
-
     assert flora.sandbox.stats()["connections"] == 1
 
 
@@ -92,7 +91,6 @@ def test_hooks_that_follow_one_another_keep_the_limit_of_their_connection(flora)
     for _ in range(4):
         with FloraHook() as hook:
             hook.list_workspaces()
-
     assert time.monotonic() - began >= 3 / 20
 
 
@@ -130,9 +128,8 @@ CANONICAL = "https://app.flora.ai/api/v1"
         ("", 0, CANONICAL),
     ],
 )
-def test_the_port_of_its_own_field_is_used_where_the_host_names_none(flora, host, number, base_url):
+def test_port_of_its_own_field_is_used_where_the_host_names_none(flora, host, number, base_url):
     flora.connect(password="k", host=host, port=number)
-
     assert FloraHook().settings.base_url == base_url
 
 
@@ -151,18 +148,16 @@ def test_the_port_of_its_own_field_is_used_where_the_host_names_none(flora, host
         ("http://10.0.0.1", 4711, "plain http would send the API key in clear"),
     ],
 )
-def test_a_port_that_contradicts_the_host_or_is_none_is_refused(flora, host, number, why):
+def test_port_that_contradicts_the_host_or_is_none_is_refused(flora, host, number, why):
     flora.connect(password="k", host=host, port=number)
-
     with pytest.raises(FloraInputError, match=rf"^connection 'flora_default': .*{re.escape(why)}"):
         assert FloraHook().settings
 
 
-def test_a_uri_with_a_protocol_reaches_its_port(flora, monkeypatch):
+def test_uri_with_a_protocol_reaches_its_port(flora, monkeypatch):
     """Airflow takes `flora://:KEY@http://host:port` apart: the protocol stays with the host, the port does not."""
     address = flora.server.url
     monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", f"flora://http://:{flora.sandbox.api_key}@{address[7:]}/")
-
     assert FloraHook().settings.base_url == f"{address}/api/v1"
     assert FloraHook().test_connection()[0]
 
@@ -186,7 +181,7 @@ def test_a_uri_with_a_protocol_reaches_its_port(flora, monkeypatch):
         ("flora://:secret@[::1", "is neither JSON nor a URI"),
     ],
 )
-def test_a_variable_that_is_no_connection_is_told_without_its_value(monkeypatch, value, why):
+def test_variable_that_is_no_connection_is_reported_without_its_value(monkeypatch, value, why):
     monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", value)
 
     works, sentence = FloraHook().test_connection()
@@ -202,13 +197,13 @@ def test_a_variable_that_is_no_connection_is_told_without_its_value(monkeypatch,
         asyncio.run(ask())
 
 
-def test_a_connection_that_only_lacks_its_key_says_so(monkeypatch):
+def test_connection_that_only_lacks_its_key_says_so(monkeypatch):
     for value in ("{}", '{"conn_type": "flora"}', "flora://", "flora://@127.0.0.1"):
         monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", value)
         assert "it has no API key: put one into its password" in FloraHook().test_connection()[1]
 
 
-def test_an_extra_that_is_no_json_is_told_and_not_left_out(flora):
+def test_extra_that_is_no_json_is_reported_and_not_left_out(flora):
     for extra in ("workspace_id=ws_1", "[1]", "5", '"x"', "{"):
         flora.connect(extra=extra)
         assert "its extra is no JSON object" in FloraHook().test_connection()[1]

@@ -6,17 +6,19 @@ import subprocess
 import sys
 import textwrap
 
+from airflow.providers.common.compat.sdk import DAG
+
 from flora_provider import get_provider_info
 
 DISTRIBUTION = "airflow-provider-flora"
 
 
-def test_the_module_that_airflow_derives_from_the_distributions_name_is_there():
+def test_module_that_airflow_derives_from_the_distributions_name_is_there():
     assert get_provider_info()["package-name"] == DISTRIBUTION
     importlib.import_module(DISTRIBUTION.replace("-", "_"))
 
 
-def test_the_distribution_ships_both_modules():
+def test_distribution_ships_both_modules():
     files = importlib.metadata.files(DISTRIBUTION) or []
     shipped = {str(file) for file in files}
     editable = any(name.endswith(".pth") for name in shipped)  # a checkout that is installed in place
@@ -44,12 +46,9 @@ def test_airflow_discovers_the_bundles_of_examples_without_a_traceback(airflow_d
     assert "airflow_provider_flora" not in said
 
 
-def test_the_log_of_a_task_has_no_traceback_of_the_discovery(run_dag, flora, generate, logged, monkeypatch):
-    from airflow.providers.common.compat.sdk import DAG
-
+def test_log_of_a_task_has_no_traceback_of_the_discovery(run_dag, flora, generate, logged, monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "True")
     with DAG("examples", schedule=None) as dag:
         generate()
-
     assert str(getattr(run_dag(dag).state, "value", "success")) == "success"
     assert "airflow_provider_flora" not in logged()

@@ -75,9 +75,7 @@ def test_raised_error_is_of_both_classes_and_keeps_all_attributes(error, kind):
 def test_raised_error_reaches_another_process_as_it_was(error, kind, sent):
     caught = raised(error, kind)
     caught.add_note("seen by worker 3")
-
     arrived = sent(caught)
-
     assert type(arrived) is type(caught)
     assert (str(arrived), arrived.args, vars(arrived)) == (str(caught), caught.args, vars(caught))
 
@@ -89,17 +87,14 @@ def test_raised_error_goes_through_airflows_own_serialization_as_airflows_class(
 
     caught = raised(error, kind)
     arrived = BaseSerialization.deserialize(BaseSerialization.serialize(caught))
-
     assert type(arrived) is kind
     assert str(arrived) == str(caught)
 
 
 def test_raised_error_goes_through_two_layers_unchanged():
     inner = raised(RAISED[10], AirflowException)
-
     with pytest.raises(errors.RunFailed) as caught, as_airflow("outer"):
         raise inner
-
     assert caught.value is inner
 
 
@@ -107,9 +102,7 @@ def test_raised_error_shows_what_caused_it_and_not_itself_again():
     cause = OSError("no route")
     error = errors.FloraConnectionError("reset")
     error.__cause__ = cause
-
     caught = raised(error)
-
     assert caught.__cause__ is cause
     assert caught.__suppress_context__
 
@@ -117,7 +110,6 @@ def test_raised_error_shows_what_caused_it_and_not_itself_again():
 @pytest.mark.parametrize("kind", [AirflowSensorTimeout, AirflowTaskTimeout])
 def test_timeout_is_airflows_and_floras(kind):
     error = joined(kind, errors.RunTimedOut(run_id="run_1", waited="in time"), "late")
-
     assert isinstance(error, kind)
     assert isinstance(error, errors.RunTimedOut)
     assert (str(error), error.run_id) == ("late", "run_1")
@@ -137,44 +129,32 @@ def test_stock_retry_policy_matches_flora_class(flora, generate, one_task, named
     """`RetryPolicy.evaluate` is not asked after an AirflowFailException: those end the task, whatever the policy."""
     task = one_task(generate(behavior={"error_code": "SERVER_ERROR"}, wait_for_completion=True))
 
-    with pytest.raises(AirflowException) as caught:
-        task.run()
+    error = task.fails_for_now()
 
-    assert not isinstance(caught.value, AirflowFailException)
-    assert isinstance(caught.value, errors.RunFailed)
+    assert isinstance(error, errors.RunFailed)
     if AIRFLOW_V_3_3_PLUS:
         from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
         policy = ExceptionRetryPolicy(rules=[RetryRule(exception=named, action=RetryAction.FAIL, reason="seen")])
-        decision = ExceptionRetryPolicy.deserialize(policy.serialize()).evaluate(caught.value, 1, 3)
+        decision = ExceptionRetryPolicy.deserialize(policy.serialize()).evaluate(error, 1, 3)
         assert (decision.action, decision.reason) == (RetryAction.FAIL, "seen")
 
 
 def test_task_code_around_ours_can_catch_floras_class(flora, generate, one_task):
     task = one_task(generate(behavior={"error_code": "SERVER_ERROR"}, wait_for_completion=True, deferrable=False))
-
-    with pytest.raises(errors.RunFailed) as caught:
-        task.run()
-
-    error = caught.value
+    error = task.fails(errors.RunFailed)
     assert (error.code, error.run_id, error.advice) == ("SERVER_ERROR", task.xcoms["run_id"], RetryAdvice.RETRY_NOW)
 
 
-SENSOR_MODES = {
-    "deferred": {"deferrable": True},
-    "poke": {"mode": "poke"},
-}
+SENSOR_MODES = {"deferred": {"deferrable": True}, "poke": {"mode": "poke"}}
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES.values(), ids=SENSOR_MODES)
 def test_sensor_timeout_is_floras_class_too(flora, wait_for, one_task, mode):
     run_id = flora.start(never_ends=True, no_estimate=True, estimated_seconds=None)
-
-    with pytest.raises(AirflowSensorTimeout) as caught:
-        one_task(wait_for(run_id, timeout=0.2, **mode)).run()
-
-    assert isinstance(caught.value, errors.RunTimedOut)
-    assert caught.value.run_id == run_id
+    error = one_task(wait_for(run_id, timeout=0.2, **mode)).fails(AirflowSensorTimeout)
+    assert isinstance(error, errors.RunTimedOut)
+    assert error.run_id == run_id
 
 
 @pytest.mark.parametrize("mode", [{}, {"mode": "poke"}], ids=str)
@@ -184,15 +164,14 @@ def test_execution_timeout_is_floras_class_too(flora, wait_for, one_task, mode):
     if mode:
 
         class Interrupted(type(task.operator)):
-            """Struck, while it looks, by the alarm that Airflow sets for execution_timeout."""
+            """Interrupted, while it polls, by the alarm that Airflow sets for execution_timeout."""
 
             def poke(self, context):
                 raise AirflowTaskTimeout("Timeout")
 
         task.operator.__class__ = Interrupted
 
-    with pytest.raises(AirflowTaskTimeout) as caught:
-        task.run()
+    error = task.fails(AirflowTaskTimeout)
 
-    assert isinstance(caught.value, errors.RunTimedOut)
-    assert caught.value.run_id == run_id
+    assert isinstance(error, errors.RunTimedOut)
+    assert error.run_id == run_id

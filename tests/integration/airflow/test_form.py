@@ -4,30 +4,21 @@ import json
 import logging
 from importlib import resources
 
+import jsonschema
+from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
 from flora_provider import get_provider_info
 from flora_provider.hooks.connection import CONNECTION_TYPE, EXTRA_FIELDS
 
-try:
-    import airflow.sdk  # noqa: F401
 
-    AIRFLOW_3 = True
-except ImportError:
-    AIRFLOW_3 = False
-
-
-def test_the_provider_info_is_what_this_airflow_accepts():
-    import jsonschema
-
+def test_provider_info_is_what_this_airflow_accepts():
     schema = json.loads((resources.files("airflow") / "provider_info.schema.json").read_text())
-
     jsonschema.validate(get_provider_info(), schema)
 
 
-def test_the_form_is_what_this_airflow_documents():
-    import jsonschema
-
+def test_form_is_what_this_airflow_documents():
     schema = json.loads((resources.files("airflow") / "provider.yaml.schema.json").read_text())
-
     jsonschema.validate(CONNECTION_TYPE, schema["properties"]["connection-types"]["items"])
 
 
@@ -55,20 +46,17 @@ def test_each_member_of_the_extra_has_a_label_a_help_text_and_may_be_left_empty(
         assert "null" in field["schema"]["type"]
 
 
-def test_the_extra_link_leads_to_the_project(run_dag, flora, generate):
-    from airflow.providers.common.compat.sdk import DAG
-
+def test_extra_link_leads_to_the_project(run_dag, flora, generate):
     with DAG("link", schedule=None) as dag:
         generate()
     (ti,) = run_dag(dag).get_task_instances()
-
     assert link_of(dag.get_task("picture"), ti) == f"{flora.server.url}/projects/{flora.sandbox.project_id}"
 
 
 def link_of(task, ti):
     """What the task's page shows: Airflow 3 keeps it as an XCom when the task ends, Airflow 2 asks for it."""
     (link,) = task.operator_extra_links
-    if AIRFLOW_3:
+    if AIRFLOW_V_3_0_PLUS:
         return ti.xcom_pull(task_ids=ti.task_id, key=link.xcom_key)
     from airflow.models.taskinstancekey import TaskInstanceKey
 

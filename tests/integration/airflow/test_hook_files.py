@@ -1,18 +1,19 @@
 """Files between FLORA and the machine of a task."""
 
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraDownloadError, FloraInputError
 from flora_provider.sandbox.faults import Fault
+from tests.support.servers import http_server
 
 
 class Lineage:
-    """What Airflow's collector, which serves a whole process, was told since this began."""
+    """What Airflow's collector, which serves a whole process, has collected since this began."""
 
     def __init__(self):
         self._before = self._collected()
@@ -48,7 +49,7 @@ def picture(hook):
     return picture_of(hook, "k")
 
 
-def test_an_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
+def test_output_is_saved_under_its_type(hook, picture, tmp_path, lineage):
     saved = hook.download_output(picture, tmp_path / "new", name="run 1/output")
     assert saved == tmp_path / "new" / "run-1-output-82c92a43.png"
     assert saved.read_bytes().startswith(b"\x89PNG")
@@ -64,13 +65,13 @@ def test_runs_share_a_folder_and_a_retry_its_file(hook, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_text_is_saved_as_it_is(hook, tmp_path, lineage):
+def test_text_is_saved_as_it_is(hook, tmp_path, lineage):
     saved = hook.download_output({"run_id": "run_1", "output_id": "o", "type": "text", "text": "thé"}, tmp_path)
     assert (saved.name, saved.read_text(encoding="utf-8")) == ("run_1-o.txt", "thé")
     assert lineage.inputs == set()
 
 
-def test_a_text_with_half_a_character_is_saved_too(hook, tmp_path):
+def test_text_with_half_a_character_is_saved_too(hook, tmp_path):
     output = {"run_id": "run_1", "output_id": "o", "type": "text", "text": "a\ud800b"}
     assert hook.download_output(output, tmp_path).read_text(encoding="utf-8") == "a?b"
 
@@ -104,7 +105,7 @@ OUTPUT = {"run_id": "run_1", "output_id": "o"}
         ({"run_id": "run_1"}, "one of the outputs"),
     ],
 )
-def test_an_output_that_lacks_what_it_must_have_is_refused(hook, tmp_path, output, said):
+def test_output_that_lacks_what_it_must_have_is_refused(hook, tmp_path, output, said):
     with pytest.raises(FloraInputError, match=said) as caught:
         hook.download_output(output, tmp_path)
     assert "secret" not in str(caught.value)
@@ -125,16 +126,14 @@ ADDRESSES = [
 @pytest.mark.parametrize(
     "folder", [*ADDRESSES, *map(Path, ADDRESSES[:-1]), Path("out") / "s3://bucket", "s3:/bucket/x"]
 )
-def test_a_folder_that_is_an_address_is_refused(hook, tmp_path, monkeypatch, folder):
+def test_folder_that_is_an_address_is_refused(hook, tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FloraInputError, match=r"folder is .*, an address: give the path"):
         hook.download_output({**OUTPUT, "text": "words"}, folder)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_airflows_object_storage_is_refused(hook, tmp_path, monkeypatch):
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+def test_folder_of_airflows_object_storage_is_refused(hook, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FloraInputError, match="give the path of a folder or a file on this machine"):
         hook.download_output({**OUTPUT, "text": "words"}, ObjectStoragePath(f"file://{tmp_path}/x"))
@@ -154,7 +153,7 @@ def test_odd_arguments_of_a_download_are_refused(hook, tmp_path, changes):
 
 
 @pytest.mark.parametrize("source", [None, 5, b"/tmp/a.png", [], Path("s3://bucket/a.png"), "s3://bucket/a.png", ""])
-def test_a_source_of_an_upload_that_is_none_is_refused(hook, source, flora_sandbox):
+def test_source_of_an_upload_that_is_none_is_refused(hook, source, flora_sandbox):
     with pytest.raises(FloraInputError, match="source is"):
         hook.upload_asset(source)
     assert flora_sandbox.sandbox.stats()["requests"] == {}
@@ -170,7 +169,7 @@ def test_names_that_differ_in_case_are_two_files(hook, tmp_path):
 @pytest.mark.parametrize(
     ("content_type", "ending"), [("image/jpg", ".jpg"), ("application/octet-stream", ".jpg"), (None, ".jpg")]
 )
-def test_a_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, content_type, ending):
+def test_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, content_type, ending):
     class Media(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -180,38 +179,33 @@ def test_a_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, 
             self.end_headers()
             self.wfile.write(b"x")
 
-        def log_message(self, *_args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Media) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        saved = hook.download_output({**OUTPUT, "url": f"http://127.0.0.1:{server.server_port}/a.jpg?x=.gif"}, tmp_path)
-        server.shutdown()
+    with http_server(Media) as url:
+        saved = hook.download_output({**OUTPUT, "url": f"{url}/a.jpg?x=.gif"}, tmp_path)
     assert saved.name == f"run_1-o{ending}"
 
 
-def test_a_folder_may_be_a_text(hook, picture, tmp_path):
+def test_folder_may_be_a_text(hook, picture, tmp_path):
     assert hook.download_output(picture, str(tmp_path / "a")).parent == tmp_path / "a"
 
 
-def test_a_file_that_breaks_off_leaves_nothing(hook, picture, tmp_path, flora_sandbox):
+def test_file_that_breaks_off_leaves_nothing(hook, picture, tmp_path, flora_sandbox):
     with pytest.raises(FloraDownloadError, match="larger than"):
         hook.download_output(picture, tmp_path, max_bytes=10)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_download_that_breaks_off_is_tried_again(hook, picture, tmp_path, flora_sandbox):
+def test_download_that_breaks_off_is_tried_again(hook, picture, tmp_path, flora_sandbox):
     flora_sandbox.sandbox.faults.add(Fault("/media/{run_id}/{file}", delivery="cut"))
     assert hook.download_output(picture, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_key_is_never_sent_to_the_media_host(hook, picture, tmp_path, flora_sandbox):
+def test_key_is_never_sent_to_the_media_host(hook, picture, tmp_path, flora_sandbox):
     hook.download_output(picture, tmp_path)
     assert flora_sandbox.sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
 
 
 @pytest.mark.parametrize("size", [1_000, 5_000_000])
-def test_a_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_sandbox, lineage, size):
+def test_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_sandbox, lineage, size):
     file = tmp_path / "picture.png"
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(size))
     asset = hook.upload_asset(file)
@@ -221,7 +215,7 @@ def test_a_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_s
     assert flora_sandbox.sandbox.stats()["keys_leaked"]["storage"] == 0
 
 
-def test_an_empty_file_is_refused_before_it_is_sent(hook, tmp_path, flora_sandbox):
+def test_empty_file_is_refused_before_it_is_sent(hook, tmp_path, flora_sandbox):
     file = tmp_path / "empty.png"
     file.touch()
     with pytest.raises(FloraInputError, match="empty"):
@@ -229,7 +223,7 @@ def test_an_empty_file_is_refused_before_it_is_sent(hook, tmp_path, flora_sandbo
     assert flora_sandbox.sandbox.stats()["requests"] == {}
 
 
-def test_a_file_whose_name_tells_nothing_is_taken_with_its_type(hook, tmp_path):
+def test_file_without_an_ending_is_taken_with_its_content_type(hook, tmp_path):
     file = tmp_path / "picture"
     file.write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(FloraInputError, match="give content_type"):
@@ -239,7 +233,7 @@ def test_a_file_whose_name_tells_nothing_is_taken_with_its_type(hook, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["http://example.com/a.png", "https://[::1", "https://me:secret@example.com/a.png"])
-def test_an_address_that_flora_cannot_fetch_is_refused_before_lineage_hears_of_it(hook, lineage, source):
+def test_address_that_flora_cannot_fetch_is_refused_before_lineage_records_it(hook, lineage, source):
     with pytest.raises(FloraInputError) as refusal:
         hook.upload_asset(source)
     assert "secret" not in str(refusal.value)

@@ -1,37 +1,12 @@
 """One hook in many processes and threads, as a user's pool makes them."""
 
-import multiprocessing
 import threading
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from flora_provider.hooks.flora import FloraHook
+from tests.support.forks import in_children
 
 AT_ONCE = {"sandbox": {"seconds": 0}}
-
-
-def in_children(work, *, count=3):
-    """What `work(number)` returns in each of some forked children; None for one that hangs."""
-    fork = multiprocessing.get_context("fork")
-
-    def child(number, pipe):
-        try:
-            pipe.send(work(number))
-        except BaseException:  # noqa: BLE001 - whatever it is, the parent is to see it
-            pipe.send(traceback.format_exc())
-
-    started = []
-    for number in range(count):
-        mine, theirs = fork.Pipe()
-        process = fork.Process(target=child, args=(number, theirs))
-        process.start()
-        started.append((process, mine))
-    results = []
-    for process, pipe in started:
-        results.append(pipe.recv() if pipe.poll(20) else None)
-        process.kill()
-        process.join()
-    return results
 
 
 def fern(hook, key):
@@ -42,13 +17,12 @@ def test_three_children_of_a_hook_that_has_a_client_are_billed_thrice_and_known_
     with FloraHook() as hook:
         hook.list_workspaces()
         found = in_children(lambda number: fern(hook, f"fern-{number}"))
-
         assert flora.billed == 3
         assert sorted(found) == sorted(run.run_id for run in flora.runs)
         assert [hook.get_run(run_id).run_id for run_id in found] == found
 
 
-def test_a_child_made_while_another_thread_reads_a_connection_reads_its_own(flora, monkeypatch):
+def test_child_made_while_another_thread_reads_a_connection_reads_its_own(flora, monkeypatch):
     reading, done = threading.Event(), threading.Event()
 
     class Slow(FloraHook):
@@ -84,7 +58,7 @@ def test_threads_share_the_client_of_a_hook(flora):
     hook.close()
 
 
-def test_a_hook_that_was_closed_can_be_used_again_also_in_children(flora):
+def test_hook_that_was_closed_can_be_used_again_also_in_children(flora):
     hook = FloraHook()
     for turn in range(2):
         fern(hook, f"fern-{turn}")

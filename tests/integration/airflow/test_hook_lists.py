@@ -39,7 +39,7 @@ def test_projects_techniques_models_and_actions_are_there(hook, technique):
     assert "ken-burns-video" in [action.action_id for action in hook.list_actions()]
 
 
-def test_an_action_is_run(hook):
+def test_action_is_run(hook):
     action = hook.run_action(
         action_id="ken-burns-video",
         inputs=[{"type": "image", "url": "https://media.flora.ai/a.png"}],

@@ -50,10 +50,9 @@ TASKS = """
 """
 
 
-def test_a_dag_file_with_tasks_of_ours_loads_neither_the_http_client_nor_the_models():
+def test_dag_file_with_tasks_of_ours_loads_neither_the_http_client_nor_the_models():
     names = "G = flora_provider.operators.flora.FloraGenerateOperator; S = flora_provider.sensors.flora.FloraRunSensor"
     had, added = modules_after(f"import {', '.join(MODULES)}\n    {names}\n{TASKS}", before=AIRFLOW.strip())
-
     assert {name for name in had | added if name.startswith("flora_provider.api")} <= ONLY
     # What stands on them is loaded with Airflow already, or not at all.
     assert not [name for name in added if name in HEAVY or name.startswith(("httpx.", "httpcore"))]
@@ -62,6 +61,5 @@ def test_a_dag_file_with_tasks_of_ours_loads_neither_the_http_client_nor_the_mod
 @pytest.mark.parametrize("module", ["flora_provider", "flora_provider.hooks.connection", "flora_provider.api.errors"])
 def test_what_airflow_reads_at_its_start_needs_nothing_but_the_standard_library(module):
     _, added = modules_after(f"import {module}; import flora_provider; flora_provider.get_provider_info()")
-
     foreign = {name.partition(".")[0] for name in added} - set(sys.stdlib_module_names) - {"flora_provider"}
     assert not foreign

@@ -9,6 +9,7 @@ from pendulum import datetime
 from flora_provider.api.errors import FloraInputError
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_tasks import mapped_tries
 
 BEGIN = datetime(2026, 1, 1)
 RETRIES = {"retries": 2, "retry_delay": timedelta(0)}
@@ -40,25 +41,16 @@ CASES = [(FloraGenerateOperator, *case) for name, case in BAD_ROWS.items() if na
 ]
 
 
-def tries(dag_run, task_id):
-    return {
-        ti.map_index: (str(getattr(ti.state, "value", ti.state)), ti.try_number)
-        for ti in dag_run.get_task_instances()
-        if ti.task_id == task_id
-    }
-
-
 @pytest.mark.parametrize(("kind", "row", "sentence"), CASES, ids=lambda case: str(case)[:40])
-def test_a_bad_literal_row_is_refused_at_parse_time(kind, row, sentence):
+def test_bad_literal_row_is_refused_at_parse_time(kind, row, sentence):
     with DAG("literal", schedule=None), pytest.raises(FloraInputError) as refusal:
         kind.partial(task_id="mapped").expand_kwargs([row])
-
     assert sentence in str(refusal.value)
     assert "task 'mapped'" in str(refusal.value)
 
 
 @pytest.mark.parametrize("kind", [FloraGenerateOperator, FloraRunSensor])
-def test_a_bad_row_of_another_task_fails_at_once_and_the_others_go_on(run_dag, flora, bodies, logged, kind):
+def test_bad_row_of_another_task_fails_at_once_and_the_others_go_on(run_dag, flora, bodies, logged, kind):
     good = {"type": "image", "prompt": "a fern"} if kind is FloraGenerateOperator else {"run_id": flora.start()}
     cases = list((BAD_ROWS if kind is FloraGenerateOperator else BAD_SENSORS).values())
     quick = {} if kind is FloraGenerateOperator else {"poke_interval": 0.05}
@@ -70,9 +62,9 @@ def test_a_bad_row_of_another_task_fails_at_once_and_the_others_go_on(run_dag, f
 
         kind.partial(task_id="mapped", **quick, **RETRIES).expand_kwargs(rows())
 
-    result = tries(run_dag(dag), "mapped")
+    result = mapped_tries(run_dag(dag), "mapped")
 
-    assert result == {0: ("success", 1)} | dict.fromkeys(range(1, len(cases) + 1), ("failed", 1))
+    assert result == [("success", 1)] + [("failed", 1)] * len(cases)
     assert len(bodies) == (kind is FloraGenerateOperator)
     said = logged()
     assert [sentence for _, sentence in cases if sentence not in said] == []
@@ -98,7 +90,7 @@ class Poster(FloraGenerateOperator):
         super().__init__(type="image", prompt=f"A poster of {subject}", **kwargs)
 
 
-def test_a_subclass_maps_its_own_arguments(run_dag, bodies, logged):
+def test_subclass_maps_its_own_arguments(run_dag, bodies, logged):
     with DAG("posters", schedule=None, start_date=BEGIN) as dag:
 
         @task
@@ -110,7 +102,7 @@ def test_a_subclass_maps_its_own_arguments(run_dag, bodies, logged):
 
     dag_run = run_dag(dag)
 
-    assert tries(dag_run, "poster") == {0: ("success", 1), 1: ("failed", 1)}
+    assert mapped_tries(dag_run, "poster") == [("success", 1), ("failed", 1)]
     assert "subjekt is no parameter of Poster: did you mean subject" in logged()
     assert sorted(body["prompt"] for body in bodies) == ["A poster of a fern", "A poster of a lighthouse"]
 
@@ -133,12 +125,12 @@ SHARED = {
 
 
 @pytest.mark.parametrize("way", SHARED)
-def test_a_key_that_mapped_tasks_would_share_is_refused_at_parse_time(way):
+def test_key_that_mapped_tasks_would_share_is_refused_at_parse_time(way):
     with DAG("shared", schedule=None), pytest.raises(FloraInputError, match=r"task 'mapped': idempotency_key is"):
         SHARED[way]()
 
 
-def test_a_key_of_the_dags_default_args_is_refused_for_mapped_tasks():
+def test_key_of_the_dags_default_args_is_refused_for_mapped_tasks():
     with (
         DAG("shared", schedule=None, default_args={"idempotency_key": "order"}),
         pytest.raises(FloraInputError, match="idempotency_key is 'order'"),
@@ -146,7 +138,7 @@ def test_a_key_of_the_dags_default_args_is_refused_for_mapped_tasks():
         FloraGenerateOperator.partial(**COMMON)
 
 
-def test_a_key_that_another_task_gives_to_all_mapped_tasks_is_refused():
+def test_key_that_another_task_gives_to_all_mapped_tasks_is_refused():
     with DAG("xcom", schedule=None):
 
         @task
@@ -157,7 +149,7 @@ def test_a_key_that_another_task_gives_to_all_mapped_tasks_is_refused():
             FloraGenerateOperator.partial(idempotency_key=key(), **COMMON)
 
 
-def test_a_key_that_the_tasks_of_a_mapped_group_would_share_is_refused():
+def test_key_that_the_tasks_of_a_mapped_group_would_share_is_refused():
     @task_group
     def one(prompt):
         FloraGenerateOperator(task_id="picture", type="image", prompt=prompt, idempotency_key="order")
@@ -190,9 +182,6 @@ def test_keys_of_their_own_are_sent(run_dag, flora, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["{{ none }}", "{{ '' }}", "{{ 'two words' }}"])
-def test_a_key_that_renders_to_none_is_refused_before_anything_is_sent(flora, generate, one_task, key):
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
-    with pytest.raises(AirflowFailException, match="idempotency_key is"):
-        one_task(generate(idempotency_key=key)).run()
+def test_key_that_renders_to_none_is_refused_before_anything_is_sent(flora, generate, one_task, key):
+    one_task(generate(idempotency_key=key)).fails_for_good(match="idempotency_key is")
     assert flora.requests == 0

@@ -6,20 +6,22 @@ from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG, task
 from pendulum import datetime
 
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_tasks import start_run, state_of
 
 CONNECTION = "flora_modes"
 OPERATORS = ["wait_in_worker", "deferred"]
 SENSORS = ["sensor_deferred", "sensor_poke", "sensor_reschedule"]
 
 
-class Ear(logging.Handler):
-    """Hears everything, also what httpx says at DEBUG."""
+class LogCollector(logging.Handler):
+    """Collects all lines, also what httpx logs at DEBUG."""
 
     def __init__(self):
         super().__init__(logging.DEBUG)
@@ -30,8 +32,6 @@ class Ear(logging.Handler):
 
 
 def make_dag(run_id, seen):
-    from airflow.providers.common.compat.sdk import DAG, task
-
     with DAG("modes", start_date=datetime(2026, 1, 1), schedule=None, params={"folder": "album"}) as dag:
         given = {
             "type": "image",
@@ -41,15 +41,15 @@ def make_dag(run_id, seen):
             "poll_interval": 0.05,
             "model_params": {"sandbox": {"seconds": 0.1, "no_estimate": True}},
         }
-        look = {"run_id": run_id, "flora_conn_id": CONNECTION, "poll_interval": 0.05, "poke_interval": 0.05}
+        poll = {"run_id": run_id, "flora_conn_id": CONNECTION, "poll_interval": 0.05, "poke_interval": 0.05}
         started = FloraGenerateOperator(task_id="started", **{**given, "wait_for_completion": False})
         waits = [
             FloraGenerateOperator(task_id="wait_in_worker", deferrable=False, **given),
             FloraGenerateOperator(task_id="deferred", deferrable=True, **given),
-            FloraRunSensor(task_id="sensor_deferred", **look),
-            FloraRunSensor(task_id="sensor_poke", mode="poke", **look),
-            FloraRunSensor(task_id="sensor_reschedule", mode="reschedule", **look),
-            FloraRunSensor(task_id="sensor_of_output", **{**look, "run_id": started.output}),
+            FloraRunSensor(task_id="sensor_deferred", **poll),
+            FloraRunSensor(task_id="sensor_poke", mode="poke", **poll),
+            FloraRunSensor(task_id="sensor_reschedule", mode="reschedule", **poll),
+            FloraRunSensor(task_id="sensor_of_output", **{**poll, "run_id": started.output}),
         ]
         FloraGenerateOperator(task_id="refused", **{**given, "model": "no-such-model"})
 
@@ -65,35 +65,23 @@ def make_dag(run_id, seen):
 def ran(run_dag, airflow_db, port, request):
     """The DAG run, what its last task saw, all that was logged or printed, and the sandbox."""
     sandbox = port.sandbox = Sandbox(Settings(speed=20))
-    run_id = start(port, sandbox, {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id})
-    seen, ear, root = {}, Ear(), logging.getLogger()
+    run_id = start_run(port, "a fern, attic")
+    seen, log, root = {}, LogCollector(), logging.getLogger()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", port.connection_uri)
         level = root.level
         root.setLevel(logging.DEBUG)
-        root.addHandler(ear)
+        root.addHandler(log)
         try:
             dag_run = run_dag(make_dag(run_id, seen), run_conf={"folder": "attic"})
         finally:
-            root.removeHandler(ear)
+            root.removeHandler(log)
             root.setLevel(level)
     # Airflow 3's own loggers print, and do not lead to the root logger.
     printed = request.config.pluginmanager.getplugin("capturemanager").read_global_capture()
-    lines = [*ear.lines, *"".join(printed).splitlines()]
+    lines = [*log.lines, *"".join(printed).splitlines()]
     tis = {ti.task_id: ti for ti in dag_run.get_task_instances()}
     return SimpleNamespace(tis=tis, seen=seen, lines=lines, sandbox=sandbox, run_id=run_id, db=airflow_db)
-
-
-def start(port, sandbox, scope):
-    import httpx
-
-    params = {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}}
-    answer = httpx.post(
-        f"{port.base_url}/generate",
-        json={"type": "image", "prompt": "a fern, attic", **scope, "params": params},
-        headers={"Authorization": f"Bearer {sandbox.api_key}"},
-    )
-    return answer.json()["run_id"]
 
 
 def xcoms(ran, task_id):
@@ -103,14 +91,13 @@ def xcoms(ran, task_id):
 
 
 def test_every_task_ends_as_it_should(ran):
-    states = {task_id: str(getattr(ti.state, "value", ti.state)) for task_id, ti in ran.tis.items()}
-
+    states = {task_id: state_of(ti) for task_id, ti in ran.tis.items()}
     assert states.pop("refused") == "failed"
     assert set(states.values()) == {"success"}
     assert ran.sandbox.stats()["runs_billed"] == 4  # one of ours, and those of three operators
 
 
-def test_the_next_task_gets_the_same_dict_from_every_way_of_waiting(ran):
+def test_next_task_gets_the_same_dict_from_every_way_of_waiting(ran):
     assert [type(run) for run in ran.seen["runs"]] == [dict] * 6
     members = [{name: type(value) for name, value in run.items()} for run in ran.seen["runs"]]
     assert all(member == members[0] for member in members)
@@ -131,13 +118,13 @@ def test_without_waiting_the_next_task_gets_the_run_id(ran):
     assert ran.seen["runs"][5]["run_id"] == ran.seen["started"]
 
 
-def test_the_dags_params_and_conf_are_airflows_as_ever(ran):
+def test_dags_params_and_conf_are_airflows_as_ever(ran):
     assert ran.seen["params"] == {"folder": "attic"}
     assert {run.prompt for run in ran.sandbox.state.runs.values()} == {"a fern, attic"}
 
 
 @pytest.mark.parametrize("task_id", OPERATORS)
-def test_an_operator_that_waits_pushes_the_same_xcoms_in_each_way(ran, task_id):
+def test_operator_that_waits_pushes_the_same_xcoms_in_each_way(ran, task_id):
     pushed = xcoms(ran, task_id)
 
     assert {key: type(value) for key, value in pushed.items()} == {
@@ -153,30 +140,28 @@ def test_an_operator_that_waits_pushes_the_same_xcoms_in_each_way(ran, task_id):
 
 
 @pytest.mark.parametrize("task_id", SENSORS)
-def test_a_sensor_pushes_the_same_xcoms_in_each_mode(ran, task_id):
+def test_sensor_pushes_the_same_xcoms_in_each_mode(ran, task_id):
     pushed = xcoms(ran, task_id)
-
     assert set(pushed) == {"charged_cost_usd", "return_value"}
     assert pushed == xcoms(ran, SENSORS[0])
 
 
-def test_a_refused_task_says_why_in_its_log(ran):
+def test_refused_task_says_why_in_its_log(ran):
     assert [line for line in ran.lines if "Unknown image model" in line]
 
 
-def test_the_key_is_in_no_line_of_any_log(ran):
-    assert [line for line in ran.lines if "send_request_headers" in line]  # httpx's own words were heard
+def test_key_is_in_no_line_of_any_log(ran):
+    assert [line for line in ran.lines if "send_request_headers" in line]  # httpx's own lines were collected
     assert not [line for line in ran.lines if ran.sandbox.api_key in line]
 
 
-def test_the_key_is_in_no_file_of_airflows_home(ran, airflow_home):
+def test_key_is_in_no_file_of_airflows_home(ran, airflow_home):
     files = [path for path in airflow_home.rglob("*") if path.is_file()]
-
     assert ran.db in files
     assert not [path for path in files if ran.sandbox.api_key.encode() in path.read_bytes()]
 
 
-def test_the_key_is_in_no_row_of_the_metadata_database(ran):
+def test_key_is_in_no_row_of_the_metadata_database(ran):
     key = ran.sandbox.api_key
     leaks, rows = set(), 0
     with closing(sqlite3.connect(ran.db)) as database:
@@ -192,13 +177,12 @@ def test_the_key_is_in_no_row_of_the_metadata_database(ran):
     assert not leaks
 
 
-def test_the_key_is_in_no_error_text(flora, generate, one_task):
+def test_key_is_in_no_error_text(flora, generate, one_task):
     key = flora.sandbox.api_key
     for status in (400, 401, 404, 500):
         flora.inject(route="/generate", status=status, message=f"{key} is not welcome", code=key)
-        with pytest.raises(Exception, match=f"FLORA answered {status}") as failure:
-            one_task(generate()).run()
-        shown, error = [], failure.value
+        error = one_task(generate()).fails(Exception, match=f"FLORA answered {status}")
+        shown = []
         while error is not None:
             shown.append(repr(error) + str(error))
             error = error.__cause__ or error.__context__

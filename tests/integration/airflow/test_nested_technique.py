@@ -1,14 +1,11 @@
 """A run of `POST /techniques/{technique}/runs` is polled where that route shows it, in every way of waiting."""
 
-import asyncio
-
 import pytest
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraInputError, FloraNotFoundError
 from flora_provider.hooks.flora import FloraHook
-from flora_provider.runs.event import RunEvent
-from flora_provider.triggers.flora import FloraRunTrigger
+from tests.support import triggers
 
 
 @pytest.fixture
@@ -29,15 +26,8 @@ def run_id(flora, technique):
     return run_id
 
 
-async def _event(trigger):
-    return RunEvent.from_payload((await anext(trigger.run())).payload)
-
-
 def test_trigger_awaits_a_nested_technique_run(flora, technique, run_id):
-    trigger = FloraRunTrigger(
-        run_id=run_id, technique=technique.technique_id, flora_conn_id="flora_default", poll_interval=0.05
-    )
-    event = asyncio.run(asyncio.wait_for(_event(trigger), 30))
+    event = triggers.run_within(triggers.wait_for(run_id, technique=technique.technique_id))
     assert (event.run_id, event.technique) == (run_id, technique.technique_id)
     assert event.result()["status"] == "completed"
 

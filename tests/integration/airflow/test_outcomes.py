@@ -1,8 +1,12 @@
 """What becomes of a task for each answer that FLORA may give."""
 
-import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from datetime import timedelta
 
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from flora_provider.api.errors import RunFailed
+from flora_provider.hooks.flora import FloraHook
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 
@@ -26,24 +30,19 @@ def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
 ):
     flora.inject(route="/generate", status=status, code=code, message=f"{sentence}.", headers={"request-id": "req_7"})
 
-    with pytest.raises(AirflowFailException) as failure:
-        one_task(generate()).run()
+    error = one_task(generate()).fails_for_good()
 
-    message = str(failure.value)
+    message = str(error)
     assert message.startswith(f"FLORA answered {status} {code}: {sentence} (request req_7)")
     assert remedy in message
     assert message.endswith("[task 'picture', connection 'flora_default']")
     assert (flora.posts, flora.billed) == (1, 0)
 
 
-def test_a_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cures_it(flora, generate, one_task):
+def test_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cures_it(flora, generate, one_task):
     flora.inject(route="/generate", status=401)
     task = one_task(generate())
-
-    with pytest.raises(AirflowException, match="FLORA answered 401") as failure:
-        task.run()
-
-    assert not isinstance(failure.value, AirflowFailException)
+    task.fails_for_now(match="FLORA answered 401")
     task.retry()
     assert flora.billed == 1
 
@@ -52,28 +51,24 @@ def test_a_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cu
 @pytest.mark.parametrize(
     ("status", "code", "sentence", "remedy"), [REFUSED_KEY, *FINAL[:3]], ids=lambda case: str(case)[:20]
 )
-def test_the_sensor_says_the_same_of_a_run_that_it_may_not_see(
+def test_sensor_says_the_same_of_a_run_that_it_may_not_see(
     flora, wait_for, one_task, deferrable, status, code, sentence, remedy
 ):
     run_id = flora.start()
     flora.inject(Fault("/runs/{run_id}", status=status, code=code, message=f"{sentence}.", **ANY))
     task = one_task(wait_for(run_id, deferrable=deferrable, timeout=0.2))
 
-    with pytest.raises(AirflowException) as failure:
-        task.run()
+    error = task.fails_for_now()
 
-    assert f"FLORA answered {status} {code}: {sentence}" in str(failure.value)
-    assert remedy in str(failure.value)
-    assert run_id in str(failure.value)
-    assert not isinstance(failure.value, AirflowFailException)
+    assert f"FLORA answered {status} {code}: {sentence}" in str(error)
+    assert remedy in str(error)
+    assert run_id in str(error)
 
 
 def test_every_field_that_flora_refuses_is_named(flora, generate, one_task):
-    with pytest.raises(AirflowFailException) as failure:
-        one_task(generate(model="t2v-no-such-model")).run()
-
-    assert "FLORA answered 400 input_validation_error: model: Unknown image model" in str(failure.value)
-    assert "(request req_" in str(failure.value)
+    error = one_task(generate(model="t2v-no-such-model")).fails_for_good()
+    assert "FLORA answered 400 input_validation_error: model: Unknown image model" in str(error)
+    assert "(request req_" in str(error)
 
 
 PASSING = {
@@ -93,8 +88,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
     task = one_task(generate(), store=False)
     if fault.get("delivery") == "cut":
         # The run was started, its answer lost; the key keeps the second request from starting another.
-        with pytest.raises(AirflowFailException, match="has already started a run, but not which one"):
-            task.run()
+        task.fails_for_good(match="has already started a run, but not which one")
     else:
         task.run()
 
@@ -104,39 +98,28 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
 def test_what_does_not_pass_in_time_is_left_to_the_tasks_retries(flora, generate, one_task, fault):
     flora.inject(Fault("/generate", times=None, **fault))
-
-    with pytest.raises(AirflowException) as failure:
-        one_task(generate()).run()
-
-    assert not isinstance(failure.value, AirflowFailException)
-    assert "[task 'picture', connection 'flora_default']" in str(failure.value)
+    error = one_task(generate()).fails_for_now()
+    assert "[task 'picture', connection 'flora_default']" in str(error)
 
 
-def test_a_success_that_is_html_is_not_sent_again(flora, generate, one_task):
+def test_success_that_is_html_is_not_sent_again(flora, generate, one_task):
     flora.inject(route="/generate", after=True, times=None, **HTML)
-
-    with pytest.raises(AirflowException, match=r"the body is HTML.*a proxy may stand between"):
-        one_task(generate()).run()
-
+    one_task(generate()).fails(match=r"the body is HTML.*a proxy may stand between")
     assert (flora.posts, flora.billed) == (1, 1)
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_an_unknown_status_is_not_the_end(flora, wait_for, one_task, deferrable):
+def test_unknown_status_is_not_the_end(flora, wait_for, one_task, deferrable):
     run_id = flora.start()
     flora.inject(route="/runs/{run_id}", edit={"status": "polishing", "progress": 100}, times=3)
-
     run = one_task(wait_for(run_id, deferrable=deferrable)).run()
-
     assert run["status"] == "completed"
     assert flora.polls == 4
 
 
-def test_an_unknown_type_of_output_passes_through(flora, wait_for, one_task):
+def test_unknown_type_of_output_passes_through(flora, wait_for, one_task):
     run_id = flora.start(output_type="hologramUrl")
-
     (output,) = one_task(wait_for(run_id)).run()["outputs"]
-
     assert output["type"] == "hologramUrl"
     assert output["url"].startswith(flora.server.url)
 
@@ -144,42 +127,37 @@ def test_an_unknown_type_of_output_passes_through(flora, wait_for, one_task):
 def test_members_that_nobody_has_heard_of_do_no_harm(flora, generate, one_task):
     flora.inject(Fault("/generate", edit={"mood": {"happy": [1, 2]}, "estimated_seconds": 0}))
     flora.inject(Fault("/runs/{run_id}", edit={"mood": "happy", "outputs_v2": []}))
-
     assert one_task(generate(wait_for_completion=True)).run()["status"] == "completed"
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_bill_that_is_settled_later_is_waited_for(flora, generate, wait_for, one_task, monkeypatch, deferrable):
+def test_bill_that_is_settled_later_is_waited_for(flora, generate, wait_for, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
     sensor = one_task(wait_for(flora.start(cost_lag=1), deferrable=deferrable))
     operator = one_task(generate(behavior={"cost_lag": 1}, wait_for_completion=True, deferrable=deferrable))
-
     for task in (sensor, operator):
         assert task.run()["charged_cost"] == task.xcoms["charged_cost_usd"] > 0
     assert len(sensor.deferrals) == deferrable
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_retry_that_finds_its_run_waits_for_the_bill_too(flora, generate, one_task, monkeypatch, deferrable):
+def test_retry_that_finds_its_run_waits_for_the_bill_too(flora, generate, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
     task = one_task(generate(behavior={"cost_lag": 1}, deferrable=deferrable))
     task.run()
     task.operator.wait_for_completion = True
-
     assert task.retry()["charged_cost"] > 0
     assert flora.posts == 1
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_bill_costs_no_finished_run_its_deadline(flora, wait_for, one_task, deferrable):
+def test_bill_costs_no_finished_run_its_deadline(flora, wait_for, one_task, deferrable):
     run_id = flora.start(cost_lag=60)
-
     run = one_task(wait_for(run_id, deferrable=deferrable, timeout=0.5, poke_interval=0.3)).run()
-
     assert (run["status"], run["charged_cost"]) == ("completed", None)
 
 
-def test_a_bill_that_is_not_settled_in_time_is_none_and_no_xcom(flora, generate, wait_for, one_task, monkeypatch):
+def test_bill_that_is_not_settled_in_time_is_none_and_no_xcom(flora, generate, wait_for, one_task, monkeypatch):
     monkeypatch.setattr("flora_provider.runs.tolerance.BILL_FOR", 0.3)
     sensor = one_task(wait_for(flora.start(cost_lag=60)))
     operator = one_task(generate(behavior={"cost_lag": 60}, wait_for_completion=True))
@@ -197,29 +175,25 @@ TROUBLE = {"error_code": "GENERATION_PROVIDER_TIMEOUT"}
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("behavior", "final"), [(MODERATED, True), (HIDDEN_REFUSAL, True), (TROUBLE, False)])
-def test_a_failed_run_fails_its_task_with_code_message_and_run_id(
-    flora, generate, one_task, behavior, final, deferrable
-):
+def test_failed_run_fails_its_task_with_code_message_and_run_id(flora, generate, one_task, behavior, final, deferrable):
     task = one_task(
         generate(behavior=behavior | {"no_estimate": True}, wait_for_completion=True, deferrable=deferrable)
     )
 
-    with pytest.raises(AirflowException) as failure:
-        task.run()
+    error = task.fails()
 
-    assert f"FLORA run {task.xcoms['run_id']} failed: {behavior['error_code']}" in str(failure.value)
-    assert behavior.get("error_message", "").rstrip(".") in str(failure.value)
-    assert isinstance(failure.value, AirflowFailException) == final
+    assert f"FLORA run {task.xcoms['run_id']} failed: {behavior['error_code']}" in str(error)
+    assert behavior.get("error_message", "").rstrip(".") in str(error)
+    assert isinstance(error, AirflowFailException) == final
     assert len(task.deferrals) == deferrable
     assert flora.billed == 0
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_fails_for_good_on_any_failed_run_for_looking_again_cannot_help(flora, wait_for, one_task, deferrable):
+def test_sensor_fails_for_good_on_any_failed_run(flora, wait_for, one_task, deferrable):
     run_id = flora.start(**TROUBLE)
-
-    with pytest.raises(AirflowFailException, match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT"):
-        one_task(wait_for(run_id, deferrable=deferrable)).run()
+    task = one_task(wait_for(run_id, deferrable=deferrable))
+    task.fails_for_good(match=f"{run_id} failed: GENERATION_PROVIDER_TIMEOUT")
 
 
 @pytest.mark.parametrize("mode", [{}, {"mode": "poke"}], ids=str)
@@ -229,58 +203,40 @@ def test_sensor_of_a_failed_run_names_the_task_to_clear_and_no_retry_of_its_own(
     flora, wait_for, one_task, code, mode, soft
 ):
     run_id = flora.start(error_code=code)
-
-    with pytest.raises((AirflowFailException, AirflowSkipException)) as failure:
-        one_task(wait_for(run_id, **mode, **soft)).run()
-
-    message = str(failure.value)
+    error = one_task(wait_for(run_id, **mode, **soft)).fails((AirflowFailException, AirflowSkipException))
+    message = str(error)
     assert f"clear the task that started {run_id}" in message
     assert "a retry starts a new run" not in message.lower()
 
 
 def test_operator_of_a_failed_run_says_that_its_retry_starts_a_new_one(flora, generate, one_task):
     for kwargs in ({}, {"deferrable": False}):
-        with pytest.raises(AirflowException) as failure:
-            one_task(generate(behavior=TROUBLE, wait_for_completion=True, **kwargs)).run()
-
-        assert "a retry starts a new run [task 'picture'" in str(failure.value)
-        assert "clear the task" not in str(failure.value)
+        error = one_task(generate(behavior=TROUBLE, wait_for_completion=True, **kwargs)).fails()
+        assert "a retry starts a new run [task 'picture'" in str(error)
+        assert "clear the task" not in str(error)
 
 
 def test_hook_that_waits_for_a_failed_run_promises_no_retry(flora):
     """It does not know who started the run."""
-    from flora_provider.api.errors import RunFailed
-    from flora_provider.hooks.flora import FloraHook
-
     run_id = flora.start(**TROUBLE)
     with FloraHook() as hook, pytest.raises(RunFailed, match="another run may succeed") as failure:
         hook.wait_for_run(run_id)
-
     assert "retry starts" not in str(failure.value)
 
 
-def test_a_run_that_completed_without_an_output_fails_its_task(flora, generate, one_task):
+def test_run_that_completed_without_an_output_fails_its_task(flora, generate, one_task):
     task = one_task(generate(behavior={"outputs": 0}, wait_for_completion=True))
-
-    with pytest.raises(AirflowException, match="completed without an output"):
-        task.run()
-
+    task.fails(match="completed without an output")
     assert task.xcoms["run_id"] == flora.runs[0].run_id
 
 
-def test_a_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, one_task):
-    from datetime import timedelta
-
+def test_run_id_that_no_run_has_is_given_up_after_a_minute(flora, wait_for, one_task):
     task = one_task(wait_for("run_unknown", deferrable=False, mode="poke"))
     task.ti.start_date -= timedelta(minutes=2)
-
-    with pytest.raises(AirflowException, match=r"FLORA run run_unknown.*404 not_found") as failure:
-        task.run()
-
-    assert not isinstance(failure.value, AirflowFailException)
+    task.fails_for_now(match=r"FLORA run run_unknown.*404 not_found")
 
 
-def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):
+def test_bill_and_quote_are_two_xcoms(flora, generate, one_task):
     task = one_task(generate(wait_for_completion=True, behavior={"seconds": 0.0}))
     flora.inject(Fault("/generate", edit={"charged_cost": 0.5, "estimated_seconds": 0}))
     flora.inject(Fault("/runs/{run_id}", edit={"charged_cost": 0.25}))
@@ -293,9 +249,7 @@ def test_the_bill_and_the_quote_are_told_apart(flora, generate, one_task):
     assert {type(task.xcoms[name]) for name in ("quoted_cost_usd", "charged_cost_usd")} == {float}
 
 
-def test_the_fate_of_somebody_elses_run_is_told_like_that_of_ones_own(flora, wait_for, one_task):
+def test_failure_of_another_tasks_run_is_reported_like_that_of_its_own(flora, wait_for, one_task):
     flora.inject(Fault("/generate", behavior=RunBehavior(seconds=0.0, error_code="LLM_REFUSAL")))
     run_id = flora.start()
-
-    with pytest.raises(AirflowFailException, match="LLM_REFUSAL"):
-        one_task(wait_for(run_id)).run()
+    one_task(wait_for(run_id)).fails_for_good(match="LLM_REFUSAL")

@@ -1,12 +1,13 @@
 """`model_params` are FLORA's, `params` are Airflow's; neither may end up in the other's place, or be lost."""
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
+from airflow.providers.common.compat.sdk import DAG, TaskGroup, task
 from pendulum import datetime
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_tasks import state_of
 
 COMMON = {"type": "image"}
 MEANT = r"params holds .*seed.* which the DAG does not declare.*`model_params`"
@@ -20,10 +21,6 @@ def dag():
 @pytest.fixture
 def bare_dag():
     return DAG("no_params", start_date=datetime(2026, 1, 1), schedule=None)
-
-
-def state_of(dag_run):
-    return str(getattr(dag_run.state, "value", dag_run.state))
 
 
 def test_model_params_reach_flora_however_they_are_given_and_the_dags_params_never_do(run_dag, dag, bodies):
@@ -65,7 +62,6 @@ def test_params_that_the_dag_declares_are_airflows(dag):
     with dag:
         picture = FloraGenerateOperator(task_id="picture", prompt="{{ params.seed }}", params={"seed": 3}, **COMMON)
         FloraGenerateOperator.partial(task_id="mapped", params={"seed": 3}, **COMMON).expand(prompt=["a fern"])
-
     assert (dict(picture.params), picture.model_params) == ({"folder": "album", "seed": 3}, None)
 
 
@@ -102,8 +98,6 @@ def test_params_that_the_dag_does_not_declare_are_refused_with_the_name_that_was
 
 
 def test_params_in_the_default_args_of_a_task_group_are_refused(bare_dag):
-    from airflow.providers.common.compat.sdk import TaskGroup
-
     with (
         bare_dag,
         TaskGroup("group", default_args={"params": {"seed": 7}}),
@@ -128,7 +122,7 @@ def test_params_in_rows_of_another_task_fail_for_good_before_anything_is_sent(ru
     assert bodies == []
 
 
-def test_a_literal_that_is_no_dict_is_refused_when_the_dag_is_parsed():
+def test_literal_that_is_no_dict_is_refused_when_the_dag_is_parsed():
     with pytest.raises(FloraInputError, match=r"task 'picture'.*model_params is 'fast'.*give a dict"):
         FloraGenerateOperator(task_id="picture", type="image", prompt="a fern", model_params="fast")
 
@@ -156,9 +150,7 @@ def test_default_args_count_as_if_written_at_the_task(run_dag, bare_dag, bodies)
 
 
 @pytest.mark.parametrize("level", ["dag", "task group", "task", "default_args of the task"])
-def test_a_mode_makes_a_sensor_not_deferrable_wherever_it_is_written(level):
-    from airflow.providers.common.compat.sdk import TaskGroup
-
+def test_mode_makes_a_sensor_not_deferrable_wherever_it_is_written(level):
     mode = {"mode": "reschedule"}
     dag_defaults, group_defaults, own = ({"dag": mode, "task group": {}}.get(level, {}), {}, {})
     group_defaults = mode if level == "task group" else {}
@@ -171,15 +163,13 @@ def test_a_mode_makes_a_sensor_not_deferrable_wherever_it_is_written(level):
     assert deferred.deferrable is True
 
 
-def test_a_subclass_passes_model_params_on(dag):
+def test_subclass_passes_model_params_on(dag):
     with dag:
         poster = Poster(task_id="poster", prompt="a fern", model_params={"seed": 7})
-
     assert poster.model_params == {"seed": 7}
     assert dict(poster.params) == {"folder": "album", "seed": 1}
 
 
-def test_a_failure_of_input_is_final(one_task, generate, flora):
-    with pytest.raises(AirflowFailException, match="model_params is '2026-01-01': give a dict"):
-        one_task(generate(model_params="{{ ds }}")).run()
+def test_failure_of_input_is_final(one_task, generate, flora):
+    one_task(generate(model_params="{{ ds }}")).fails_for_good(match="model_params is '2026-01-01': give a dict")
     assert flora.requests == 0

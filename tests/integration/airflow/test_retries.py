@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from flora_provider.sandbox.faults import Fault
+from tests.support.airflow_tasks import ENDLESS
 
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 WAITS = {
     "not waiting": {},
     "waiting in the worker": {"wait_for_completion": True, "deferrable": False},
@@ -31,23 +31,20 @@ def run_id_of(returned):
 
 
 @waits
-def test_a_retry_returns_the_run_that_is_already_done_and_starts_none(flora, generate, one_task, memory, waiting):
+def test_retry_returns_the_run_that_is_already_done_and_starts_none(flora, generate, one_task, memory, waiting):
     task = one_task(generate(**waiting), **memory)
-
     first, second = task.run(), task.retry()
-
     assert run_id_of(first) == run_id_of(second) == task.xcoms["run_id"]
     assert (flora.started, flora.billed) == (1, 1)
 
 
 @waits
-def test_a_retry_after_a_wait_that_timed_out_waits_for_the_same_run(flora, generate, one_task, memory, waiting):
+def test_retry_after_a_wait_that_timed_out_waits_for_the_same_run(flora, generate, one_task, memory, waiting):
     if not waiting:
         waiting = {"wait_for_completion": True, "deferrable": False}
     task = one_task(generate(behavior={"seconds": 1.0, "no_estimate": True}, timeout=0.2, **waiting), **memory)
 
-    with pytest.raises(AirflowException, match="a larger timeout"):
-        task.run()
+    task.fails(match="a larger timeout")
     flora.sandbox.clock.advance(10)
 
     assert task.retry()["run_id"] == flora.runs[0].run_id
@@ -55,27 +52,22 @@ def test_a_retry_after_a_wait_that_timed_out_waits_for_the_same_run(flora, gener
 
 
 @waits
-def test_an_answer_that_was_lost_costs_nothing_twice(flora, generate, one_task, waiting):
+def test_answer_that_was_lost_costs_nothing_twice(flora, generate, one_task, waiting):
     flora.sandbox.settings.idempotency = "replay"
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate(**waiting))
-
-    with pytest.raises(AirflowException, match=r"the connection to .* broke"):
-        task.run()
+    task.fails(match=r"the connection to .* broke")
     task.retry()
-
     assert (flora.posts, flora.started, flora.billed) == (2, 1, 1)
 
 
 @waits
-def test_a_run_that_failed_and_may_be_retried_is_followed_by_another(flora, generate, one_task, memory, waiting):
+def test_run_that_failed_and_may_be_retried_is_followed_by_another(flora, generate, one_task, memory, waiting):
     flora.inject(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
     waiting = {**waiting, "wait_for_completion": True}
     task = one_task(generate(**waiting), **memory)
 
-    with pytest.raises(AirflowException, match="SERVER_ERROR") as failure:
-        task.run()
-    assert not isinstance(failure.value, AirflowFailException)
+    task.fails_for_now(match="SERVER_ERROR")
     flora.inject(Fault("/runs/{run_id}", edit={"status": "failed", "error_code": "SERVER_ERROR"}, times=1))
 
     assert task.retry()["run_id"] == flora.runs[1].run_id
@@ -84,47 +76,39 @@ def test_a_run_that_failed_and_may_be_retried_is_followed_by_another(flora, gene
 
 
 @waits
-def test_a_run_that_failed_and_must_not_be_retried_fails_the_retry_too(flora, generate, one_task, memory, waiting):
+def test_run_that_failed_and_must_not_be_retried_fails_the_retry_too(flora, generate, one_task, memory, waiting):
     task = one_task(generate(behavior={"error_code": "LLM_REFUSAL"}, **waiting), **memory)
     if waiting:
-        with pytest.raises(AirflowFailException, match="LLM_REFUSAL"):
-            task.run()
+        task.fails_for_good(match="LLM_REFUSAL")
     else:
         task.run()
 
-    with pytest.raises(AirflowFailException, match="LLM_REFUSAL"):
-        task.retry()
+    task.retry_fails(AirflowFailException, match="LLM_REFUSAL")
 
     assert flora.started == 1
 
 
 @waits
-def test_a_cleared_task_is_a_new_run(flora, generate, one_task, memory, waiting):
+def test_cleared_task_is_a_new_run(flora, generate, one_task, memory, waiting):
     task = one_task(generate(**waiting), **memory)
-
     first, second = run_id_of(task.run()), run_id_of(task.clear())
-
     assert first != second
     assert run_id_of(task.retry()) == second
     assert (flora.started, flora.billed) == (2, 2)
 
 
-def test_a_task_that_is_cleared_hours_into_its_dag_run_is_a_new_run(flora, generate, one_task):
+def test_task_that_is_cleared_hours_into_its_dag_run_is_a_new_run(flora, generate, one_task):
     started = datetime.now(UTC) - timedelta(hours=5)
     task = one_task(generate(), dag_run_started=started)
     flora.start()  # somebody else's run of the same project, which the history shows
-
     first, second = task.run(), task.clear()
-
     assert first != second
 
 
 def test_mapped_tasks_with_the_same_prompt_are_runs_of_their_own(flora, generate, one_task, memory):
     operator = generate()
     tasks = [one_task(operator, map_index=index, **memory) for index in range(3)]
-
     run_ids = {task.run() for task in tasks}
-
     assert len(run_ids) == flora.billed == 3
     assert {task.retry() for task in tasks} == run_ids
 
@@ -144,23 +128,18 @@ def test_another_dag_run_and_another_connection_are_runs_of_their_own(flora, gen
 
 def test_ones_own_key_is_sent_as_it_is(flora, generate, one_task):
     one_task(generate(idempotency_key="order-{{ ds }}")).run()
-
     assert flora.runs[0].idempotency_key == "order-2026-01-01"
 
 
 def test_without_a_memory_a_refused_duplicate_fails_for_good_and_starts_nothing(flora, generate, one_task):
     task = one_task(generate(), store=False)
     run_id = task.run()
-
-    with pytest.raises(AirflowFailException, match=f"already started a run, but not which one.*{run_id}"):
-        task.retry()
-
+    task.retry_fails(AirflowFailException, match=f"already started a run, but not which one.*{run_id}")
     assert (flora.started, flora.billed) == (1, 1)
 
 
 def test_on_unknown_outcome_lets_a_user_choose_to_adopt(flora, generate, one_task):
     task = one_task(generate(on_unknown_outcome="adopt"), store=False, dag_run_started=LONG_LISTED)
-
     assert task.run() == task.retry()
     assert flora.billed == 1
 
@@ -169,35 +148,27 @@ def test_what_another_task_of_the_dag_run_has_started_is_not_adopted(flora, gene
     operator = generate(on_unknown_outcome="adopt")
     sibling = one_task(operator, map_index=0, store=False, dag_run_started=LONG_LISTED)
     task = one_task(operator, map_index=1, store=False, others=[sibling.ti], dag_run_started=LONG_LISTED)
-
     own, other = task.run(), sibling.run()
-
     assert task.retry() == own != other
     assert flora.billed == 2
 
 
 def test_on_unknown_outcome_lets_a_user_choose_to_pay_again(flora, generate, one_task):
     task = one_task(generate(on_unknown_outcome="submit_again"), store=False)
-
     assert task.run() != task.retry()
     assert flora.billed == 2
 
 
-def test_the_ledger_alone_suffices_with_a_server_that_ignores_keys(flora, generate, one_task):
+def test_ledger_alone_suffices_with_a_server_that_ignores_keys(flora, generate, one_task):
     flora.sandbox.settings.idempotency = "none"
     task = one_task(generate())
-
     assert task.run() == task.retry()
     assert flora.billed == 1
 
 
-def test_the_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
-    from airflow.providers.common.compat.sdk import TaskDeferred
-
+def test_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True))
-    with pytest.raises(TaskDeferred):
-        task.execute()
-
+    task.defers()
     run_id = flora.runs[0].run_id
     assert task.xcoms["run_id"] == run_id
     assert task.xcoms["flora_url"] == f"{flora.server.url}/projects/{flora.sandbox.project_id}"
@@ -205,20 +176,15 @@ def test_the_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_the_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, monkeypatch, deferrable):
+def test_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, monkeypatch, deferrable):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable))
     flora.inject(Fault("/runs/{run_id}", status=401, times=None))
-
-    with pytest.raises(AirflowException, match="and may go on and be billed: FLORA answered 401"):
-        task.run()
-
+    task.fails(match="and may go on and be billed: FLORA answered 401")
     assert task.xcoms["run_id"] == flora.runs[0].run_id
 
 
-def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, caplog, capfd):
-    from airflow.providers.common.compat.sdk import TaskDeferred
-
+def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, logged):
     operator = generate(behavior=ENDLESS, wait_for_completion=True)
     task = one_task(operator)
     running = operator.prepare_for_execution()
@@ -230,19 +196,15 @@ def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, cap
     running.on_kill()
 
     assert flora.requests == before == 1
-    logged = caplog.text + "".join(capfd.readouterr())  # Airflow 3's own loggers do not lead to the root logger
-    assert "Killed before FLORA said which run it started" in logged
-    assert f"Killed while FLORA run {flora.runs[0].run_id} was going on. It cannot be cancelled" in logged
+    log = logged()
+    assert "Killed before FLORA said which run it started" in log
+    assert f"Killed while FLORA run {flora.runs[0].run_id} was going on. It cannot be cancelled" in log
 
 
-def test_a_retry_of_a_task_that_was_killed_between_post_and_answer_names_the_candidates(flora, generate, one_task):
+def test_retry_of_a_task_that_was_killed_between_post_and_answer_names_the_candidates(flora, generate, one_task):
     """The one window in which the ledger holds no run id, with a server that does not tell which run it started."""
     flora.inject(route="/generate", delivery="drop", after=True)
     task = one_task(generate())
-    with pytest.raises(AirflowException):
-        task.run()
-
-    with pytest.raises(AirflowFailException, match=f"Runs of the history that fit: {flora.runs[0].run_id}"):
-        task.retry()
-
+    task.fails()
+    task.retry_fails(AirflowFailException, match=f"Runs of the history that fit: {flora.runs[0].run_id}")
     assert flora.billed == 1

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
+from pendulum import datetime
 
 from flora_provider.api import errors
 from flora_provider.operators.flora import FloraGenerateOperator
@@ -42,9 +44,6 @@ def test_retry_policy_leaves_all_else_to_the_task(error):
 
 def test_retry_policy_is_asked_by_the_task_runner(run_dag, flora):
     """The runner ignores a policy that raises, and logs so; this one decides, and the second try succeeds."""
-    from airflow.providers.common.compat.sdk import DAG
-    from pendulum import datetime
-
     from flora_provider.retry_policies.flora import FloraRetryPolicy
 
     flora.inject(route="/generate", status=429, headers={"retry-after-ms": "200"}, times=1)

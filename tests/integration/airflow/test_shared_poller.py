@@ -3,43 +3,19 @@
 import asyncio
 import threading
 import time
-from contextlib import aclosing
 from contextvars import ContextVar
 
 import psutil
 import pytest
 
-from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
 from flora_provider.triggers import shared_poller
-from flora_provider.triggers.flora import FloraRunTrigger
-
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
-RETRY_FOR = 30  # seconds; nothing here takes a tenth of it, but a loaded machine may
-
-
-async def wait_for(run_id, **kwargs):
-    trigger = FloraRunTrigger(**{"run_id": run_id, "flora_conn_id": "flora_default", "poll_interval": 0.05, **kwargs})
-    async with aclosing(trigger.run()) as events:
-        return RunEvent.from_payload((await anext(events)).payload)
-
-
-async def wait_for_all(run_ids, **kwargs):
-    return await asyncio.gather(*(wait_for(run_id, **kwargs) for run_id in run_ids))
-
-
-def play(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, RETRY_FOR))
-
-
-async def until(condition):
-    """Wait for what happens elsewhere: in the server's thread, or in a task that was told to end."""
-    while not condition():  # noqa: ASYNC110 - another thread changes it
-        await asyncio.sleep(0.01)
+from tests.support.airflow_tasks import ENDLESS
+from tests.support.triggers import cancel, run_within, until, wait_for, wait_for_all
 
 
 def works():
-    """The tasks that look for all waits."""
+    """The tasks that poll for all waits."""
     return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "SharedPoller._work"]
 
 
@@ -55,32 +31,20 @@ def sockets(flora):
     return count
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    """What takes minutes takes half a second."""
-    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.5)
-    monkeypatch.setattr("flora_provider.triggers.connection_reader.RETRIES_FOR", 0.3)
-    monkeypatch.setattr("flora_provider.triggers.connection_reader.FIRST_PAUSE", 0.05)
-
-
-def kinds(events):
-    return {event.kind for event in events}
-
-
 def test_many_waits_share_one_client_and_its_few_connections(flora, sockets):
     run_ids = [flora.start(seconds=1.5) for _ in range(60)]
     before = flora.sandbox.connections
 
-    events = play(wait_for_all(run_ids))
+    events = run_within(wait_for_all(run_ids))
 
     assert sorted(event.run_id for event in events) == sorted(run_ids)
-    assert kinds(events) == {"ended"}
+    assert {event.kind for event in events} == {"ended"}
     assert flora.sandbox.connections - before <= 10
     assert flora.sandbox.stats()["requests"]["GET /generations"] > 0
 
 
 @pytest.mark.parametrize(("extra", "expected"), [({}, 1), ({"timeout": 50}, 2)])
-def test_waits_that_look_with_the_same_settings_share_a_watcher(flora, extra, expected):
+def test_waits_with_the_same_settings_share_a_poller(flora, extra, expected):
     flora.connect("flora_other", extra=extra)
     runs = [flora.start(**ENDLESS) for _ in range(4)]
 
@@ -94,34 +58,32 @@ def test_waits_that_look_with_the_same_settings_share_a_watcher(flora, extra, ex
         ]
         await until(lambda: flora.polls > before + 4)
         working = works()
-        for wait in waits:
-            wait.cancel()
-        await asyncio.wait(waits)
+        await cancel(*waits)
         return len(working)
 
-    working = play(main())
+    working = run_within(main())
 
     assert working == expected
 
 
-def test_what_ails_one_connection_does_not_touch_another(flora, impatient):
+def test_what_ails_one_connection_does_not_touch_another(flora, short_tolerance):
     flora.connect("flora_other", password="sk_test_wrong")
     run_id = flora.start(seconds=0.5)
 
     async def main():
         return await asyncio.gather(wait_for(run_id), wait_for(run_id, flora_conn_id="flora_other"))
 
-    good, bad = play(main())
+    good, bad = run_within(main())
 
     assert (good.kind, bad.kind) == ("ended", "refused")
 
 
-def test_each_event_loop_has_its_own_watcher(flora):
+def test_each_event_loop_has_its_own_shared_poller(flora):
     run_ids = [flora.start(seconds=0.3) for _ in range(2)]
     events = []
 
     def in_a_thread(run_id):
-        events.append(play(wait_for(run_id)))
+        events.append(run_within(wait_for(run_id)))
 
     threads = [threading.Thread(target=in_a_thread, args=(run_id,)) for run_id in run_ids]
     for thread in threads:
@@ -132,7 +94,7 @@ def test_each_event_loop_has_its_own_watcher(flora):
     assert sorted(event.run_id for event in events) == sorted(run_ids)
 
 
-def test_the_last_one_out_closes_the_client(flora, sockets):
+def test_last_one_out_closes_the_client(flora, sockets):
     run_ids = [flora.start(seconds=0.2) for _ in range(8)]
 
     async def main():
@@ -141,7 +103,7 @@ def test_the_last_one_out_closes_the_client(flora, sockets):
         await until(lambda: asyncio.all_tasks() == me)
         return sockets()
 
-    assert play(main()) == 0
+    assert run_within(main()) == 0
 
 
 def test_who_comes_after_that_gets_a_new_one(flora, sockets):
@@ -152,7 +114,7 @@ def test_who_comes_after_that_gets_a_new_one(flora, sockets):
         await until(lambda: asyncio.all_tasks() <= me or not sockets())
         return first, second
 
-    assert kinds(play(main())) == {"ended"}
+    assert {event.kind for event in run_within(main())} == {"ended"}
 
 
 def test_one_that_is_cancelled_takes_nobody_along_and_the_last_one_leaves_nothing(flora, sockets):
@@ -167,16 +129,14 @@ def test_one_that_is_cancelled_takes_nobody_along_and_the_last_one_leaves_nothin
         polls = flora.requests
         await until(lambda: flora.requests > polls + 2)
         left = [wait.done() for wait in waits]
-        for wait in waits:
-            wait.cancel()
-        await asyncio.wait(waits)
+        await cancel(*waits)
         await until(lambda: asyncio.all_tasks() == me)
         return left, sockets()
 
-    assert play(main()) == ([True, False, False], 0)
+    assert run_within(main()) == ([True, False, False], 0)
 
 
-def test_a_key_that_was_rotated_is_picked_up(flora):
+def test_key_that_was_rotated_is_picked_up(flora):
     run_ids = [flora.start(seconds=1.5) for _ in range(3)]
 
     async def main():
@@ -187,9 +147,9 @@ def test_a_key_that_was_rotated_is_picked_up(flora):
         flora.sandbox.settings.update({"api_key": "sk_test_rotated"})
         return await waits
 
-    events = play(main())
+    events = run_within(main())
 
-    assert kinds(events) == {"ended"}
+    assert {event.kind for event in events} == {"ended"}
     assert flora.sandbox.stats()["statuses"]["401"] >= 1
 
 
@@ -198,7 +158,7 @@ def test_a_key_that_was_rotated_is_picked_up(flora):
     [{}, {"password": "sk_test_rotated", "host": "ftp://nowhere"}],
     ids=["the key was revoked", "the connection cannot work"],
 )
-def test_what_makes_looking_impossible_for_long_ends_all_waits_with_the_reason(flora, impatient, changes):
+def test_polls_that_stay_impossible_end_all_waits_with_the_reason(flora, short_tolerance, changes):
     run_ids = [flora.start(**ENDLESS) for _ in range(3)]
 
     async def main():
@@ -208,32 +168,32 @@ def test_what_makes_looking_impossible_for_long_ends_all_waits_with_the_reason(f
         flora.sandbox.settings.update({"api_key": "sk_test_rotated"})
         return await waits
 
-    events = play(main())
+    events = run_within(main())
 
-    assert kinds(events) == {"refused"}
+    assert {event.kind for event in events} == {"refused"}
     assert all("Invalid API key" in event.detail for event in events)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("in a secrets backend"), TimeoutError("no answer")], ids=repr)
-def test_a_look_up_that_raises_for_long_ends_its_waits_by_the_connections_name(flora, impatient, monkeypatch, error):
+def test_connection_lookup_that_keeps_raising_ends_its_waits_by_the_connections_name(
+    flora, short_tolerance, monkeypatch, error
+):
     async def broken(_conn_id):
         raise error
 
     monkeypatch.setattr("flora_provider.hooks.base.get_async_connection", broken)  # Airflow's
 
-    events = play(wait_for_all([flora.start() for _ in range(3)], deadline=time.time() + 20))
+    events = run_within(wait_for_all([flora.start() for _ in range(3)], deadline=time.time() + 20))
 
-    assert kinds(events) == {"refused"}
+    assert {event.kind for event in events} == {"refused"}
     assert all(f"connection 'flora_default' could not be read: asking for it raised {type(error).__name__}"
                in event.detail for event in events)  # fmt: skip
 
 
 def test_settings_of_which_no_client_can_be_made_end_their_waits_with_the_reason(flora):
     flora.connect(extra={"verify": "/nowhere/bundle.pem"})
-
-    events = play(wait_for_all([flora.start() for _ in range(2)]))
-
-    assert kinds(events) == {"refused"}
+    events = run_within(wait_for_all([flora.start() for _ in range(2)]))
+    assert {event.kind for event in events} == {"refused"}
     assert all("/nowhere/bundle.pem" in event.detail for event in events)
 
 
@@ -248,28 +208,26 @@ def test_whoever_ends_the_work_from_outside_ends_the_waits(flora):
         return await asyncio.gather(*waits)
 
     # Airflow takes a cancelled trigger for one that it has cancelled itself: its task would be deferred for ever.
-    assert kinds(play(main())) == {"refused"}
+    assert {event.kind for event in run_within(main())} == {"refused"}
 
 
-def test_a_wait_that_is_cancelled_by_a_timeout_of_the_caller_is_no_deadline(flora):
+def test_wait_that_is_cancelled_by_a_timeout_of_the_caller_is_no_deadline(flora):
     async def main():
         async with asyncio.timeout(0.3):
             await wait_for(flora.start(**ENDLESS), deadline=time.time() + 20)
 
     with pytest.raises(TimeoutError):
-        play(main())
+        run_within(main())
 
 
-def test_a_deadline_is_kept_although_flora_asks_for_silence_until_long_after(flora, monkeypatch):
+def test_deadline_is_kept_although_flora_asks_for_silence_until_long_after(flora, monkeypatch):
     monkeypatch.setattr(shared_poller, "DEADLINE_GRACE", 0.2)
     flora.inject(status=429, headers={"retry-after": "60"}, route="/runs/{run_id}", times=None)
-
-    event = play(wait_for(flora.start(**ENDLESS), deadline=time.time() + 0.3))
-
+    event = run_within(wait_for(flora.start(**ENDLESS), deadline=time.time() + 0.3))
     assert event.kind == "timed_out"
 
 
-def test_a_wait_that_joins_late_is_looked_at_when_it_is_due(flora):
+def test_wait_that_joins_late_is_polled_when_it_is_due(flora):
     async def main():
         endless = asyncio.create_task(wait_for(flora.start(**ENDLESS), poll_interval=60))
         await until(lambda: flora.polls == 1)
@@ -277,13 +235,13 @@ def test_a_wait_that_joins_late_is_looked_at_when_it_is_due(flora):
         endless.cancel()
         return event
 
-    assert play(main()).kind == "ended"
+    assert run_within(main()).kind == "ended"
 
 
 def test_what_is_logged_about_a_run_goes_to_the_log_of_its_own_task(flora, caplog):
     task = ContextVar("task", default="nobody")
-    heard = []
-    caplog.handler.addFilter(lambda record: heard.append((task.get(), record.getMessage())) or True)
+    lines = []
+    caplog.handler.addFilter(lambda record: lines.append((task.get(), record.getMessage())) or True)
     run_ids = {name: flora.start(seconds=0.3) for name in ("first", "second", "third")}
     flora.inject(route="/generations", status=500)
 
@@ -294,10 +252,10 @@ def test_what_is_logged_about_a_run_goes_to_the_log_of_its_own_task(flora, caplo
     async def main():
         await asyncio.gather(*(one(name, run_id) for name, run_id in run_ids.items()))
 
-    play(main())
+    run_within(main())
 
-    about_runs = [(name, line) for name, line in heard if "FLORA run run_" in line]
+    about_runs = [(name, line) for name, line in lines if "FLORA run run_" in line]
     assert {name for name, _ in about_runs} == set(run_ids)
     assert all(run_ids[name] in line for name, line in about_runs)
     # What is about all of them is nobody's.
-    assert not {name for name, line in heard if "Trying again" in line} - {"nobody"}
+    assert not {name for name, line in lines if "Trying again" in line} - {"nobody"}

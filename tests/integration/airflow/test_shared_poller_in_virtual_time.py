@@ -1,4 +1,4 @@
-"""Polls that hang and clocks that jump, over minutes of a watcher's time."""
+"""Polls that hang and clocks that jump, over minutes of a shared poller's time."""
 
 import asyncio
 import time
@@ -10,7 +10,8 @@ from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.triggers.shared_poller import waits_over
-from tests.support.polling_simulation import Trouble, on_pages
+from tests.support.fake_flora import Fault
+from tests.support.polling_simulation import on_pages
 from tests.support.virtual_time import VirtualFlora
 
 
@@ -25,7 +26,7 @@ def wait_for(virtual, run, **known):
     async def main():
         wait = RunPoller(RunRef(run.run_id), policy=PollPolicy(interval=3), now=time.time(), **known)
         event = await waits_over("flora_default").wait_for(wait)
-        return event, virtual.truth - run.ends
+        return event, virtual.true_time - run.ends
 
     return asyncio.create_task(main())
 
@@ -35,11 +36,11 @@ def wait_for(virtual, run, **known):
 def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
     stuck = [virtual.start(3600, listed="") for _ in range(hanging)]
     good = [virtual.start(30 + number, listed="") for number in range(4)]
-    virtual.hanging = {f"/runs/{run.run_id}": virtual.truth + 5 for run in stuck}
+    virtual.hanging = {f"/runs/{run.run_id}": virtual.true_time + 5 for run in stuck}
     if pages == "hang":
-        virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.truth)
+        virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.true_time)
     if pages == "answer 503":
-        virtual.flora.troubles.append(Trouble(lambda _: Response(503), hits=on_pages))
+        virtual.flora.faults.append(Fault(lambda _: Response(503), hits=on_pages))
 
     async def main():
         others = [wait_for(virtual, run) for run in stuck]
@@ -49,16 +50,16 @@ def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
         await asyncio.gather(*others, return_exceptions=True)
         return found
 
-    found = virtual.play(main())
+    found = virtual.run(main())
 
     assert [event.kind for event, _ in found] == ["ended"] * 4
     # Undisturbed it takes up to 6 s; each six that hang may add what they are given before they make room.
     assert max(lag for _, lag in found) < 12 + hanging / 6 * 3
 
 
-def test_a_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
+def test_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
     run = virtual.start(60, listed="")
-    virtual.hanging = {f"/runs/{run.run_id}": virtual.truth}
+    virtual.hanging = {f"/runs/{run.run_id}": virtual.true_time}
 
     async def main():
         wait = wait_for(virtual, run)
@@ -66,14 +67,14 @@ def test_a_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
         virtual.hanging.clear()
         return await wait
 
-    event, lag = virtual.play(main())
+    event, lag = virtual.run(main())
 
     assert event.kind == "ended"
     assert lag < 60 + 45
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
-def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
+def test_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
     runs = [virtual.start(40 + number) for number in range(8)]
     endless = virtual.start(1e6)
 
@@ -82,9 +83,9 @@ def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
         late = wait_for(virtual, endless, deadline=time.time() + 100)
         await asyncio.sleep(10)
         virtual.ahead = jump
-        return await asyncio.gather(*waits), (await late)[0], virtual.truth - endless.started
+        return await asyncio.gather(*waits), (await late)[0], virtual.true_time - endless.started
 
-    found, late, passed = virtual.play(main())
+    found, late, passed = virtual.run(main())
 
     assert [event.kind for event, _ in found] == ["ended"] * 8
     assert max(lag for _, lag in found) < 8
@@ -92,13 +93,13 @@ def test_a_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
 
 
 @pytest.mark.parametrize("ahead", [-600.0, 600.0])
-def test_a_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
+def test_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
     run = virtual.start(20)
 
     async def main():
         return await wait_for(virtual, run, started_at=time.time() + ahead, estimated_seconds=20.0)
 
-    _, lag = virtual.play(main())
+    _, lag = virtual.run(main())
 
     assert lag < 16
     assert virtual.flora.record[0][0] - run.started <= 13

@@ -31,22 +31,18 @@ def task(flora, generate, one_task):
 
 @estimates
 def test_run_that_takes_longer_than_estimated_is_deferred_after_a_few_seconds(task, estimate):
-    with pytest.raises(TaskDeferred):
-        task(estimate, behavior=LONG).execute()
+    task(estimate, behavior=LONG).defers()
 
 
 @pytest.mark.parametrize("estimate", [None, 6, 1e6, -1, "soon"])
 def test_run_of_no_short_estimate_is_deferred_at_once(flora, task, estimate):
-    with pytest.raises(TaskDeferred):
-        task(estimate, behavior={"seconds": 0.0}).execute()
-
+    task(estimate, behavior={"seconds": 0.0}).defers()
     assert flora.polls == 0
 
 
 @estimates
 def test_run_that_ends_within_a_few_seconds_needs_no_deferral(task, estimate):
     waiting_task = task(estimate, behavior={"seconds": 0.1})
-
     assert waiting_task.execute()["status"] == "completed"
 
 
@@ -68,26 +64,22 @@ TROUBLE = {
 def test_run_that_cannot_be_seen_is_left_to_the_triggerer(flora, task, trouble):
     waiting_task = task(0, behavior={"seconds": 0.0})
     flora.inject(Fault("/runs/{run_id}", times=None, **trouble))
-
-    with pytest.raises(TaskDeferred):
-        waiting_task.execute()
+    waiting_task.defers()
 
 
 def test_timeout_that_is_shorter_ends_the_wait_in_the_worker(task):
     with pytest.raises(AirflowException) as failure:
         task(0, behavior=LONG, timeout=0.2).execute()
-
     assert isinstance(failure.value, RunTimedOut)
 
 
 def test_task_that_is_not_deferrable_waits_in_the_worker_for_as_long_as_it_takes(task):
     waiting_task = task(0, behavior={"seconds": 1.0}, deferrable=False)
-
     assert waiting_task.execute()["status"] == "completed"
 
 
 @pytest.mark.parametrize("deferred", [True, False])
-def test_operator_killed_after_its_run_completed_says_so(flora, generate, one_task, caplog, capfd, deferred):
+def test_operator_killed_after_its_run_completed_says_so(flora, generate, one_task, logged, deferred):
     behavior = {"no_estimate": True, "estimated_seconds": None}
     task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=deferred))
     with pytest.raises(TaskDeferred) if deferred else nullcontext() as deferral:
@@ -97,6 +89,6 @@ def test_operator_killed_after_its_run_completed_says_so(flora, generate, one_ta
 
     task.operator.on_kill()
 
-    log = caplog.text + "".join(capfd.readouterr())
+    log = logged()
     assert f"Killed after FLORA run {flora.runs[0].run_id} had completed" in log
     assert "is billed" not in log

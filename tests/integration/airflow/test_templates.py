@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, dag, task, task_group
+from airflow.providers.common.compat.sdk import DAG, dag, task, task_group
 from pendulum import datetime
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_tasks import AT_ONCE, succeeded, tries
 
 try:
     from airflow.providers.common.compat.sdk import literal
@@ -16,19 +17,8 @@ except ImportError:
     from airflow.utils.template import literal
 
 BEGIN = datetime(2026, 1, 1)
-DONE = {"sandbox": {"seconds": 0.0, "estimated_seconds": 0}}
+DONE_AT_ONCE = {"sandbox": AT_ONCE}
 RETRIES = {"retries": 2, "retry_delay": timedelta(0)}
-
-
-def states(dag_run):
-    return {
-        (ti.task_id, ti.map_index): (str(getattr(ti.state, "value", ti.state)), ti.try_number)
-        for ti in dag_run.get_task_instances()
-    }
-
-
-def succeeded(dag_run):
-    return {state for state, _ in states(dag_run).values()} == {"success"}
 
 
 # ── Placeholders ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -39,7 +29,7 @@ def test_arguments_of_a_dag_function_are_placeholders(run_dag, flora, bodies):
 
     @dag(schedule=None, start_date=BEGIN)
     def arguments(prompt="a fern", type="image", conn="flora_default", run_id=run_id, seed=3, key="order-1"):  # noqa: A002
-        model_params = {**DONE, "nested": [{"seed": seed}], "conn": conn}
+        model_params = {**DONE_AT_ONCE, "nested": [{"seed": seed}], "conn": conn}
         FloraGenerateOperator(
             task_id="all", type=type, prompt=prompt, flora_conn_id=conn, idempotency_key=key, model_params=model_params
         )
@@ -53,7 +43,7 @@ def test_arguments_of_a_dag_function_are_placeholders(run_dag, flora, bodies):
     assert succeeded(run_dag(made, run_conf={"prompt": "a lighthouse"}))
 
     assert sorted(body["prompt"] for body in bodies) == ["a lighthouse"] * 4 + ["another"]
-    assert {"sandbox": DONE["sandbox"], "nested": [{"seed": 3}], "conn": "flora_default"} in [
+    assert {"sandbox": AT_ONCE, "nested": [{"seed": 3}], "conn": "flora_default"} in [
         body.get("params") for body in bodies
     ]
 
@@ -69,7 +59,7 @@ def test_arguments_of_a_mapped_task_group_are_placeholders(run_dag, flora, bodie
         @task_group
         def one(prompt, kind):
             picture = FloraGenerateOperator(
-                task_id="picture", type=kind, prompt=prompt, model_params={**DONE, "note": [prompt]}
+                task_id="picture", type=kind, prompt=prompt, model_params={**DONE_AT_ONCE, "note": [prompt]}
             )
             FloraRunSensor(task_id="finished", run_id=picture.output, poke_interval=0.05)
 
@@ -87,11 +77,10 @@ def test_arguments_of_a_mapped_task_group_are_placeholders(run_dag, flora, bodie
     ]
 
 
-def test_a_literal_value_and_a_function_are_placeholders(run_dag, bodies):
+def test_literal_value_and_a_function_are_placeholders(run_dag, bodies):
     with DAG("literals", schedule=None, start_date=BEGIN) as made:
         FloraGenerateOperator(task_id="literal", type="text", prompt=literal("{{ as it stands }}"))
         FloraGenerateOperator(task_id="function", type="text", prompt=lambda context, **_: context["ti"].task_id)
-
     assert succeeded(run_dag(made))
     assert sorted(body["prompt"] for body in bodies) == ["function", "{{ as it stands }}"]
 
@@ -136,16 +125,15 @@ WAYS = ["task", "default_args", "partial", "partial's default_args", "expand", "
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "name"), PLAIN, ids=lambda part: getattr(part, "__name__", part))
-def test_a_parameter_that_is_no_template_field_refuses_jinja(kind, name, way):
+def test_parameter_that_is_no_template_field_refuses_jinja(kind, name, way):
     with DAG("plain", schedule=None, params={"x": 1}), pytest.raises(FloraInputError) as refusal:
         written(kind, name, way, "{{ params.x }}")
-
     assert f"task 'task': {name} is '{{{{ params.x }}}}'" in str(refusal.value)
     assert "it is no template field" in str(refusal.value)
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAIN, ids=lambda part: getattr(part, "__name__", part))
-def test_a_parameter_that_is_no_template_field_refuses_placeholders(kind, name):
+def test_parameter_that_is_no_template_field_refuses_placeholders(kind, name):
     with DAG("plain", schedule=None, params={"x": 1}) as made:
 
         @task
@@ -157,7 +145,7 @@ def test_a_parameter_that_is_no_template_field_refuses_placeholders(kind, name):
                 kind(task_id=f"task{number}", **REQUIRED[kind], **{name: placeholder})
 
 
-def test_a_plain_parameter_that_is_mapped_over_a_result_is_checked_before_anything_is_sent(run_dag, flora, bodies):
+def test_plain_parameter_that_is_mapped_over_a_result_is_checked_before_anything_is_sent(run_dag, flora, bodies):
     run_id = flora.start()
     with DAG("mapped_timeouts", schedule=None, start_date=BEGIN) as made:
 
@@ -165,13 +153,13 @@ def test_a_plain_parameter_that_is_mapped_over_a_result_is_checked_before_anythi
         def values():
             return [30, "{{ 30 }}"]
 
-        common = {"type": "image", "prompt": "a fern", "model_params": DONE}
+        common = {"type": "image", "prompt": "a fern", "model_params": DONE_AT_ONCE}
         FloraGenerateOperator.partial(task_id="picture", **common, **RETRIES).expand(timeout=values())
         FloraRunSensor.partial(task_id="finished", run_id=run_id, poke_interval=0.05, **RETRIES).expand(
             timeout=values()
         )
 
-    result = states(run_dag(made))
+    result = tries(run_dag(made))
 
     assert {key: value for key, value in result.items() if key[0] in {"picture", "finished"}} == {
         ("picture", 0): ("success", 1),
@@ -210,18 +198,17 @@ NULLS = {
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("path", GAPS)
-def test_a_template_that_gives_no_value_is_refused_with_its_path(run_dag, bodies, logged, path, native):
+def test_template_that_gives_no_value_is_refused_with_its_path(run_dag, bodies, logged, path, native):
     with DAG("gaps", schedule=None, start_date=BEGIN, render_template_as_native_obj=native) as made:
         given = {"type": "image", "prompt": "a fern", **GAPS[path]}
         FloraGenerateOperator(task_id="picture", **given, **RETRIES)
-
-    assert states(run_dag(made)) == {("picture", -1): ("failed", 1)}
+    assert tries(run_dag(made)) == {("picture", -1): ("failed", 1)}
     assert bodies == []
     assert f"{path} is " in logged()
 
 
 @pytest.mark.parametrize("path", NULLS)
-def test_a_result_that_is_null_is_refused_with_its_path(run_dag, bodies, logged, path):
+def test_result_that_is_null_is_refused_with_its_path(run_dag, bodies, logged, path):
     with DAG("nulls", schedule=None, start_date=BEGIN) as made:
 
         @task
@@ -235,30 +222,30 @@ def test_a_result_that_is_null_is_refused_with_its_path(run_dag, bodies, logged,
         given = {"type": "image", "prompt": "a fern", **NULLS[path](null(), row())}
         FloraGenerateOperator(task_id="picture", **given, **RETRIES)
 
-    assert states(run_dag(made))["picture", -1] == ("failed", 1)
+    assert tries(run_dag(made))["picture", -1] == ("failed", 1)
     assert bodies == []
     assert f"{path} is None" in logged()
 
 
-def test_a_null_in_mapped_model_params_is_refused_if_another_task_gave_it(run_dag, bodies, logged):
+def test_null_in_mapped_model_params_is_refused_if_another_task_gave_it(run_dag, bodies, logged):
     with DAG("mapped_nulls", schedule=None, start_date=BEGIN) as made:
 
         @task
         def rows():
-            return [{**DONE, "seed": 1}, {**DONE, "images": [None]}]
+            return [{**DONE_AT_ONCE, "seed": 1}, {**DONE_AT_ONCE, "images": [None]}]
 
         FloraGenerateOperator.partial(task_id="picture", type="image", prompt="a fern", **RETRIES).expand(
             model_params=rows()
         )
 
-    result = states(run_dag(made))
+    result = tries(run_dag(made))
 
     assert (result["picture", 0], result["picture", 1]) == (("success", 1), ("failed", 1))
     assert len(bodies) == 1
     assert "model_params.images[0] is None" in logged()
 
 
-def test_a_null_that_a_parameter_is_expanded_over_is_refused_and_one_in_a_row_counts_as_not_given(
+def test_null_that_a_parameter_is_expanded_over_is_refused_and_one_in_a_row_counts_as_not_given(
     run_dag, bodies, logged
 ):
     with DAG("expanded_nulls", schedule=None, start_date=BEGIN) as made:
@@ -271,11 +258,11 @@ def test_a_null_that_a_parameter_is_expanded_over_is_refused_and_one_in_a_row_co
         def rows():
             return [{"prompt": "row", "model": None}]
 
-        common = {"type": "image", "model_params": DONE, **RETRIES}
+        common = {"type": "image", "model_params": DONE_AT_ONCE, **RETRIES}
         FloraGenerateOperator.partial(task_id="expanded", prompt="list", **common).expand(model=models())
         FloraGenerateOperator.partial(task_id="row", **common).expand_kwargs(rows())
 
-    result = states(run_dag(made))
+    result = tries(run_dag(made))
 
     assert (result["expanded", 0], result["expanded", 1]) == (("success", 1), ("failed", 1))
     assert result["row", 0] == ("success", 1)
@@ -283,20 +270,18 @@ def test_a_null_that_a_parameter_is_expanded_over_is_refused_and_one_in_a_row_co
     assert "model is None" in logged()
 
 
-def test_a_null_that_the_author_wrote_is_sent(run_dag, bodies):
-    asked = {**DONE, "seed": None, "style": "None", "list": [None]}
+def test_null_that_the_author_wrote_is_sent(run_dag, bodies):
+    asked = {**DONE_AT_ONCE, "seed": None, "style": "None", "list": [None]}
     with DAG("written_nulls", schedule=None, start_date=BEGIN) as made:
         FloraGenerateOperator(task_id="picture", type="image", prompt="a fern", model_params=asked)
         FloraGenerateOperator.partial(task_id="mapped", type="image", prompt="a fern").expand(model_params=[asked])
-
     assert succeeded(run_dag(made))
     assert [body["params"] for body in bodies] == [asked, asked]
 
 
 @pytest.mark.parametrize("value", ["{{ None }}", "{{ {}.get('missing') }}"])
-def test_a_sensor_refuses_a_run_id_that_a_template_did_not_give(flora, wait_for, one_task, value):
-    with pytest.raises(AirflowFailException, match="run_id is 'None'"):
-        one_task(wait_for(value)).run()
+def test_sensor_refuses_a_run_id_that_a_template_did_not_give(flora, wait_for, one_task, value):
+    one_task(wait_for(value)).fails_for_good(match="run_id is 'None'")
     assert flora.requests == 0
 
 
@@ -318,26 +303,26 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("native", [False, True])
-def test_a_text_is_sent_as_it_was_written(run_dag, bodies, native):
+def test_text_is_sent_as_it_was_written(run_dag, bodies, native):
     with DAG("texts", schedule=None, start_date=BEGIN, render_template_as_native_obj=native) as made:
         for number, text in enumerate(TEXTS):
             FloraGenerateOperator(
-                task_id=f"text_{number}", type="text", prompt=text, model_params={**DONE, "note": text}
+                task_id=f"text_{number}", type="text", prompt=text, model_params={**DONE_AT_ONCE, "note": text}
             )
-        FloraGenerateOperator.partial(task_id="mapped", type="text", model_params=DONE).expand(prompt=TEXTS)
+        FloraGenerateOperator.partial(task_id="mapped", type="text", model_params=DONE_AT_ONCE).expand(prompt=TEXTS)
 
     assert succeeded(run_dag(made))
     assert sorted(body["prompt"] for body in bodies) == sorted(TEXTS * 2)
     assert sorted(body["params"]["note"] for body in bodies if "note" in body["params"]) == sorted(TEXTS)
 
 
-def test_a_template_of_a_text_gives_its_text_and_one_of_model_params_the_dags_types(run_dag, flora, bodies):
+def test_template_of_a_text_gives_its_text_and_one_of_model_params_the_dags_types(run_dag, flora, bodies):
     run_id = flora.start()
     with DAG(
         "native", schedule=None, start_date=BEGIN, render_template_as_native_obj=True, params={"year": 1984}
     ) as made:
         common = {"type": "text", "idempotency_key": "{{ 7 }}-{{ ti.task_id }}-{{ ti.map_index }}"}
-        asked = {**DONE, "seed": "{{ params.year }}", "list": "{{ [1, 2] }}"}
+        asked = {**DONE_AT_ONCE, "seed": "{{ params.year }}", "list": "{{ [1, 2] }}"}
         FloraGenerateOperator(task_id="alone", prompt="{{ params.year }}", model_params=asked, **common)
         FloraGenerateOperator.partial(task_id="mapped", model_params=asked, **common).expand(
             prompt=["{{ params.year }}", "{{ '[1, 2]' }}", "{{ \"'a fern'\" }}"]
@@ -352,7 +337,6 @@ def test_a_template_of_a_text_gives_its_text_and_one_of_model_params_the_dags_ty
 def test_jinja_of_the_dags_own_marks_is_rendered(run_dag, bodies):
     marks = {"variable_start_string": "[[", "variable_end_string": "]]"}
     with DAG("marks", schedule=None, start_date=BEGIN, jinja_environment_kwargs=marks) as made:
-        FloraGenerateOperator(task_id="picture", type="text", prompt="[[ ti.task_id ]]", model_params=DONE)
-
+        FloraGenerateOperator(task_id="picture", type="text", prompt="[[ ti.task_id ]]", model_params=DONE_AT_ONCE)
     assert succeeded(run_dag(made))
     assert [body["prompt"] for body in bodies] == ["picture"]

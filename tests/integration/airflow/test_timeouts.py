@@ -5,23 +5,14 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
 )
 
-try:
-    from airflow.sdk.exceptions import AirflowRescheduleException
-except ImportError:  # Airflow 2
-    from airflow.exceptions import AirflowRescheduleException
+from tests.support.airflow_tasks import ENDLESS
 
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
-SENSOR_MODES = {
-    "deferred": {"deferrable": True},
-    "poke": {"mode": "poke"},
-    "reschedule": {"mode": "reschedule"},
-}
+SENSOR_MODES = {"deferred": {"deferrable": True}, "poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}}
 SOFT = [{"soft_fail": True}, {"never_fail": True}]
 modes = pytest.mark.parametrize("mode", SENSOR_MODES.values(), ids=SENSOR_MODES)
 deferrable = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "in the worker"])
@@ -53,116 +44,68 @@ def sensor(flora, wait_for, one_task, monkeypatch):
     return make
 
 
-def to_the_end(task):
-    """Run a sensor through all its reschedules."""
-    while True:
-        try:
-            return task.run()
-        except AirflowRescheduleException:
-            pass
-
-
 @deferrable
 @pytest.mark.parametrize("timeout", [0.2, timedelta(seconds=0.2)])
-def test_the_operators_timeout_is_left_to_its_retries(flora, generate, one_task, deferrable, timeout):
+def test_operators_timeout_is_left_to_its_retries(flora, generate, one_task, deferrable, timeout):
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable, timeout=timeout))
-
-    with pytest.raises(AirflowException) as failure:
-        task.run()
-
-    assert not isinstance(failure.value, AirflowFailException)
-    assert says_what_becomes_of(task.xcoms["run_id"], failure.value)
+    error = task.fails_for_now()
+    assert says_what_becomes_of(task.xcoms["run_id"], error)
 
 
 @deferrable
-def test_the_operators_execution_timeout_is_airflows_own(flora, generate, one_task, deferrable):
-    task = one_task(
-        generate(
-            behavior=ENDLESS,
-            wait_for_completion=True,
-            deferrable=deferrable,
-            timeout=60,
-            execution_timeout=timedelta(seconds=0.3),
-        )
-    )
-
-    with pytest.raises(AirflowTaskTimeout) as failure:
-        task.run()
-
-    assert says_what_becomes_of(task.xcoms["run_id"], failure.value)
+def test_operators_execution_timeout_is_airflows_own(flora, generate, one_task, deferrable):
+    limits = {"timeout": 60, "execution_timeout": timedelta(seconds=0.3)}
+    task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable, **limits))
+    error = task.fails(AirflowTaskTimeout)
+    assert says_what_becomes_of(task.xcoms["run_id"], error)
 
 
 @modes
-def test_the_sensors_timeout_fails_it_for_good(flora, sensor, mode):
+@pytest.mark.parametrize("soft", [{}, *SOFT], ids=str)
+def test_sensors_timeout_fails_it_for_good_or_skips_a_soft_one(flora, sensor, mode, soft):
     run_id = flora.start(**ENDLESS)
-
-    with pytest.raises(AirflowSensorTimeout) as failure:
-        to_the_end(sensor(run_id, timeout=0.2, **mode))
-
-    assert says_what_becomes_of(run_id, failure.value)
+    error = sensor(run_id, timeout=0.2, **mode, **soft).fails(AirflowSkipException if soft else AirflowSensorTimeout)
+    assert says_what_becomes_of(run_id, error)
 
 
 @modes
 @pytest.mark.parametrize("soft", SOFT, ids=str)
-def test_a_soft_sensors_timeout_skips_it(flora, sensor, mode, soft):
-    run_id = flora.start(**ENDLESS)
-
-    with pytest.raises(AirflowSkipException) as skipped:
-        to_the_end(sensor(run_id, timeout=0.2, **mode, **soft))
-
-    assert says_what_becomes_of(run_id, skipped.value)
-
-
-@modes
-@pytest.mark.parametrize("soft", SOFT, ids=str)
-def test_a_soft_sensor_is_skipped_when_the_run_failed_and_says_why(flora, sensor, mode, soft):
+def test_soft_sensor_is_skipped_when_the_run_failed_and_says_why(flora, sensor, mode, soft):
     run_id = flora.start(error_code="LLM_REFUSAL")
-
-    with pytest.raises(AirflowSkipException, match=f"{run_id} failed: LLM_REFUSAL"):
-        to_the_end(sensor(run_id, **mode, **soft))
+    sensor(run_id, **mode, **soft).fails(AirflowSkipException, match=f"{run_id} failed: LLM_REFUSAL")
 
 
 @modes
 @pytest.mark.parametrize("soft", SOFT, ids=str)
-def test_a_soft_sensor_whose_key_stays_revoked_is_left_to_retries_unless_it_never_fails(
+def test_soft_sensor_whose_key_stays_revoked_is_left_to_retries_unless_it_never_fails(
     flora, sensor, mode, soft, monkeypatch
 ):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.3)
     run_id = flora.start(**ENDLESS)
     flora.inject(route="/runs/{run_id}", status=401, skip=1, times=None)
-
-    with pytest.raises(AirflowException, match=r"cannot be polled.* FLORA answered 401") as failure:
-        to_the_end(sensor(run_id, **mode, **soft))
-
-    assert isinstance(failure.value, AirflowSkipException) == ("never_fail" in soft)
-    assert not isinstance(failure.value, AirflowFailException)
+    error = sensor(run_id, **mode, **soft).fails_for_now(match=r"cannot be polled.* FLORA answered 401")
+    assert isinstance(error, AirflowSkipException) == ("never_fail" in soft)
 
 
 @pytest.mark.parametrize("soft", [{}, *SOFT], ids=str)
-def test_a_deferred_sensors_execution_timeout_counts_from_the_tasks_start(flora, sensor, soft):
+def test_deferred_sensors_execution_timeout_counts_from_the_tasks_start(flora, sensor, soft):
     run_id = flora.start(**ENDLESS)
     task = sensor(run_id, timeout=60, execution_timeout=timedelta(seconds=0.3), **soft)
-
-    with pytest.raises(AirflowSkipException if soft else AirflowTaskTimeout) as failure:
-        task.run()
-
-    assert says_what_becomes_of(run_id, failure.value)
+    error = task.fails(AirflowSkipException if soft else AirflowTaskTimeout)
+    assert says_what_becomes_of(run_id, error)
 
 
 @pytest.mark.parametrize("soft", [{}, *SOFT], ids=str)
-def test_a_polling_sensors_execution_timeout_says_what_becomes_of_the_run(flora, sensor, soft):
+def test_polling_sensors_execution_timeout_says_what_becomes_of_the_run(flora, sensor, soft):
     run_id = flora.start(**ENDLESS)
     task = sensor(run_id, mode="poke", **soft)
     task.operator.__class__ = interrupted(task.operator.__class__)
-
-    with pytest.raises(AirflowSkipException if soft else AirflowTaskTimeout) as failure:
-        task.run()
-
-    assert run_id in str(failure.value)
+    error = task.fails(AirflowSkipException if soft else AirflowTaskTimeout)
+    assert run_id in str(error)
 
 
 def interrupted(kind):
-    """A sensor that Airflow's alarm for execution_timeout strikes while it looks."""
+    """A sensor that Airflow's alarm for execution_timeout interrupts while it polls."""
 
     class Interrupted(kind):
         def poke(self, context):
@@ -171,42 +114,33 @@ def interrupted(kind):
     return Interrupted
 
 
-def test_the_triggerer_gets_a_deadline_and_airflow_a_later_one_for_a_triggerer_that_is_down(flora, sensor):
-    from airflow.providers.common.compat.sdk import TaskDeferred
-
+def test_triggerer_gets_a_deadline_and_airflow_a_later_one_for_a_triggerer_that_is_down(flora, sensor):
     task = sensor(flora.start(**ENDLESS), timeout=100)
-    with pytest.raises(TaskDeferred) as deferral:
-        task.execute()
+    deferral = task.defers()
 
-    assert timedelta(seconds=150) < deferral.value.timeout < timedelta(seconds=200)
+    assert timedelta(seconds=150) < deferral.timeout < timedelta(seconds=200)
 
 
 def test_without_a_timeout_an_operator_waits_for_as_long_as_it_takes(flora, generate, one_task):
-    from airflow.providers.common.compat.sdk import TaskDeferred
+    deferral = one_task(generate(behavior=ENDLESS, wait_for_completion=True)).defers()
 
-    with pytest.raises(TaskDeferred) as deferral:
-        one_task(generate(behavior=ENDLESS, wait_for_completion=True)).execute()
-
-    assert deferral.value.timeout is None
+    assert deferral.timeout is None
 
 
 @modes
-def test_a_wait_that_times_out_says_how_the_last_look_failed(flora, sensor, mode):
+def test_wait_that_times_out_says_how_the_last_poll_failed(flora, sensor, mode):
     run_id = flora.start(**ENDLESS)
     flora.inject(route="/runs/{run_id}", status=503, times=None)
-
-    with pytest.raises(AirflowSensorTimeout) as failure:
-        to_the_end(sensor(run_id, timeout=0.2, **mode))
-
-    assert "FLORA answered 503" in str(failure.value)
+    error = sensor(run_id, timeout=0.2, **mode).fails(AirflowSensorTimeout)
+    assert "FLORA answered 503" in str(error)
 
 
-def test_a_deferral_that_airflow_ends_by_itself_is_explained(flora, generate, wait_for, one_task, caplog, capfd):
+def test_deferral_that_airflow_ends_by_itself_is_explained(flora, generate, wait_for, one_task, logged):
     for operator in (generate(wait_for_completion=True), wait_for("run_1")):
         task = one_task(operator)
         with pytest.raises(AirflowException, match="Trigger timeout"):
             operator.prepare_for_execution().resume_execution("__fail__", {"error": "Trigger timeout"}, task.context)
 
-    logged = caplog.text + "".join(capfd.readouterr())  # Airflow 3's own loggers do not lead to the root logger
-    assert "Airflow ended the wait: Trigger timeout. FLORA run (see XCom run_id) cannot be cancelled" in logged
-    assert "FLORA run run_1 cannot be cancelled: it goes on and is billed" in logged
+    log = logged()
+    assert "Airflow ended the wait: Trigger timeout. FLORA run (see XCom run_id) cannot be cancelled" in log
+    assert "FLORA run run_1 cannot be cancelled: it goes on and is billed" in log

@@ -7,14 +7,18 @@ messages. Its supervisor alone is ours, and keeps the XComs.
 import asyncio
 import json
 import math
+import threading
 import time
 import traceback
-from contextlib import aclosing
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import msgspec
 import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import _RequestFrame
+from airflow.sdk.listener import get_listener_manager
+from airflow.sdk.serde import serialize
+from airflow.triggers.base import TriggerEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,105 +26,20 @@ from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
 from flora_provider.triggers import flora as module
-from flora_provider.triggers.flora import FloraRunTrigger
 from flora_provider.triggers.payload import keepable, payload_of, sendable
+from tests.support.airflow_tasks import ENDLESS
+from tests.support.triggerer_wire import (
+    Supervisor,
+    delivered,
+    event_of,
+    in_triggerer,
+    storable_json,
+    succeeds_in_triggerer,
+)
+from tests.support.triggers import cancel, first_event, trigger_for, until
 
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 HALF_AN_EMOJI, NUL = "\ud83d", "\x00"
 HOSTILE_TEXTS = [HALF_AN_EMOJI, NUL, "\udfff\x00\ud800", "a" * 100_000, "{{ ds }}", "\u2028", ""]
-
-
-def in_triggerer(trigger, **task):
-    """The trigger that the triggerer makes of what a worker sent and the metadata database kept."""
-    from airflow.models.trigger import Trigger
-    from airflow.sdk.execution_time.comms import DeferTask, _RequestFrame
-    from airflow.sdk.serde import serialize
-    from airflow.serialization.decoders import smart_decode_trigger_kwargs
-
-    path, kwargs = trigger.serialize()
-    sent = DeferTask(classpath=path, trigger_kwargs=serialize(kwargs), next_method="execute_complete", next_kwargs={})
-    arrived = msgspec.msgpack.decode(bytes(_RequestFrame(id=1, body=sent.model_dump()).as_bytes())[4:])
-    row = storable_json(arrived[1]["trigger_kwargs"])
-    revived = FloraRunTrigger(
-        **{
-            name: smart_decode_trigger_kwargs(value)
-            for name, value in Trigger._decrypt_kwargs(row).items()  # noqa: SLF001 - Airflow's
-        }
-    )
-    revived.trigger_id = 1
-    instance = {"dag_id": "dag", "run_id": "manual__1", "task_id": "finished", "map_index": -1, "try_number": 1}
-    revived._task_instance = SimpleNamespace(**{**instance, **task})  # noqa: SLF001 - the setter wants a whole DAG
-    return revived
-
-
-def storable_json(value):
-    """JSON as PostgreSQL takes it into JSONB and text."""
-    text = json.dumps(value, allow_nan=False)
-    assert "\\u0000" not in text.replace("\\\\", "")  # an escaped backslash before u0000 is no escape of NUL
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
-    return text
-
-
-def delivered(event):
-    """What the task is resumed with: the event as the trigger's process sends it, and the database keeps it."""
-    from airflow.jobs.triggerer_job_runner import TriggerEventEntry, TriggerRunnerSupervisor, messages
-    from airflow.sdk.execution_time.comms import _RequestFrame
-    from airflow.sdk.serde import deserialize, serialize
-
-    message = messages.TriggerStateChanges(events=[TriggerEventEntry(trigger_id=1, event=event, persist_seq=None)])
-    frame = bytes(_RequestFrame(id=1, body=message.model_dump()).as_bytes())
-    body = msgspec.msgpack.decode(frame[4:])[1]
-    (entry,) = TriggerRunnerSupervisor.decoder.validate_python(body).events
-    row = storable_json(serialize({"event": entry.event.payload}))
-    assert str(event)
-    return deserialize(json.loads(row))["event"]
-
-
-async def first(trigger):
-    async with aclosing(trigger.run()) as events:
-        return await anext(events)
-
-
-def ended(trigger, *others):
-    """How the trigger ended; others run beside it, on the same loop."""
-
-    async def main():
-        return await asyncio.gather(*(asyncio.wait_for(first(each), 30) for each in (trigger, *others)))
-
-    events = asyncio.run(main())
-    read = [RunEvent.from_payload(delivered(event)) for event in events]
-    return read if others else read[0]
-
-
-class Supervisor:
-    """Answers a trigger's questions as Airflow's does, over the same frames, and keeps the XComs."""
-
-    def __init__(self):
-        self.xcoms = {}
-        self.failures = []  # what to raise, one each time it is asked for an XCom
-        self.deleted = []
-        self.answer = None  # an event, without which nothing that is pushed is answered
-
-    def send(self, message):
-        from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom, XComResult, _RequestFrame
-
-        frame = bytes(_RequestFrame(id=1, body=message.model_dump()).as_bytes())
-        json.dumps(msgspec.msgpack.decode(frame[4:]), allow_nan=False)
-        if isinstance(message, GetXCom | SetXCom | DeleteXCom) and self.failures:
-            raise self.failures.pop(0)
-        if isinstance(message, SetXCom) and self.answer:
-            self.answer.wait(10)
-        if isinstance(message, SetXCom):
-            self.xcoms[message.task_id, message.key] = json.loads(storable_json(message.value))
-        elif isinstance(message, DeleteXCom):
-            self.deleted.append(message.key)
-            self.xcoms.pop((message.task_id, message.key), None)
-        elif isinstance(message, GetXCom):
-            return XComResult(key=message.key, value=self.xcoms.get((message.task_id, message.key)))
-        return None
-
-    async def asend(self, message):
-        return self.send(message)
 
 
 @pytest.fixture(autouse=True)
@@ -130,8 +49,6 @@ def _short_holds(monkeypatch):
 
 @pytest.fixture
 def supervisor(monkeypatch):
-    from airflow.sdk.execution_time import task_runner
-
     supervisor = Supervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
     monkeypatch.setattr(module, "RETRIES_FOR", 0.2)
@@ -145,8 +62,18 @@ def answer(run_id, **members):
     return Fault("/runs/{run_id}", body=body, content_type="application/json", times=None)
 
 
-def trigger_for(run_id, **kwargs):
-    return FloraRunTrigger(**{"run_id": run_id, "flora_conn_id": "flora_default", "poll_interval": 0.05, **kwargs})
+def trigger_in_triggerer(run_id, **kwargs):
+    return in_triggerer(trigger_for(run_id, **kwargs))
+
+
+def ends_task(run_id):
+    """Whether a trigger that is to end its task does so as a success, without a worker."""
+    return succeeds_in_triggerer(trigger_in_triggerer(run_id, end_from_trigger=True))
+
+
+def event_of_xcom():
+    """How a trigger ends that takes its run id from an XCom."""
+    return event_of(trigger_in_triggerer("", run_id_from={"task_id": "start", "key": "return_value"}))
 
 
 def any_value():
@@ -159,8 +86,6 @@ def any_value():
 
 @given(any_value())
 def test_sendable_value_can_be_sent_and_stored_or_is_refused_by_a_known_error(value):
-    from airflow.sdk.execution_time.comms import _RequestFrame
-
     try:
         ready = sendable(value)
     except (TypeError, ValueError, RecursionError):
@@ -172,8 +97,6 @@ def test_sendable_value_can_be_sent_and_stored_or_is_refused_by_a_known_error(va
 
 @given(any_value())
 def test_kept_argument_can_be_sent_and_stored_whatever_it_is(value):
-    from airflow.sdk.serde import serialize
-
     storable_json(serialize(keepable(value)))
 
 
@@ -181,17 +104,13 @@ def test_kept_argument_can_be_sent_and_stored_whatever_it_is(value):
     st.fixed_dictionaries({name: any_value() for name in ("run_id", "run", "error_code", "error_message", "detail")})
 )
 def test_event_can_be_delivered_whatever_it_holds(members):
-    from airflow.triggers.base import TriggerEvent
-
     payload = payload_of(RunEvent(kind="ended", **members))
-
     event = RunEvent.from_payload(delivered(TriggerEvent(payload)))
     assert event.kind in ("ended", "refused")
 
 
-def test_event_that_cannot_be_sent_is_told_to_a_task_as_a_wait_that_came_to_nothing():
+def test_event_that_cannot_be_sent_reaches_the_task_as_a_refused_wait():
     event = RunEvent.from_payload(payload_of(RunEvent(kind="ended", run_id="run_1", run={"charged_cost": math.inf})))
-
     with pytest.raises(
         WaitRefused, match=r"run_1 cannot be polled, and may go on and be billed: its event cannot be sent: ValueErr"
     ):
@@ -199,30 +118,26 @@ def test_event_that_cannot_be_sent_is_told_to_a_task_as_a_wait_that_came_to_noth
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=ascii)
-def test_run_that_failed_with_any_text_is_told(flora, text):
+def test_run_that_failed_with_any_text_is_reported(flora, text):
     run_id = flora.start()
     flora.inject(answer(run_id, status="failed", error_message=f"Down {text}", error_code=f"X{text[:50]}"))
-
-    event = ended(in_triggerer(trigger_for(run_id)))
-
+    event = event_of(trigger_in_triggerer(run_id))
     assert event.kind == "ended"
     assert event.run["status"] == "failed"
     assert event.error_message.startswith("Down ")
 
 
 @pytest.mark.parametrize("cost", [1e999, "NaN", 10**400], ids=str)
-def test_run_of_any_cost_is_told(flora, cost):
+def test_run_of_any_cost_is_reported(flora, cost):
     run_id = flora.start()
     flora.inject(Fault("/runs/{run_id}", edit={"charged_cost": cost}, times=None))
-
-    assert ended(in_triggerer(trigger_for(run_id, deadline=0.0))).kind in ("ended", "refused", "timed_out")
+    assert event_of(trigger_in_triggerer(run_id, deadline=0.0)).kind in ("ended", "refused", "timed_out")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(value=any_value())
 def test_trigger_with_any_run_id_ends_its_task_and_not_the_triggerer(flora, value):
-    event = ended(in_triggerer(trigger_for(value)))
-
+    event = event_of(trigger_in_triggerer(value))
     assert event.kind == "invalid"
     assert event.run_id == ""
 
@@ -231,20 +146,15 @@ def test_trigger_with_any_run_id_ends_its_task_and_not_the_triggerer(flora, valu
 @given(value=any_value())
 @pytest.mark.parametrize("name", ["poll_interval", "limit", "not_before"])
 def test_trigger_with_any_argument_ends_its_task_and_not_the_triggerer(flora, name, value):
-    trigger = trigger_for(flora.start(), **{name: value})
-
-    event = ended(in_triggerer(trigger))
-
-    assert event.kind in ("invalid", "refused", "ended", "refused")
+    event = event_of(trigger_in_triggerer(flora.start(), **{name: value}))
+    assert event.kind in ("invalid", "refused", "ended")
     assert event.kind != "invalid" or name in event.detail
 
 
 @pytest.mark.parametrize("pulled", [*HOSTILE_TEXTS, None, 7, {"outputs": [{"url": "https://s.example/?sig=secret"}]}])
 def test_run_id_from_an_xcom_that_is_none_ends_the_task_with_the_reason(flora, supervisor, pulled):
     supervisor.xcoms["start", "return_value"] = pulled
-
-    event = ended(in_triggerer(trigger_for("", run_id_from={"task_id": "start", "key": "return_value"})))
-
+    event = event_of_xcom()
     assert event.kind == "invalid"
     assert "run_id is " in event.detail
     assert "secret" not in str(event)
@@ -253,9 +163,7 @@ def test_run_id_from_an_xcom_that_is_none_ends_the_task_with_the_reason(flora, s
 @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=ascii)
 def test_exception_with_any_text_ends_the_task_in_a_way_that_a_retry_cures(flora, supervisor, text):
     supervisor.failures = [RuntimeError(f"no {text}")] * 20
-
-    event = ended(in_triggerer(trigger_for("", run_id_from={"task_id": "start", "key": "return_value"})))
-
+    event = event_of_xcom()
     assert event.kind == "refused"
     assert event.detail.startswith("the wait broke off with RuntimeError: no ")
     assert len(event.detail) < 2000
@@ -277,9 +185,7 @@ class Unspeakable(BaseException):
 )
 def test_exception_of_any_class_ends_the_task(flora, supervisor, raised, named):
     supervisor.failures = [raised]
-
-    event = ended(in_triggerer(trigger_for("", run_id_from={"task_id": "start", "key": "return_value"})))
-
+    event = event_of_xcom()
     assert (event.kind, event.detail.partition(";")[0]) == ("refused", f"the wait broke off with {named}")
 
 
@@ -287,20 +193,17 @@ def test_airflow_that_is_away_for_a_moment_is_asked_again(flora, supervisor):
     run_id = flora.start()
     supervisor.xcoms["start", "return_value"] = run_id
     supervisor.failures = [RuntimeError("api-server is restarting")] * 2
-
-    event = ended(in_triggerer(trigger_for("", run_id_from={"task_id": "start", "key": "return_value"})))
-
+    event = event_of_xcom()
     assert (event.kind, event.run_id) == ("ended", run_id)
 
 
 def test_wait_that_somebody_else_cancelled_ends_the_task(flora):
     """Airflow takes a CancelledError for its own, and the task would be deferred for ever."""
-    trigger = in_triggerer(trigger_for(flora.start(**ENDLESS)))
+    trigger = trigger_in_triggerer(flora.start(**ENDLESS))
 
     async def main():
-        waiting = asyncio.create_task(first(trigger))
-        while not flora.polls:  # noqa: ASYNC110 - another thread counts them
-            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(first_event(trigger))
+        await until(lambda: flora.polls)
         for task in asyncio.all_tasks():
             if task.get_coro().__qualname__ == "SharedPoller._work":
                 task.cancel()
@@ -310,12 +213,11 @@ def test_wait_that_somebody_else_cancelled_ends_the_task(flora):
 
 
 def test_trigger_that_airflow_cancels_is_cancelled(flora):
-    trigger = in_triggerer(trigger_for(flora.start(**ENDLESS)))
+    trigger = trigger_in_triggerer(flora.start(**ENDLESS))
 
     async def main():
-        waiting = asyncio.create_task(first(trigger))
-        while not flora.polls:  # noqa: ASYNC110 - another thread counts them
-            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(first_event(trigger))
+        await until(lambda: flora.polls)
         waiting.cancel("by a user")
         await asyncio.wait([waiting])
         return waiting.cancelled()
@@ -323,27 +225,18 @@ def test_trigger_that_airflow_cancels_is_cancelled(flora):
     assert asyncio.run(main())
 
 
-def test_broken_off_wait_is_logged_with_where_it_happened_and_no_address(flora, supervisor, caplog, capfd):
+def test_broken_off_wait_is_logged_with_where_it_happened_and_no_address(flora, supervisor, logged):
     supervisor.failures = [RuntimeError("no https://s.example/a?sig=secret")] * 20
-
-    ended(in_triggerer(trigger_for("", run_id_from={"task_id": "start", "key": "return_value"})))
-
-    log = caplog.text + "".join(capfd.readouterr())
+    event_of_xcom()
+    log = logged()
     assert "RuntimeError: no https://s.example/a?…" in log
     assert "in _pull" in log
     assert "secret" not in log
 
 
-def ends_here(trigger):
-    from airflow.triggers.base import TaskSuccessEvent
-
-    return isinstance(asyncio.run(asyncio.wait_for(first(trigger), 30)), TaskSuccessEvent)
-
-
 def test_success_is_pushed_as_a_worker_would_and_ends_the_task(flora, supervisor):
     run_id = flora.start()
-
-    assert ends_here(in_triggerer(trigger_for(run_id, end_from_trigger=True)))
+    assert ends_task(run_id)
     run = supervisor.xcoms["finished", "return_value"]
     assert (run["run_id"], run["status"]) == (run_id, "completed")
     assert supervisor.xcoms["finished", "charged_cost_usd"] == run["charged_cost"] > 0
@@ -354,8 +247,7 @@ def test_text_output_of_any_characters_is_pushed(flora, supervisor, text):
     run_id = flora.start()
     output = {"output_id": "o", "type": "text", "url": f"Once {text}"}
     flora.inject(answer(run_id, status="completed", outputs=[output], charged_cost=0.5))
-
-    assert ends_here(in_triggerer(trigger_for(run_id, end_from_trigger=True)))
+    assert ends_task(run_id)
     (pushed,) = supervisor.xcoms["finished", "return_value"]["outputs"]
     assert pushed["text"].startswith("Once ")
 
@@ -364,22 +256,18 @@ def test_text_output_of_any_characters_is_pushed(flora, supervisor, text):
 def test_push_that_fails_leaves_the_end_to_a_worker(flora, supervisor, failures):
     supervisor.failures = [RuntimeError("XCom backend is away \ud83d")] * failures
     run_id = flora.start()
-
-    event = ended(in_triggerer(trigger_for(run_id, end_from_trigger=True)))
-
+    event = event_of(trigger_in_triggerer(run_id, end_from_trigger=True))
     assert event.result()["run_id"] == run_id
 
 
 def test_push_that_is_never_answered_leaves_the_end_to_a_worker(flora, supervisor, monkeypatch):
-    import threading
-
     monkeypatch.setattr(module, "ANSWERED_WITHIN", 0.3)
     answer = supervisor.answer = threading.Event()
     run_id = flora.start()
 
     async def main():
         try:
-            return await first(in_triggerer(trigger_for(run_id, end_from_trigger=True)))
+            return await first_event(trigger_in_triggerer(run_id, end_from_trigger=True))
         finally:
             answer.set()
 
@@ -401,8 +289,6 @@ class Listener:
 
 @pytest.fixture
 def listeners():
-    from airflow.sdk.listener import get_listener_manager
-
     manager, added = get_listener_manager(), []
 
     def add(listener):
@@ -416,8 +302,7 @@ def listeners():
 
 def test_listener_of_a_plugin_has_a_worker_end_the_task(flora, supervisor, listeners):
     listeners(Listener())
-
-    assert not ends_here(in_triggerer(trigger_for(flora.start(), end_from_trigger=True)))
+    assert not ends_task(flora.start())
 
 
 def test_listener_of_airflows_examples_keeps_no_worker(flora, supervisor, listeners):
@@ -425,14 +310,12 @@ def test_listener_of_airflows_examples_keeps_no_worker(flora, supervisor, listen
     from airflow.example_dags.plugins import event_listener
 
     listeners(event_listener)
-
-    assert ends_here(in_triggerer(trigger_for(flora.start(), end_from_trigger=True)))
+    assert ends_task(flora.start())
 
 
 def test_state_that_airflow_clears_on_success_has_a_worker_end_the_task(flora, supervisor, monkeypatch):
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
-
-    assert not ends_here(in_triggerer(trigger_for(flora.start(), end_from_trigger=True)))
+    assert not ends_task(flora.start())
 
 
 @pytest.mark.parametrize("try_number", [1, 2])
@@ -440,26 +323,22 @@ def test_wait_that_starts_in_the_triggerer_forgets_what_an_earlier_try_pushed(fl
     """A worker deletes it first: else the run of before is there, should this wait fail."""
     supervisor.xcoms |= {("finished", "return_value"): {"run_id": "run_old"}, ("finished", "charged_cost_usd"): 1.0}
     run_id = flora.start(error_code="LLM_REFUSAL")
-
-    ended(in_triggerer(trigger_for(run_id), task=object(), try_number=try_number))
-
+    event_of(in_triggerer(trigger_for(run_id), task=object(), try_number=try_number))
     assert supervisor.deleted == ([] if try_number == 1 else ["charged_cost_usd", "return_value"])
 
 
 def test_wait_that_a_worker_deferred_keeps_what_its_try_pushed(flora, supervisor):
-    ended(in_triggerer(trigger_for(flora.start(error_code="X")), try_number=2))
-
+    event_of(in_triggerer(trigger_for(flora.start(error_code="X")), try_number=2))
     assert supervisor.deleted == []
 
 
 def test_no_traceback_of_ours_reaches_the_wire(flora, supervisor):
     """Airflow sends it as it is: this is what stopped the triggerer."""
     error = RuntimeError(HALF_AN_EMOJI)
-
     with pytest.raises(UnicodeEncodeError):
         msgspec.msgpack.encode(traceback.format_exception(error))
     supervisor.failures = [error] * 20
-    assert ended(in_triggerer(trigger_for("", run_id_from={"task_id": "a", "key": "b"}))).kind == "refused"
+    assert event_of_xcom().kind == "refused"
 
 
 CLOCKS = {"ahead": 600.0, "far ahead": 1e9, "none": "soon"}
@@ -470,50 +349,43 @@ def test_hold_is_bounded_by_its_own_length_whatever_the_clock_of_the_worker(flor
     """The test would hang for as long as the clocks differ."""
     monkeypatch.setattr(module, "MIN_DEFERRAL", 0.4)
     not_before = time.time() + ahead if isinstance(ahead, float) else ahead
-
-    event = ended(in_triggerer(trigger_for(flora.start(), not_before=not_before)))
-
+    event = event_of(trigger_in_triggerer(flora.start(), not_before=not_before))
     assert event.kind == ("ended" if isinstance(ahead, float) else "invalid")
 
 
 def test_deadline_of_a_clock_that_is_ahead_is_bounded_by_airflows_own(flora):
     """Airflow's net would end the wait without naming the run."""
-    trigger = in_triggerer(trigger_for(flora.start(**ENDLESS), deadline=time.time() + 600))
+    trigger = trigger_in_triggerer(flora.start(**ENDLESS), deadline=time.time() + 600)
     trigger.timeout_after = datetime.fromtimestamp(time.time() + module.DEFERRAL_TIMEOUT_MARGIN + 0.3, UTC)
-
-    assert ended(trigger).kind == "timed_out"
+    assert event_of(trigger).kind == "timed_out"
 
 
 def killed(trigger, *, when):
     """What is logged when Airflow cancels a trigger for a user."""
 
     async def main():
-        waiting = asyncio.create_task(first(trigger))
-        while not when():  # noqa: ASYNC110 - another thread counts what FLORA sees
-            await asyncio.sleep(0.01)
-        waiting.cancel()
-        await asyncio.wait([waiting])
+        waiting = asyncio.create_task(first_event(trigger))
+        await until(when)
+        await cancel(waiting)
         await trigger.on_kill()
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("behavior", [{}, {"error_code": "LLM_REFUSAL"}], ids=["completed", "failed"])
-def test_trigger_killed_after_it_saw_the_end_says_so(flora, caplog, capfd, monkeypatch, behavior):
+def test_trigger_killed_after_it_saw_the_end_says_so(flora, logged, monkeypatch, behavior):
     monkeypatch.setattr(module, "MIN_DEFERRAL", 20.0)
     run_id = flora.start(**behavior)
-    trigger = in_triggerer(trigger_for(run_id, not_before=time.time() + 20))
+    trigger = trigger_in_triggerer(run_id, not_before=time.time() + 20)
 
     killed(trigger, when=lambda: trigger.event is not None)
 
-    log = caplog.text + "".join(capfd.readouterr())
+    log = logged()
     assert f"FLORA run {run_id} has ended already: {'failed' if behavior else 'completed'}" in log
     assert "is billed" not in log
 
 
-def test_trigger_killed_before_the_end_says_what_becomes_of_the_run(flora, caplog, capfd):
+def test_trigger_killed_before_the_end_says_what_becomes_of_the_run(flora, logged):
     run_id = flora.start(**ENDLESS)
-
-    killed(in_triggerer(trigger_for(run_id)), when=lambda: flora.polls)
-
-    assert f"No longer waiting for FLORA run {run_id} here" in caplog.text + "".join(capfd.readouterr())
+    killed(trigger_in_triggerer(run_id), when=lambda: flora.polls)
+    assert f"No longer waiting for FLORA run {run_id} here" in logged()

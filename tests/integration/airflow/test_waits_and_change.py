@@ -2,47 +2,29 @@
 
 import asyncio
 import time
-from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from flora_provider.hooks import base
 from flora_provider.hooks.base import ConnectionNotRead
 from flora_provider.hooks.flora import FloraHook
-from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
-from flora_provider.triggers.flora import FloraRunTrigger
 from tests.integration.airflow.test_timeouts import first_poke_is_known
+from tests.support.airflow_tasks import ENDLESS, start_run
+from tests.support.triggers import cancel, run_within, until, wait_for, wait_for_all
 
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
-LOOKS = "/runs/{run_id}"
-
-
-async def wait_for_run(run_id, **kwargs):
-    trigger = FloraRunTrigger(**{"run_id": run_id, "flora_conn_id": "flora_default", "poll_interval": 0.05, **kwargs})
-    async with aclosing(trigger.run()) as events:
-        return RunEvent.from_payload((await anext(events)).payload)
-
-
-def play(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 30))
-
-
-async def until(condition):
-    while not condition():  # noqa: ASYNC110 - another thread changes it
-        await asyncio.sleep(0.01)
+TWO_SECONDS = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
+POLL_ROUTE = "/runs/{run_id}"
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """What takes minutes takes half a second."""
-    monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 0.5)
+def short_not_found_grace(short_tolerance, monkeypatch):
     monkeypatch.setattr("flora_provider.runs.tolerance.NOT_FOUND_GRACE", 0.5)
-    monkeypatch.setattr("flora_provider.triggers.connection_reader.RETRIES_FOR", 0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -50,36 +32,28 @@ def _short_pauses(monkeypatch):
     monkeypatch.setattr("flora_provider.triggers.connection_reader.FIRST_PAUSE", 0.05)
 
 
-def is_left_to_retries(task, match):
-    with pytest.raises(AirflowException, match=match) as failure:
-        task.run()
-    return not isinstance(failure.value, AirflowFailException)
-
-
 REFUSALS = [401, 403, 404]
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_wait_survives_a_refusal_that_passes(flora, generate, one_task, status, deferrable):
-    behavior = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
-    task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=deferrable))
-    flora.inject(Fault(LOOKS, status=status, skip=1, times=4), Fault("/generations", status=status, times=None))
-
+def test_wait_survives_a_refusal_that_passes(flora, generate, one_task, status, deferrable):
+    task = one_task(generate(behavior=TWO_SECONDS, wait_for_completion=True, deferrable=deferrable))
+    flora.inject(Fault(POLL_ROUTE, status=status, skip=1, times=4), Fault("/generations", status=status, times=None))
     assert task.run()["status"] == "completed"
     assert flora.posts == 1
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
-    flora, generate, one_task, impatient, status, deferrable
+def test_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
+    flora, generate, one_task, short_not_found_grace, status, deferrable
 ):
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable))
-    refused = Fault(LOOKS, status=status, skip=1, times=None)
+    refused = Fault(POLL_ROUTE, status=status, skip=1, times=None)
     flora.inject(refused)
 
-    assert is_left_to_retries(task, f"FLORA run run_.*FLORA answered {status}.*costs nothing")
+    task.fails_for_now(match=f"FLORA run run_.*FLORA answered {status}.*costs nothing")
 
     flora.sandbox.faults.clear()
     task.operator.wait_for_completion = False
@@ -89,28 +63,24 @@ def test_a_refusal_that_lasts_is_left_to_retries_which_pay_nothing(
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_sensor_that_pokes_is_never_failed_for_good_by_a_refusal(
-    flora, wait_for, one_task, status, mode, monkeypatch
-):
+def test_sensor_that_pokes_is_never_failed_for_good_by_a_refusal(flora, wait_for, one_task, status, mode, monkeypatch):
     task = one_task(wait_for(flora.start(), deferrable=False, mode=mode, timeout=3600))
     task.ti.start_date -= timedelta(hours=1)
     first_poke_is_known(task, monkeypatch)
-    flora.inject(Fault(LOOKS, status=status))
-
-    assert is_left_to_retries(task, f"FLORA answered {status}")
+    flora.inject(Fault(POLL_ROUTE, status=status))
+    task.fails_for_now(match=f"FLORA answered {status}")
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_sensor_that_pokes_bears_a_refusal_that_passes_however_old_it_is(flora, wait_for, one_task, status):
+def test_sensor_that_pokes_survives_a_refusal_that_passes_however_old_it_is(flora, wait_for, one_task, status):
     run_id = flora.start(seconds=1.0)
     task = one_task(wait_for(run_id, deferrable=False, mode="poke", timeout=7200))
     task.ti.start_date -= timedelta(hours=1)
-    flora.inject(Fault(LOOKS, status=status, skip=1, times=4))
-
+    flora.inject(Fault(POLL_ROUTE, status=status, skip=1, times=4))
     assert task.run()["run_id"] == run_id
 
 
-def test_a_sensor_that_pokes_reads_a_key_that_was_rotated(flora, wait_for, one_task):
+def test_sensor_that_pokes_reads_a_key_that_was_rotated(flora, wait_for, one_task):
     run_id = flora.start()
     flora.connect(password="sk_test_old")
     task = one_task(wait_for(run_id, deferrable=False, mode="poke"))
@@ -128,9 +98,8 @@ def test_a_sensor_that_pokes_reads_a_key_that_was_rotated(flora, wait_for, one_t
     assert [value.is_done for value in poked] == [False, False, True]
 
 
-def test_a_wait_in_a_worker_reads_a_key_that_was_rotated(flora, generate, one_task, monkeypatch):
-    behavior = {"seconds": 2, "no_estimate": True, "estimated_seconds": None}
-    task = one_task(generate(behavior=behavior, wait_for_completion=True, deferrable=False))
+def test_wait_in_a_worker_reads_a_key_that_was_rotated(flora, generate, one_task, monkeypatch):
+    task = one_task(generate(behavior=TWO_SECONDS, wait_for_completion=True, deferrable=False))
     rotate = flora.sandbox.settings.update
     monkeypatch.setattr(
         FloraHook, "poll_until_done", lambda hook, wait, follow=FloraHook.poll_until_done: (
@@ -141,12 +110,12 @@ def test_a_wait_in_a_worker_reads_a_key_that_was_rotated(flora, generate, one_ta
     assert flora.sandbox.stats()["statuses"]["401"] == 1
 
 
-def test_a_wait_in_a_worker_goes_on_with_what_it_has_when_the_connection_cannot_be_read(flora, caplog):
+def test_wait_in_a_worker_goes_on_with_what_it_has_when_the_connection_cannot_be_read(flora, caplog):
     run_id = flora.start()
     with FloraHook() as hook:
         assert hook.settings.api_key
         flora.connect(host="ftp://nowhere")
-        flora.inject(Fault(LOOKS, status=401))
+        flora.inject(Fault(POLL_ROUTE, status=401))
 
         assert hook.wait_for_run(run_id, poll_interval=0.05)["run_id"] == run_id
 
@@ -160,42 +129,32 @@ def elsewhere():
         yield server
 
 
-def started_elsewhere(server, **behavior):
-    import httpx
-
-    sandbox = server.sandbox
-    body = {"type": "image", "prompt": "a fern", "workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
-    headers = {"Authorization": f"Bearer {sandbox.api_key}"}
-    body["params"] = {"sandbox": {"seconds": 0.0, **behavior}}
-    return httpx.post(f"{server.base_url}/generate", json=body, headers=headers).json()["run_id"]
-
-
-def test_a_new_wait_looks_with_the_connection_as_it_is_and_the_old_one_goes_on(flora, elsewhere):
+def test_new_wait_polls_with_the_connection_as_it_is_and_the_old_one_goes_on(flora, elsewhere):
     old = flora.start(seconds=3, no_estimate=True, estimated_seconds=None)
-    new = started_elsewhere(elsewhere)
+    new = start_run(elsewhere)
 
     async def main():
-        first = asyncio.create_task(wait_for_run(old))
+        first = asyncio.create_task(wait_for(old))
         await until(lambda: flora.polls > 1)
         flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
-        second = await wait_for_run(new)
+        second = await wait_for(new)
         assert not first.done()
         return second, await first
 
-    assert [event.kind for event in play(main())] == ["ended", "ended"]
+    assert [event.kind for event in run_within(main())] == ["ended", "ended"]
 
 
-def test_a_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flora, elsewhere):
-    old = flora.start(seconds=2, no_estimate=True, estimated_seconds=None)
+def test_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flora, elsewhere):
+    old = flora.start(**TWO_SECONDS)
 
     async def main():
-        wait = asyncio.create_task(wait_for_run(old))
+        wait = asyncio.create_task(wait_for(old))
         await until(lambda: flora.polls > 1)
         flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
-        flora.inject(Fault(LOOKS, status=404))
+        flora.inject(Fault(POLL_ROUTE, status=404))
         return await wait
 
-    assert play(main()).kind == "ended"
+    assert run_within(main()).kind == "ended"
 
 
 def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, monkeypatch):
@@ -203,22 +162,20 @@ def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, 
     old = flora.start(**ENDLESS)
 
     async def main():
-        wait = asyncio.create_task(wait_for_run(old))
+        wait = asyncio.create_task(wait_for(old))
         await until(lambda: flora.polls > 1)
         flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
-        flora.inject(Fault(LOOKS, status=404, times=None))
+        flora.inject(Fault(POLL_ROUTE, status=404, times=None))
         before = flora.polls
         return await wait, flora.polls - before
 
-    event, polls = play(main())
+    event, polls = run_within(main())
 
     assert event.kind == "refused"
     assert polls + sum(elsewhere.sandbox.stats()["requests"].values()) < 20
 
 
 def test_many_waits_read_their_connection_a_few_times_and_not_at_each_poll(flora, monkeypatch):
-    from flora_provider.hooks import base
-
     read, reads = base.get_async_connection, []
 
     async def counted(conn_id):
@@ -228,10 +185,7 @@ def test_many_waits_read_their_connection_a_few_times_and_not_at_each_poll(flora
     monkeypatch.setattr(base, "get_async_connection", counted)  # Airflow's
     run_ids = [flora.start(seconds=2) for _ in range(40)]
 
-    async def main():
-        return await asyncio.gather(*(wait_for_run(run_id) for run_id in run_ids))
-
-    assert {event.kind for event in play(main())} == {"ended"}
+    assert {event.kind for event in run_within(wait_for_all(run_ids))} == {"ended"}
     assert len(reads) <= 3
 
 
@@ -240,9 +194,7 @@ AWAY = [AirflowNotFoundException("The conn_id `flora_default` isn't defined"), R
 
 
 @pytest.mark.parametrize("error", AWAY, ids=repr)
-def test_a_look_up_that_fails_for_a_while_ends_no_wait(flora, monkeypatch, error):
-    from flora_provider.hooks import base
-
+def test_connection_lookup_that_fails_for_a_while_ends_no_wait(flora, monkeypatch, error):
     read, left = base.get_async_connection, [error] * 3
 
     async def away(conn_id):
@@ -253,14 +205,11 @@ def test_a_look_up_that_fails_for_a_while_ends_no_wait(flora, monkeypatch, error
     monkeypatch.setattr(base, "get_async_connection", away)  # Airflow's
     run_ids = [flora.start() for _ in range(4)]
 
-    async def main():
-        return await asyncio.gather(*(wait_for_run(run_id) for run_id in run_ids))
-
-    assert {event.kind for event in play(main())} == {"ended"}
+    assert {event.kind for event in run_within(wait_for_all(run_ids))} == {"ended"}
 
 
 @pytest.mark.parametrize("error", AWAY, ids=repr)
-def test_a_look_up_that_fails_is_left_to_retries(flora, generate, one_task, monkeypatch, error):
+def test_connection_lookup_that_fails_is_left_to_retries(flora, generate, one_task, monkeypatch, error):
     task = one_task(generate())
     with monkeypatch.context() as away:
 
@@ -268,24 +217,22 @@ def test_a_look_up_that_fails_is_left_to_retries(flora, generate, one_task, monk
             raise error
 
         away.setattr(FloraHook, "get_connection", fail)  # Airflow's
-        assert is_left_to_retries(task, r"'flora_default' could not be read: .* make one of .* a retry reads it again")
+        task.fails_for_now(match=r"'flora_default' could not be read: .* make one of .* a retry reads it again")
 
     assert task.retry()
     assert flora.billed == 1
 
 
-def test_a_connection_that_is_not_there_is_left_to_retries_for_airflow_cannot_tell(flora, wait_for, one_task):
-    assert is_left_to_retries(one_task(wait_for("run_1", flora_conn_id="absent")), "connection 'absent'.*make one of")
+def test_connection_that_is_not_there_is_left_to_retries_for_airflow_cannot_tell(flora, wait_for, one_task):
+    one_task(wait_for("run_1", flora_conn_id="absent")).fails_for_now(match="connection 'absent'.*make one of")
 
 
-def test_a_connection_that_is_there_but_wrong_is_bad_input(flora, generate, one_task):
+def test_connection_that_is_there_but_wrong_is_bad_input(flora, generate, one_task):
     flora.connect(password="")
-
-    with pytest.raises(AirflowFailException, match="it has no API key"):
-        one_task(generate()).run()
+    one_task(generate()).fails_for_good(match="it has no API key")
 
 
-def test_a_name_that_is_none_is_bad_input():
+def test_name_that_is_none_is_bad_input():
     with pytest.raises(ValueError, match="flora_conn_id is ''"):
         _ = FloraHook("").settings
     assert not issubclass(ConnectionNotRead, ValueError)
@@ -301,39 +248,37 @@ ODD = {
 }
 
 
-def test_an_odd_value_fails_its_own_wait_by_name_and_no_other(flora):
+def test_odd_value_fails_its_own_wait_by_name_and_no_other(flora):
     run_id = flora.start(seconds=3)
     odd = [(name, value) for name, values in ODD.items() for value in values]
 
     async def main():
-        good = asyncio.create_task(wait_for_run(run_id))
+        good = asyncio.create_task(wait_for(run_id))
         await until(lambda: flora.polls)
-        waits = (wait_for_run(**{"run_id": run_id, name: value}) for name, value in odd)
+        waits = (wait_for(**{"run_id": run_id, name: value}) for name, value in odd)
         return await asyncio.gather(*waits), await good
 
-    bad, good = play(main())
+    bad, good = run_within(main())
 
     assert good.kind == "ended"
     assert [(event.kind, event.detail.partition(" is ")[0]) for event in bad] == [("invalid", name) for name, _ in odd]
 
 
-def test_a_poll_that_hangs_on_its_socket_holds_up_no_other(flora):
+def test_poll_that_hangs_on_its_socket_holds_up_no_other(flora):
     flora.connect(extra={"timeout": 30})
     stuck = [flora.start(**ENDLESS) for _ in range(6)]
     flora.inject(Fault("/generations", status=503, times=None), Fault("/technique-runs", status=503, times=None))
-    flora.inject(*(Fault(LOOKS, run_id=run_id, delay=25, times=None) for run_id in stuck))
+    flora.inject(*(Fault(POLL_ROUTE, run_id=run_id, delay=25, times=None) for run_id in stuck))
 
     async def main():
-        waits = [asyncio.create_task(wait_for_run(run_id)) for run_id in stuck]
+        waits = [asyncio.create_task(wait_for(run_id)) for run_id in stuck]
         await until(lambda: flora.polls >= 6)
         began = time.monotonic()
-        event = await wait_for_run(flora.start())
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+        event = await wait_for(flora.start())
+        await cancel(*waits)
         return event.kind, time.monotonic() - began
 
-    kind, took = play(main())
+    kind, took = run_within(main())
 
     assert kind == "ended"
     assert took < 20

@@ -1,19 +1,24 @@
 """Which sensors need no worker before their wait: whose run id the triggerer can have, and that want nothing else."""
 
+import json
+from functools import partialmethod
+
 import pendulum
 import pytest
+from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperatorLink, task, task_group
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+
+from flora_provider.operators.flora import FloraGenerateOperator
+from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_tasks import ENDLESS
 
 
 def sensor(run_id="run_1", **kwargs):
-    from flora_provider.sensors.flora import FloraRunSensor
-
     return FloraRunSensor(task_id="finished", run_id=run_id, **kwargs)
 
 
 @pytest.fixture
 def airflow_3_3():
-    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
-
     return AIRFLOW_V_3_3_PLUS
 
 
@@ -32,9 +37,8 @@ def airflow_3_3():
         ("{% if ds %}run_1{% endif %}", None),
     ],
 )
-def test_a_template_that_only_names_an_xcom_is_understood_and_no_other(airflow_3_3, template, reference):
+def test_template_that_only_names_an_xcom_is_understood_and_no_other(airflow_3_3, template, reference):
     task = sensor(template)
-
     if not (airflow_3_3 and reference):
         assert not task.start_from_trigger
         return
@@ -42,11 +46,7 @@ def test_a_template_that_only_names_an_xcom_is_understood_and_no_other(airflow_3
     assert (kwargs["run_id"], kwargs["run_id_from"]) == ("", dict(zip(("task_id", "key"), reference, strict=True)))
 
 
-def test_a_literal_and_an_upstream_result_are_had_in_the_triggerer(airflow_3_3):
-    from airflow.providers.common.compat.sdk import DAG
-
-    from flora_provider.operators.flora import FloraGenerateOperator
-
+def test_literal_and_an_upstream_result_are_had_in_the_triggerer(airflow_3_3):
     with DAG("dag", schedule=None, start_date=pendulum.datetime(2026, 1, 1)):
         start = FloraGenerateOperator(task_id="start", type="text", prompt="a fern")
         after = sensor(start.output)
@@ -62,8 +62,6 @@ def test_a_literal_and_an_upstream_result_are_had_in_the_triggerer(airflow_3_3):
 
 def serialized(dag):
     """What the scheduler sees of a DAG's tasks."""
-    import json
-
     try:
         from airflow.serialization.serialized_objects import DagSerialization as Serialization
     except ImportError:  # Airflow 2
@@ -73,14 +71,10 @@ def serialized(dag):
 
 
 def new_dag():
-    from airflow.providers.common.compat.sdk import DAG
-
     return DAG("dag", schedule=None, start_date=pendulum.datetime(2026, 1, 1))
 
 
 def asset():
-    from airflow.providers.common.compat.sdk import Asset
-
     return Asset("s3://bucket/picture.png")
 
 
@@ -130,9 +124,7 @@ def test_plain_sensor_reaches_the_scheduler_as_one_that_starts_in_the_triggerer(
 def test_sensor_that_asks_for_what_only_a_worker_does_reaches_the_scheduler_without_a_trigger(name):
     with new_dag() as dag:
         sensor(**{name: {**FOR_WORKERS_FROM_THE_START, **FOR_WORKERS_AT_THE_END}[name]})
-
     task = serialized(dag).get_task("finished")
-
     assert not task.start_from_trigger
     assert task.start_trigger_args is None
 
@@ -146,94 +138,55 @@ def test_sensor_that_a_policy_changes_after_it_was_made_keeps_the_worker(name):
     with new_dag() as dag:
         task = sensor()
     setattr(task, name, LATER[name])
-
     assert not serialized(dag).get_task("finished").start_from_trigger
 
 
-def test_sensor_whose_result_is_mapped_over_keeps_the_worker():
-    from airflow.providers.common.compat.sdk import task
+@task
+def use(member):
+    pass
 
-    @task
-    def after(member):
+
+@task_group
+def use_in_group(member):
+    use(member)
+
+
+class OwnSensor(FloraRunSensor):
+    def pre_execute(self, context):
         pass
 
+
+def mapped_sensor():
+    mapped = FloraRunSensor.partial(task_id="finished").expand(run_id=["run_1", "run_2"])
+    assert not mapped.start_from_trigger
+
+
+KEEPING_WORKER = {
+    "mapped over": lambda: use.expand(member=sensor().output),
+    "mapped over by a group": lambda: use_in_group.expand(member=sensor().output),
+    "of a subclass": lambda: OwnSensor(task_id="finished", run_id="run_1"),
+    "switched off": lambda: setattr(sensor(), "start_from_trigger", False),
+    "mapped": mapped_sensor,
+}
+
+
+@pytest.mark.parametrize("make", KEEPING_WORKER.values(), ids=KEEPING_WORKER)
+def test_sensor_starts_in_a_worker(make):
     with new_dag() as dag:
-        after.expand(member=sensor().output)
-
-    assert not serialized(dag).get_task("finished").start_from_trigger
-
-
-def test_sensor_whose_result_a_mapped_group_is_mapped_over_keeps_the_worker():
-    from airflow.providers.common.compat.sdk import task, task_group
-
-    @task
-    def after(member):
-        pass
-
-    @task_group
-    def group(member):
-        after(member)
-
-    with new_dag() as dag:
-        group.expand(member=sensor().output)
-
+        make()
     assert not serialized(dag).get_task("finished").start_from_trigger
 
 
 def test_sensor_before_a_mapped_task_that_is_not_mapped_over_it_needs_no_worker(airflow_3_3):
-    from airflow.providers.common.compat.sdk import task
-
-    @task
-    def after(member):
-        pass
-
     with new_dag() as dag:
-        sensor() >> after.expand(member=[1, 2])
-
+        sensor() >> use.expand(member=[1, 2])
     assert serialized(dag).get_task("finished").start_from_trigger == airflow_3_3
-
-
-def test_subclass_of_the_sensor_starts_in_a_worker():
-    from flora_provider.sensors.flora import FloraRunSensor
-
-    class Own(FloraRunSensor):
-        def pre_execute(self, context):
-            pass
-
-    with new_dag() as dag:
-        Own(task_id="finished", run_id="run_1")
-
-    assert not serialized(dag).get_task("finished").start_from_trigger
-
-
-def test_start_in_the_triggerer_can_be_switched_off_by_airflows_own_attribute():
-    with new_dag() as dag:
-        task = sensor()
-        task.start_from_trigger = False
-
-    assert not serialized(dag).get_task("finished").start_from_trigger
-
-
-def test_mapped_sensor_starts_in_a_worker():
-    from flora_provider.sensors.flora import FloraRunSensor
-
-    with new_dag() as dag:
-        mapped = FloraRunSensor.partial(task_id="finished").expand(run_id=["run_1", "run_2"])
-
-    assert not mapped.start_from_trigger
-    assert not serialized(dag).get_task("finished").start_from_trigger
 
 
 def ends_in_triggerer(flora, one_task, task):
     """What a worker asks of the triggerer when it defers."""
-    from airflow.providers.common.compat.sdk import TaskDeferred
-
-    with pytest.raises(TaskDeferred) as deferral:
-        one_task(task).execute()
-    return deferral.value.trigger.serialize()[1]["end_from_trigger"]
-
-
-ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
+    deferral = one_task(task).defers()
+    return deferral.trigger.serialize()[1]["end_from_trigger"]
 
 
 @pytest.fixture(params=["sensor", "operator"])
@@ -247,7 +200,6 @@ def deferring(request, flora, wait_for, generate):
 def test_plain_task_is_ended_in_the_triggerer(flora, one_task, deferring, airflow_3_3):
     with new_dag():
         task = deferring()
-
     assert ends_in_triggerer(flora, one_task, task) == airflow_3_3
 
 
@@ -255,69 +207,52 @@ def test_plain_task_is_ended_in_the_triggerer(flora, one_task, deferring, airflo
 def test_task_that_asks_for_what_only_a_worker_does_is_ended_by_one(flora, one_task, deferring, name):
     with new_dag():
         task = deferring(**{name: FOR_WORKERS_AT_THE_END[name]})
-
     assert not ends_in_triggerer(flora, one_task, task)
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES_FOR_WORKERS_AT_THE_END)
-def test_task_with_an_attribute_that_only_a_worker_reads_is_ended_by_one(flora, one_task, deferring, name):
+def own_class(*methods):
+    """Give a task a class of its own, which overrides these methods."""
+
+    def change(task):
+        kind = type(task)
+        task.__class__ = type("Own", (kind,), {name: partialmethod(getattr(kind, name)) for name in methods})
+
+    return change
+
+
+class OwnLink(BaseOperatorLink):
+    """A worker asks each link for its address when the task has ended, and pushes it."""
+
+    name = "own"
+
+    def get_link(self, operator, *, ti_key):
+        return ""
+
+
+def add_link(task):
+    task.operator_extra_links = (*task.operator_extra_links, OwnLink())
+
+
+METHODS = ["execute_complete", "resume_execution", "post_execute", "prepare_for_execution"]
+CHANGES = {
+    **{name: lambda task, name=name, value=value: setattr(task, name, value)
+       for name, value in ATTRIBUTES_FOR_WORKERS_AT_THE_END.items()},
+    **{f"own {name}": own_class(name) for name in METHODS},
+    "own link": add_link,
+    "mapped over": lambda task: use.expand(member=task.output),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_task_that_was_changed_to_need_a_worker_is_ended_by_one(flora, one_task, deferring, change):
     with new_dag():
         task = deferring()
-    setattr(task, name, ATTRIBUTES_FOR_WORKERS_AT_THE_END[name])
-
-    assert not ends_in_triggerer(flora, one_task, task)
-
-
-def test_task_whose_result_is_mapped_over_is_ended_by_a_worker(flora, one_task, deferring):
-    from airflow.providers.common.compat.sdk import task
-
-    @task
-    def after(member):
-        pass
-
-    with new_dag():
-        before = deferring()
-        after.expand(member=before.output)
-
-    assert not ends_in_triggerer(flora, one_task, before)
-
-
-@pytest.mark.parametrize("name", ["execute_complete", "resume_execution", "post_execute", "prepare_for_execution"])
-def test_task_of_a_class_with_a_method_of_its_own_is_ended_by_a_worker(flora, one_task, deferring, name):
-    with new_dag():
-        task = deferring()
-    task.__class__ = type("Own", (type(task),), {name: overridden(getattr(type(task), name))})
-
+        change(task)
     assert not ends_in_triggerer(flora, one_task, task)
 
 
 def test_task_of_a_class_without_methods_of_its_own_is_ended_in_the_triggerer(flora, one_task, deferring, airflow_3_3):
     with new_dag():
         task = deferring()
-    task.__class__ = type("Own", (type(task),), {})
-
+    own_class()(task)
     assert ends_in_triggerer(flora, one_task, task) == airflow_3_3
-
-
-def overridden(method):
-    def own(*args, **kwargs):
-        return method(*args, **kwargs)
-
-    return own
-
-
-def test_task_with_a_link_of_its_own_is_ended_by_a_worker(flora, one_task, deferring):
-    """A worker asks each link for its address when the task has ended, and pushes it."""
-    from airflow.providers.common.compat.sdk import BaseOperatorLink
-
-    class Own(BaseOperatorLink):
-        name = "own"
-
-        def get_link(self, operator, *, ti_key):
-            return ""
-
-    with new_dag():
-        task = deferring()
-    task.operator_extra_links = (*task.operator_extra_links, Own())
-
-    assert not ends_in_triggerer(flora, one_task, task)

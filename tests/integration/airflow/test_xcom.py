@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG, task
+
+from flora_provider.api import calls
 
 TEXT = {"output_id": "o", "type": "text", "url": "words"}
 
@@ -20,9 +23,7 @@ def _allowed(monkeypatch):
             cached.cache_clear()
 
 
-def test_a_run_that_a_task_returns_reaches_the_next_one_whole(flora, run_dag):
-    from airflow.providers.common.compat.sdk import DAG, task
-
+def test_run_that_a_task_returns_reaches_the_next_one_whole(flora, run_dag):
     seen = []
     with DAG("returned", schedule=None) as dag:
 
@@ -57,8 +58,6 @@ def test_what_the_hook_returns_is_read_from_an_xcom_as_what_it_was():
         from airflow.sdk.serde import deserialize, serialize
     except ImportError:  # Airflow 2
         from airflow.serialization.serde import deserialize, serialize
-
-    from flora_provider.api import calls
 
     row = {"run_id": "r", "status": "completed", "generation_id": "g", "project_id": "p", "workspace_id": "w"}
     page = calls.list_generations().read({"generations": [row | {"outputs": [TEXT]}], "next_cursor": "c"})

@@ -1,4 +1,4 @@
-"""Both clients against the sandbox on a real port: whole stories instead of single requests."""
+"""Both clients against the sandbox on a real port: whole flows instead of single requests."""
 
 import io
 import uuid
@@ -63,7 +63,7 @@ def test_from_a_prompt_to_a_file(flora, server, scope, key, context):
     assert file.getvalue().startswith(b"\x89PNG")
 
 
-def test_the_answer_lost_after_the_run_was_created_costs_nothing_twice(flora, server, scope, key, fail):
+def test_answer_lost_after_the_run_was_created_costs_nothing_twice(flora, server, scope, key, fail):
     billed = server.sandbox.stats()["runs_billed"]
     fail("/generate", delivery="drop", after=True)
     with pytest.raises(errors.FloraDuplicateError) as caught:
@@ -83,19 +83,19 @@ def test_the_answer_lost_after_the_run_was_created_costs_nothing_twice(flora, se
     ],
     ids=str,
 )
-def test_weather_passes(flora, server, fail, outages):
+def test_outage_is_retried(flora, server, fail, outages):
     fail("/workspaces", times=1, **outages)
     assert [workspace.workspace_id for workspace in flora.send(calls.list_workspaces())] == [
         server.sandbox.workspace_id
     ]
 
 
-def test_a_wrong_key_is_told(server, any_client):
+def test_wrong_key_is_reported(server, any_client):
     with pytest.raises(errors.FloraAuthenticationError, match="invalid_api_key: Invalid API key"):
         any_client(api_key="sk_test_wrong", base_url=server.base_url).send(calls.list_workspaces())
 
 
-def test_every_catalogue_can_be_read(flora, scope):
+def test_every_catalog_can_be_read(flora, scope):
     assert {model.type for model in flora.items(calls.list_models())} == {"image", "video", "audio", "text"}
     assert len(flora.send(calls.list_actions())) == 40
     techniques = flora.items(calls.list_techniques(limit=1))
@@ -113,7 +113,7 @@ def test_history_is_walked_page_by_page(flora, scope, key):
 
 
 @pytest.mark.parametrize("size", [len(PNG), 5_000_000])
-def test_a_file_uploaded_is_a_file_that_runs_can_use(flora, server, scope, context, size):
+def test_file_uploaded_is_a_file_that_runs_can_use(flora, server, scope, context, size):
     content = PNG + bytes(size - len(PNG))
     asset = flora.run(upload(io.BytesIO(content), file_name="fern.png", **scope, context=context))
     assert asset.status == "ready"
@@ -122,7 +122,7 @@ def test_a_file_uploaded_is_a_file_that_runs_can_use(flora, server, scope, conte
     assert file.getvalue() == content
 
 
-def test_a_file_is_uploaded_through_bad_weather(flora, fail, scope, context):
+def test_file_is_uploaded_through_outages(flora, fail, scope, context):
     for route in ("/assets", "/assets/{asset_id}/complete"):
         fail(route, method="POST", delivery="drop", after=True)
     asset = flora.run(upload(io.BytesIO(PNG + bytes(5_000_000)), file_name="fern.png", **scope, context=context))
@@ -130,7 +130,7 @@ def test_a_file_is_uploaded_through_bad_weather(flora, fail, scope, context):
 
 
 @pytest.mark.parametrize("change", [-1_000_000, 1_000_000], ids=["shorter", "longer"])
-def test_a_file_that_changes_while_it_is_sent_is_sent_anew(flora, server, scope, context, change):
+def test_file_that_changes_while_it_is_sent_is_sent_anew(flora, server, scope, context, change):
     class Restless(io.BytesIO):
         """Somebody else writes to it when a part of it was sent."""
 

@@ -26,7 +26,7 @@ def raising(error):
     return flora
 
 
-def test_a_stop_that_is_not_the_plans_is_not_its_end(any_client):
+def test_stop_iteration_of_a_transport_does_not_end_the_flow(any_client):
     with pytest.raises((StopIteration, RuntimeError)):
         any_client(raising(StopIteration())).send(calls.get_run("run_1"))
 
@@ -61,7 +61,7 @@ def test_settings_are_given_whole_or_as_keywords(kind, monkeypatch):
     )
 
 
-def test_a_plan_gets_its_results_and_its_failures_and_is_closed(any_client):
+def test_flow_gets_its_results_and_its_failures_and_is_closed(any_client):
     trace = []
 
     def flow():
@@ -86,7 +86,7 @@ def test_a_plan_gets_its_results_and_its_failures_and_is_closed(any_client):
     assert trace == [204, "the connection to https://app.flora.ai/api/v1 broke: ReadError", "closed"]
 
 
-def test_a_plan_is_closed_when_something_else_goes_wrong(any_client):
+def test_flow_is_closed_when_something_else_goes_wrong(any_client):
     closed = []
 
     def flow():
@@ -100,14 +100,14 @@ def test_a_plan_is_closed_when_something_else_goes_wrong(any_client):
     assert closed == [True]
 
 
-def test_the_client_retries_by_itself(any_client):
+def test_client_retries_by_itself(any_client):
     answers = iter([httpx.Response(500), httpx.Response(200, json=RUN)])
     assert any_client(lambda _request: next(answers)).send(calls.get_run("run_1")).run_id == "run_1"
     with pytest.raises(errors.FloraServerError):
         any_client(answering(status=500), max_retries=0).send(calls.get_run("run_1"))
 
 
-UNREACHABLE = "https://app.flora.ai/api/v1 cannot be reached: "
+FLORA = "https://app.flora.ai/api/v1"
 
 
 def caused(error, cause):
@@ -122,47 +122,30 @@ def untrusted():
 
 
 FAILURES = [
-    (httpx.ConnectTimeout(""), False, "https://app.flora.ai/api/v1 did not accept a connection in time"),
-    (httpx.PoolTimeout(""), False, "https://app.flora.ai/api/v1 did not accept a connection in time"),
-    (httpx.ReadTimeout(""), True, "https://app.flora.ai/api/v1 did not answer within the timeout"),
-    (httpx.WriteTimeout(""), True, "https://app.flora.ai/api/v1 did not answer within the timeout"),
-    (
-        httpx.RemoteProtocolError("odd"),
-        True,
-        "the connection to https://app.flora.ai/api/v1 broke: RemoteProtocolError",
-    ),
-    (httpx.WriteError(""), True, "the connection to https://app.flora.ai/api/v1 broke: WriteError"),
-    (
-        httpx.ConnectError("[Errno 111] Connection refused"),
-        False,
-        UNREACHABLE + "nothing listens there, or no network leads to it; check the host, and the proxy if you need one",
-    ),
-    (
-        httpx.ProxyError("407 Proxy Authentication\nRequired"),
-        False,
-        "the proxy does not lead to https://app.flora.ai/api/v1: it said 407 Proxy Authentication Required",
-    ),
-    (
-        caused(httpx.ConnectError(""), socket.gaierror(-2, "Name or service not known")),
-        False,
-        UNREACHABLE + "its name is unknown; check the host for typing errors, and that this machine has a network",
-    ),
-    (
-        caused(httpx.ConnectError(""), untrusted()),
-        False,
-        UNREACHABLE + "its TLS certificate is not trusted (self-signed certificate); set `verify` to your CA bundle's "
-        "path if a company proxy signs it",
-    ),
-    (
-        caused(httpx.ConnectError(""), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
-        False,
-        UNREACHABLE + "it does not speak TLS (handshake failed); check https or http in the host",
-    ),
-]
+    (httpx.ConnectTimeout(""), False, f"{FLORA} did not accept a connection in time"),
+    (httpx.PoolTimeout(""), False, f"{FLORA} did not accept a connection in time"),
+    (httpx.ReadTimeout(""), True, f"{FLORA} did not answer within the timeout"),
+    (httpx.WriteTimeout(""), True, f"{FLORA} did not answer within the timeout"),
+    (httpx.RemoteProtocolError("odd"), True, f"the connection to {FLORA} broke: RemoteProtocolError"),
+    (httpx.WriteError(""), True, f"the connection to {FLORA} broke: WriteError"),
+    (httpx.ConnectError("[Errno 111] Connection refused"), False, (
+     f"{FLORA} cannot be reached: nothing listens there, or no network leads to it; check the host, and the proxy if "
+     "you need one")),
+    (httpx.ProxyError("407 Proxy Authentication\nRequired"), False,
+     f"the proxy does not lead to {FLORA}: it said 407 Proxy Authentication Required"),
+    (caused(httpx.ConnectError(""), socket.gaierror(-2, "Name or service not known")), False, (
+     f"{FLORA} cannot be reached: its name is unknown; check the host for typing errors, and that this machine has a "
+     "network")),
+    (caused(httpx.ConnectError(""), untrusted()), False, (
+     f"{FLORA} cannot be reached: its TLS certificate is not trusted (self-signed certificate); set `verify` to your "
+     "CA bundle's path if a company proxy signs it")),
+    (caused(httpx.ConnectError(""), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")), False,
+     f"{FLORA} cannot be reached: it does not speak TLS (handshake failed); check https or http in the host"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("failure", "ambiguous", "message"), FAILURES, ids=[str(n) for n in range(len(FAILURES))])
-def test_what_breaks_below_is_told_in_a_sentence(any_client, failure, ambiguous, message):
+def test_failure_of_httpx_is_reported_in_a_sentence(any_client, failure, ambiguous, message):
     with pytest.raises(errors.FloraConnectionError) as caught:
         any_client(raising(failure), max_retries=0).send(calls.get_run("run_1"))
     assert str(caught.value) == message
@@ -235,9 +218,9 @@ def test_httpx_logs_none_of_our_addresses_and_all_of_others(any_client, caplog):
     assert "https://example.com/theirs" in caplog.text
 
 
-def test_a_client_that_was_closed_says_so(any_client):
+def test_client_that_was_closed_says_so(any_client):
     client = any_client(answering(json=RUN))
-    client.shut()
+    client.close()
     with pytest.raises(errors.FloraInputError, match="closed"):
         client.send(calls.get_run("run_1"))
 
@@ -247,7 +230,7 @@ def test_what_does_not_come_in_pages_is_no_list_of_items(any_client):
         any_client(answering(json={"workspaces": []})).items(calls.list_workspaces())
 
 
-def test_what_is_neither_call_nor_plan_is_refused(any_client):
+def test_what_is_neither_call_nor_flow_is_refused(any_client):
     client = any_client(answering(json=RUN))
     for odd in (None, 5, b"x", "run_1", [], calls.get_run, object()):
         for act in (client.send, client.items):

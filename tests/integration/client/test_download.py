@@ -15,7 +15,7 @@ URL = "https://media.flora.ai/node-outputs/a.png?signature=secret"
 
 @pytest.fixture
 def fetch(context):
-    """Make the plan that downloads into a file which the plan's user also has."""
+    """Make the flow that downloads into a file which the test also has."""
 
     def make(url=URL, file=None, max_bytes=1000):
         return download(url, io.BytesIO() if file is None else file, max_bytes=max_bytes, context=context)
@@ -46,7 +46,7 @@ def test_both_clients_write_the_file_and_send_no_credentials(any_client, fetch):
         assert request.headers["accept-encoding"] == "identity"
 
 
-def test_an_address_is_asked_for_exactly_as_it_was_given(any_client, fetch):
+def test_address_is_asked_for_exactly_as_it_was_given(any_client, fetch):
     seen = []
 
     def host(request):
@@ -69,7 +69,7 @@ def test_both_clients_stop_at_the_size_bound(any_client, fetch, stream):
     assert len(file.getvalue()) == 900
 
 
-def test_a_file_announced_as_too_large_is_not_begun(any_client, fetch):
+def test_file_announced_as_too_large_is_not_begun(any_client, fetch):
     file = io.BytesIO()
     client = any_client(lambda _request: httpx.Response(200, content=b"x" * 1001))
     with pytest.raises(errors.FloraDownloadError, match="larger than 1000 bytes"):
@@ -77,7 +77,7 @@ def test_a_file_announced_as_too_large_is_not_begun(any_client, fetch):
     assert file.getvalue() == b""
 
 
-def test_a_bomb_goes_off_within_the_size_bound(any_client, fetch, stream, bomb):
+def test_decompression_bomb_is_stopped_by_max_bytes(any_client, fetch, stream, bomb):
     file = io.BytesIO()
     client = any_client(lambda _request: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=stream(bomb)))
     with pytest.raises(errors.FloraDownloadError, match="larger than"):
@@ -95,7 +95,7 @@ def test_what_is_compressed_all_the_same_is_saved_as_it_was(any_client, fetch, s
     assert file.getvalue() == content
 
 
-def test_a_full_disk_is_not_taken_for_a_broken_connection(any_client, fetch):
+def test_full_disk_is_not_taken_for_a_broken_connection(any_client, fetch):
     class Full(io.BytesIO):
         def write(self, _data):
             raise OSError(28, "No space left on device")
@@ -106,17 +106,17 @@ def test_a_full_disk_is_not_taken_for_a_broken_connection(any_client, fetch):
     assert not isinstance(caught.value, errors.FloraError)
 
 
-def test_both_clients_look_up_names(any_client):
-    def look(host):
+def test_both_clients_resolve_names(any_client):
+    def resolve(host):
         return (yield Resolve(host))
 
     client = any_client(lambda _request: None)
-    assert set(client.run(look("127.0.0.1"))) == {"127.0.0.1"}
+    assert set(client.run(resolve("127.0.0.1"))) == {"127.0.0.1"}
     with pytest.raises(errors.FloraConnectionError, match="cannot be reached: its name is unknown") as caught:
-        client.run(look("x" * 70 + ".com"))
+        client.run(resolve("x" * 70 + ".com"))
     assert not caught.value.ambiguous
 
 
-def test_an_address_that_httpx_cannot_read_is_refused_and_not_retried(any_client, fetch):
+def test_address_that_httpx_cannot_read_is_refused_and_not_retried(any_client, fetch):
     with pytest.raises(errors.FloraInputError, match=r"an address at media\.flora\.ai cannot be right"):
         any_client(lambda _request: None).run(fetch("https://media.flora.ai/" + "a" * 70_000))

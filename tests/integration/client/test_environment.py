@@ -35,7 +35,7 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["missing", "broken", "empty", "folder"])
-def test_a_bundle_of_the_environment_that_cannot_be_read_is_told(any_client, monkeypatch, files, what):
+def test_bundle_of_the_environment_that_cannot_be_read_is_reported(any_client, monkeypatch, files, what):
     monkeypatch.setenv("SSL_CERT_FILE", str(files[what]))
     said = refusal(any_client, verify=True)
     assert said.startswith(f"SSL_CERT_FILE is '{files[what]}', which is no readable CA bundle: ")
@@ -43,14 +43,14 @@ def test_a_bundle_of_the_environment_that_cannot_be_read_is_told(any_client, mon
 
 
 @pytest.mark.parametrize("what", ["missing", "broken"])
-def test_a_folder_of_the_environment_that_is_none_is_told(any_client, monkeypatch, files, what):
+def test_folder_of_the_environment_that_is_none_is_reported(any_client, monkeypatch, files, what):
     monkeypatch.setenv("SSL_CERT_DIR", str(files[what]))
     assert refusal(any_client, verify=True).startswith(
         f"SSL_CERT_DIR is '{files[what]}', which is no readable CA bundle: "
     )
 
 
-def test_the_variable_that_counts_is_blamed_and_no_other(any_client, monkeypatch, files, tmp_path):
+def test_variable_that_counts_is_named_and_no_other(any_client, monkeypatch, files, tmp_path):
     monkeypatch.setenv("SSL_CERT_DIR", str(files["missing"]))
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     any_client(verify=True)
@@ -60,7 +60,7 @@ def test_the_variable_that_counts_is_blamed_and_no_other(any_client, monkeypatch
     any_client(verify=True)
 
 
-def test_a_setting_wins_over_the_environment(any_client, monkeypatch, files):
+def test_setting_wins_over_the_environment(any_client, monkeypatch, files):
     monkeypatch.setenv("SSL_CERT_FILE", str(files["missing"]))
     any_client(verify=False)
     any_client(verify=certifi.where())
@@ -74,7 +74,7 @@ def test_plain_http_reads_no_certificates_and_no_proxies(any_client, monkeypatch
     any_client(base_url="http://127.0.0.1:1")
 
 
-def test_a_file_for_tls_keys_that_cannot_be_written_is_told(any_client, monkeypatch, tmp_path):
+def test_file_for_tls_keys_that_cannot_be_written_is_reported(any_client, monkeypatch, tmp_path):
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "no" / "keys"))
     for settings in ({"verify": True}, {"verify": certifi.where()}, {"base_url": "http://127.0.0.1:1"}):
         assert refusal(any_client, **settings).startswith(
@@ -92,7 +92,7 @@ def test_a_file_for_tls_keys_that_cannot_be_written_is_told(any_client, monkeypa
         "http://pro xy", "http://proxy:99999", "http://proxy:x", "http://x\n:1", "file:///x",
     ],
 )  # fmt: skip
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_told_by_its_variable(
+def test_proxy_of_the_environment_that_cannot_be_used_is_reported_by_its_variable(
     any_client, monkeypatch, variable, proxy
 ):
     monkeypatch.setenv(variable, proxy)
@@ -105,14 +105,14 @@ def test_a_proxy_of_the_environment_that_cannot_be_used_is_told_by_its_variable(
     "proxy", ["socks5://me:secret@proxy.example.com", "gopher://me:secret@p", "http://u:secret@[::1"]
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"])
-def test_the_password_of_a_proxy_is_not_shown(any_client, monkeypatch, variable, proxy):
+def test_password_of_a_proxy_is_not_shown(any_client, monkeypatch, variable, proxy):
     monkeypatch.setenv(variable, proxy)
     said = refusal(any_client)
     assert said.startswith(f"{variable} (not shown, for it may hold a password) names no proxy that can be used")
     assert "secret" not in said
 
 
-def test_the_one_that_is_wrong_is_blamed_among_those_that_are_right(any_client, monkeypatch):
+def test_wrong_proxy_variable_is_named_among_right_ones(any_client, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("ALL_PROXY", "gopher://proxy")
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,::1,.example.com")
@@ -125,7 +125,7 @@ def test_the_one_that_is_wrong_is_blamed_among_those_that_are_right(any_client, 
 
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize("entry", ["[::1]", "[::1]:80", "[fe80::1%eth0]", "example.com:abc", "http://x:port", "\udcff"])
-def test_a_host_without_a_proxy_that_is_none_is_told_and_no_proxy_is_blamed(any_client, monkeypatch, variable, entry):
+def test_no_proxy_entry_that_is_no_host_is_reported_and_no_proxy_is(any_client, monkeypatch, variable, entry):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv(variable, f"localhost, {entry},example.com")
     assert refusal(any_client) == (
@@ -139,14 +139,14 @@ def test_no_proxy_for_all_reads_no_proxy(any_client, monkeypatch):
     any_client()
 
 
-def test_the_setting_is_blamed_where_it_is_wrong_and_the_environment_is_not_read(any_client, monkeypatch):
+def test_setting_is_named_where_it_is_wrong_and_the_environment_is_not_read(any_client, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
     monkeypatch.setenv("NO_PROXY", "[::1]")
     any_client(proxy="http://127.0.0.1:3128")
     assert re.match(r"proxy is .* names no proxy that can be used", refusal(any_client, proxy="http://\u2024:1"))
 
 
-def test_a_proxy_that_is_right_is_asked(any_client, monkeypatch):
+def test_proxy_that_is_right_is_asked(any_client, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:1")
     with pytest.raises(errors.FloraConnectionError, match="check the host, and the proxy"):
         any_client(max_retries=0).send(calls.get_run("run_1"))

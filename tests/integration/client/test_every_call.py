@@ -31,7 +31,7 @@ def test_both_clients_send_a_call_and_return_its_answer(any_client, api_key, mak
         assert request.headers.get("content-type") == (None if sent is None else "application/json")
 
 
-def test_a_file_is_sent_as_a_form_that_repeats_byte_for_byte(any_client):
+def test_file_is_sent_as_a_form_that_repeats_byte_for_byte(any_client):
     bodies = []
 
     def flora(request):

@@ -1,12 +1,10 @@
 """A process that is forked while it uses clients: its children use their own connections, loop, thread and locks."""
 
 import asyncio
-import multiprocessing
 import subprocess
 import sys
 import threading
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,31 +14,7 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.http.process import PROCESS, throttle_for
 from flora_provider.api.settings import Settings
 from flora_provider.sandbox.faults import Fault
-
-FORK = multiprocessing.get_context("fork")
-
-
-def in_children(work, *, count=3):
-    """What `work(number)` returns in each of some forked children, which all run at once; None for one that hangs."""
-
-    def child(number, pipe):
-        try:
-            pipe.send(work(number))
-        except BaseException:  # noqa: BLE001 - whatever it is, the parent is to see it
-            pipe.send(traceback.format_exc())
-
-    started = []
-    for number in range(count):
-        mine, theirs = FORK.Pipe()
-        process = FORK.Process(target=child, args=(number, theirs))
-        process.start()
-        started.append((process, mine))
-    results = []
-    for process, pipe in started:
-        results.append(pipe.recv() if pipe.poll(20) else None)
-        process.kill()
-        process.join()
-    return results
+from tests.support.forks import in_children
 
 
 @pytest.fixture
@@ -68,9 +42,16 @@ def make(flora_sandbox):
             client.close()
 
 
+def assert_run_ids(found):
+    assert all(run_id and run_id.startswith("run_") for run_id in found), found
+
+
+def fern(scope, key):
+    return calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope).with_key(key)
+
+
 def start(client, scope, key):
-    fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope)
-    return client.send(fern.with_key(key)).run_id
+    return client.send(fern(scope, key)).run_id
 
 
 def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make, scope, flora_sandbox):
@@ -78,15 +59,15 @@ def test_children_of_a_client_that_was_used_pay_once_each_and_know_what_for(make
     client.send(calls.list_workspaces())
     for turn in range(3):
         found = in_children(lambda number, turn=turn: start(client, scope, f"fern-{turn}-{number}"))
-        assert all(run_id and run_id.startswith("run_") for run_id in found), found
+        assert_run_ids(found)
         assert len(set(found)) == 3
         assert flora_sandbox.sandbox.stats()["runs_billed"] == 3 * (turn + 1)
         assert [client.send(calls.get_run(run_id)).run_id for run_id in found] == found
 
 
-def test_a_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, scope):
+def test_client_that_was_never_used_works_in_children_and_then_in_the_parent(make, scope):
     client = make()
-    assert all(run_id.startswith("run_") for run_id in in_children(lambda number: start(client, scope, f"k{number}")))
+    assert_run_ids(in_children(lambda number: start(client, scope, f"k{number}")))
     assert start(client, scope, "parent").startswith("run_")
 
 
@@ -111,7 +92,7 @@ def test_children_made_while_requests_are_on_their_way_work_and_leave_them_alone
             time.sleep(0.01)
         found = in_children(lambda number: start(client, scope, f"k{number}"))
         assert not any(request.done() for request in waiting)
-        assert all(run_id and run_id.startswith("run_") for run_id in found), found
+        assert_run_ids(found)
         assert all(len(request.result(20)) == 1 for request in waiting)
     assert start(client, scope, "after").startswith("run_")
 
@@ -134,7 +115,7 @@ def test_children_that_are_closed_close_nothing_of_the_parents(make, scope, flor
     assert flora_sandbox.sandbox.stats()["connections"] == connections + 1  # that of one child; the parent kept its own
 
 
-def test_a_client_that_was_closed_stays_so_in_children(make):
+def test_client_that_was_closed_stays_so_in_children(make):
     client = make()
     client.close()
 
@@ -166,11 +147,11 @@ def test_children_made_while_locks_are_held_do_not_wait_for_them(make, scope):
     finally:
         done.set()
         thread.join()
-    assert all(run_id and run_id.startswith("run_") for run_id in found), found
+    assert_run_ids(found)
     assert start(client, scope, "after").startswith("run_")
 
 
-def test_a_child_keeps_the_pace_that_flora_has_asked_for(make):
+def test_child_keeps_the_throttle_that_flora_has_asked_for(make):
     client = make(requests_per_second=2)
     client.send(calls.list_workspaces())
 
@@ -183,7 +164,7 @@ def test_a_child_keeps_the_pace_that_flora_has_asked_for(make):
     assert all(seconds >= 0.5 for seconds in in_children(ask, count=1))
 
 
-def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
+def test_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
     async def main():
         client = make(AsyncFloraClient)
         await client.send(calls.list_workspaces())
@@ -191,10 +172,8 @@ def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
         await asyncio.sleep(0)
 
         def child(number):
-            fern = calls.generate(type="image", prompt="a fern", params={"sandbox": {"seconds": 0}}, **scope)
-
             async def ask():
-                asked = [client.send(fern.with_key(f"async-{number}-{index}")) for index in range(25)]
+                asked = [client.send(fern(scope, f"async-{number}-{index}")) for index in range(25)]
                 run_ids = {started.run_id for started in await asyncio.gather(*asked)}
                 await client.close()
                 return len(run_ids)
@@ -211,7 +190,7 @@ def test_a_child_of_a_running_event_loop_uses_both_kinds_of_client(make, scope):
     asyncio.run(main())
 
 
-def test_a_plain_fork_that_ends_as_a_program_does_leaves_the_parents_requests_alone(make, flora_sandbox, tmp_path):
+def test_plain_fork_that_ends_as_a_program_does_leaves_the_parents_requests_alone(make, flora_sandbox, tmp_path):
     """Without multiprocessing, which leaves without cleaning up: here Python throws everything away at the end."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -245,7 +224,7 @@ print(len(answers), len(client.send(calls.list_workspaces())))
 # What happens in a child, seen in this process, which can be measured and asked.
 
 
-def test_a_client_in_another_process_makes_a_line_and_closes_no_other(make, monkeypatch):
+def test_client_in_another_process_makes_a_line_and_closes_no_other(make, monkeypatch):
     used, unused = make(), make()
     used.send(calls.list_workspaces())
     monkeypatch.setattr(PROCESS, "number", PROCESS.number + 1)
@@ -257,24 +236,25 @@ def test_a_client_in_another_process_makes_a_line_and_closes_no_other(make, monk
             client.send(calls.list_workspaces())
 
 
-def test_a_process_that_was_forked_begins_anew():
+def stop(loop):
+    loop.call_soon_threadsafe(loop.stop)
+    while loop.is_running():
+        time.sleep(0.001)
+    loop.close()
+
+
+def test_process_that_was_forked_begins_anew():
     settings = Settings(api_key="k", base_url="https://a", requests_per_second=5)
     throttle = throttle_for(settings)
     process = type(PROCESS)()
     process.forked()  # before it had a loop
     before = process.loop()
     assert process.loop() is before
-    before.call_soon_threadsafe(before.stop)
-    while before.is_running():
-        time.sleep(0.001)
-    before.close()
+    stop(before)
     process.forked()
     assert process.number == 2
     after = process.loop()
     assert after is not before
     assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "done"), after).result(5) == "done"
     assert throttle_for(settings, throttle) is not throttle
-    after.call_soon_threadsafe(after.stop)
-    while after.is_running():
-        time.sleep(0.001)
-    after.close()
+    stop(after)

@@ -7,10 +7,8 @@ import logging.config
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import httpcore
 import httpx
@@ -20,6 +18,7 @@ from flora_provider.api import calls, errors
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.files.download import download
 from flora_provider.api.http.flow import Request, Send
+from tests.support.servers import http_server
 
 SECRETS = ("X-Goog-Signature", "s3cret", "sk_test_do_not_show", "/private/", "find-me")
 
@@ -43,17 +42,6 @@ class Signed(BaseHTTPRequestHandler):
     def do_PUT(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.do_GET()
-
-    def log_message(self, *_args):
-        pass
-
-
-@contextmanager
-def signed():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Signed) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def use(client, context, url):
@@ -99,10 +87,10 @@ def log():
 @pytest.mark.parametrize("set_up", [set_up_by_config, set_up_basically])
 def test_debug_logs_of_the_libraries_show_nothing_of_ours(any_client, context, log, set_up):
     set_up(log)
-    with signed() as url:
+    with http_server(Signed) as url:
         use(any_client(base_url=url, max_retries=0), context, url)
         assert not [secret for secret in SECRETS if secret in log.getvalue()], log.getvalue()
-        assert "receive_response_headers.complete\n" in log.getvalue()  # what happened is told, and nothing of it
+        assert "receive_response_headers.complete\n" in log.getvalue()  # what happened is logged, and nothing of it
         with httpx.Client(follow_redirects=True) as other:
             other.get(f"{url}/private/theirs?s3cret")
     assert "/private/theirs?s3cret" in log.getvalue()  # theirs, by httpx
@@ -120,13 +108,13 @@ def test_asyncio_in_debug_mode_shows_nothing_of_ours(log, context):
                 await client.send(calls.list_techniques(query="find-me"))
             await client.run(download(f"{url}/a.png?s3cret", io.BytesIO(), context))
 
-    with signed() as url:
+    with http_server(Signed) as url:
         asyncio.run(main(url), debug=True)
     assert "took" in log.getvalue()  # asyncio did speak
     assert not [secret for secret in SECRETS if secret in log.getvalue()], log.getvalue()
 
 
-def test_the_loggers_below_httpx_are_those_that_have_our_filter():
+def test_loggers_below_httpx_are_those_that_have_our_filter():
     sources = "".join(path.read_text(encoding="utf-8") for path in Path(httpcore.__file__).parent.rglob("*.py"))
     names = set(re.findall(r'getLogger\("([\w.]+)"\)', sources))
     assert names
@@ -134,8 +122,8 @@ def test_the_loggers_below_httpx_are_those_that_have_our_filter():
     assert unfiltered == []
 
 
-def test_a_script_that_sets_up_logging_first_shows_nothing_either(api_key):
-    with signed() as url:
+def test_script_that_sets_up_logging_first_shows_nothing_either(api_key):
+    with http_server(Signed) as url:
         script = f"""if True:
             import logging
             logging.basicConfig(level=logging.DEBUG)
@@ -151,8 +139,8 @@ def test_a_script_that_sets_up_logging_first_shows_nothing_either(api_key):
     assert not [secret for secret in SECRETS if secret in done.stderr], done.stderr
 
 
-def test_a_blocking_client_shows_nothing_of_ours_either_when_it_closes(log, api_key):
+def test_blocking_client_shows_nothing_of_ours_either_when_it_closes(log, api_key):
     set_up_basically(log)
-    with signed() as url, FloraClient(api_key=api_key, base_url=url) as client:
+    with http_server(Signed) as url, FloraClient(api_key=api_key, base_url=url) as client:
         client.send(calls.get_run("run_1"))
     assert not [secret for secret in SECRETS if secret in log.getvalue()], log.getvalue()

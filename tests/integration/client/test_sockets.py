@@ -6,9 +6,7 @@ import itertools
 import multiprocessing
 import signal
 import socket
-import threading
 import time
-from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -18,35 +16,7 @@ from flora_provider.api.files.download import download
 from flora_provider.api.http.flow import Fetch
 from flora_provider.api.http.httpx_adapter import CONNECTIONS
 from flora_provider.api.http.retry_policy import RetryPolicy
-
-
-@contextmanager
-def serving(act):
-    """A server that does `act(connection)` for each connection, once its request has come."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stop = threading.Event()
-
-    def one(connection):
-        with connection:
-            connection.recv(65_536)
-            with suppress(OSError):
-                act(connection, stop)
-
-    def accept():
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        stop.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+from tests.support.servers import answering, serving, unused_port
 
 
 def drip(connection, stop):
@@ -55,7 +25,7 @@ def drip(connection, stop):
         connection.sendall(b" ")
 
 
-def test_an_answer_that_drips_in_is_given_up(any_client):
+def test_answer_that_drips_in_is_given_up(any_client):
     with serving(drip) as url:
         started = time.monotonic()
         with pytest.raises(errors.FloraTimeoutError, match="within the timeout"):
@@ -63,7 +33,7 @@ def test_an_answer_that_drips_in_is_given_up(any_client):
     assert time.monotonic() - started < 1
 
 
-def test_a_file_that_drips_in_is_given_up(any_client, context, tmp_path):
+def test_file_that_drips_in_is_given_up(any_client, context, tmp_path):
     context.policy = RetryPolicy(max_retries=0)
     with serving(drip) as url, (tmp_path / "file").open("wb") as file:
         client = any_client(base_url=url, timeout=0.2)
@@ -97,7 +67,7 @@ def test_headers_that_drip_in_are_given_up(any_client, server):
             client.run(fetch(f"{url}/a"))
 
 
-def test_a_connection_that_nobody_takes_leaves_no_doubt(any_client):
+def test_connection_that_nobody_takes_leaves_no_doubt(any_client):
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -109,15 +79,14 @@ def test_a_connection_that_nobody_takes_leaves_no_doubt(any_client):
     assert not caught.value.ambiguous
 
 
-def answer(connection, _stop):
-    body = b'{"run_id": "run_1", "status": "running"}'
-    connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+RUN = b'{"run_id": "run_1", "status": "running"}'
+SUCCESS = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(RUN), RUN)
 
 
 def test_waiting_for_a_free_connection_is_no_part_of_the_attempt(any_client):
     def slow(connection, stop):
         stop.wait(0.3)
-        answer(connection, stop)
+        connection.sendall(SUCCESS)
 
     with serving(slow) as url:
         client = any_client(base_url=url, timeout=0.5, max_retries=0)
@@ -140,20 +109,20 @@ def test_files_on_their_way_hold_up_no_call():
                 task.cancel()
             return run
 
-    with serving(drip) as files, serving(answer) as flora:
+    with serving(drip) as files, answering(SUCCESS) as flora:
         assert asyncio.run(main(files, flora)).run_id == "run_1"
 
 
 def test_no_proxy_of_the_environment_sees_the_key_of_plain_http(any_client, monkeypatch):
-    with serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 418 Proxy\r\n\r\n")) as proxy:
+    with answering(b"HTTP/1.1 418 Proxy\r\n\r\n") as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
-        with serving(answer) as url:
+        with answering(SUCCESS) as url:
             assert any_client(base_url=url).send(calls.get_run("run_1")).run_id == "run_1"
             assert any_client(base_url=url, proxy=proxy).send(calls.get_run("run_1")).run_id == "run_1"
 
 
-def test_a_signal_ends_a_blocking_call_with_what_it_raises():
+def test_signal_ends_a_blocking_call_with_what_it_raises():
     class Alarm(BaseException):
         pass
 
@@ -170,8 +139,8 @@ def test_a_signal_ends_a_blocking_call_with_what_it_raises():
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_fork_of_a_process_that_has_asked_may_ask_too():
-    with serving(answer) as url:
+def test_fork_of_a_process_that_has_asked_may_ask_too():
+    with answering(SUCCESS) as url:
 
         def ask():
             with FloraClient(api_key="k", base_url=url) as client:
@@ -185,17 +154,16 @@ def test_a_fork_of_a_process_that_has_asked_may_ask_too():
     assert child.exitcode == 0
 
 
-def test_a_connection_that_closes_early_is_told(any_client):
+def test_connection_that_closes_early_is_reported(any_client):
     with (
-        serving(lambda connection, _stop: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}")) as url,
+        answering(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}") as url,
         pytest.raises(errors.FloraConnectionError, match="broke: RemoteProtocolError"),
     ):
         any_client(base_url=url, max_retries=0).send(calls.get_run("run_1"))
 
 
-def test_nothing_that_listens_is_told(any_client):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+def test_port_without_a_listener_is_reported(any_client):
+    port = unused_port()
     with pytest.raises(
         errors.FloraConnectionError, match=f"127.0.0.1:{port}/api/v1 cannot be reached: nothing"
     ) as caught:
@@ -203,9 +171,7 @@ def test_nothing_that_listens_is_told(any_client):
     assert not caught.value.ambiguous
 
 
-def test_a_host_that_speaks_no_tls_is_told(any_client):
-    def plain(connection, _stop):
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    with serving(plain) as url, pytest.raises(errors.FloraConnectionError, match="it does not speak TLS"):
+def test_host_that_speaks_no_tls_is_reported(any_client):
+    plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with plain as url, pytest.raises(errors.FloraConnectionError, match="it does not speak TLS"):
         any_client(base_url=url.replace("http", "https"), max_retries=0).send(calls.get_run("run_1"))

@@ -23,6 +23,12 @@ def give(context):
     return make
 
 
+def answer(request, reserved, storage_status=204):
+    if request.url.host != "app.flora.ai":
+        return httpx.Response(storage_status)
+    return httpx.Response(201, json=READY if request.url.path.endswith("complete") else reserved)
+
+
 class FLORA:
     """Enough of FLORA and of its storage for one upload, both of which note what they are sent."""
 
@@ -33,9 +39,7 @@ class FLORA:
     def __call__(self, request):
         request.read()
         self.seen.append(request)
-        if request.url.host != "app.flora.ai":
-            return httpx.Response(503 if len(self.seen) == 2 else 204)
-        return httpx.Response(201, json=READY if request.url.path.endswith("complete") else self.reserved)
+        return answer(request, self.reserved, storage_status=503 if len(self.seen) == 2 else 204)
 
 
 @pytest.mark.parametrize("reserved", [FORM, BYTES], ids=["form", "bytes"])
@@ -61,7 +65,7 @@ def test_both_clients_stream_a_large_file_without_the_key(any_client, give, rese
         assert stored.headers["content-type"] == "image/png"
 
 
-def test_a_small_file_is_sent_again_as_it_was(any_client, give):
+def test_small_file_is_sent_again_as_it_was(any_client, give):
     file, seen = io.BytesIO(b"first"), []
 
     def flora(request):
@@ -101,19 +105,14 @@ class Swallow(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.reserved = reserved
         self.taken = 0
 
-    def _answer(self, request):
-        if request.url.host != "app.flora.ai":
-            return httpx.Response(204)
-        return httpx.Response(201, json=READY if request.url.path.endswith("complete") else self.reserved)
-
     def handle_request(self, request):
         self.taken += sum(len(piece) for piece in request.stream)
-        return self._answer(request)
+        return answer(request, self.reserved)
 
     async def handle_async_request(self, request):
         async for piece in request.stream:
             self.taken += len(piece)
-        return self._answer(request)
+        return answer(request, self.reserved)
 
 
 @pytest.mark.parametrize("reserved", [FORM, BYTES], ids=["form", "bytes"])

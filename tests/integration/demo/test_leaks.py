@@ -6,14 +6,14 @@ from demo import leaks
 SECRET = "sk_test_secret"
 
 
-def test_a_secret_is_found_in_any_file_below_the_folder(tmp_path):
+def test_secret_is_found_in_any_file_below_the_folder(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "leaky.log").write_bytes(b"\xff header: Bearer sk_test_secret\n")
     (tmp_path / "clean.log").write_text("header: Bearer ***\n")
     assert leaks.files_with(SECRET, tmp_path) == [tmp_path / "deep" / "leaky.log"]
 
 
-def test_a_secret_is_found_in_text_json_and_blobs_of_a_database(tmp_path):
+def test_secret_is_found_in_text_json_and_blobs_of_a_database(tmp_path):
     database = tmp_path / "airflow.db"
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE xcom (key TEXT, value JSON, pickled BLOB, attempts INTEGER)")

@@ -17,7 +17,7 @@ def test_what_the_sandbox_makes_can_be_decoded(tmp_path, medium, description):
     ("medium", "share"),
     [("image", 0), ("audio", 0), ("video", 0), ("text", 0), ("image", 0.5), ("audio", 0.5), ("video", 0.5)],
 )
-def test_a_file_that_is_empty_or_cut_off_is_told(tmp_path, medium, share):
+def test_file_that_is_empty_or_cut_off_is_reported(tmp_path, medium, share):
     whole = render(medium, "A fern", "seed")
     file = tmp_path / "output"
     file.write_bytes(whole[: int(len(whole) * share)])

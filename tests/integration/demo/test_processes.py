@@ -34,7 +34,7 @@ def test_stop_ends_the_children_that_outlive_their_parent_and_names_them(part):
     assert part.processes() == []
 
 
-def test_a_stopped_process_ends_too(part):
+def test_stopped_process_ends_too(part):
     part.signal(signal.SIGSTOP)
     stop([part], grace=0.5)
     assert part.processes() == []
@@ -46,7 +46,7 @@ def test_kill_takes_the_whole_session(part):
     assert part.exit_code == -signal.SIGKILL
 
 
-def test_a_killed_part_can_be_started_again(part):
+def test_killed_part_can_be_started_again(part):
     before = part.pid
     part.kill()
     part.start()

@@ -56,7 +56,7 @@ def assert_answers(value, said):
 
 
 @pytest.mark.parametrize(("make", "line", "sent", "said"), EXAMPLES, ids=[example[1] for example in EXAMPLES])
-def test_a_call_sends_what_the_reference_says_and_loses_nothing_of_the_answer(make, line, sent, said):
+def test_call_sends_what_the_reference_says_and_loses_nothing_of_the_answer(make, line, sent, said):
     call = make()
     request = call.request()
     query = f"?{urlencode(request.query)}" if request.query else ""
@@ -97,12 +97,12 @@ def test_what_flora_says_beside_the_rows_of_a_page_stays_reachable():
     assert "canvas_url" not in repr(page)
 
 
-def test_a_page_with_a_row_that_cannot_be_read_is_refused_for_it_may_be_the_lost_run():
+def test_page_with_a_row_that_cannot_be_read_is_refused_for_it_may_be_the_lost_run():
     with pytest.raises(FloraAnswerError, match="FLORA's answer is no Generation: run_id: Field required"):
         calls.list_generations().read({"generations": [GENERATION, {"status": "running"}]})
 
 
-def test_a_finished_run_is_plain_json():
+def test_finished_run_is_plain_json():
     run = calls.get_run("run_1").read(RUN)
     assert run.to_dict() == json.loads(json.dumps(run.to_dict()))
     assert run.to_dict() == {
@@ -119,20 +119,20 @@ def test_a_finished_run_is_plain_json():
     assert run.status is RunStatus.COMPLETED
 
 
-def test_the_json_of_a_run_that_goes_on_is_not_kept():
+def test_json_of_a_run_that_goes_on_is_not_kept():
     running = calls.get_run("run_1").read({"run_id": "run_1", "status": "running", "raw": "FLORA's own"})
     assert (running.raw, running.charged_cost, running.is_terminal) == ({}, None, False)
     assert running.to_dict()["charged_cost"] is None
 
 
-def test_a_generation_tells_its_model_if_flora_does():
+def test_generation_has_its_model_if_flora_sends_it():
     read = calls.list_generations().read
     (known,) = read({"generations": [GENERATION]}).items
     (unknown,) = read({"generations": [GENERATION | {"model": {"model_id": None}}]}).items
     assert (known.model_id, unknown.model_id) == ("t2i-flux-2-pro", None)
 
 
-def test_the_key_goes_into_the_header_and_on_one_endpoint_also_into_the_body():
+def test_key_goes_into_the_header_and_on_one_endpoint_also_into_the_body():
     start = calls.start_technique("cctv-cam", inputs=[{"id": "a", "type": "text", "value": "b"}])
     request = start.with_key("key-1").request()
     assert dict(request.headers)["Idempotency-Key"] == "key-1"
@@ -144,7 +144,7 @@ def test_the_key_goes_into_the_header_and_on_one_endpoint_also_into_the_body():
     assert b"key-1" not in generate.body
 
 
-def test_the_bytes_of_a_call_are_the_same_in_any_order_of_members():
+def test_bytes_of_a_call_are_the_same_in_any_order_of_members():
     one = calls.generate(type="text", prompt="ä", params={"a": 1, "b": {"y": 1, "x": 2}}, **SCOPE)
     two = calls.generate(prompt="ä", params={"b": {"x": 2, "y": 1}, "a": 1}, type="text", **SCOPE)
     assert one.request().body == two.request().body == one.request().body
@@ -215,7 +215,7 @@ def test_path_segments_cannot_climb_or_break_out():
             calls.request("GET", segment)
 
 
-def test_a_call_does_not_take_members_that_flora_does_not_know():
+def test_call_does_not_take_members_that_flora_does_not_know():
     for function in (calls.generate, calls.run_action, calls.create_project, calls.start_technique):
         assert all(p.kind is not p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 

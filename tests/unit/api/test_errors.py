@@ -31,7 +31,7 @@ def drawn_tree():
     return parents
 
 
-def test_the_tree_is_as_drawn():
+def test_tree_is_as_drawn():
     assert drawn_tree() == {name: kind.__bases__[0].__name__ for name, kind in CLASSES.items()}
 
 
@@ -76,7 +76,7 @@ def by_pickle(error):
 
 @pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("sent", [copy.copy, copy.deepcopy, by_pickle])
-def test_an_error_reaches_another_process_as_it_was(error, sent):
+def test_error_reaches_another_process_as_it_was(error, sent):
     error.add_note("seen by worker 3")
     arrived = sent(error)
     assert type(arrived) is type(error)
@@ -127,7 +127,7 @@ def test_no_message_shows_what_an_address_was_signed_with(scope, signed):
 
 
 @pytest.mark.parametrize("said", ["://", "://?", "://a@", "https://a?", "?.", "a", "a b ", "://@#"])
-def test_a_message_of_300_kilobytes_is_shown_in_part(said):
+def test_message_of_300_kilobytes_is_shown_in_part(said):
     long = f"it says {said * (300_000 // len(said))}"
     for error in (
         errors.FloraError(long),
@@ -143,7 +143,7 @@ def test_a_message_of_300_kilobytes_is_shown_in_part(said):
     assert redact_urls(long).startswith("it says ")
 
 
-def test_a_message_is_fit_for_every_log_and_database():
+def test_message_is_fit_for_every_log_and_database():
     error = errors.RunFailed(code="c\x00", reason="half \ud83d", advice=RetryAdvice.NEVER, **RUN)
     assert str(error).startswith("FLORA run run_1 failed: c\ufffd: half \ufffd. ")
     assert errors.FloraInputError("a\udfff").problems == ("a\ufffd",)
@@ -155,12 +155,12 @@ def test_what_is_no_secret_is_shown_as_it_is(said):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if getattr(kind, "remedy", "")])
-def test_a_remedy_is_right_in_a_script_too(kind):
+def test_remedy_is_right_in_a_script_too(kind):
     assert "run the task" not in kind.remedy
     assert "the connection's" not in kind.remedy.replace("(the connection's password, or FLORA_API_KEY)", "")
 
 
-def test_a_failed_run_names_its_cause_and_the_remedy():
+def test_failed_run_names_its_cause_and_the_remedy():
     def reported(code, reason):
         return str(errors.RunFailed(run_id="run_1", code=code, reason=reason, advice=RetryAdvice.CHANGE_INPUT))
 
@@ -170,7 +170,7 @@ def test_a_failed_run_names_its_cause_and_the_remedy():
     assert reported(None, None) == f"FLORA run run_1 failed: FLORA gave no reason. {remedy}"
 
 
-def test_a_wait_that_ended_says_what_becomes_of_the_run():
+def test_wait_that_ended_says_what_becomes_of_the_run():
     error = errors.RunTimedOut(run_id="run_1", waited="after 5 minutes")
     assert error.run_id == "run_1"
     assert str(error) == (

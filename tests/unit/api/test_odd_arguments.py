@@ -35,10 +35,7 @@ GOOD = {
     "segments": "projects",
     "inputs": {"a": "b"},
 }
-INPUTS = {
-    "run_action": [{"type": "text", "text": "t"}],
-    "start_technique": [{"id": "a", "type": "text", "value": "t"}],
-}
+INPUTS = {"run_action": [{"type": "text", "text": "t"}], "start_technique": [{"id": "a", "type": "text", "value": "t"}]}
 
 
 class Hostile:
@@ -74,7 +71,7 @@ def outcome(act):
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("path", "query_of")])
-def test_a_call_is_made_or_refused_whatever_it_is_given(name):
+def test_call_is_made_or_refused_whatever_it_is_given(name):
     assert isinstance(asked(name, {}), calls.Call)
     for parameter in inspect.signature(getattr(calls, name)).parameters:
         for odd in ODD:
@@ -129,14 +126,14 @@ def test_what_is_no_call_is_refused(context):
             next(send_call(odd, context))
 
 
-def test_an_upload_begins_or_is_refused_whatever_it_is_given(context):
+def test_upload_begins_or_is_refused_whatever_it_is_given(context):
     good = {"source": io.BytesIO(b"x"), "workspace_id": "ws_1", "file_name": "a.png"}
     for parameter in (*good, "content_type", "folder", "project_id", "ready_timeout"):
         for odd in ODD:
             outcome(lambda parameter=parameter, odd=odd: next(upload(context=context, **{**good, parameter: odd})))
 
 
-def test_a_download_begins_or_is_refused_whatever_it_is_given(context):
+def test_download_begins_or_is_refused_whatever_it_is_given(context):
     good = {"url": "https://example.com/a", "file": io.BytesIO()}
     for parameter in (*good, "max_bytes", "referrer"):
         for odd in ODD:

@@ -8,23 +8,18 @@ from flora_provider.api import calls
 from flora_provider.api.errors import FloraInputError
 from tests.unit.api.reference.common import SCOPE
 
+TEXT = {"type": "text", "prompt": "p", **SCOPE}
 REFUSED = {
     "all problems at once": (
         lambda: calls.generate(type="t2i", prompt=" ", workspace_id="", project_id="proj_1", model="Two Words"),
         ["type is 't2i'", "prompt is ' '", "workspace_id is ''", "project_id is 'proj_1'", "model is 'Two Words'"],
     ),
-    "params that are no dict": (
-        lambda: calls.generate(type="text", prompt="p", params=[1], **SCOPE),
-        ["params is [1]: give a dict"],
-    ),
-    "params that are no JSON": (
-        lambda: calls.generate(type="text", prompt="p", params={"a": {1, 2}}, **SCOPE),
-        ["this cannot be sent as JSON"],
-    ),
+    "params that are no dict": (lambda: calls.generate(params=[1], **TEXT), ["params is [1]: give a dict"]),
+    "params that are no JSON": (lambda: calls.generate(params={"a": {1, 2}}, **TEXT), ["this cannot be sent as JSON"]),
     "text without UTF-8": (lambda: calls.generate(type="text", prompt="\ud800", **SCOPE), ["cannot be sent as JSON"]),
     "a query without UTF-8": (lambda: calls.list_techniques(query="\ud800"), ["cannot be sent as JSON"]),
     "a callback inside": (
-        lambda: calls.generate(type="text", prompt="p", callback_url="https://10.0.0.1/?token=secret", **SCOPE),
+        lambda: calls.generate(callback_url="https://10.0.0.1/?token=secret", **TEXT),
         ["callback_url is https://10.0.0.1/…: FLORA calls back only to https:// on a public host"],
     ),
     "an id of None": (lambda: calls.get_run(None), ["run_id is None"]),
@@ -114,10 +109,7 @@ REFUSED = {
         lambda: calls.create_asset(source="http://localhost/a?sig=1", workspace_id="ws_1"),
         ["source is http://localhost/…: FLORA fetches only https://"],
     ),
-    "an asset from nowhere": (
-        lambda: calls.create_asset(source=b"", workspace_id="ws_1"),
-        ["source is no address"],
-    ),
+    "an asset from nowhere": (lambda: calls.create_asset(source=b"", workspace_id="ws_1"), ["source is no address"]),
     "an asset's description": (
         lambda: calls.create_asset(
             source="signed-url",

@@ -28,32 +28,35 @@ def test_what_takes_no_key_is_resent_only_when_flora_surely_did_nothing(status):
     assert may_retry(failed(status), resendable=False) == (status == 429)
 
 
-def test_flora_may_overrule_the_status_but_not_for_a_conflict():
-    assert may_retry(failed(400, should_retry=True), resendable=True)
-    assert not may_retry(failed(503, should_retry=False), resendable=True)
-    assert not may_retry(failed(409, should_retry=True), resendable=True)
-    assert not may_retry(failed(500, should_retry=True), resendable=False)
+BROKE = errors.FloraConnectionError("broke")
+REFUSED = errors.FloraConnectionError("refused", ambiguous=False)
+DECISIONS = [
+    # FLORA may overrule the status, but not for a conflict.
+    (failed(400, should_retry=True), True, True),
+    (failed(503, should_retry=False), True, False),
+    (failed(409, should_retry=True), True, False),
+    (failed(500, should_retry=True), False, False),
+    # What FLORA stored under the key would only be repeated.
+    (failed(503, replayed=True), True, False),
+    (failed(503, replayed=True, should_retry=True), True, False),
+    # A connection that broke, unless FLORA may have acted.
+    *(
+        (BROKE, True, True),
+        (BROKE, False, False),
+        (REFUSED, False, True),
+        (errors.FloraTimeoutError("late"), True, True),
+    ),
+    # Errors of files say so themselves, and nothing else is retried.
+    (errors.FloraDownloadError("short", may_retry=True), False, True),
+    (errors.FloraDownloadError("too large"), True, False),
+    (errors.FloraAnswerError("odd"), True, False),
+    (errors.FloraInputError("wrong"), True, False),
+]
 
 
-def test_a_failure_that_flora_stored_under_the_key_would_only_be_repeated():
-    assert not may_retry(failed(503, replayed=True), resendable=True)
-    assert not may_retry(failed(503, replayed=True, should_retry=True), resendable=True)
-
-
-def test_a_connection_that_broke_is_resent_unless_flora_may_have_acted():
-    broke = errors.FloraConnectionError("broke")
-    refused = errors.FloraConnectionError("refused", ambiguous=False)
-    assert may_retry(broke, resendable=True)
-    assert not may_retry(broke, resendable=False)
-    assert may_retry(refused, resendable=False)
-    assert may_retry(errors.FloraTimeoutError("late"), resendable=True)
-
-
-def test_files_say_themselves_and_nothing_else_is_retried():
-    assert may_retry(errors.FloraDownloadError("short", may_retry=True), resendable=False)
-    assert not may_retry(errors.FloraDownloadError("too large"), resendable=True)
-    assert not may_retry(errors.FloraAnswerError("odd"), resendable=True)
-    assert not may_retry(errors.FloraInputError("wrong"), resendable=True)
+@pytest.mark.parametrize(("failure", "resendable", "expected"), DECISIONS)
+def test_retry_is_decided_by_failure_and_resendability(failure, resendable, expected):
+    assert may_retry(failure, resendable=resendable) is expected
 
 
 statuses = st.sampled_from([*sorted(RETRIED), 400, 401, 404, 409, 422, 501])
@@ -71,7 +74,7 @@ policies = st.builds(
 @given(
     policies, statuses, asked, st.integers(0, 30), st.floats(0, 2000), st.booleans(), st.floats(0, 1, exclude_max=True)
 )
-def test_a_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, seconds, attempt, elapsed, may, random):
+def test_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, seconds, attempt, elapsed, may, random):
     failure = failed(status, retry_after=seconds)
     wait = policy.delay(failure, attempt=attempt, elapsed=elapsed, resendable=may, random=random)
     if wait is None:
@@ -87,7 +90,7 @@ def test_a_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, s
 
 
 @given(policies, asked, st.integers(0, 19), st.floats(0, 1, exclude_max=True))
-def test_a_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
+def test_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
     wait = policy.delay(failed(503, retry_after=seconds), attempt=attempt, elapsed=0, resendable=True, random=random)
     if wait is None:
         longest = max(policy.first_delay, policy.max_delay / 4) + (seconds or policy.max_delay)
@@ -95,7 +98,7 @@ def test_a_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=30, max_size=30))
-def test_a_call_ends_within_its_budget_however_the_dice_fall(draws):
+def test_call_ends_within_its_budget_however_the_dice_fall(draws):
     policy, elapsed = RetryPolicy(max_retries=20), 0.0
     for attempt, random in enumerate(draws):
         wait = policy.delay(failed(500), attempt=attempt, elapsed=elapsed, resendable=True, random=random)
@@ -135,8 +138,7 @@ def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
 
 
 @pytest.mark.parametrize(
-    "beyond",
-    ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"],
+    "beyond", ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"]
 )
 def test_retry_after_of_years_is_read_as_the_bound_and_not_as_silence(beyond):
     assert retry_after({"retry-after": beyond}, status=503, now=NOW) == MAX_RETRY_AFTER
@@ -161,12 +163,12 @@ def test_refusal_that_names_no_pause_is_waited_out_for_five_seconds():
 
 
 @given(st.integers(-(10**9), 10**9))
-def test_a_date_is_read_as_the_time_until_then(offset):
+def test_date_is_read_as_the_time_until_then(offset):
     header = email.utils.formatdate(NOW + offset, usegmt=True)
     assert retry_after({"retry-after": header}, status=503, now=NOW) == min(max(0, offset), MAX_RETRY_AFTER)
 
 
-def test_a_date_without_a_zone_is_utc_and_nonsense_falls_through():
+def test_date_without_a_zone_is_utc_and_nonsense_falls_through():
     assert retry_after({"retry-after": "Sun, 15 Jun 2025 15:06:45 -0000"}, status=503, now=NOW) == 5
     assert retry_after({"retry-after-ms": "soon", "retry-after": "3"}, status=503, now=NOW) == 3
     assert retry_after({}, status=503, now=NOW) is None

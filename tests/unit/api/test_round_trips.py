@@ -9,22 +9,10 @@ from hypothesis import strategies as st
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraAnswerError
-from flora_provider.api.models import (
-    Asset,
-    FileOutput,
-    FloraModel,
-    Generation,
-    Model,
-    Node,
-    Page,
-    Project,
-    Run,
-    Technique,
-    TechniqueRun,
-    TextOutput,
-)
-from tests.support.strategies import texts
+from flora_provider.api.models import FileOutput, FloraModel, Generation, Page, Run, TechniqueRun, TextOutput
+from tests.support.strategies import json_values, scalars, texts
 from tests.unit.api.examples import ALL, ROWS
+from tests.unit.api.lists import LISTS
 
 FINISHED = {
     "run_id": "run_1",
@@ -35,11 +23,7 @@ FINISHED = {
     "poll_url": None,
     "raw": {"of": "FLORA"},
 }
-storable_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3),
-    max_leaves=8,
-)
+storable_json = json_values(scalars(st.floats(allow_nan=False, allow_infinity=False)))
 
 
 def answer_models(kind=FloraModel):
@@ -82,7 +66,7 @@ def test_answers_of_every_kind_survive_being_dumped_and_read_again(data, model, 
 
 
 @pytest.mark.parametrize("model", [Run, Generation, TechniqueRun])
-def test_a_finished_run_survives_with_its_outputs_and_what_flora_said(model):
+def test_finished_run_survives_with_its_outputs_and_what_flora_said(model):
     data = ALL[model] | FINISHED
     run = model.read(data)
     assert [type(output) for output in run.outputs] == [FileOutput, TextOutput]
@@ -93,7 +77,7 @@ def test_a_finished_run_survives_with_its_outputs_and_what_flora_said(model):
         assert again.to_dict() == run.to_dict()
 
 
-def test_a_page_survives_with_its_rows():
+def test_page_survives_with_its_rows():
     row = ALL[Generation] | FINISHED
     page = calls.list_generations().read(
         {"generations": [row], "meta": {"next_cursor": "c", "total_estimate": 7}, "x": 1}
@@ -106,18 +90,9 @@ def test_a_page_survives_with_its_rows():
         assert (again.next_cursor, again.total_estimate, again.model_extra["x"]) == ("c", 7, 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "model", "call"),
-    [
-        ("technique_runs", TechniqueRun, calls.list_technique_runs()),
-        ("techniques", Technique, calls.list_techniques()),
-        ("models", Model, calls.list_models()),
-        ("projects", Project, calls.list_projects(workspace_id="ws_1")),
-        ("nodes", Node, calls.list_nodes("prj_1")),
-        ("assets", Asset, calls.list_assets()),
-    ],
-)
-def test_pages_of_every_kind_survive(name, model, call):
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_of_every_kind_survive(name):
+    call, model, _ = LISTS[name]
     page = call.read({name: [ALL[model]]})
     for again in ways_round(page):
         assert again == page

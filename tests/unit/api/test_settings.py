@@ -24,7 +24,7 @@ from tests.support.strategies import texts
         ("::1/api/v2", "https://[::1]/api/v2"),
     ],
 )
-def test_an_address_gets_its_canonical_form(given_url, meant):
+def test_address_gets_its_canonical_form(given_url, meant):
     assert canonical_base_url(given_url) == meant
     assert Settings(api_key="k", base_url=meant).base_url == meant
 
@@ -45,13 +45,13 @@ def test_an_address_gets_its_canonical_form(given_url, meant):
         ("", "give an address such as"),
     ],
 )
-def test_an_address_that_cannot_be_right_is_refused(url, why):
+def test_address_that_cannot_be_right_is_refused(url, why):
     with pytest.raises(FloraInputError, match=why) as caught:
         Settings(api_key="k", base_url=url)
     assert "secret" not in str(caught.value)
 
 
-def test_all_problems_are_told_at_once_and_no_secret():
+def test_all_problems_are_reported_at_once_and_no_secret():
     with pytest.raises(FloraInputError) as caught:
         Settings(
             api_key="secret key",
@@ -87,7 +87,7 @@ def test_settings_of_the_wrong_kind_are_refused(name, values):
                 Settings(**{"api_key": "k", name: value})
 
 
-def test_the_defaults_are_good():
+def test_defaults_are_good():
     settings = Settings(api_key="sk_live_x")
     assert (settings.timeout, settings.max_retries, settings.requests_per_second, settings.verify) == (
         60,
@@ -99,7 +99,7 @@ def test_the_defaults_are_good():
     assert "secret" not in repr(Settings(api_key="k", proxy="http://user:secret@proxy:3128"))
 
 
-def test_the_environment_fills_in_what_is_not_given():
+def test_environment_fills_in_what_is_not_given():
     environ = {"FLORA_API_KEY": " k ", "FLORA_BASE_URL": " "}
     assert Settings.from_environment(environ) == Settings(api_key="k")
     assert Settings.from_environment(environ, api_key="mine").api_key == "mine"

@@ -8,6 +8,7 @@ import pytest
 from flora_provider.api import errors
 from flora_provider.api.files.upload import upload
 from flora_provider.api.http.retry_policy import RetryPolicy
+from tests.support.responses import error_response, response
 
 CLOSED = io.BytesIO(b"x")
 CLOSED.close()
@@ -20,7 +21,7 @@ FAILED = PENDING | {"status": "failed", "failure_message": "Not an image."}
 
 
 @pytest.fixture
-def give(context, stage):
+def give(context, runner):
     draws = itertools.count()
 
     def make(source=None, **options):
@@ -33,34 +34,34 @@ def give(context, stage):
     return make
 
 
-def lines(stage):
-    return [str(request) for request in stage.requests]
+def lines(runner):
+    return [str(request) for request in runner.requests]
 
 
 def key(request):
     return dict(request.headers).get("Idempotency-Key")
 
 
-def test_an_address_is_fetched_by_flora(stage, give, answer):
-    asset = stage.play(
+def test_address_is_fetched_by_flora(runner, give):
+    asset = runner.run(
         give("https://example.com/b.png", folder="ferns", project_id="prj_1"),
-        answer(201, PENDING),
-        answer(200, PENDING),
-        answer(200, READY),
+        response(201, PENDING),
+        response(200, PENDING),
+        response(200, READY),
     )
     assert asset.status == "ready"
-    assert lines(stage) == ["POST /assets", "GET /assets/asset_1", "GET /assets/asset_1"]
-    assert stage.requests[0].body == (
+    assert lines(runner) == ["POST /assets", "GET /assets/asset_1", "GET /assets/asset_1"]
+    assert runner.requests[0].body == (
         b'{"folder":"ferns","project_id":"prj_1","source":"https://example.com/b.png","workspace_id":"ws_1"}'
     )
-    assert stage.sleeps == [1, 1]
+    assert runner.sleeps == [1, 1]
 
 
 @pytest.mark.parametrize("size", [1, LARGE - 1])
-def test_a_small_file_is_sent_at_once(stage, give, answer, size):
-    asset = stage.play(give(io.BytesIO(bytes(size)), folder="ferns"), answer(201, READY))
+def test_small_file_is_sent_at_once(runner, give, size):
+    asset = runner.run(give(io.BytesIO(bytes(size)), folder="ferns"), response(201, READY))
     assert asset.url == "https://media.flora.ai/b.png"
-    (request,) = stage.requests
+    (request,) = runner.requests
     assert str(request) == "POST /assets"
     assert request.form.fields == {
         "workspace_id": "ws_1",
@@ -70,17 +71,17 @@ def test_a_small_file_is_sent_at_once(stage, give, answer, size):
     }
 
 
-def test_a_large_file_goes_through_the_storage_that_flora_names(stage, give, answer):
+def test_large_file_goes_through_the_storage_that_flora_names(runner, give):
     file = io.BytesIO(bytes(LARGE))
-    asset = stage.play(give(file), answer(201, RESERVED), answer(204), answer(200, PENDING), answer(200, READY))
+    asset = runner.run(give(file), response(201, RESERVED), response(204), response(200, PENDING), response(200, READY))
     assert asset.status == "ready"
-    assert lines(stage) == [
+    assert lines(runner) == [
         "POST /assets",
         "POST (file storage)",
         "POST /assets/asset_1/complete",
         "GET /assets/asset_1",
     ]
-    reserve, store, complete, _ = stage.requests
+    reserve, store, complete, _ = runner.requests
     assert b'"source":"signed-url"' in reserve.body
     assert (store.url, key(store)) == (STORAGE, None)
     assert (store.form.fields, store.form.file_field) == ({"policy": "secret", "key": "k"}, "data")
@@ -90,133 +91,132 @@ def test_a_large_file_goes_through_the_storage_that_flora_names(stage, give, ans
     assert key(reserve) != key(complete)
 
 
-def test_an_older_reservation_takes_the_bytes_themselves(stage, give, answer):
+def test_older_reservation_takes_the_bytes_themselves(runner, give):
     file = io.BytesIO(bytes(LARGE))
     old = PENDING | {"upload_url": f"{STORAGE}?signature=secret"}
-    stage.play(give(file), answer(201, old), answer(200), answer(200, READY))
-    store = stage.requests[1]
+    runner.run(give(file), response(201, old), response(200), response(200, READY))
+    store = runner.requests[1]
     assert (store.method, store.url, store.body) == ("PUT", f"{STORAGE}?signature=secret", file)
     assert dict(store.headers) == {"Content-Type": "image/png"}
 
 
-def test_every_step_survives_bad_weather_with_the_same_key(stage, give, answer):
+def test_every_step_survives_outages_with_the_same_key(runner, give):
     broke = errors.FloraConnectionError("broke")
-    asset = stage.play(
+    asset = runner.run(
         give(),
-        *[broke, answer(503), answer(201, RESERVED)],
-        *[broke, answer(503, retry_after=9), answer(204)],
-        *[broke, answer(429), answer(200, PENDING)],
-        *[broke, answer(200, READY)],
+        *[broke, response(503), response(201, RESERVED)],
+        *[broke, response(503, retry_after=9), response(204)],
+        *[broke, response(429), response(200, PENDING)],
+        *[broke, response(200, READY)],
     )
     assert asset.status == "ready"
-    keys = [key(request) for request in stage.requests]
+    keys = [key(request) for request in runner.requests]
     assert len(set(keys[:3])) == len(set(keys[6:9])) == 1
     assert set(keys[3:6] + keys[9:]) == {None}
-    assert 9 <= max(stage.sleeps) < 10
+    assert 9 <= max(runner.sleeps) < 10
 
 
-def test_a_lost_answer_makes_a_second_asset_rather_than_an_error(stage, give, answer):
-    duplicate = answer(409, {"error": {"code": "idempotency_duplicate", "message": "Duplicate idempotency key."}})
+def test_lost_answer_makes_a_second_asset_rather_than_an_error(runner, give):
+    duplicate = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
     flow = give("https://example.com/b.png")
-    stage.play(flow, errors.FloraConnectionError("broke"), duplicate, answer(201, READY))
-    first, resent, anew = stage.requests
+    runner.run(flow, errors.FloraConnectionError("broke"), duplicate, response(201, READY))
+    first, resent, anew = runner.requests
     assert key(first) == key(resent) != key(anew)
 
 
-def test_a_failure_that_flora_stored_under_the_key_is_left_behind_with_it(stage, give, answer):
-    stored = answer(503, idempotent_replayed="true")
-    stage.play(give("https://example.com/b.png"), answer(503), stored, answer(201, READY))
-    first, resent, anew = stage.requests
+def test_failure_that_flora_stored_under_the_key_is_left_behind_with_it(runner, give):
+    stored = response(503, idempotent_replayed="true")
+    runner.run(give("https://example.com/b.png"), response(503), stored, response(201, READY))
+    first, resent, anew = runner.requests
     assert key(first) == key(resent) != key(anew)
     with pytest.raises(errors.FloraServerError):
-        stage.play(give("https://example.com/b.png"), stored, stored)
+        runner.run(give("https://example.com/b.png"), stored, stored)
 
 
-def test_a_lost_reservation_is_asked_for_again(stage, give, answer):
-    duplicate = answer(409, {"error": {"code": "idempotency_duplicate", "message": "Duplicate idempotency key."}})
-    lost = [errors.FloraConnectionError("broke"), duplicate, answer(200, RESERVED)]
-    stage.play(give(), answer(201, RESERVED), answer(403), *lost, answer(204), answer(200, READY))
-    assert lines(stage)[2:5] == ["POST /assets/asset_1/retry"] * 3
+def test_lost_reservation_is_asked_for_again(runner, give):
+    duplicate = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
+    lost = [errors.FloraConnectionError("broke"), duplicate, response(200, RESERVED)]
+    runner.run(give(), response(201, RESERVED), response(403), *lost, response(204), response(200, READY))
+    assert lines(runner)[2:5] == ["POST /assets/asset_1/retry"] * 3
 
 
-def test_an_upload_that_was_completed_before_is_looked_at(stage, give, answer):
-    conflict = answer(409, {"error": {"code": "conflict", "message": "Already complete."}})
-    asset = stage.play(give(), answer(201, RESERVED), answer(204), conflict, answer(200, READY))
+def test_upload_that_was_completed_before_is_polled(runner, give):
+    conflict = error_response(409, "conflict", "Already complete.")
+    asset = runner.run(give(), response(201, RESERVED), response(204), conflict, response(200, READY))
     assert asset.status == "ready"
 
 
 @pytest.mark.parametrize("status", [400, 403, 410])
-def test_an_expired_reservation_is_renewed_once(stage, give, answer, status):
+def test_expired_reservation_is_renewed_once(runner, give, status):
     renewed = PENDING | {"upload": {"url": f"{STORAGE}/2", "form_fields": {}}}
-    script = [answer(201, RESERVED), answer(status), answer(200, renewed)]
-    stage.play(give(), *script, answer(201), answer(200, READY))
-    assert lines(stage)[2] == "POST /assets/asset_1/retry"
-    assert stage.requests[3].url == f"{STORAGE}/2"
+    script = [response(201, RESERVED), response(status), response(200, renewed)]
+    runner.run(give(), *script, response(201), response(200, READY))
+    assert lines(runner)[2] == "POST /assets/asset_1/retry"
+    assert runner.requests[3].url == f"{STORAGE}/2"
     with pytest.raises(errors.FloraUploadError) as caught:
-        stage.play(give(), *script, answer(status))
+        runner.run(give(), *script, response(status))
     assert str(caught.value) == f"FLORA could not use asset_1: the storage answered {status}"
 
 
-def test_a_failed_asset_is_sent_again_once(stage, give, answer):
-    through = [answer(204), answer(200, FAILED)]
+def test_failed_asset_is_sent_again_once(runner, give):
+    through = [response(204), response(200, FAILED)]
     with pytest.raises(errors.FloraUploadError, match="FLORA could not use asset_1: Not an image") as caught:
-        stage.play(give(), answer(201, RESERVED), *through, answer(200, RESERVED), *through)
+        runner.run(give(), response(201, RESERVED), *through, response(200, RESERVED), *through)
     assert not caught.value.may_retry
 
 
-def test_if_flora_sees_no_reason_to_renew_the_first_refusal_stands(stage, give, answer):
-    conflict = answer(409, {"error": {"code": "conflict", "message": "Healthy."}})
+def test_if_flora_sees_no_reason_to_renew_the_first_refusal_stands(runner, give):
+    conflict = error_response(409, "conflict", "Healthy.")
     with pytest.raises(errors.FloraUploadError, match="the storage answered 403"):
-        stage.play(give(), answer(201, RESERVED), answer(403), conflict)
+        runner.run(give(), response(201, RESERVED), response(403), conflict)
 
 
-def test_a_storage_that_stays_down_is_told(stage, give, context, answer):
+def test_storage_that_stays_down_is_reported(runner, give, context):
     context.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraUploadError, match="the storage answered 503") as caught:
-        stage.play(give(), answer(201, RESERVED), answer(503), answer(503))
+        runner.run(give(), response(201, RESERVED), response(503), response(503))
     assert caught.value.may_retry
 
 
 @pytest.mark.parametrize("failure", [FAILED, FAILED | {"failure_message": None}])
-def test_what_flora_could_not_fetch_is_told(stage, give, answer, failure):
+def test_what_flora_could_not_fetch_is_reported(runner, give, failure):
     reason = failure["failure_message"] or "it gave no reason"
     with pytest.raises(errors.FloraUploadError) as caught:
-        stage.play(give("https://example.com/b.png"), answer(201, PENDING), answer(200, failure))
+        runner.run(give("https://example.com/b.png"), response(201, PENDING), response(200, failure))
     assert str(caught.value) == f"FLORA could not use asset_1: {reason}"
 
 
-def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(stage, give, answer):
+def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(runner, give):
     failed = FAILED | {"failure_message": "Too\nlarge. " + "x" * 5000}
     with pytest.raises(errors.FloraUploadError, match="asset_1: Too large") as caught:
-        stage.play(give("https://example.com/b.png"), answer(201, failed))
+        runner.run(give("https://example.com/b.png"), response(201, failed))
     assert len(str(caught.value)) < 1100
 
 
-def test_a_look_that_fails_is_followed_by_another(stage, give, answer):
-    unseen = [answer(404), answer(503), errors.FloraConnectionError("broke")]
-    asset = stage.play(give("https://example.com/b.png"), answer(201, PENDING), *unseen, answer(200, READY))
+def test_poll_that_fails_is_followed_by_another(runner, give):
+    unseen = [response(404), response(503), errors.FloraConnectionError("broke")]
+    asset = runner.run(give("https://example.com/b.png"), response(201, PENDING), *unseen, response(200, READY))
     assert asset.status == "ready"
-    assert stage.sleeps == [1, 1, 1, 1]
+    assert runner.sleeps == [1, 1, 1, 1]
 
 
-def test_ready_timeout_bounds_failed_polls_too(stage, give, answer):
+def test_ready_timeout_bounds_failed_polls_too(runner, give):
     with pytest.raises(errors.FloraUploadError, match="asset_1 is still pending_upload"):
-        stage.play(give("https://example.com/b.png", ready_timeout=3), answer(201, PENDING), *[answer(503)] * 3)
-    assert stage.sleeps == [1, 1, 1]
+        runner.run(give("https://example.com/b.png", ready_timeout=3), response(201, PENDING), *[response(503)] * 3)
+    assert runner.sleeps == [1, 1, 1]
 
 
-def test_a_key_that_was_revoked_meanwhile_ends_the_wait(stage, give, answer):
+def test_key_that_was_revoked_meanwhile_ends_the_wait(runner, give):
     with pytest.raises(errors.FloraAuthenticationError):
-        stage.play(give("https://example.com/b.png"), answer(201, PENDING), answer(401))
+        runner.run(give("https://example.com/b.png"), response(201, PENDING), response(401))
 
 
-def test_upload_gives_up_after_ready_timeout(stage, give, answer):
+def test_upload_gives_up_after_ready_timeout(runner, give):
     with pytest.raises(errors.FloraUploadError, match="asset_1 is still processing: raise ready_timeout") as caught:
-        stage.play(
-            give("https://example.com/b.png", ready_timeout=3),
-            *[answer(201, PENDING | {"status": "processing"})] * 4,
+        runner.run(
+            give("https://example.com/b.png", ready_timeout=3), *[response(201, PENDING | {"status": "processing"})] * 4
         )
-    assert stage.sleeps == [1, 1, 1]
+    assert runner.sleeps == [1, 1, 1]
     assert caught.value.may_retry
 
 
@@ -228,10 +228,10 @@ def test_upload_gives_up_after_ready_timeout(stage, give, answer):
         (PENDING | {"asset_id": None, "upload_url": f"{STORAGE}"}, errors.FloraAnswerError, "no asset_id"),
     ],
 )
-def test_a_reservation_that_cannot_be_used_is_refused(stage, give, answer, reserved, kind, message):
-    stored = [answer(204)] if reserved["asset_id"] is None else []
+def test_reservation_that_cannot_be_used_is_refused(runner, give, reserved, kind, message):
+    stored = [response(204)] if reserved["asset_id"] is None else []
     with pytest.raises(kind, match=message) as caught:
-        stage.play(give(), answer(201, reserved), *stored)
+        runner.run(give(), response(201, reserved), *stored)
     assert "secret" not in str(caught.value)
 
 
@@ -252,7 +252,7 @@ def test_a_reservation_that_cannot_be_used_is_refused(stage, give, answer, reser
         (CLOSED, {}, "the file is closed"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_sent(stage, give, source, options, problem):
+def test_what_cannot_work_is_refused_before_anything_is_sent(runner, give, source, options, problem):
     with pytest.raises(errors.FloraInputError) as caught:
-        stage.play(give(source, **options))
+        runner.run(give(source, **options))
     assert str(caught.value).startswith(problem)

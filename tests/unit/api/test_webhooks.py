@@ -27,7 +27,7 @@ def signature(body=BODY, sent=SENT, secret=SECRET):
     return hmac.new(secret.encode(), f"{sent}.".encode() + body, hashlib.sha256).hexdigest()
 
 
-def test_the_references_vector_is_verified_and_typed():
+def test_references_vector_is_verified_and_typed():
     event = unwrap(BODY, {"flora-SIGNATURE": HEADER}, SECRET, now=SENT + 10)
     assert (event.id, event.type, event.api_version) == ("whd_abc123", "run.completed", "2026-06-11")
     assert event.created_at.timestamp() == SENT
@@ -35,7 +35,7 @@ def test_the_references_vector_is_verified_and_typed():
     assert event.data.workspace_id == "ws_abc123"
 
 
-def test_a_failed_run_tells_why():
+def test_callback_of_a_failed_run_has_its_error():
     body = json.dumps(
         {
             "id": "whd_1",
@@ -81,7 +81,7 @@ def test_headers_are_read_as_floras_own_client_reads_them(header):
         ("", "cannot be read"),
     ],
 )
-def test_a_signature_that_is_not_floras_is_refused(header, why):
+def test_signature_that_is_not_floras_is_refused(header, why):
     with pytest.raises(FloraWebhookError, match=why):
         verify(BODY, {"Flora-Signature": header}, SECRET, now=SENT)
 
@@ -109,7 +109,7 @@ def test_age_is_bounded_both_ways():
 
 
 @pytest.mark.parametrize("tolerance", [float("nan"), -5])
-def test_a_tolerance_that_is_none_accepts_nothing(tolerance):
+def test_tolerance_that_is_none_accepts_nothing(tolerance):
     with pytest.raises(FloraWebhookError, match="more than"):
         verify(BODY, HEADER, SECRET, now=SENT + 10, tolerance=tolerance)
 
@@ -151,7 +151,7 @@ def test_what_are_no_headers_at_all_are_the_callers_mistake(headers):
 
 
 @pytest.mark.parametrize("secret", [None, b"whsec_x", 5, [], ["whsec_x"], "whsec_\ud83d", "whsec_\n", "", object()])
-def test_a_secret_that_is_no_text_is_the_callers_mistake_and_is_not_shown(secret):
+def test_secret_that_is_no_text_is_the_callers_mistake_and_is_not_shown(secret):
     with pytest.raises(FloraInputError, match="the webhook's secret is") as caught:
         verify(BODY, HEADER, secret, now=SENT)
     assert "whsec_x" not in str(caught.value)
@@ -167,7 +167,7 @@ def test_times_that_are_no_numbers_are_the_callers_mistake(odd):
 
 @pytest.mark.parametrize("now", [float("nan"), float("inf"), -1, 10**15, 1e300])
 @pytest.mark.parametrize("tolerance", [300, 1e-300, float("nan"), -5])
-def test_a_clock_that_is_far_off_accepts_nothing(now, tolerance):
+def test_clock_that_is_far_off_accepts_nothing(now, tolerance):
     with pytest.raises(FloraWebhookError, match="from now"):
         verify(BODY, HEADER, SECRET, now=now, tolerance=tolerance)
 
@@ -179,7 +179,7 @@ def test_anything_but_the_raw_bytes_is_refused(body):
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b'{"id": 1}', b"[" * 100_000])
-def test_what_flora_signed_and_nobody_can_read_is_told(body):
+def test_what_flora_signed_and_nobody_can_read_is_reported(body):
     with pytest.raises(FloraWebhookError, match="FLORA signed this callback, but it cannot be read"):
         unwrap(body, f"t={SENT},v1={signature(body)}", SECRET, now=SENT)
 

@@ -4,15 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from flora_provider.api import calls, errors
-from flora_provider.api.errors import FloraError, RequestChanged, RunOutcomeUnknown
+from flora_provider.api.errors import RequestChanged, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.ledger import LedgerRecord
 from flora_provider.runs.request import RunRequest, differences
-from tests.support.fake_flora import SCOPE, TAKES, WINDOW, FakeFlora, ProcessKilled, Task, answer_lost, request_lost
+from tests.support.fake_flora import KEY_WINDOW, RUN_SECONDS, SCOPE, FakeFlora
+from tests.support.tasks import ProcessKilled, Task, answer_lost, request_lost
 
 
 @pytest.fixture
@@ -57,9 +56,7 @@ def test_task_whose_list_changed_starts_only_what_is_new(flora):
 
 def test_request_that_failed_is_followed_by_the_next_one_of_the_same_try(flora):
     task = Task(flora)
-    flora.outages = [402]
-    with pytest.raises(errors.FloraPaymentError):
-        task.run()
+    task.fails(errors.FloraPaymentError, outages=[402])
     task.prompt = "moss"
     task.execute()
     task.prompt = "a fern"
@@ -92,17 +89,15 @@ def changed(flora, change, **options):
     """A task that has a run, and then asks for something else."""
     task = Task(flora, **options)
     task.run()
-    for name, value in CHANGES[change].items():
-        setattr(task, name, value)
+    vars(task).update(CHANGES[change])
     return task
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_request_fails_and_names_run_change_and_remedy(flora, change):
     task = changed(flora, change)
-    with pytest.raises(RequestChanged, match=r"started FLORA run run_1.*was .*, is '.*on_changed_request") as caught:
-        task.run()
-    assert caught.value.run_id == "run_1"
+    error = task.fails(RequestChanged, match=r"started FLORA run run_1.*was .*, is '.*on_changed_request")
+    assert error.run_id == "run_1"
     assert len(flora.posts) == 1
 
 
@@ -127,8 +122,7 @@ def test_request_that_changed_once_more_is_compared_with_the_last_one(flora, cap
     task = changed(flora, "prompt", on_changed="submit_again")
     task.run()
     caplog.clear()
-    task.prompt = "an ivy"
-    assert task.run().run_id == "run_3"
+    assert task.run(prompt="an ivy").run_id == "run_3"
     assert "FLORA run run_2: prompt was 'a moss', is 'an ivy'" in caplog.text
     task.options["on_changed"], task.prompt = "adopt", "an oak"
     assert task.run().run_id == "run_3"
@@ -137,10 +131,8 @@ def test_request_that_changed_once_more_is_compared_with_the_last_one(flora, cap
 def test_request_that_changed_back_has_its_own_run_again(flora):
     task = changed(flora, "prompt", on_changed="submit_again")
     task.run()
-    task.prompt = "a fern"
-    assert task.run().run_id == "run_1"
-    task.prompt = "a moss"
-    assert task.run().run_id == "run_2"
+    assert task.run(prompt="a fern").run_id == "run_1"
+    assert task.run(prompt="a moss").run_id == "run_2"
 
 
 def test_request_that_is_new_is_not_compared_with_a_replaced_one(flora):
@@ -153,7 +145,7 @@ def test_request_that_is_new_is_not_compared_with_a_replaced_one(flora):
 def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
     flora.behaviors = ["SERVER_ERROR"]
     task = changed(flora, "prompt")
-    flora.now += TAKES
+    flora.now += RUN_SECONDS
     assert task.run().run_id == "run_2"
     assert prompts(flora) == ["a fern", "a moss"]
 
@@ -161,11 +153,8 @@ def test_changed_request_after_a_run_that_failed_is_simply_started(flora):
 @pytest.mark.parametrize("outages", [401, 402, 403, 404, 422, 429, "unreached"])
 def test_changed_request_after_one_that_started_nothing_is_simply_started(flora, outages):
     task = Task(flora)
-    flora.outages = [outages]
-    with pytest.raises(FloraError):
-        task.run()
-    task.prompt = "a moss"
-    assert task.run().run_id == "run_1"
+    task.fails(outages=[outages])
+    assert task.run(prompt="a moss").run_id == "run_1"
     assert prompts(flora)[-1] == "a moss"
     assert len(flora.posts) == 2
 
@@ -173,26 +162,20 @@ def test_changed_request_after_one_that_started_nothing_is_simply_started(flora,
 def test_request_that_started_nothing_in_several_tries_is_as_free_as_after_one(flora):
     task = Task(flora)
     for outages in (429, 402, "unreached"):
-        flora.outages = [outages]
-        with pytest.raises(FloraError):
-            task.run()
-        flora.now += WINDOW
-    task.prompt = "a moss"
-    assert task.run().run_id == "run_1"
+        task.fails(outages=[outages])
+        flora.now += KEY_WINDOW
+    assert task.run(prompt="a moss").run_id == "run_1"
     assert task.run().run_id == "run_1"
     assert prompts(flora) == ["a fern"] * 3 + ["a moss"]
 
 
 @pytest.mark.parametrize("outages", [["lost", 429], [503], ["lost", 402]])
-def test_changed_request_after_one_that_may_have_started_a_run_is_told(flora, outages):
+def test_changed_request_after_one_that_may_have_started_a_run_is_reported(flora, outages):
     task = Task(flora)
     task.policy = RetryPolicy(max_retries=len(outages) - 1)
     flora.outages = outages
-    with pytest.raises(FloraError):
-        task.run()
-    task.prompt = "a moss"
-    with pytest.raises(RequestChanged, match="run_1"):
-        task.run()
+    task.fails()
+    task.fails(RequestChanged, match="run_1", prompt="a moss")
     assert set(prompts(flora)) == {"a fern"}
 
 
@@ -203,9 +186,8 @@ def test_changed_request_after_a_clear_is_a_new_run(flora):
 
 
 @pytest.mark.parametrize("lost", [answer_lost, request_lost])
-def test_clear_tells_the_key_of_a_request_whose_answer_it_cut_off(flora, lost, caplog):
-    task = Task(flora)
-    lost(task)
+def test_clear_logs_the_key_of_a_request_whose_answer_was_lost(flora, lost, caplog):
+    task = lost(Task(flora))
     [key] = task.keys
     task.clear()
     task.run()
@@ -223,35 +205,29 @@ def test_task_that_vanished_beside_a_clear_keeps_its_run_and_says_so_once(flora,
     assert "cleared" not in caplog.text
 
 
-def test_task_that_failed_by_itself_beside_a_clear_says_nothing_of_it(flora, caplog):
+def test_task_that_failed_by_itself_beside_a_clear_logs_nothing_of_it(flora, caplog):
     task = Task(flora)
-    flora.outages = ["lost"]
-    with pytest.raises(FloraError):
-        task.run()
+    task.fails(outages=["lost"])
     task.dag_run_clears += 1
     task.run()
     assert "cleared" not in caplog.text
 
 
-def test_clear_tells_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
+def test_clear_logs_no_key_of_a_request_that_started_nothing_or_a_run_that_is_known(flora, caplog):
     known, refused = Task(flora), Task(flora, prompt="a moss")
     known.run()
-    flora.outages = [402]
-    with pytest.raises(FloraError):
-        refused.run()
+    refused.fails(outages=[402])
     for task in (known, refused):
         task.clear()
         task.run()
     assert "may have started a run" not in caplog.text
 
 
-def test_change_is_told_without_signatures(flora):
+def test_change_is_reported_without_signatures(flora):
     task = Task(flora, prompt="like https://host.example/a.png?sig=secret")
     task.run()
-    task.prompt = "like https://host.example/b.png?sig=secret"
-    with pytest.raises(RequestChanged) as caught:
-        task.run()
-    assert "secret" not in str(caught.value)
+    error = task.fails(RequestChanged, prompt="like https://host.example/b.png?sig=secret")
+    assert "secret" not in str(error)
     assert "secret" not in "".join(task.ledger.stored)
 
 
@@ -276,51 +252,39 @@ def test_record_of_an_earlier_release_is_taken_for_the_current_request_and_kept_
     task.ledger.stored = [json.dumps(first)]
     assert task.run().run_id == "run_1"
     assert task.ledger.read()[0].body == task.request.call.body
-    task.prompt = "a moss"
-    with pytest.raises(RequestChanged):
-        task.run()
+    task.fails(RequestChanged, prompt="a moss")
 
 
 # ── The outcome of the earlier request is not known ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("lost", [answer_lost, request_lost])
-def test_stored_request_is_sent_again_byte_for_byte_before_the_change_is_told(flora, lost):
-    task = Task(flora)
-    lost(task)
-    task.prompt = "a moss"
-    with pytest.raises(RequestChanged, match="started FLORA run run_1"):
-        task.run()
+def test_stored_request_is_sent_again_byte_for_byte_before_the_change_is_reported(flora, lost):
+    task = lost(Task(flora))
+    task.fails(RequestChanged, match="started FLORA run run_1", prompt="a moss")
     assert len({(post.headers, post.body) for post in flora.posts}) == 1
     assert len(flora.runs) == 1
 
 
 def test_stored_filters_search_for_a_run_whose_key_is_too_old():
     flora = FakeFlora("none")
-    task = Task(flora, model="t2i-flux")
-    answer_lost(task)
+    task = answer_lost(Task(flora, model="t2i-flux"))
     flora.now += 2.1 * 3600
-    task.model = "t2i-other"
-    with pytest.raises(RunOutcomeUnknown, match=r"that fit: run_1 \("):
-        task.run()
+    task.fails(RunOutcomeUnknown, match=r"that fit: run_1 \(", model="t2i-other")
     assert len(flora.runs) == 1
 
 
 def test_stored_filters_name_the_project_of_the_first_try(flora):
-    task = Task(FakeFlora(), candidates=calls.list_generations(workspace_id="ws_1", project_id="prj_1"))
-    answer_lost(task)
+    task = answer_lost(Task(FakeFlora(), candidates=calls.list_generations(workspace_id="ws_1", project_id="prj_1")))
     task.candidates = calls.list_generations(workspace_id="ws_1", project_id="prj_2")
-    task.prompt = "moss"
-    with pytest.raises(RunOutcomeUnknown):
-        task.run()
+    task.fails(RunOutcomeUnknown, prompt="moss")
     assert dict(task.flora.requests[-1].query)["project_id"] == "prj_1"
 
 
 @pytest.mark.parametrize("mode", ["replay", "current_state"])
 def test_template_that_varies_is_found_again_and_the_log_says_so(mode, caplog):
     flora = FakeFlora(mode)
-    task = Task(flora, template="{{ now }}", prompt="at 10:00")
-    answer_lost(task)
+    task = answer_lost(Task(flora, template="{{ now }}", prompt="at 10:00"))
     for prompt in ("at 10:01", "at 10:02"):  # the second try knows the run, the third as well
         task.prompt = prompt
         assert task.run().run_id == "run_1"
@@ -330,36 +294,27 @@ def test_template_that_varies_is_found_again_and_the_log_says_so(mode, caplog):
 
 
 def test_template_that_varies_has_no_outcome_that_a_steady_one_has_not():
-    task = Task(FakeFlora("duplicate_409"), template="{{ now }}", prompt="at 10:00")
-    answer_lost(task)
-    task.prompt = "at 10:01"
-    with pytest.raises(RunOutcomeUnknown, match="run_1"):
-        task.run()
+    task = answer_lost(Task(FakeFlora("duplicate_409"), template="{{ now }}", prompt="at 10:00"))
+    task.fails(RunOutcomeUnknown, match="run_1", prompt="at 10:01")
 
 
 def test_known_run_of_a_template_that_varies_by_itself_is_taken(flora):
     task = Task(flora, template="{{ now }}", prompt="at 10:00", renders_differently=lambda: True)
     task.run()
-    task.prompt = "at 10:01"
-    assert task.run().run_id == "run_1"
+    assert task.run(prompt="at 10:01").run_id == "run_1"
 
 
 def test_known_run_of_a_template_whose_data_was_edited_is_a_changed_request(flora):
     task = Task(flora, template="{{ var.value.prompt }}", renders_differently=lambda: False)
     task.run()
-    task.prompt = "a moss"
-    with pytest.raises(RequestChanged):
-        task.run()
+    task.fails(RequestChanged, prompt="a moss")
 
 
 @pytest.mark.parametrize("mode", ["replay", "duplicate_409"])
 def test_template_that_varies_is_not_paid_twice_without_a_ledger(mode):
     """The key is made of what the author wrote; FLORA may compare what it was rendered to."""
-    task = Task(FakeFlora(mode), ledger=False, template="{{ now }}", prompt="at 10:00")
-    answer_lost(task)
-    task.prompt = "at 10:01"
-    with pytest.raises(RunOutcomeUnknown, match="run_1"):
-        task.run()
+    task = answer_lost(Task(FakeFlora(mode), ledger=False, template="{{ now }}", prompt="at 10:00"))
+    task.fails(RunOutcomeUnknown, match="run_1", prompt="at 10:01")
 
 
 def test_conflict_of_a_first_try_is_the_users_own(flora):
@@ -373,24 +328,20 @@ def test_conflict_of_a_first_try_is_the_users_own(flora):
 
 def test_run_that_flora_says_exists_is_searched_for_until_a_minute_after_the_intent():
     flora = FakeFlora("duplicate_409", hidden_for=5.5)
-    task = Task(flora)
-    answer_lost(task)
+    task = answer_lost(Task(flora))
     flora.now += 0.5
-    with pytest.raises(RunOutcomeUnknown, match=r"that fit: run_1 \(") as caught:
-        task.run()
-    assert caught.value.run_id == "run_1"
+    error = task.fails(RunOutcomeUnknown, match=r"that fit: run_1 \(")
+    assert error.run_id == "run_1"
     assert flora.now < task.began + 60
 
 
 def test_search_ends_a_minute_after_the_intent_and_gives_no_advice_to_pay_again():
     flora = FakeFlora("duplicate_409", hidden_for=1000)
-    task = Task(flora)
-    answer_lost(task)
-    with pytest.raises(RunOutcomeUnknown, match="that fit: none") as caught:
-        task.run()
+    task = answer_lost(Task(flora))
+    error = task.fails(RunOutcomeUnknown, match="that fit: none")
     assert task.began + 60 <= flora.now <= task.began + 70
-    assert "new run" not in str(caught.value)
-    assert "clear" not in str(caught.value)
+    assert "new run" not in str(error)
+    assert "clear" not in str(error)
 
 
 def test_adopting_waits_until_its_own_run_is_surely_listed():
@@ -400,99 +351,4 @@ def test_adopting_waits_until_its_own_run_is_surely_listed():
     answer_lost(task)
     flora.hidden_for = 0
     flora.start()  # another's, which is listed at once
-    with pytest.raises(RunOutcomeUnknown, match=r"run_2.*run_1|run_1.*run_2"):
-        task.run()
-
-
-# ── Anything, in any order ────────────────────────────────────────────────────────────────────────────────────────────
-
-PROMPTS = ("a fern", "a moss")
-things = st.sampled_from(
-    [
-        *({}, {}, {"kill_at": 2}, {"kill_at": 4}, {"kill_at": 6}),
-        *({"outages": [met]} for met in ("lost", "broken", "unreached", 402, 429, 503)),
-        *({"outages": ["", met]} for met in ("lost", "unreached", 403, 429, 503)),
-        *PROMPTS,
-        *("clear", "clear running", "lower retries and clear", "other cleared"),
-        *(TAKES, WINDOW),
-    ]
-)
-
-
-class Story:
-    """One task, and what happens to it and its DAG; `asked` are its prompts since it was last cleared."""
-
-    def __init__(self, mode, on_changed, *, waits_in_worker):
-        self.flora = FakeFlora(mode)
-        self.task = Task(self.flora, on_changed=on_changed)
-        self.task.may_run_long = waits_in_worker
-        self.on_changed = on_changed
-        self.asked = set()
-
-    def live(self, thing):
-        if isinstance(thing, float):
-            self.flora.now += thing
-        elif isinstance(thing, dict):
-            self.attempt(**thing)
-        elif thing in PROMPTS:
-            self.task.prompt = thing
-        elif thing == "other cleared":
-            # Of a task that waits in a worker and was killed, nobody can tell whether it was cleared itself.
-            self.task.dag_run_clears += self.failed or not self.task.may_run_long
-        else:
-            self.clear(thing)
-
-    failed = False  # whether the last try ended with an error of its own
-
-    def clear(self, how):
-        if how == "clear running" and self.task.may_run_long:
-            self.attempt(kill_at=1)  # its try ends without a word
-            self.task.clear_running()
-        else:
-            if how == "lower retries and clear":
-                self.task.retries = max(self.task.max_tries - self.task.tries, 0)
-            self.task.clear()
-        self.asked.clear()
-
-    def attempt(self, *, kill_at=None, outages=None):
-        self.asked.add(self.task.prompt)
-        self.flora.outages = list(outages or ())
-        self.failed = False
-        try:
-            return self.task.run(kill_at=kill_at).run_id
-        except ProcessKilled:
-            return None
-        except FloraError as error:
-            self.failed = True
-            return error
-        finally:
-            self.flora.outages = []
-
-
-# The first request of a task is not the one that is sent when another task was cleared.
-@example("replay", "submit_again", False, [{}, "a moss", {"outages": ["lost"]}, "other cleared", {}])
-@given(
-    st.sampled_from(["replay", "current_state", "duplicate_409"]),
-    st.sampled_from(["fail", "adopt", "submit_again"]),
-    st.booleans(),
-    st.lists(things, max_size=9),
-)
-def test_whatever_changes_nothing_is_paid_that_was_not_meant(mode, on_changed, waits_in_worker, happenings):
-    story = Story(mode, on_changed, waits_in_worker=waits_in_worker)
-    for thing in happenings:
-        story.live(thing)
-    end = story.attempt()
-    task = story.task
-    billed = [run for run in task.runs if run.is_billed]
-    assert len(billed) <= (len(story.asked) if on_changed == "submit_again" else 1)
-    if isinstance(end, str):
-        assert end in {run.run_id for run in task.runs}
-        [body] = {
-            post.body
-            for post in story.flora.posts
-            if dict(post.headers)["Idempotency-Key"] == story.flora.runs[end].key
-        }
-        if on_changed != "adopt":
-            assert json.loads(body)["prompt"] == task.prompt
-    else:
-        assert isinstance(end, RunOutcomeUnknown), end
+    task.fails(RunOutcomeUnknown, match=r"run_2.*run_1|run_1.*run_2")

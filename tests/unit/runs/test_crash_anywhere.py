@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
-from tests.support.fake_flora import MODES, TAKES, WINDOW, FakeFlora, ProcessKilled, Task
+from tests.support.fake_flora import KEY_WINDOW, MODES, RUN_SECONDS, FakeFlora
+from tests.support.tasks import ProcessKilled, Task
 
 IDEMPOTENT = [mode for mode in MODES if mode != "none"]
 LEDGERS = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])
@@ -39,8 +40,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
             task.run()
             assert len(task.flora.billed) == 2, "the one window that no client can close"
         elif has_run and mode == "duplicate_409" and not knows_it:
-            with pytest.raises(RunOutcomeUnknown, match="run_1"):
-                task.run()
+            task.fails(RunOutcomeUnknown, match="run_1")
             assert len(task.flora.billed) == 1
         else:
             assert task.run().run_id == "run_1"
@@ -55,11 +55,10 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
 
 @LEDGERS
 @pytest.mark.parametrize("mode", IDEMPOTENT)
-def test_a_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
+def test_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
     def one_try_later():
         task = Task(FakeFlora(mode, outages=["broken"]), ledger=ledger)
-        with pytest.raises(FloraConnectionError):
-            task.run()
+        task.fails(FloraConnectionError)
         return task
 
     for _, task in killed_at_every_moment(one_try_later):
@@ -68,15 +67,15 @@ def test_a_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger)
         assert task.flora.billed == ["run_1"]
 
 
-# A tale is a dozen tries, and costs as much as a dozen examples of other properties.
+# A history is a dozen tries, and costs as much as a dozen examples of other properties.
 half_as_many = settings(max_examples=settings.default.max_examples // 2)
 
 attempts = st.tuples(
     st.none() | st.integers(0, 14),  # the moment at which it is killed
     st.lists(st.sampled_from(["", "lost", "broken", 429, 503]), max_size=4),  # what its requests meet
 )
-steps = attempts | st.sampled_from([1.0, TAKES, WINDOW]) | st.just("clear")
-stories = st.lists(st.tuples(st.integers(0, 2), steps), max_size=10)
+steps = attempts | st.sampled_from([1.0, RUN_SECONDS, KEY_WINDOW]) | st.just("clear")
+histories = st.lists(st.tuples(st.integers(0, 2), steps), max_size=10)
 behaviors = st.lists(st.sampled_from(["completed", "SERVER_ERROR", "LLM_REFUSAL"]), max_size=4)
 hidden = st.sampled_from([0.0, 0.0, 10.0])  # seconds for which FLORA does not show a new run
 
@@ -85,9 +84,9 @@ class History:
     """Three sibling tasks with the same prompt, and whatever happens to them.
 
     Attributes:
-        claims: run ids that a task was told of, by task.
-        stolen: run ids that a task was told of though it had not started them.
-        unheard: keys of tasks of which a try started a run without hearing of it.
+        claims: run ids that a task returned, by task.
+        stolen: run ids that a task returned though it had not started them.
+        lost_keys: keys of tasks of which a try started a run without getting its id.
     """
 
     def __init__(self, mode, ledger, behaviors=(), hidden_for=0.0, **options):
@@ -95,7 +94,7 @@ class History:
         self.tasks = [Task(self.flora, f"task_{n}", ledger=ledger, **options) for n in range(3)]
         self.claims = {task.task_id: [] for task in self.tasks}
         self.stolen = []
-        self.unheard = set()
+        self.lost_keys = set()
         for task in self.tasks:
             task.policy = RetryPolicy(max_retries=1)
             task.options["claimed"] = lambda task=task: self.claimed_by_others(task)
@@ -103,8 +102,8 @@ class History:
     def claimed_by_others(self, task):
         return frozenset(chain(*(claims for task_id, claims in self.claims.items() if task_id != task.task_id)))
 
-    def live(self, story):
-        for who, step in story:
+    def apply(self, taken):
+        for who, step in taken:
             if step == "clear":
                 self.tasks[who].clear()
             elif isinstance(step, float):
@@ -114,7 +113,7 @@ class History:
 
     def ends(self):
         """How a last, quiet try of each task ends."""
-        self.flora.now += TAKES
+        self.flora.now += RUN_SECONDS
         return [(task, self.attempt(task)) for task in self.tasks]
 
     def attempt(self, task, kill_at=None, outages=()):
@@ -130,7 +129,7 @@ class History:
             end = error
         self.flora.outages = []
         if len(task.runs) > before + isinstance(end, str):
-            self.unheard.add(task.keys[0])
+            self.lost_keys.add(task.keys[0])
         return end
 
 
@@ -138,7 +137,7 @@ def billed(task):
     return [run.run_id for run in task.runs if run.is_billed]
 
 
-def check_that_an_error_tells(task, error):
+def check_error(task, error):
     if isinstance(error, RunFailed):
         assert error.run_id in {run.run_id for run in task.runs}
         assert not error.advice.may_retry
@@ -154,10 +153,10 @@ def check_that_an_error_tells(task, error):
 
 
 @half_as_many
-@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, stories)
-def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, story):
+@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, histories)
+def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, taken):
     history = History(mode, ledger, behaviors, hidden_for)
-    history.live(story)
+    history.apply(taken)
     for task, end in history.ends():
         assert len(billed(task)) <= 1
         assert "LLM_REFUSAL" not in [run.behavior for run in task.runs[:-1]], (
@@ -169,47 +168,50 @@ def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode
             assert not billed(task) or billed(task) == [end]
         else:
             event(f"ends with {type(end).__name__}")
-            check_that_an_error_tells(task, end)
+            check_error(task, end)
 
 
 @half_as_many
-@given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, stories)
-def test_where_flora_tells_which_run_a_key_started_no_outcome_is_unknown(mode, ledger, behaviors, hidden_for, story):
+@given(st.sampled_from(("replay", "current_state")), st.booleans(), behaviors, hidden, histories)
+def test_no_outcome_is_unknown_where_flora_says_which_run_a_key_started(mode, ledger, behaviors, hidden_for, taken):
     history = History(mode, ledger, behaviors, hidden_for)
-    history.live([(who, step) for who, step in story if step != WINDOW])
+    history.apply([(who, step) for who, step in taken if step != KEY_WINDOW])
     for _, end in history.ends():
         assert isinstance(end, str | RunFailed)
 
 
 @half_as_many
-@given(behaviors, hidden, stories)
-def test_where_flora_ignores_keys_the_ledger_prevents_all_but_what_was_not_heard_of(behaviors, hidden_for, story):
+@given(behaviors, hidden, histories)
+def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors, hidden_for, taken):
     history = History("none", ledger=True, behaviors=behaviors, hidden_for=hidden_for)
-    history.live(story)
+    history.apply(taken)
     for task, end in history.ends():
-        assert len(billed(task)) <= 1 or set(task.keys) & history.unheard
+        assert len(billed(task)) <= 1 or set(task.keys) & history.lost_keys
         if isinstance(end, str):
             assert end in {run.run_id for run in task.runs}
 
 
 @half_as_many
-@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, stories)
+@given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, histories)
 # A request that never arrives, and a sibling's answer that is lost: hours later its run fits both.
 @example(
-    "duplicate_409", True, [], [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, WINDOW), (1, (None, []))]
+    "duplicate_409",
+    True,
+    [],
+    [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, KEY_WINDOW), (1, (None, []))],
 )
-def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, story):
+def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, taken):
     history = History(mode, ledger, behaviors, on_unknown="adopt")
-    history.live(story)
+    history.apply(taken)
     history.ends()
     assert history.stolen == []
 
 
 @half_as_many
-@given(st.sampled_from(MODES), st.booleans(), stories)
-def test_a_clear_is_a_new_run(mode, ledger, story):
+@given(st.sampled_from(MODES), st.booleans(), histories)
+def test_clear_is_a_new_run(mode, ledger, taken):
     history = History(mode, ledger)
-    history.live(story)
+    history.apply(taken)
     for task in history.tasks:
         known = set(history.flora.runs)
         task.began = history.flora.now  # Airflow starts a finished DAG run anew when a task of it is cleared

@@ -98,13 +98,13 @@ def test_every_documented_code_has_its_advice_in_any_case(code, advice):
         (None, RetryAdvice.RETRY_NOW),
     ],
 )
-def test_a_code_that_nobody_has_listed_is_taken_by_its_family(code, advice):
+def test_code_that_nobody_has_listed_is_taken_by_its_family(code, advice):
     assert advice_for(code, None) is advice
 
 
 @pytest.mark.parametrize("said", REFUSALS)
 @pytest.mark.parametrize("code", ["GPU_PROVIDER_ERROR", "GENERATION_NO_RESULT", "COSMIC_RAY", None])
-def test_a_refusal_hidden_under_a_passing_trouble_is_not_retried(code, said):
+def test_refusal_hidden_under_a_passing_trouble_is_not_retried(code, said):
     assert advice_for(code, said) is RetryAdvice.CHANGE_INPUT
 
 
@@ -114,7 +114,7 @@ def test_what_is_said_of_a_connection_is_no_refusal_of_the_prompt(said):
 
 
 @pytest.mark.parametrize(("code", "advice"), [pair for pair in CODES if not pair[1].may_retry])
-def test_a_message_never_makes_hopeless_trouble_pass(code, advice):
+def test_message_never_makes_hopeless_trouble_pass(code, advice):
     assert [advice_for(code, said) for said in (*REFUSALS, "Please try again")] == [advice] * (len(REFUSALS) + 1)
 
 
@@ -122,7 +122,7 @@ def test_a_message_never_makes_hopeless_trouble_pass(code, advice):
 @pytest.mark.parametrize(
     "said", ["connect", "refusa", "connect a ", "refus a ", "retry ", "connect: ", "polic", " ", "_"]
 )
-def test_a_message_of_a_megabyte_is_classified_at_once(said):
+def test_message_of_a_megabyte_is_classified_at_once(said):
     long = said * (1_000_000 // len(said))
     assert advice_for("COSMIC_RAY", f"{long}!") in RetryAdvice
     assert advice_for(long, None) in RetryAdvice
@@ -137,18 +137,18 @@ def test_any_code_and_any_message_have_an_advice(code, message):
 
 
 @given(st.sampled_from(CODES), st.text(alphabet="0123456789 äöü.,!?"))
-def test_a_message_without_meaning_changes_nothing(known, message):
+def test_message_without_meaning_changes_nothing(known, message):
     code, advice = known
     assert advice_for(code, message) is advice
 
 
 @given(st.none() | texts(), texts(), st.sampled_from(REFUSALS), texts())
-def test_a_refusal_is_heard_whatever_surrounds_it_and_under_any_code(code, before, said, after):
+def test_refusal_is_recognized_whatever_surrounds_it_and_under_any_code(code, before, said, after):
     assert not advice_for(code, f"{before}. {said}. {after}").may_retry
 
 
 @given(st.lists(st.text("BDFGHJKZ", min_size=1), max_size=4), st.sampled_from(["_", "-", " ", "."]))
-def test_a_code_of_words_that_mean_nothing_to_us_may_pass(words, mark):
+def test_code_of_words_that_mean_nothing_to_us_may_pass(words, mark):
     assert advice_for(mark.join(words), None) is RetryAdvice.RETRY_NOW
 
 

@@ -29,10 +29,6 @@ def failed(code=None, message=None):
     return RunEvent.ended(run("failed", error_code=code, error_message=message))
 
 
-def refused():
-    return errors.FloraPermissionError("Forbidden.", status=403)
-
-
 maybe_texts = st.none() | texts()
 outputs = st.lists(
     st.fixed_dictionaries({"output_id": texts(), "type": st.sampled_from(["imageUrl", "text", "x"]), "url": texts()})
@@ -57,7 +53,7 @@ ways = (
 events = st.builds(lambda event, limit: replace(event, limit=limit), ways, st.sampled_from(typing.get_args(Limit)))
 
 
-def test_a_completed_run_is_returned_as_a_plain_dict():
+def test_completed_run_is_returned_as_a_plain_dict():
     event = RunEvent.ended(run(charged_cost=0.04, created_at=1_750_000_000_000))
     assert event.succeeded
     assert event.result() == {
@@ -80,7 +76,7 @@ def test_a_completed_run_is_returned_as_a_plain_dict():
         (None, None, RetryAdvice.RETRY_NOW),
     ],
 )
-def test_a_failed_run_is_raised_with_what_can_help(code, message, advice):
+def test_failed_run_is_raised_with_what_can_help(code, message, advice):
     with pytest.raises(errors.RunFailed) as caught:
         failed(code, message).result()
     error = caught.value
@@ -88,44 +84,39 @@ def test_a_failed_run_is_raised_with_what_can_help(code, message, advice):
     assert not failed(code, message).succeeded
 
 
-def test_a_failed_run_fails_even_with_outputs_and_full_progress():
+def test_failed_run_fails_even_with_outputs_and_full_progress():
     event = RunEvent.ended(run("failed", progress=100, outputs=[OUTPUT], completed_at=1_750_000_000_000))
     with pytest.raises(errors.RunFailed):
         event.result()
 
 
-def test_a_deadline_is_told_with_the_run_and_how_the_last_look_failed():
-    with pytest.raises(errors.RunTimedOut, match=r"run_1 was not finished in time\. It cannot be cancelled"):
-        RunEvent.timed_out(RunRef("run_1")).result()
-    last = errors.FloraServerError("Down.", status=503)
-    with pytest.raises(errors.RunTimedOut, match=r"in time; the last poll failed: FLORA answered 503: Down\."):
-        RunEvent.timed_out(RunRef("run_1"), last_error=last).result()
+DOWN = errors.FloraServerError("Down.", status=503)
+NOT_FOUND = errors.FloraNotFoundError("No such run.", status=404)
+REF = RunRef("run_1")
 
 
-def test_a_run_that_was_never_seen_is_not_said_to_go_on():
-    never = errors.FloraNotFoundError("No such run.", status=404)
-    with pytest.raises(
-        errors.RunTimedOut, match="run_1 was never seen in time; the last poll failed: FLORA answered 404"
-    ):
-        RunEvent.timed_out(RunRef("run_1"), last_error=never, seen=False).result()
-    for seen, last in [(True, never), (False, errors.FloraServerError("Down.", status=503))]:
-        with pytest.raises(errors.RunTimedOut, match="was not finished in time"):
-            RunEvent.timed_out(RunRef("run_1"), last_error=last, seen=seen).result()
+@pytest.mark.parametrize(
+    ("event", "error", "message"),
+    [
+        (RunEvent.timed_out(REF), errors.RunTimedOut, r"run_1 was not finished in time\. It cannot be cancelled"),
+        (RunEvent.timed_out(REF, last_error=DOWN), errors.RunTimedOut,
+         r"was not finished in time; the last poll failed: FLORA answered 503: Down\."),
+        (RunEvent.timed_out(REF, last_error=NOT_FOUND, seen=False), errors.RunTimedOut,
+         "run_1 was never seen in time; the last poll failed: FLORA answered 404"),
+        (RunEvent.timed_out(REF, last_error=NOT_FOUND, seen=True), errors.RunTimedOut, "was not finished in time"),
+        (RunEvent.timed_out(REF, last_error=DOWN, seen=False), errors.RunTimedOut, "was not finished in time"),
+        (RunEvent.invalid(RunRef(None), "run_id is None, but such an id starts with 'run_'"), errors.FloraInputError,
+         "run_id is None"),
+        (RunEvent.refused(REF, errors.FloraPermissionError("Forbidden.", status=403)), WaitRefused,
+         "FLORA run run_1 cannot be polled, and may go on and be billed: FLORA answered 403"),
+    ],
+)  # fmt: skip
+def test_event_without_a_finished_run_raises_what_happened(event, error, message):
+    with pytest.raises(error, match=message):
+        event.result()
 
 
-def test_what_is_no_run_id_is_bad_input():
-    with pytest.raises(errors.FloraInputError, match="run_id is None"):
-        RunEvent.invalid(RunRef(None), "run_id is None, but such an id starts with 'run_'").result()
-
-
-def test_a_refused_look_names_the_run_that_goes_on():
-    with pytest.raises(
-        WaitRefused, match="FLORA run run_1 cannot be polled, and may go on and be billed: FLORA answered 403"
-    ):
-        RunEvent.refused(RunRef("run_1"), refused()).result()
-
-
-def test_a_run_that_completed_without_an_output_is_an_error_that_a_retry_may_cure():
+def test_run_that_completed_without_an_output_is_an_error_that_a_retry_may_cure():
     event = RunEvent.ended(run(outputs=[]))
     assert not event.succeeded
     with pytest.raises(errors.RunError, match="run_1 completed without an output") as caught:
@@ -134,12 +125,12 @@ def test_a_run_that_completed_without_an_output_is_an_error_that_a_retry_may_cur
 
 
 @given(events)
-def test_an_event_survives_json(event):
+def test_event_survives_json(event):
     assert RunEvent.from_payload(json.loads(json.dumps(event.to_payload()))) == event
 
 
 @given(events)
-def test_an_event_either_succeeds_or_raises_an_error_of_ours(event):
+def test_event_either_succeeds_or_raises_an_error_of_ours(event):
     again = RunEvent.from_payload(event.to_payload())
     try:
         result = again.result()
@@ -151,6 +142,6 @@ def test_an_event_either_succeeds_or_raises_an_error_of_ours(event):
 
 
 @pytest.mark.parametrize("event", [RunEvent.ended(run()), RunEvent.timed_out(RunRef("run_1"))])
-def test_a_repr_shows_no_address_for_it_may_be_signed(event):
+def test_repr_shows_no_address_for_it_may_be_signed(event):
     assert "secret" not in repr(event)
     assert "run_1" in repr(event)

@@ -39,7 +39,7 @@ intents = st.builds(
 )
 
 
-def test_the_key_is_the_one_that_other_processes_and_earlier_versions_send():
+def test_key_is_the_one_that_other_processes_and_earlier_versions_send():
     assert INTENT.key(1) == KEY
     mapped = replace(INTENT, dag_id="Bilder äöü", map_index=7, clears=3, body=b"\x00\xff")
     assert mapped.key(1) == KEY_OF_A_MAPPED_TASK
@@ -83,7 +83,7 @@ def test_there_are_no_other_ingredients():
     ]
 
 
-def test_a_retry_sends_the_same_bytes_in_whatever_order_its_params_come():
+def test_retry_sends_the_same_bytes_in_whatever_order_its_params_come():
     scope = {"workspace_id": "ws_1", "project_id": "prj_1"}
     first = calls.generate(type="image", prompt="a fern", params={"a": 1, "b": 2}, **scope)
     again = calls.generate(type="image", prompt="a fern", params={"b": 2, "a": 1}, **scope)
@@ -103,7 +103,7 @@ def test_text_that_moves_from_one_name_to_the_next_makes_another_key(intent, tex
 
 
 @given(intents, st.integers(1, 10_000))
-def test_a_key_is_20_to_64_url_safe_characters_and_tells_nothing_of_what_it_is_made_of(intent, key_version):
+def test_key_is_20_to_64_url_safe_characters_and_reveals_no_ingredient(intent, key_version):
     key = intent.key(key_version)
     assert re.fullmatch(r"airflow-[0-9a-f]{32}-g[1-9][0-9]*", key)
     assert 20 <= len(key) <= 64

@@ -155,35 +155,28 @@ def cleared(try_number, max_tries, *, retries=3, clear_number=0, before=3, **sto
     return is_cleared(stored, attempt)
 
 
-def test_a_retry_is_no_clear():
-    assert not cleared(2, 3)
-    assert not cleared(2, 3, failed_try=1)
-    assert not cleared(2, 3, retries=2, failed_try=1), "the author has lowered the retries meanwhile"
+CLEARED = {
+    "retry": (cleared(2, 3), False),
+    "retry of a try that failed": (cleared(2, 3, failed_try=1), False),
+    "retry after the author lowered the retries": (cleared(2, 3, retries=2, failed_try=1), False),
+    "max_tries that moved": (cleared(2, 4, clear_number=1), True),
+    "fewer retries, which leave max_tries": (cleared(2, 1, retries=0, clear_number=1, before=1), True),
+    "fewer retries after a failed try": (cleared(3, 3, retries=1, clear_number=1, failed_try=2), True),
+    "running task, which leaves max_tries": (cleared(2, 3, clear_number=1, may_run_long=True), True),
+    "another task, and this one failed by itself": (
+        cleared(2, 3, clear_number=1, failed_try=1, may_run_long=True), False,
+    ),
+    "another task, and this one was killed in the seconds that it runs": (cleared(2, 3, clear_number=1), False),
+}  # fmt: skip
 
 
-def test_max_tries_that_moved_is_a_clear():
-    assert cleared(2, 4, clear_number=1)
-
-
-def test_a_clear_with_fewer_retries_is_one_although_max_tries_is_the_same():
-    assert cleared(2, 1, retries=0, clear_number=1, before=1)
-    assert cleared(3, 3, retries=1, clear_number=1, failed_try=2)
-
-
-def test_a_running_task_that_is_cleared_leaves_max_tries():
-    assert cleared(2, 3, clear_number=1, may_run_long=True)
-
-
-def test_a_clear_of_another_task_is_none_of_a_task_that_failed_by_itself():
-    assert not cleared(2, 3, clear_number=1, failed_try=1, may_run_long=True)
-
-
-def test_a_clear_of_another_task_is_none_of_a_task_that_was_killed_in_the_seconds_that_it_runs():
-    assert not cleared(2, 3, clear_number=1)
+@pytest.mark.parametrize(("found", "expected"), CLEARED.values(), ids=CLEARED)
+def test_clear_is_distinguished_from_a_retry(found, expected):
+    assert found == expected
 
 
 @pytest.mark.parametrize("known", [(None, 1), (0, None)])
-def test_without_a_clear_number_the_retries_tell(known):
+def test_clear_is_recognized_by_the_retries_without_a_clear_number(known):
     before, now = known
     stored = record(max_tries=1, retries=1, clear_number=before)
     lowered = Attempt(try_number=2, max_tries=1, retries=0, clear_number=now)

@@ -3,7 +3,8 @@
 import pytest
 
 from flora_provider.api import errors
-from tests.support.fake_flora import MODES, TAKES, WINDOW, FakeFlora, Task, answer_lost, request_lost
+from tests.support.fake_flora import KEY_WINDOW, MODES, RUN_SECONDS, FakeFlora
+from tests.support.tasks import Task, answer_lost, request_lost
 
 UNKNOWN = errors.RunOutcomeUnknown
 
@@ -14,7 +15,7 @@ def started(task):
 
 def run_ended(task):
     task.run()
-    task.flora.now += TAKES
+    task.flora.now += RUN_SECONDS
 
 
 def cleared(task):
@@ -34,18 +35,16 @@ def run_refused(task):
 
 def answer_lost_hours_ago(task):
     answer_lost(task)
-    task.flora.now += WINDOW
+    task.flora.now += KEY_WINDOW
 
 
 def request_lost_hours_ago(task):
     request_lost(task)
-    task.flora.now += WINDOW
+    task.flora.now += KEY_WINDOW
 
 
 def failure_stored(task):
-    task.flora.outages = [503]
-    with pytest.raises(errors.FloraServerError):
-        task.run()
+    task.fails(errors.FloraServerError, outages=[503])
 
 
 def nothing(task):
@@ -115,13 +114,12 @@ LINES = [
 
 
 @pytest.mark.parametrize(("before", "ledger", "mode", "choice", "ends", "posts", "runs"), LINES)
-def test_the_outcome_table(before, ledger, mode, choice, ends, posts, runs):
+def test_outcome_table(before, ledger, mode, choice, ends, posts, runs):
     flora = FakeFlora(mode)
     task = Task(flora, ledger=ledger, on_unknown=choice)
     before(task)
     if isinstance(ends, int):
         assert task.run().run_id == f"run_{ends}"
     else:
-        with pytest.raises(ends):
-            task.run()
+        task.fails(ends)
     assert (len(flora.posts), len(flora.runs)) == (posts, runs)

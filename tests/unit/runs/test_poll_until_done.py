@@ -1,4 +1,4 @@
-"""Waiting for one run: what a look means, when the wait ends, and that nothing else ends it."""
+"""Waiting for one run: what a poll means, when the wait ends, and that nothing else ends it."""
 
 import logging
 from datetime import timedelta
@@ -7,60 +7,45 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flora_provider.api.errors import (
-    FloraConnectionError,
-    FloraInputError,
-    FloraTimeoutError,
-    RunTimedOut,
-)
+from flora_provider.api.errors import FloraConnectionError, FloraInputError, FloraTimeoutError, RunTimedOut
 from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.flow import Response
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.polling import wait_for_run
 from flora_provider.runs.tolerance import NOT_FOUND_GRACE
-from tests.support.polling_simulator import (
-    BEGIN,
-    DONE,
-    LATENCY,
-    RUNNING,
-    Stage,
-    error,
-    follow,
-    script,
-    shown,
-    until,
-)
+from tests.support.polling_simulator import BEGIN, DONE, LATENCY, RUNNING, PollRecorder, poll, script, shown, until
+from tests.support.responses import response
 
 
 @pytest.mark.parametrize("progress", [0, 100])
 def test_only_status_decides(progress):
-    event, stage = follow(script(shown("queued", 100), shown("running", 100), shown("failed", progress)))
-    assert (event.kind, event.run["status"], len(stage.asked_at)) == ("ended", "failed", 3)
+    event, polls = poll(script(shown("queued", 100), shown("running", 100), shown("failed", progress)))
+    assert (event.kind, event.run["status"], len(polls.times)) == ("ended", "failed", 3)
 
 
-def test_a_completed_run_is_told_with_its_outputs():
-    event, _ = follow(script(RUNNING, DONE))
+def test_completed_run_is_reported_with_its_outputs():
+    event, _ = poll(script(RUNNING, DONE))
     assert event.succeeded
     assert event.result()["outputs"][0]["output_id"] == "output_1"
 
 
-def test_a_failed_run_is_told_with_its_reason():
-    event, _ = follow(script(shown("failed", 100, error_code="SERVER_ERROR", error_message="Oh.")))
+def test_failed_run_is_reported_with_its_reason():
+    event, _ = poll(script(shown("failed", 100, error_code="SERVER_ERROR", error_message="Oh.")))
     assert (event.error_code, event.error_message) == ("SERVER_ERROR", "Oh.")
 
 
 @pytest.mark.parametrize(
     "outages",
     [
-        error(429, retry_after=2),
-        error(408),
-        error(500),
-        error(501),
-        error(502),
-        error(503, x_should_retry="false"),
-        error(520),
-        error(599),
+        response(429, retry_after=2),
+        response(408),
+        response(500),
+        response(501),
+        response(502),
+        response(503, x_should_retry="false"),
+        response(520),
+        response(599),
         FloraConnectionError("broke"),
         FloraConnectionError("refused", ambiguous=False),
         FloraTimeoutError("late"),
@@ -70,125 +55,119 @@ def test_a_failed_run_is_told_with_its_reason():
     ],
     ids=repr,
 )
-def test_outages_is_waited_out_however_long_it_lasts(outages):
-    event, stage = follow(until(4000, outages))
+def test_outage_is_waited_out_however_long_it_lasts(outages):
+    event, polls = poll(until(4000, outages))
     assert event.succeeded
-    assert len(stage.asked_at) < 4000 / 25, "and FLORA is not made worse"
+    assert len(polls.times) < 4000 / 25, "and FLORA is not made worse"
 
 
-@pytest.mark.parametrize("outages", [error(503), FloraConnectionError("broke")], ids=repr)
-def test_outages_ends_at_the_deadline_and_is_told(outages):
-    event, stage = follow(lambda _: outages, deadline=100)
+@pytest.mark.parametrize("outages", [response(503), FloraConnectionError("broke")], ids=repr)
+def test_outage_ends_at_the_deadline_and_is_reported(outages):
+    event, polls = poll(lambda _: outages, deadline=100)
     assert (event.kind, event.run_id) == ("timed_out", "run_1")
     assert "the last poll failed" in event.detail
-    assert stage.asked_at[-1] == pytest.approx(100)
+    assert polls.times[-1] == pytest.approx(100)
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_run_that_flora_never_showed_is_told_from_one_that_it_lost(seen):
-    event, _ = follow(script(*[RUNNING] * seen, then=error(404)), deadline=20)
+def test_run_that_flora_never_showed_is_distinguished_from_one_that_it_lost(seen):
+    event, _ = poll(script(*[RUNNING] * seen, then=response(404)), deadline=20)
     assert (event.kind, event.unseen) == ("timed_out", not seen)
 
 
-def test_a_run_that_flora_does_not_show_yet_is_waited_for():
-    event, _ = follow(until(NOT_FOUND_GRACE, error(404)))
+def test_run_that_flora_does_not_show_yet_is_waited_for():
+    event, _ = poll(until(NOT_FOUND_GRACE, response(404)))
     assert event.succeeded
 
 
-def test_a_run_that_flora_never_knew_is_given_up_after_a_minute():
-    event, stage = follow(lambda _: error(404))
+def test_run_that_flora_never_knew_is_given_up_after_a_minute():
+    event, polls = poll(lambda _: response(404))
     assert event.kind == "refused"
-    assert NOT_FOUND_GRACE <= stage.asked_at[-1] - stage.asked_at[0] <= NOT_FOUND_GRACE + 40
+    assert NOT_FOUND_GRACE <= polls.times[-1] - polls.times[0] <= NOT_FOUND_GRACE + 40
 
 
-def test_a_run_may_vanish_more_than_once():
-    event, _ = follow(lambda at: DONE if at > 400 else error(404) if at % 80 > 40 else RUNNING)
+def test_run_may_vanish_more_than_once():
+    event, _ = poll(lambda at: DONE if at > 400 else response(404) if at % 80 > 40 else RUNNING)
     assert event.succeeded
 
 
-@pytest.mark.parametrize("before", [error(503), RUNNING], ids=repr)
-def test_one_404_after_minutes_without_a_look_or_a_sight_is_no_end(before):
+@pytest.mark.parametrize("before", [response(503), RUNNING], ids=repr)
+def test_one_404_after_minutes_without_a_successful_poll_does_not_end_the_wait(before):
     seldom = PollPolicy(interval=200, slowest=200)
-    event, _ = follow(script(before, error(404), DONE), policy=seldom)
+    event, _ = poll(script(before, response(404), DONE), policy=seldom)
     assert event.succeeded
 
 
 def test_who_knows_since_when_it_is_gone_may_say_so():
-    event, stage = follow(lambda _: error(404), not_found_since=BEGIN - NOT_FOUND_GRACE)
-    assert (event.kind, len(stage.asked_at)) == ("refused", 1)
+    event, polls = poll(lambda _: response(404), not_found_since=BEGIN - NOT_FOUND_GRACE)
+    assert (event.kind, len(polls.times)) == ("refused", 1)
 
 
-def test_a_run_id_that_cannot_be_asked_for_is_refused_not_raised():
-    event, stage = follow(lambda _: DONE, run_id="..")
-    assert (event.kind, stage.asked_at, stage.now) == ("invalid", [], BEGIN)
+def test_run_id_that_cannot_be_asked_for_is_refused_not_raised():
+    event, polls = poll(lambda _: DONE, run_id="..")
+    assert (event.kind, polls.times, polls.now) == ("invalid", [], BEGIN)
 
 
 def wait_for(run_id="run_1", *answers, **options):
-    stage = Stage(script(*answers, then=DONE))
-    return stage.play(wait_for_run(run_id, FlowContext(RetryPolicy(), stage.clock, lambda: 0.5), **options)), stage
+    polls = PollRecorder(script(*answers, then=DONE))
+    return polls.run(wait_for_run(run_id, FlowContext(RetryPolicy(), lambda: polls.now, lambda: 0.5), **options)), polls
 
 
-def test_a_script_waits_in_one_line():
-    run, stage = wait_for("run_1", RUNNING, poll_interval=7)
+@pytest.mark.parametrize("interval", [7, timedelta(seconds=7)])
+def test_script_waits_in_one_line(interval):
+    run, polls = wait_for("run_1", RUNNING, poll_interval=interval)
     assert (run["status"], [output["output_id"] for output in run["outputs"]]) == ("completed", ["output_1"])
-    assert stage.now - BEGIN >= 7
+    assert polls.now - BEGIN >= 7
 
 
-def test_a_script_that_waits_in_vain_is_told():
+def test_script_that_waits_in_vain_is_reported():
     with pytest.raises(RunTimedOut, match="run_1 was not finished in time"):
         wait_for("run_1", *[RUNNING] * 100, timeout=30)
 
 
-@pytest.mark.parametrize("wrong", [{"run_id": None}, {"timeout": -1}, {"timeout": "9"}, {"poll_interval": 0}], ids=str)
-def test_a_wait_that_cannot_be_is_refused_before_anything_is_asked(wrong):
-    with pytest.raises(FloraInputError):
-        wait_for(**wrong)
+WRONG = [("run_id", None), ("timeout", -1), ("timeout", "9"), ("timeout", True), ("poll_interval", 0)]
+WRONG += [("started_at", "now"), ("estimated_seconds", "30")]
 
 
-def test_there_is_one_last_look_at_it():
-    event, stage = follow(until(50, RUNNING), deadline=50)
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_wait_that_cannot_be_is_refused_by_name_before_anything_is_asked(name, value):
+    with pytest.raises(FloraInputError, match=f"{name} is "):
+        wait_for(**{name: value})
+
+
+def test_run_is_polled_once_more_at_the_deadline():
+    event, polls = poll(until(50, RUNNING), deadline=50)
     assert event.succeeded
-    assert stage.asked_at[-1] == pytest.approx(50)
+    assert polls.times[-1] == pytest.approx(50)
 
 
-def test_it_has_passed_before_the_first_look():
-    assert follow(lambda _: DONE, deadline=-5)[0].succeeded
-    event, stage = follow(lambda _: RUNNING, deadline=-5)
-    assert (event.kind, event.detail, len(stage.asked_at)) == ("timed_out", "", 1)
+def test_deadline_that_has_passed_before_the_first_poll_allows_one_poll():
+    assert poll(lambda _: DONE, deadline=-5)[0].succeeded
+    event, polls = poll(lambda _: RUNNING, deadline=-5)
+    assert (event.kind, event.detail, len(polls.times)) == ("timed_out", "", 1)
 
 
-def test_flora_is_not_asked_at_it_if_it_asked_for_silence_until_later():
-    event, stage = follow(script(RUNNING, error(429, retry_after=200)), deadline=100)
+def test_run_is_not_polled_at_the_deadline_if_flora_asked_for_silence_until_later():
+    event, polls = poll(script(RUNNING, response(429, retry_after=200)), deadline=100)
     assert event.kind == "timed_out"
     assert "the last poll failed: FLORA answered 429" in event.detail
-    assert len(stage.asked_at) == 2
-    assert stage.now - BEGIN == pytest.approx(100)
+    assert len(polls.times) == 2
+    assert polls.now - BEGIN == pytest.approx(100)
 
 
-def test_there_is_a_last_look_if_the_silence_ends_before_it():
-    event, stage = follow(script(RUNNING, error(429, retry_after=21)), deadline=40, random=lambda: 0.99)
+def test_run_is_polled_at_the_deadline_if_the_silence_ends_before_it():
+    event, polls = poll(script(RUNNING, response(429, retry_after=21)), deadline=40, random=lambda: 0.99)
     assert event.kind == "timed_out"
-    assert stage.asked_at[-1] == pytest.approx(40)
+    assert polls.times[-1] == pytest.approx(40)
 
 
 @pytest.mark.parametrize("header", ["1787000000", "999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "31536000"], ids=str)
 @pytest.mark.parametrize("name", ["retry_after", "retry_after_ms"])
 @pytest.mark.parametrize("status", [429, 503, 401])
-def test_a_wait_looks_again_within_minutes_whatever_time_a_header_names(status, name, header):
-    event, stage = follow(script(RUNNING, error(status, **{name: header}), DONE))
+def test_wait_polls_again_within_minutes_whatever_time_a_header_names(status, name, header):
+    event, polls = poll(script(RUNNING, response(status, **{name: header}), DONE))
     assert event.succeeded
-    assert stage.asked_at[-1] - stage.asked_at[-2] <= 340
-
-
-def test_a_bad_value_for_a_wait_is_named():
-    for name, value in [("started_at", "now"), ("estimated_seconds", "30"), ("timeout", True)]:
-        with pytest.raises(FloraInputError, match=f"{name} is "):
-            wait_for(**{name: value})
-
-
-def test_an_interval_may_be_a_timedelta():
-    _, stage = wait_for("run_1", RUNNING, poll_interval=timedelta(seconds=7))
-    assert stage.now - BEGIN >= 7
+    assert polls.times[-1] - polls.times[-2] <= 340
 
 
 TERMINAL = [DONE, shown("failed", 100), shown("completed")]
@@ -199,13 +178,13 @@ ON = [
     shown("paused", 50),
     shown("running", -5, created_at="never"),
     shown("running", 1e300, created_at=-1e300),
-    error(429, retry_after=7),
-    error(429, retry_after=500),
-    error(500),
-    error(503),
-    error(404),
-    error(401),
-    error(403),
+    response(429, retry_after=7),
+    response(429, retry_after=500),
+    response(500),
+    response(503),
+    response(404),
+    response(401),
+    response(403),
     Response(200, {}, b'{"run_id": 5}'),
     Response(200, {}, b"\xff"),
     FloraConnectionError("broke"),
@@ -231,7 +210,7 @@ def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, dea
         given_back.append(sequence.pop(0) if len(sequence) > 1 else sequence[0])
         return given_back[-1]
 
-    event, stage = follow(
+    event, polls = poll(
         answer,
         random=lambda: random,
         deadline=deadline,
@@ -240,10 +219,10 @@ def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, dea
         policy=PollPolicy(),
     )
     if event.kind == "timed_out":
-        assert deadline - 1e-3 <= stage.now - BEGIN <= deadline + LATENCY + 1e-3
+        assert deadline - 1e-3 <= polls.now - BEGIN <= deadline + LATENCY + 1e-3
     elif event.kind == "refused":
         assert given_back[-1].status in (401, 403, 404)
-        assert stage.now - BEGIN > NOT_FOUND_GRACE
+        assert polls.now - BEGIN > NOT_FOUND_GRACE
     else:
         assert given_back[-1] in TERMINAL
     assert not [seen for seen in given_back[:-1] if seen in TERMINAL]
@@ -251,7 +230,7 @@ def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, dea
 
 def test_changes_of_status_progress_by_quarters_and_failures_are_logged(caplog):
     caplog.set_level(logging.INFO)
-    follow(script(shown("pending"), *(shown("running", n) for n in range(0, 100, 10)), error(503), DONE))
+    poll(script(shown("pending"), *(shown("running", n) for n in range(0, 100, 10)), response(503), DONE))
     reported = [record.message for record in caplog.records]
     assert reported[:4] == [
         "FLORA run run_1: pending, 0 %",

@@ -8,7 +8,7 @@ import pytest
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
-from tests.support.polling_simulator import BEGIN, DONE, RUNNING, follow, shown, until
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, shown, until
 
 NAMED = {
     "run_id": ["", "None", None, 7, "gen_1", ["run_1"]],
@@ -20,7 +20,7 @@ NAMED = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NAMED.items() for value in values])
-def test_a_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
+def test_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
     given = {"deadline": None, "started_at": None, "estimated_seconds": None, "run_id": "run_1", "poll_interval": 3.0}
     given[name] = value
     wait = RunPoller(
@@ -31,35 +31,35 @@ def test_a_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, v
 
 
 @pytest.mark.parametrize("estimate", [float("nan"), float("inf"), -5.0, 10**400, 1e300])
-def test_an_estimate_that_is_out_of_all_bounds_ends_no_wait_for_it_is_floras(estimate):
-    event, stage = follow(lambda _: DONE, estimated_seconds=estimate)
+def test_estimate_that_is_out_of_all_bounds_ends_no_wait_for_it_is_floras(estimate):
+    event, polls = poll(lambda _: DONE, estimated_seconds=estimate)
     assert event.succeeded
-    assert stage.asked_at[0] <= 30
+    assert polls.times[0] <= 30
 
 
 HOURS = 3600.0
 
 
 @pytest.mark.parametrize("jump", [-2 * HOURS, -600.0, 600.0, 2 * HOURS, 1e8])
-def test_a_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
-    calm = follow(until(90, RUNNING), deadline=200)[1].asked_at
-    assert follow(until(90, RUNNING), deadline=200, ahead=lambda at: jump if at > 20 else 0.0)[1].asked_at == calm
-    event, stage = follow(lambda _: RUNNING, deadline=100, ahead=lambda at: jump if at > 20 else 0.0)
+def test_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
+    calm = poll(until(90, RUNNING), deadline=200)[1].times
+    assert poll(until(90, RUNNING), deadline=200, ahead=lambda at: jump if at > 20 else 0.0)[1].times == calm
+    event, polls = poll(lambda _: RUNNING, deadline=100, ahead=lambda at: jump if at > 20 else 0.0)
     assert event.kind == "timed_out"
-    assert stage.asked_at[-1] == pytest.approx(100)
+    assert polls.times[-1] == pytest.approx(100)
 
 
 @pytest.mark.parametrize("wrong", [-1e9, -2 * HOURS, -600.0, 600.0, 2 * HOURS])
 @pytest.mark.parametrize("estimate", [None, 20.0, 300.0])
-def test_a_first_look_is_never_later_than_from_the_start_however_clocks_differ(wrong, estimate):
+def test_first_poll_is_never_later_than_from_the_start_however_clocks_differ(wrong, estimate):
     first = PollPolicy().first(estimated_seconds=estimate, elapsed=0.0)
-    _, stage = follow(until(60, RUNNING), ahead=lambda _: wrong, estimated_seconds=estimate)
-    assert stage.asked_at[0] <= first
-    assert max(after - before for before, after in pairwise(stage.asked_at)) < 20
+    _, polls = poll(until(60, RUNNING), ahead=lambda _: wrong, estimated_seconds=estimate)
+    assert polls.times[0] <= first
+    assert max(after - before for before, after in pairwise(polls.times)) < 20
 
 
 @pytest.mark.parametrize("wrong", [-2 * HOURS, 2 * HOURS])
 def test_pauses_are_bounded_when_only_flora_says_when_a_run_was_started(wrong):
     row = shown("running", 0)
-    _, stage = follow(until(60, row), ahead=lambda _: wrong, started_at=None)
-    assert max(after - before for before, after in pairwise(stage.asked_at)) < 20
+    _, polls = poll(until(60, row), ahead=lambda _: wrong, started_at=None)
+    assert max(after - before for before, after in pairwise(polls.times)) < 20

@@ -15,12 +15,12 @@ from tests.support.polling_simulator import (
     PROGRESS,
     RUNNING,
     TIMES,
-    error,
-    follow,
+    poll,
     script,
     shown,
     simulate,
 )
+from tests.support.responses import response
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -41,7 +41,7 @@ def test_whatever_flora_says_of_a_run_its_end_is_seen_soon_and_at_a_fair_price(t
         assert max(found.requests) <= 3 + longest / 4, (estimate, progress)
 
 
-def test_a_longer_interval_costs_less_and_is_later():
+def test_longer_interval_costs_less_and_is_later():
     often, seldom = (simulate(PollPolicy(interval=interval)) for interval in (2.0, 10.0))
     assert seldom.requests_per_run < often.requests_per_run
     assert seldom.median_lag > often.median_lag
@@ -60,21 +60,21 @@ def test_a_longer_interval_costs_less_and_is_later():
         ({"estimated_seconds": 40, "deadline": 5}, 5),
     ],
 )
-def test_the_first_look_comes_after_somewhat_more_than_half_of_the_estimate(known, first):
-    _, stage = follow(lambda _: DONE, **known)
-    assert stage.asked_at == pytest.approx([first])
+def test_first_poll_comes_after_somewhat_more_than_half_of_the_estimate(known, first):
+    _, polls = poll(lambda _: DONE, **known)
+    assert polls.times == pytest.approx([first])
 
 
-def test_a_run_of_which_nothing_is_known_tells_its_age_itself():
+def test_run_without_a_known_start_has_the_age_that_flora_shows():
     created = shown("running", 0, created_at=(BEGIN - 80) * 1000)
-    _, stage = follow(script(created, DONE), started_at=None)
-    assert stage.asked_at[1] == pytest.approx(12.65, abs=0.1), "80 s of age, a pause of about 0.15 of it"
+    _, polls = poll(script(created, DONE), started_at=None)
+    assert polls.times[1] == pytest.approx(12.65, abs=0.1), "80 s of age, a pause of about 0.15 of it"
 
 
-def test_an_age_that_cannot_be_is_none():
+def test_age_that_cannot_be_is_none():
     for at in ({"created_at": (BEGIN + 1e6) * 1000}, {"created_at": None}):
-        _, stage = follow(script(shown("running", 0, **at), DONE), started_at=None)
-        assert 3 <= stage.asked_at[1] <= 3.4
+        _, polls = poll(script(shown("running", 0, **at), DONE), started_at=None)
+        assert 3 <= polls.times[1] <= 3.4
 
 
 @given(
@@ -92,28 +92,28 @@ def test_poll_interval_is_a_lower_bound_and_slowest_an_upper_one(interval, slowe
 
 @given(
     st.floats(0.1, 100),
-    st.lists(st.sampled_from([RUNNING, error(503), error(404)]), max_size=12),
+    st.lists(st.sampled_from([RUNNING, response(503), response(404)]), max_size=12),
     st.floats(0, 0.99),
 )
-def test_no_two_looks_are_closer_than_poll_interval(interval, answers, random):
-    _, stage = follow(script(*answers, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
-    assert all(second - first >= interval for first, second in pairwise(stage.asked_at))
+def test_no_two_polls_are_closer_than_poll_interval(interval, answers, random):
+    _, polls = poll(script(*answers, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
+    assert all(second - first >= interval for first, second in pairwise(polls.times))
 
 
-def test_the_looks_of_many_runs_are_spread():
+def test_polls_of_many_runs_are_spread():
     assert len({PollPolicy().next(progress=0, elapsed=10, random=n / 10) for n in range(10)}) == 10
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("random", [0.0, 0.99])
 def test_flora_is_not_asked_before_it_allows_it(status, random):
-    _, stage = follow(script(error(status, retry_after=45), DONE), random=lambda: random)
-    assert 45 <= stage.asked_at[1] - stage.asked_at[0] <= 45 * 1.1 + LATENCY
+    _, polls = poll(script(response(status, retry_after=45), DONE), random=lambda: random)
+    assert 45 <= polls.times[1] - polls.times[0] <= 45 * 1.1 + LATENCY
 
 
 def test_pauses_grow_while_flora_is_in_trouble_and_shrink_when_it_is_over():
-    _, stage = follow(script(*[error(503)] * 6, RUNNING, then=DONE))
-    pauses = [second - first for first, second in pairwise(stage.asked_at)]
+    _, polls = poll(script(*[response(503)] * 6, RUNNING, then=DONE))
+    pauses = [second - first for first, second in pairwise(polls.times)]
     assert pauses[:5] == sorted(pauses[:5])
     assert max(pauses) <= 40
     assert pauses[6] <= 15.1

@@ -1,6 +1,5 @@
-"""Many waits over one connection: who is looked at when, at what price, and who is told."""
+"""Many waits over one connection: which runs are polled when, at what price, and which waits are notified."""
 
-import json
 from contextvars import ContextVar, copy_context
 
 import pytest
@@ -10,10 +9,11 @@ from flora_provider.api.http.context import FlowContext
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
-from flora_provider.runs.scheduler import HISTORIES, MAX_SINGLE_POLLS, PollScheduler, Subscription
-from tests.support.polling_simulation import BEGIN, Simulation, Trouble, ok
-
-PAGES = tuple(f"/{path}" for path, _ in HISTORIES)
+from flora_provider.runs.scheduler import MAX_SINGLE_POLLS, PollScheduler, Subscription
+from tests.support.fake_flora import PAGES, Fault
+from tests.support.flows import BEGIN, run_with_response
+from tests.support.polling_simulation import Simulation, without_row
+from tests.support.responses import response
 
 
 @pytest.fixture
@@ -21,46 +21,30 @@ def simulation():
     return Simulation()
 
 
-def kinds(simulation):
-    return {event.kind for reported in simulation.reported.values() for _, event in reported}
-
-
-def lags(simulation):
-    return [
-        at - simulation.flora.runs[run_id].ends
-        for run_id, reported in simulation.reported.items()
-        for at, _ in reported
-    ]
-
-
-def singles(paths):
-    return [path for path in paths if path not in PAGES]
-
-
 def test_nobody_waits_and_nothing_is_asked(simulation):
-    assert simulation.watch.next_round == float("inf")
+    assert simulation.scheduler.next_round == float("inf")
     simulation.run(3600)
     assert simulation.asked() == []
 
 
-def test_one_run_is_looked_at_singly(simulation):
+def test_one_run_is_polled_singly(simulation):
     simulation.wait(*simulation.start(seconds=30))
     simulation.run()
-    assert set(simulation.asked()) == {"/runs/run_0"}
+    assert set(simulation.asked()) == {"/runs/run_1"}
     assert len(simulation.asked()) <= 5
-    assert kinds(simulation) == {"ended"}
+    assert simulation.kinds == {"ended"}
 
 
-def test_runs_that_are_due_together_cost_a_page_and_no_single_look(simulation):
+def test_runs_that_are_due_together_cost_a_page_and_no_single_poll(simulation):
     simulation.wait(*simulation.start(100, seconds=30))
     simulation.run()
     assert set(simulation.asked()) == {"/generations"}
     assert len(simulation.asked()) <= 15
     assert len(simulation.reported) == 100
-    assert max(lags(simulation)) < 6
+    assert max(simulation.lags) < 6
 
 
-def test_a_page_tells_of_runs_that_are_not_due_yet(simulation):
+def test_page_also_ends_waits_that_are_not_due_yet(simulation):
     (late,) = simulation.start(seconds=10, estimated=300)
     simulation.wait(late, *simulation.start(5, seconds=30))
     simulation.run(20)
@@ -68,16 +52,17 @@ def test_a_page_tells_of_runs_that_are_not_due_yet(simulation):
     assert list(simulation.reported) == [late.run_id]
 
 
-def test_pages_are_not_asked_for_when_looks_cost_less(simulation):
+def test_pages_are_not_asked_for_when_polls_cost_less(simulation):
     mine = simulation.start(3, seconds=30)
     simulation.start(500, seconds=3600)  # by others
     simulation.wait(*mine)
     simulation.run(19)
     first = len(simulation.asked())
-    assert set(simulation.asked()) <= {*PAGES, "/runs/run_0", "/runs/run_1", "/runs/run_2"}
+    assert set(simulation.asked()) <= {*PAGES, "/runs/run_1", "/runs/run_2", "/runs/run_3"}
     simulation.run()
-    assert singles(simulation.asked()[first:]) == simulation.asked()[first:] != []
-    assert kinds(simulation) == {"ended"}
+    assert simulation.asked()[first:]
+    assert not set(simulation.asked()[first:]) & set(PAGES)
+    assert simulation.kinds == {"ended"}
 
 
 def test_runs_that_others_push_down_are_found_on_deeper_pages(simulation):
@@ -85,15 +70,15 @@ def test_runs_that_others_push_down_are_found_on_deeper_pages(simulation):
     simulation.start(350, seconds=3600)
     simulation.run()
     assert len(simulation.reported) == 200
-    assert singles(simulation.asked()) == []
-    assert max(lags(simulation)) < 6
+    assert simulation.asked_singly == []
+    assert max(simulation.lags) < 6
 
 
-def test_others_who_push_without_end_cost_no_more_pages_than_looks_would(simulation):
+def test_others_who_push_without_end_cost_no_more_pages_than_polls_would(simulation):
     simulation.wait(*simulation.start(8, seconds=40))
     simulation.start(5000, seconds=3600)
     simulation.run()
-    assert len(simulation.asked()) - len(singles(simulation.asked())) <= 8
+    assert len(simulation.asked()) - len(simulation.asked_singly) <= 8
     assert len(simulation.reported) == 8
 
 
@@ -113,50 +98,35 @@ def test_both_histories_are_gone_through_for_a_mixed_fleet(simulation):
     assert set(simulation.asked()) == set(PAGES)
 
 
-def test_what_no_history_shows_is_looked_at_singly_and_searched_for_again_once_a_minute(simulation):
+def test_what_no_history_shows_is_polled_singly_and_searched_for_again_once_a_minute(simulation):
     simulation.wait(*simulation.start(20, seconds=200, listed=""))
     simulation.run()
     assert len(simulation.reported) == 20
-    polls = len(singles(simulation.asked()))
+    polls = len(simulation.asked_singly)
     assert polls >= 20 * 4
     # Two that are due together are searched for on two pages: no more than a request per run and minute.
     assert 2 * 3 <= len(simulation.asked()) - polls <= 20 * 3
 
 
-def test_a_page_that_omits_a_run_costs_one_look_and_no_more(simulation):
+def test_page_that_omits_a_run_costs_one_poll_and_no_more(simulation):
     simulation.wait(*simulation.start(100, seconds=40))
-    omitted = Trouble(lambda answer: _without(answer, "run_7"), hits=PAGES.__contains__, until=BEGIN + 30)
-    simulation.flora.troubles.append(omitted)
+    omitted = Fault(lambda answer: without_row(answer, "run_8"), hits=PAGES.__contains__, until=BEGIN + 30)
+    simulation.flora.faults.append(omitted)
     simulation.run()
-    assert "/runs/run_7" in simulation.asked()
-    assert set(singles(simulation.asked())) == {"/runs/run_7"}
+    assert "/runs/run_8" in simulation.asked()
+    assert set(simulation.asked_singly) == {"/runs/run_8"}
     assert len(simulation.reported) == 100
 
 
-def _without(answer, run_id):
-    page = json.loads(answer.body)
-    return ok({name: [row for row in rows if row["run_id"] != run_id] if isinstance(rows, list) else rows
-               for name, rows in page.items()})  # fmt: skip
-
-
-def test_no_more_looks_are_made_between_two_rounds_than_a_page_could_save(simulation):
+def test_no_more_polls_are_made_between_two_rounds_than_a_page_could_save(simulation):
     simulation.wait(*simulation.start(MAX_SINGLE_POLLS + 50, listed="", estimated=None))
     simulation.now += 10
     first, second = [
-        ended_with(simulation.watch.round(), ok({"generations": [], "technique_runs": []})) for _ in range(2)
+        run_with_response(simulation.scheduler.round(), response(200, {"generations": [], "technique_runs": []}))
+        for _ in range(2)
     ]
     assert (len(first), len(second)) == (MAX_SINGLE_POLLS, 50)
     assert not set(first) & set(second)
-
-
-def ended_with(flow, answer):
-    """What a plan returns when every request is answered with this."""
-    try:
-        effect = next(flow)
-        while True:
-            effect = flow.send(answer if hasattr(effect, "request") else None)
-    except StopIteration as end:
-        return end.value
 
 
 def test_each_wait_keeps_its_own_deadline(simulation):
@@ -164,7 +134,7 @@ def test_each_wait_keeps_its_own_deadline(simulation):
     for number, run in enumerate(runs):
         simulation.wait(run, deadline=20 + number)
     simulation.run()
-    assert kinds(simulation) == {"timed_out"}
+    assert simulation.kinds == {"timed_out"}
     late = [
         reported[0][0] - BEGIN - 20 - number
         for number, reported in enumerate(simulation.reported[run.run_id] for run in runs)
@@ -173,61 +143,61 @@ def test_each_wait_keeps_its_own_deadline(simulation):
     assert max(late) < 1
 
 
-def test_a_deadline_that_has_passed_still_gets_its_one_look(simulation):
+def test_deadline_that_has_passed_still_gets_its_one_poll(simulation):
     done, endless = simulation.start(seconds=0), simulation.start(seconds=3600)
     simulation.wait(*done, *endless, deadline=0)
     simulation.run()
     assert {run_id: reported[0][1].kind for run_id, reported in simulation.reported.items()} == {
-        "run_0": "ended",
-        "run_1": "timed_out",
+        "run_1": "ended",
+        "run_2": "timed_out",
     }
 
 
-def test_several_waits_for_one_run_share_its_looks_and_are_all_told(simulation):
+def test_several_waits_for_one_run_share_its_polls_and_are_all_notified(simulation):
     (run,) = simulation.start(seconds=30)
     simulation.wait(run, run, interval=5)
     simulation.wait(run, deadline=10)
-    assert len(simulation.watch) == 1
+    assert len(simulation.scheduler) == 1
     simulation.run()
-    assert sorted(event.kind for _, event in simulation.reported["run_0"]) == ["ended", "ended", "timed_out"]
+    assert sorted(event.kind for _, event in simulation.reported["run_1"]) == ["ended", "ended", "timed_out"]
     assert len(simulation.asked()) <= 6
 
 
-def test_who_stops_waiting_is_not_told_and_takes_nobody_along(simulation):
+def test_discarded_wait_is_not_notified_and_ends_no_other(simulation):
     (run,) = simulation.start(seconds=30)
     first, second = simulation.wait(run, run)
-    simulation.watch.discard(first)
-    simulation.watch.discard(first)
+    simulation.scheduler.discard(first)
+    simulation.scheduler.discard(first)
     simulation.run()
-    assert len(simulation.reported["run_0"]) == 1
-    simulation.watch.discard(second)
-    assert len(simulation.watch) == 0
+    assert len(simulation.reported["run_1"]) == 1
+    simulation.scheduler.discard(second)
+    assert len(simulation.scheduler) == 0
 
 
 def test_when_nobody_waits_any_more_nothing_is_asked_any_more(simulation):
     waits = simulation.wait(*simulation.start(10, seconds=30))
     simulation.run(19)
     for wait in waits:
-        simulation.watch.discard(wait)
+        simulation.scheduler.discard(wait)
     asked = len(simulation.asked())
     simulation.run(60)
     assert len(simulation.asked()) == asked
     assert simulation.reported == {}
 
 
-def test_who_stops_waiting_while_being_looked_at_is_not_told(simulation):
+def test_wait_discarded_during_its_poll_is_not_notified(simulation):
     (wait,) = simulation.wait(*simulation.start(seconds=0))
     simulation.run(0)
-    simulation.watch.discard(wait)
+    simulation.scheduler.discard(wait)
     simulation.run()
-    assert simulation.asked() == ["/runs/run_0"]
+    assert simulation.asked() == ["/runs/run_1"]
     assert simulation.reported == {}
 
 
 def test_adding_says_whether_the_next_round_is_earlier_now(simulation):
     soon, later = simulation.start(seconds=20), simulation.start(seconds=40)
     assert _add(simulation, later)
-    assert simulation.watch.next_round < float("inf")
+    assert simulation.scheduler.next_round < float("inf")
     assert not _add(simulation, simulation.start(seconds=45))
     assert _add(simulation, soon)
 
@@ -235,56 +205,56 @@ def test_adding_says_whether_the_next_round_is_earlier_now(simulation):
 def _add(simulation, runs):
     wait = RunPoller(RunRef(runs[0].run_id), policy=PollPolicy(), now=simulation.now, started_at=simulation.now,
                 estimated_seconds=runs[0].seconds)  # fmt: skip
-    return simulation.watch.add(Subscription(wait, on_end=lambda _: None))
+    return simulation.scheduler.add(Subscription(wait, on_end=lambda _: None))
 
 
-def test_a_wait_that_joins_while_the_run_is_looked_at_is_told_by_that_look(simulation):
+def test_wait_that_joins_during_a_poll_is_notified_by_it(simulation):
     (run,) = simulation.start(seconds=0)
     simulation.wait(run)
     simulation.run(0)
     simulation.wait(run)
     simulation.run()
-    assert len(simulation.reported["run_0"]) == 2
+    assert len(simulation.reported["run_1"]) == 2
     assert len(simulation.asked()) == 1
 
 
-def test_a_look_that_was_given_up_is_made_again(simulation):
+def test_poll_that_was_given_up_is_made_again(simulation):
     simulation.wait(*simulation.start(seconds=0))
-    (run_id,) = ended_with(simulation.watch.round(), None)
-    assert simulation.watch.next_round == float("inf")
-    flow = simulation.watch.poll(run_id)
+    (run_id,) = run_with_response(simulation.scheduler.round(), None)
+    assert simulation.scheduler.next_round == float("inf")
+    flow = simulation.scheduler.poll(run_id)
     next(flow)
     flow.close()
-    simulation.watch.poll_given_up(run_id, "no answer")
+    simulation.scheduler.poll_given_up(run_id, "no answer")
     simulation.run()
-    assert kinds(simulation) == {"ended"}
+    assert simulation.kinds == {"ended"}
 
 
-def test_end_all_tells_everyone_why(simulation):
+def test_end_all_notifies_every_wait_of_the_reason(simulation):
     simulation.wait(*simulation.start(3), *simulation.start(3))
-    simulation.watch.end_all(FloraPermissionError("no entry", status=403))
+    simulation.scheduler.end_all(FloraPermissionError("no entry", status=403))
     assert [event.kind for reported in simulation.reported.values() for _, event in reported] == ["refused"] * 6
-    assert "no entry" in simulation.reported["run_0"][0][1].detail
-    assert len(simulation.watch) == 0
+    assert "no entry" in simulation.reported["run_1"][0][1].detail
+    assert len(simulation.scheduler) == 0
 
 
 def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog, monkeypatch):
     caplog.set_level("INFO")
     task = ContextVar("task", default="nobody")
-    watch = PollScheduler(FlowContext(ONE_TRY, lambda: BEGIN, lambda: 0.5))
-    heard = []
-    monkeypatch.setattr(caplog.handler, "filters", [lambda record: heard.append((task.get(), record.args[0])) or True])
+    scheduler = PollScheduler(FlowContext(ONE_TRY, lambda: BEGIN, lambda: 0.5))
+    logged = []
+    monkeypatch.setattr(caplog.handler, "filters", [lambda record: logged.append((task.get(), record.args[0])) or True])
     for name in ("first", "second"):
         context = copy_context()
         context.run(task.set, name)
-        watch.add(
+        scheduler.add(
             Subscription(
                 RunPoller(RunRef(name), policy=PollPolicy(), now=BEGIN), on_end=lambda _: None, context=context
             )
         )
     rows = [{"run_id": name, "status": "running", "progress": 10} for name in ("first", "second")]
-    ended_with(watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
-    assert sorted(heard) == [("first", "first"), ("second", "second")]
+    run_with_response(scheduler.round(), response(200, {"generations": rows, "meta": {"next_cursor": None}}))
+    assert sorted(logged) == [("first", "first"), ("second", "second")]
 
 
 def test_two_routes_to_one_run_are_two_waits_and_one_page_serves_both(simulation):
@@ -295,12 +265,11 @@ def test_two_routes_to_one_run_are_two_waits_and_one_page_serves_both(simulation
         Subscription(RunPoller(ref, policy=PollPolicy(), now=simulation.now), on_end=ends.append) for ref in refs
     ]
     for subscription in subscriptions:
-        simulation.watch.add(subscription)
-    assert len(simulation.watch) == 2
-    simulation.watch.discard(subscriptions[0])
-    assert len(simulation.watch) == 1
-    simulation.watch.add(subscriptions[0])
+        simulation.scheduler.add(subscription)
+    assert len(simulation.scheduler) == 2
+    simulation.scheduler.discard(subscriptions[0])
+    assert len(simulation.scheduler) == 1
+    simulation.scheduler.add(subscriptions[0])
     rows = [run.row(simulation.now + 60)]
-    ended_with(simulation.watch.round(), ok({"generations": rows, "meta": {"next_cursor": None}}))
-    assert len(ends) == 2
-    assert {(event.run_id, event.technique) for event in ends} == {(run.run_id, None), (run.run_id, "cctv-cam")}
+    run_with_response(simulation.scheduler.round(), response(200, {"generations": rows, "meta": {"next_cursor": None}}))
+    assert sorted((event.run_id, event.technique or "") for event in ends) == [("run_1", ""), ("run_1", "cctv-cam")]

@@ -1,4 +1,4 @@
-"""What nobody foresaw, in one wait, one look or one page: it ends nobody else's wait."""
+"""What nobody foresaw, in one wait, one poll or one page: it ends nobody else's wait."""
 
 import pytest
 
@@ -9,8 +9,9 @@ from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import Subscription
 from flora_provider.runs.tolerance import REFUSED_FOR
-from tests.support.polling_simulation import BEGIN, Simulation, ok
-from tests.unit.runs.test_scheduler import ended_with
+from tests.support.flows import BEGIN, run_flow, run_with_response
+from tests.support.polling_simulation import Simulation
+from tests.support.responses import response
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def simulation():
     return Simulation()
 
 
-def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog):
+def test_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog):
     class Broken(PollPolicy):
         def next(self, **_):
             raise ZeroDivisionError("of its own")
@@ -27,7 +28,7 @@ def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplo
     simulation.wait(*good)
     wait = RunPoller(RunRef(bad[0].run_id), policy=Broken(), now=simulation.now)
     ends = []
-    simulation.watch.add(Subscription(wait, on_end=ends.append))
+    simulation.scheduler.add(Subscription(wait, on_end=ends.append))
     simulation.run()
     assert [event.kind for event in ends] == ["refused"]
     with pytest.raises(WaitRefused, match="ZeroDivisionError"):
@@ -36,12 +37,12 @@ def test_a_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplo
     assert "of its own" in caplog.text
 
 
-def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(simulation):
+def test_poll_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(simulation):
     runs = simulation.start(2, seconds=3600, listed="")
     simulation.wait(*runs)
     while not simulation.reported:
         simulation.now += 10
-        simulation.watch.poll_crashed(RunRef(runs[0].run_id), ZeroDivisionError("in a proxy"))
+        simulation.scheduler.poll_crashed(RunRef(runs[0].run_id), ZeroDivisionError("in a proxy"))
     ((at, event),) = simulation.reported.pop(runs[0].run_id)
     assert event.kind == "refused"
     assert "ZeroDivisionError" in event.detail
@@ -50,10 +51,10 @@ def test_a_look_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes
     assert simulation.ended == [runs[1].run_id]
 
 
-def test_pages_that_raise_what_nobody_foresaw_cost_single_looks(simulation):
+def test_pages_that_raise_what_nobody_foresaw_cost_single_polls(simulation):
     runs = simulation.start(20, seconds=60)
     simulation.wait(*runs)
-    simulation.watch.pages_crashed(RecursionError("deep"))
+    simulation.scheduler.pages_crashed(RecursionError("deep"))
     simulation.now += 1
     simulation.run(2)
     assert simulation.asked() == []
@@ -61,17 +62,19 @@ def test_pages_that_raise_what_nobody_foresaw_cost_single_looks(simulation):
     assert len(simulation.ended) == 20
 
 
-def test_what_is_due_can_be_had_while_a_page_hangs_and_is_not_told_what_the_page_meets(simulation):
+def test_due_polls_are_made_while_a_page_hangs_and_do_not_get_its_error(simulation):
     simulation.wait(*simulation.start(5, seconds=20))
     simulation.run(11.9)
     simulation.now += 1
-    pages = simulation.watch.round()
-    assert next(pages).request.url == "/generations"
-    due = simulation.watch.due_now()
-    assert len(due) == 5
-    for ref in due:
-        ended_with(simulation.watch.poll(ref), ok(simulation.flora.runs[ref.run_id].row(simulation.now)))
-    with pytest.raises(StopIteration) as end:
-        pages.throw(FloraPermissionError("no entry", status=403))
-    assert end.value.value == []
+
+    def hang(effect):
+        assert effect.request.url == "/generations"
+        due = simulation.scheduler.due_now()
+        assert len(due) == 5
+        for ref in due:
+            row = simulation.flora.runs[ref.run_id].row(simulation.now)
+            run_with_response(simulation.scheduler.poll(ref), response(200, row))
+        return FloraPermissionError("no entry", status=403)
+
+    assert run_flow(simulation.scheduler.round(), hang) == []
     assert simulation.reported == {}

@@ -4,54 +4,50 @@ import json
 
 import pytest
 
-from flora_provider.api.errors import (
-    FloraConnectionError,
-    FloraPermissionError,
-    FloraRateLimitError,
-    FloraServerError,
-)
+from flora_provider.api.errors import FloraConnectionError, FloraPermissionError, FloraRateLimitError, FloraServerError
 from flora_provider.api.http.flow import Response
 from flora_provider.api.models import Run
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.tolerance import BILL_FOR, REFUSED_FOR
-from tests.support.polling_simulator import BEGIN, DONE, RUNNING, error, follow, script, shown
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, script, shown
+from tests.support.responses import response
 
 HOURS = 3600.0
 REFUSALS = [400, 401, 402, 403, 404, 410, 302]
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_of_minutes_ends_no_wait(status):
-    refused = error(status, x_should_retry="false")
-    event, stage = follow(lambda at: RUNNING if at < 20 else refused if at < 20 + REFUSED_FOR * 0.8 else DONE)
+def test_refusal_of_minutes_ends_no_wait(status):
+    refused = response(status, x_should_retry="false")
+    event, polls = poll(lambda at: RUNNING if at < 20 else refused if at < 20 + REFUSED_FOR * 0.8 else DONE)
     assert event.succeeded
-    assert len(stage.asked_at) < 25, "and FLORA is not made worse"
+    assert len(polls.times) < 25, "and FLORA is not made worse"
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_that_lasts_ends_the_wait_and_is_left_to_retries(status):
-    event, stage = follow(script(RUNNING, then=error(status)))
+def test_refusal_that_lasts_ends_the_wait_and_is_left_to_retries(status):
+    event, polls = poll(script(RUNNING, then=response(status)))
     assert (event.kind, event.run_id) == ("refused", "run_1")
     assert f"FLORA answered {status}" in event.detail
-    assert REFUSED_FOR <= stage.asked_at[-1] - stage.asked_at[1] <= REFUSED_FOR + 40
+    assert REFUSED_FOR <= polls.times[-1] - polls.times[1] <= REFUSED_FOR + 40
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown(status):
-    event, _ = follow(lambda at: error(status) if at < 100 else error(404) if at < 200 else DONE)
+def test_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown(status):
+    event, _ = poll(lambda at: response(status) if at < 100 else response(404) if at < 200 else DONE)
     assert event.succeeded
 
 
-def test_a_refusal_ends_at_the_deadline_and_is_told():
-    event, stage = follow(script(RUNNING, then=error(401)), deadline=50)
+def test_refusal_ends_at_the_deadline_and_is_reported():
+    event, polls = poll(script(RUNNING, then=response(401)), deadline=50)
     assert (event.kind, event.unseen) == ("timed_out", False)
     assert "the last poll failed: FLORA answered 401" in event.detail
-    assert stage.asked_at[-1] == pytest.approx(50)
+    assert polls.times[-1] == pytest.approx(50)
 
 
-def test_a_wait_knows_that_its_latest_look_was_refused():
+def test_wait_knows_that_its_latest_poll_was_refused():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     wait.begin(5.0)
     refused = []
@@ -61,7 +57,7 @@ def test_a_wait_knows_that_its_latest_look_was_refused():
     assert refused == [True, False]
 
 
-def test_a_wait_looks_at_once_when_its_connection_has_changed_but_not_before_flora_allows_it():
+def test_wait_polls_at_once_when_its_connection_has_changed_but_not_before_flora_allows_it():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(interval=100), now=BEGIN, started_at=BEGIN)
     wait.begin(5.0)
     wait.poll_at(7.0)
@@ -80,69 +76,71 @@ BILL = {"charged_cost": 0.04}
 
 @pytest.mark.parametrize("settled", [1, 30, 59, 80])
 @pytest.mark.parametrize("wrong", [-2 * HOURS, 0.0, 2 * HOURS])
-def test_a_bill_that_comes_later_is_waited_for(settled, wrong, caplog):
+def test_bill_that_comes_later_is_waited_for(settled, wrong, caplog):
     def answer(at):
         return RUNNING if at < 20 else unbilled(20) if at < 20 + settled else unbilled(20, **BILL)
 
-    event, stage = follow(answer, ahead=lambda _: wrong)
+    event, polls = poll(answer, ahead=lambda _: wrong)
     assert event.result()["charged_cost"] == 0.04
-    assert len([at for at in stage.asked_at if at > 20]) <= 6
+    assert len([at for at in polls.times if at > 20]) <= 6
     assert "has not settled" not in caplog.text
 
 
-def test_a_bill_that_does_not_come_is_given_as_none_and_said(caplog):
-    event, stage = follow(lambda at: RUNNING if at < 20 else unbilled(20))
+def test_bill_that_does_not_come_is_given_as_none_and_said(caplog):
+    event, polls = poll(lambda at: RUNNING if at < 20 else unbilled(20))
     assert (event.succeeded, event.result()["charged_cost"]) == (True, None)
-    seen = min(at for at in stage.asked_at if at >= 20)
-    assert stage.asked_at[-1] == pytest.approx(seen + BILL_FOR, abs=0.2)
+    seen = min(at for at in polls.times if at >= 20)
+    assert polls.times[-1] == pytest.approx(seen + BILL_FOR, abs=0.2)
     assert "FLORA run run_1 completed, but FLORA has not settled its bill" in caplog.text
 
 
 @pytest.mark.parametrize("age", [91, 3600, 1e6])
-def test_a_bill_that_is_missing_for_long_is_not_waited_for(age):
-    event, stage = follow(lambda _: unbilled(-age), started_at=None)
-    assert (event.result()["charged_cost"], len(stage.asked_at)) == (None, 1)
+def test_bill_that_is_missing_for_long_is_not_waited_for(age):
+    event, polls = poll(lambda _: unbilled(-age), started_at=None)
+    assert (event.result()["charged_cost"], len(polls.times)) == (None, 1)
 
 
-def test_a_bill_is_waited_for_until_about_ninety_seconds_after_the_end():
-    event, stage = follow(lambda _: unbilled(-60), started_at=None)
+def test_bill_is_waited_for_until_about_ninety_seconds_after_the_end():
+    event, polls = poll(lambda _: unbilled(-60), started_at=None)
     assert event.result()["charged_cost"] is None
-    assert stage.asked_at[-1] == pytest.approx(BILL_FOR - 60, abs=0.2)
+    assert polls.times[-1] == pytest.approx(BILL_FOR - 60, abs=0.2)
 
 
-def test_a_completion_that_lies_ahead_of_our_clock_is_waited_for_no_longer():
-    _, stage = follow(lambda _: unbilled(1e6), started_at=None)
-    assert stage.asked_at[-1] == pytest.approx(BILL_FOR, abs=0.2)
+def test_completion_that_lies_ahead_of_our_clock_is_waited_for_no_longer():
+    _, polls = poll(lambda _: unbilled(1e6), started_at=None)
+    assert polls.times[-1] == pytest.approx(BILL_FOR, abs=0.2)
 
 
-def test_a_bill_is_not_waited_for_beyond_the_deadline():
-    event, stage = follow(lambda at: RUNNING if at < 20 else unbilled(20), deadline=40)
+def test_bill_is_not_waited_for_beyond_the_deadline():
+    event, polls = poll(lambda at: RUNNING if at < 20 else unbilled(20), deadline=40)
     assert (event.kind, event.result()["charged_cost"]) == ("ended", None)
-    assert stage.asked_at[-1] == pytest.approx(40, abs=0.2)
+    assert polls.times[-1] == pytest.approx(40, abs=0.2)
 
 
-TROUBLE = [error(503), error(401), error(404), error(429, retry_after=10), error(429, retry_after=250), RUNNING,
-           Response(200, {}, b"<html>"), FloraConnectionError("broke")]  # fmt: skip
+TROUBLE = [
+    *(response(503), response(401), response(404), response(429, retry_after=10), response(429, retry_after=250)),
+    *(RUNNING, Response(200, {}, b"<html>"), FloraConnectionError("broke")),
+]
 
 
 @pytest.mark.parametrize("trouble", TROUBLE, ids=repr)
 def test_nothing_that_happens_while_a_bill_is_waited_for_fails_the_wait(trouble):
-    event, stage = follow(script(RUNNING, unbilled(20), then=trouble))
+    event, polls = poll(script(RUNNING, unbilled(20), then=trouble))
     assert event.succeeded
-    assert stage.asked_at[-1] - stage.asked_at[1] <= BILL_FOR + 1
-    event, _ = follow(script(RUNNING, unbilled(20), trouble, then=unbilled(20, **BILL)))
+    assert polls.times[-1] - polls.times[1] <= BILL_FOR + 1
+    event, _ = poll(script(RUNNING, unbilled(20), trouble, then=unbilled(20, **BILL)))
     assert event.succeeded
 
 
-def test_a_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
-    event, stage = follow(script(RUNNING, unbilled(20), error(429, retry_after=60), then=unbilled(20, **BILL)))
+def test_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
+    event, polls = poll(script(RUNNING, unbilled(20), response(429, retry_after=60), then=unbilled(20, **BILL)))
     assert event.result()["charged_cost"] == 0.04
-    assert stage.asked_at[-1] - stage.asked_at[-2] >= 60
+    assert polls.times[-1] - polls.times[-2] >= 60
 
 
 @pytest.mark.parametrize("row", [shown("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr)
-def test_a_run_that_has_no_result_has_no_bill_to_wait_for(row):
-    assert len(follow(script(RUNNING, row))[1].asked_at) == 2
+def test_run_that_has_no_result_has_no_bill_to_wait_for(row):
+    assert len(poll(script(RUNNING, row))[1].times) == 2
 
 
 @pytest.mark.parametrize(
@@ -156,18 +154,18 @@ def test_a_run_that_has_no_result_has_no_bill_to_wait_for(row):
     ],
     ids=str,
 )
-def test_an_event_says_whether_a_bill_may_still_come(members, awaits):
-    event, _ = follow(script(unbilled(0, **members)), deadline=0)
+def test_event_says_whether_a_bill_may_still_come(members, awaits):
+    event, _ = poll(script(unbilled(0, **members)), deadline=0)
     assert event.kind == "ended"
     assert event.awaits_bill(now=BEGIN + 1) is awaits
 
 
 def test_what_did_not_complete_awaits_no_bill():
-    assert not follow(lambda _: shown("failed", 100, completed_at=BEGIN * 1000))[0].awaits_bill(now=BEGIN)
-    assert not follow(lambda _: RUNNING, deadline=0)[0].awaits_bill(now=BEGIN)
+    assert not poll(lambda _: shown("failed", 100, completed_at=BEGIN * 1000))[0].awaits_bill(now=BEGIN)
+    assert not poll(lambda _: RUNNING, deadline=0)[0].awaits_bill(now=BEGIN)
 
 
-def test_a_wait_that_is_overdue_ends_with_what_it_knows():
+def test_wait_that_is_overdue_ends_with_what_it_knows():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN, deadline=BEGIN + 9)
     wait.begin(5.0)
     assert wait.remaining == 9

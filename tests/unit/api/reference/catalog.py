@@ -131,14 +131,7 @@ EXAMPLES = [
             kind="bug", summary="s", detail="d", attempted_tools=["generate"], run_id="run_1", **SCOPE
         ),
         "POST /feedback",
-        {
-            "kind": "bug",
-            "summary": "s",
-            "detail": "d",
-            "attempted_tools": ["generate"],
-            "run_id": "run_1",
-            **SCOPE,
-        },
+        {"kind": "bug", "summary": "s", "detail": "d", "attempted_tools": ["generate"], "run_id": "run_1", **SCOPE},
         {"feedback_id": "fb_1", "received_at": 1750000000000},
     ),
     (

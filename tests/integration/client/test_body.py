@@ -13,17 +13,12 @@ from flora_provider.api.http.body import MAX_ANSWER, MAX_ERROR
 RUN = {"run_id": "run_1", "status": "running"}
 
 
-def test_an_error_of_ten_megabytes_is_read_in_part(any_client, stream):
+def test_error_of_ten_megabytes_is_read_in_part(any_client, stream):
     page = b"<html>" + b"x" * 10_000_000
     taken = []
 
     class Counted(type(stream(b""))):
         def __iter__(self):
-            for piece in super().__iter__():
-                taken.append(len(piece))
-                yield piece
-
-        async def __aiter__(self):
             for piece in super().__iter__():
                 taken.append(len(piece))
                 yield piece
@@ -34,18 +29,15 @@ def test_an_error_of_ten_megabytes_is_read_in_part(any_client, stream):
     assert sum(taken) <= MAX_ERROR + 4096
 
 
-def test_a_success_larger_than_any_of_floras_is_refused(any_client, stream):
+def test_success_larger_than_any_of_floras_is_refused(any_client, stream):
     client = any_client(lambda _request: httpx.Response(200, stream=stream(b" " * (MAX_ANSWER + 1))))
     with pytest.raises(errors.FloraAnswerError, match="larger than 16 MB, so it is not FLORA's"):
         client.send(calls.get_run("run_1"))
 
 
 @pytest.mark.parametrize(("status", "most"), [(200, 3 * MAX_ANSWER), (500, 10 * MAX_ERROR)])
-def test_a_bomb_goes_off_in_pieces_that_are_counted(any_client, stream, bomb, status, most):
-    def flora(_request):
-        return httpx.Response(status, headers={"content-encoding": "gzip"}, stream=stream(bomb))
-
-    client = any_client(flora, max_retries=0)
+def test_decompression_bomb_is_stopped_by_the_size_limit(any_client, stream, bomb, status, most):
+    client = any_client(lambda _request: compressed(stream, bomb, status=status), max_retries=0)
     tracemalloc.start()
     with pytest.raises(errors.FloraAnswerError if status == 200 else errors.FloraServerError):
         client.send(calls.get_run("run_1"))
@@ -54,11 +46,17 @@ def test_a_bomb_goes_off_in_pieces_that_are_counted(any_client, stream, bomb, st
     assert peak < most
 
 
+def compressed(stream, body, coding="gzip", status=200, size=65_536):
+    return httpx.Response(status, headers={"content-encoding": coding}, stream=stream(body, size))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP"])
+@pytest.mark.parametrize("member", [70_000, 10**6], ids=["several members", "one member"])
 @pytest.mark.parametrize("size", [1, 7, 65_536])
-def test_compressed_answers_are_read_however_they_are_cut(any_client, stream, size):
+def test_compressed_answers_are_read_however_they_are_cut(any_client, stream, size, member, coding):
     text = json.dumps(RUN | {"error_message": "x" * 200_000}).encode()
-    headers = {"content-encoding": "GZIP", "content-type": "application/json"}
-    client = any_client(lambda _request: httpx.Response(200, headers=headers, stream=stream(gzip.compress(text), size)))
+    body = b"".join(gzip.compress(text[at : at + member]) for at in range(0, len(text), member))
+    client = any_client(lambda _request: compressed(stream, body, coding, size=size))
     assert len(client.send(calls.get_run("run_1")).error_message) == 200_000
 
 
@@ -71,26 +69,12 @@ def test_compressed_answers_are_read_however_they_are_cut(any_client, stream, si
     ],
 )
 def test_compression_that_cannot_be_undone_is_no_whole_answer(any_client, stream, coding, body, message):
-    def flora(_request):
-        return httpx.Response(200, headers={"content-encoding": coding}, stream=stream(body))
-
+    client = any_client(lambda _request: compressed(stream, body, coding), max_retries=1)
     with pytest.raises(errors.FloraConnectionError, match=message):
-        any_client(flora, max_retries=1).send(calls.get_run("run_1"))
+        client.send(calls.get_run("run_1"))
 
 
-def compressed(stream, body, coding="gzip", status=200, size=65_536):
-    return httpx.Response(status, headers={"content-encoding": coding}, stream=stream(body, size))
-
-
-@pytest.mark.parametrize("size", [1, 7, 65_536])
-def test_all_members_of_a_compressed_answer_are_read(any_client, stream, size):
-    text = json.dumps(RUN | {"error_message": "x" * 200_000}).encode()
-    body = b"".join(gzip.compress(text[at : at + 70_000]) for at in range(0, len(text), 70_000))
-    client = any_client(lambda _request: compressed(stream, body, size=size))
-    assert len(client.send(calls.get_run("run_1")).error_message) == 200_000
-
-
-def test_a_compressed_answer_that_breaks_off_is_asked_for_again(any_client, stream):
+def test_compressed_answer_that_breaks_off_is_asked_for_again(any_client, stream):
     body = gzip.compress(json.dumps(RUN).encode())
     bodies = [body[:-5], body]
     assert any_client(lambda _request: compressed(stream, bodies.pop(0))).send(calls.get_run("run_1")).run_id == "run_1"
@@ -100,11 +84,10 @@ def test_a_compressed_answer_that_breaks_off_is_asked_for_again(any_client, stre
 
 @pytest.mark.parametrize("coding", ["br", "gzip", "gzip, gzip", "deflate"])
 @pytest.mark.parametrize("status", [401, 402, 409, 500])
-def test_an_error_that_cannot_be_decompressed_is_still_that_error(any_client, stream, coding, status):
+def test_error_that_cannot_be_decompressed_is_still_that_error(any_client, stream, coding, status):
+    client = any_client(lambda _request: compressed(stream, b"x", coding, status), max_retries=0)
     with pytest.raises(errors.FloraStatusError, match="no error of FLORA's") as caught:
-        any_client(lambda _request: compressed(stream, b"x", coding, status), max_retries=0).send(
-            calls.get_run("run_1")
-        )
+        client.send(calls.get_run("run_1"))
     assert caught.value.status == status
 
 

@@ -27,7 +27,7 @@ types = texts(max_size=60) | st.sampled_from(["image/png", "text/html", "../../e
         ("", "run_1-output_1.bin"),
     ],
 )
-def test_the_ending_comes_from_the_content_type(content_type, name):
+def test_ending_comes_from_the_content_type(content_type, name):
     assert file_name("run_1-output_1", content_type) == name
 
 
@@ -60,12 +60,12 @@ def test_the_ending_comes_from_the_content_type(content_type, name):
         ("text/plain", "https://h/a.jpg", ".txt"),
     ],
 )
-def test_the_ending_of_the_address_counts_where_the_type_says_nothing(content_type, address, ending):
+def test_ending_of_the_address_counts_where_the_type_says_nothing(content_type, address, ending):
     assert file_name("run_1-output_1", content_type, address) == f"run_1-output_1{ending}"
 
 
 @pytest.mark.parametrize("stem", ["run_abc-output_1", "run_0a1b2c3d4e-full-1", "a.b", "_x", "fern_2026-01-01"])
-def test_a_plain_name_of_small_letters_is_kept(stem):
+def test_plain_name_of_small_letters_is_kept(stem):
     assert file_name(stem, "image/png") == f"{stem}.png"
 
 
@@ -81,7 +81,7 @@ def test_no_name_is_a_machine_on_windows(device):
 
 
 @pytest.mark.parametrize("odd", [None, 5, b"run_1", ["a"]])
-def test_a_name_that_is_no_text_is_refused(odd):
+def test_name_that_is_no_text_is_refused(odd):
     with pytest.raises(FloraInputError, match="a file's name is of type"):
         file_name(odd, "image/png")
 
@@ -105,7 +105,7 @@ def test_what_is_no_plain_name_stays_readable(stem, begins):
 @example(".." * 100, "image/png")
 @example("", "")
 @example("-" * 200, "image/png")
-def test_a_name_is_never_a_path_never_hidden_never_empty_and_never_too_long(stem, content_type):
+def test_name_is_never_a_path_never_hidden_never_empty_and_never_too_long(stem, content_type):
     name = file_name(stem, content_type)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.[a-z0-9]+", name)
     assert len(name.encode()) <= 145
@@ -137,7 +137,7 @@ def test_two_outputs_of_one_run_never_share_a_file_whatever_the_case(output_ids,
 
 
 @given(ids, st.sampled_from(["image/png", "text/plain"]))
-def test_the_name_of_one_is_never_taken_by_what_is_called_like_it(stem, content_type):
+def test_name_of_one_is_never_taken_by_what_is_called_like_it(stem, content_type):
     name = file_name(stem, content_type)
     for likeness in (name, name.rpartition(".")[0], name.upper(), stem.upper(), stem.lower()):
         if likeness != stem:

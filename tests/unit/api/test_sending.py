@@ -1,4 +1,4 @@
-"""One call with its retries, on a stage: what is resent, what is waited for, what is logged, what is raised."""
+"""One call with its retries, on a runner: what is resent, what is waited for, what is logged, what is raised."""
 
 import io
 import json
@@ -7,9 +7,10 @@ import logging
 import pytest
 
 from flora_provider.api import calls, errors
-from flora_provider.api.calls.sending import read, send_call
+from flora_provider.api.calls.sending import read
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models.base import parse_json
+from tests.support.responses import error_response, response
 
 RUN = {"run_id": "run_1", "status": "running"}
 SCOPE = {"workspace_id": "ws_1", "project_id": "prj_1"}
@@ -23,59 +24,54 @@ def generate():
     return calls.generate(type="image", prompt="a fern", **SCOPE)
 
 
-def refusal(code, message, *fields):
-    rows = [{"field": field, "message": text} for field, text in fields]
-    return {"error": {"code": code, "message": message} | ({"fields": rows} if rows else {})}
+def test_answer_is_read(runner):
+    assert runner.send(get(), response(201, RUN)).run_id == "run_1"
+    assert runner.sleeps == []
 
 
-def test_an_answer_is_read(stage, context, answer):
-    assert stage.play(send_call(get(), context), answer(201, RUN)).run_id == "run_1"
-    assert stage.sleeps == []
+def test_passing_failures_are_retried_with_growing_pauses(runner):
+    script = [response(503), errors.FloraConnectionError("broke"), errors.FloraTimeoutError("late"), response(500)]
+    assert runner.send(get(), *script, response(200, RUN)).run_id == "run_1"
+    assert runner.sleeps == [0.5, 1, 2, 4]
 
 
-def test_passing_failures_are_retried_with_growing_pauses(stage, context, answer):
-    script = [answer(503), errors.FloraConnectionError("broke"), errors.FloraTimeoutError("late"), answer(500)]
-    assert stage.play(send_call(get(), context), *script, answer(200, RUN)).run_id == "run_1"
-    assert stage.sleeps == [0.5, 1, 2, 4]
-
-
-def test_after_the_last_retry_the_last_failure_is_raised(stage, context, answer):
-    context.policy = RetryPolicy(max_retries=1)
+def test_after_the_last_retry_the_last_failure_is_raised(runner):
+    runner.context.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraServerError, match="502"):
-        stage.play(send_call(get(), context), answer(503), answer(502))
+        runner.send(get(), response(503), response(502))
 
 
-def test_every_resend_repeats_bytes_and_key(stage, context, answer):
+def test_every_resend_repeats_bytes_and_key(runner):
     call = generate().with_key("key-1")
-    stage.play(send_call(call, context), answer(500), errors.FloraConnectionError("broke"), answer(201, RUN))
-    first, *others = [(r.method, r.url, r.query, r.body, r.headers) for r in stage.requests]
+    runner.send(call, response(500), errors.FloraConnectionError("broke"), response(201, RUN))
+    first, *others = [(r.method, r.url, r.query, r.body, r.headers) for r in runner.requests]
     assert others == [first, first]
 
 
-def test_a_post_without_a_key_is_not_resent_when_flora_may_have_acted(stage, context, answer):
-    for failure in (answer(503), answer(408), errors.FloraConnectionError("broke")):
+def test_post_without_a_key_is_not_resent_when_flora_may_have_acted(runner):
+    for failure in (response(503), response(408), errors.FloraConnectionError("broke")):
         with pytest.raises(errors.FloraError):
-            stage.play(send_call(generate(), context), failure)
+            runner.send(generate(), failure)
     refused = errors.FloraConnectionError("refused", ambiguous=False)
-    assert stage.play(send_call(generate(), context), refused, answer(429), answer(201, RUN)).run_id == "run_1"
+    assert runner.send(generate(), refused, response(429), response(201, RUN)).run_id == "run_1"
 
 
-def test_flora_is_not_asked_again_before_it_said(stage, context, answer):
-    stage.play(send_call(get(), context), answer(429, retry_after=7), answer(200, RUN))
-    assert stage.sleeps == [7]
+def test_flora_is_not_asked_again_before_it_said(runner):
+    runner.send(get(), response(429, retry_after=7), response(200, RUN))
+    assert runner.sleeps == [7]
 
 
-def test_a_long_wait_is_left_to_the_scheduler(stage, context, answer):
+def test_long_wait_is_left_to_the_scheduler(runner):
     with pytest.raises(errors.FloraRateLimitError) as caught:
-        stage.play(send_call(get(), context), answer(429, retry_after=90))
+        runner.send(get(), response(429, retry_after=90))
     assert caught.value.retry_after == 90
-    assert stage.sleeps == []
+    assert runner.sleeps == []
 
 
-def test_each_retry_is_logged_with_reason_wait_and_request_id(stage, context, answer, caplog):
+def test_each_retry_is_logged_with_reason_wait_and_request_id(runner, caplog):
     caplog.set_level(logging.INFO)
-    refused = answer(429, refusal("rate_limited", "Rate limit exceeded."), retry_after=7, request_id="req_9")
-    stage.play(send_call(get(), context), refused, answer(200, RUN))
+    refused = error_response(429, "rate_limited", "Rate limit exceeded.", retry_after=7, request_id="req_9")
+    runner.send(get(), refused, response(200, RUN))
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.message == (
@@ -104,26 +100,21 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("status", "code", "kind"), KINDS)
-def test_each_status_has_its_error(stage, context, answer, status, code, kind):
-    context.policy = RetryPolicy(max_retries=0)
-    said = answer(
-        status,
-        refusal(code, "No."),
-        request_id="req_1",
-        x_should_retry="false",
-        idempotent_replayed="TRUE",
-        retry_after_ms=1500,
+def test_each_status_has_its_error(runner, status, code, kind):
+    runner.context.policy = RetryPolicy(max_retries=0)
+    said = error_response(
+        status, code, "No.", request_id="req_1", x_should_retry="false", idempotent_replayed="TRUE", retry_after_ms=1500
     )
     with pytest.raises(errors.FloraStatusError) as caught:
-        stage.play(send_call(get(), context), said)
+        runner.send(get(), said)
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.code, error.request_id, error.retry_after) == (status, code, "req_1", 1.5)
     assert (error.should_retry, error.replayed) == (False, True)
 
 
-def test_the_message_quotes_flora_and_its_fields(answer):
-    said = answer(400, refusal("input_validation_error", "prompt: Required", ("prompt", "Required"), ("type", "odd")))
+def test_message_quotes_flora_and_its_fields():
+    said = error_response(400, "input_validation_error", "prompt: Required", ("prompt", "Required"), ("type", "odd"))
     with pytest.raises(errors.FloraRequestError) as caught:
         read(get(), said, now=0)
     assert str(caught.value) == "FLORA answered 400 input_validation_error: prompt: Required [type: odd]"
@@ -159,24 +150,24 @@ REDIRECT = (
          "FLORA answered 404: What is that? The id is unknown, or belongs to a workspace this API key cannot see"),
     ],
 )  # fmt: skip
-def test_what_is_not_floras_envelope_is_still_told_in_a_sentence(answer, answered, message):
+def test_body_without_floras_envelope_is_reported_in_a_sentence(answered, message):
     with pytest.raises(errors.FloraStatusError) as caught:
-        read(get(), answer(**answered), now=0)
+        read(get(), response(**answered), now=0)
     assert str(caught.value) == message
 
 
 FOREIGN = "Project does not belong to the specified workspace."
 
 
-def place_refused(answer, status, code, message, call, **members):
+def refused(status, code, message, call, *fields):
     with pytest.raises(errors.FloraStatusError) as caught:
-        read(call, answer(status, {"error": {"code": code, "message": message, **members}}), now=0)
+        read(call, error_response(status, code, message, *fields), now=0)
     return str(caught.value)
 
 
-def test_a_project_of_another_workspace_is_told_with_both_ids_and_where_they_come_from(answer):
-    for members in ({}, {"fields": [{"field": "project_id", "message": FOREIGN}]}):
-        assert place_refused(answer, 400, "input_validation_error", FOREIGN, generate(), **members) == (
+def test_project_of_another_workspace_is_reported_with_both_ids_and_where_they_come_from():
+    for fields in ((), [("project_id", FOREIGN)]):
+        assert refused(400, "input_validation_error", FOREIGN, generate(), *fields) == (
             "FLORA answered 400 input_validation_error: Project does not belong to the specified workspace. Sent were "
             "workspace_id 'ws_1' and project_id 'prj_1', which come from the call or the task or, where it names none, "
             "from the connection's extra (workspace_id: list_workspaces() names yours, and so does the connection's "
@@ -185,9 +176,9 @@ def test_a_project_of_another_workspace_is_told_with_both_ids_and_where_they_com
         )
 
 
-def test_ids_that_flora_refuses_are_named_wherever_they_were_sent(answer):
+def test_ids_that_flora_refuses_are_named_wherever_they_were_sent():
     def said(call, message="Unknown workspace"):
-        return place_refused(answer, 400, "input_validation_error", message, call)
+        return refused(400, "input_validation_error", message, call)
 
     assert "Sent were workspace_id 'ws_1', which" in said(calls.list_projects(workspace_id="ws_1"))
     assert "Sent were project_id 'prj_1', which" in said(calls.list_nodes("prj_1"))
@@ -202,33 +193,33 @@ def test_ids_that_flora_refuses_are_named_wherever_they_were_sent(answer):
     assert said(generate(), "prompt is too long").endswith(": prompt is too long")
 
 
-def test_an_error_that_says_nothing_makes_the_ids_suspect(answer):
-    said = place_refused(answer, 500, "unknown_error", "An unknown error occurred.", generate())
+def test_error_that_says_nothing_makes_the_ids_suspect():
+    said = refused(500, "unknown_error", "An unknown error occurred.", generate())
     assert said.startswith(
         "FLORA answered 500 unknown_error: An unknown error occurred. FLORA answers so to ids that it"
     )
     assert "Sent were workspace_id 'ws_1' and project_id 'prj_1'" in said
     for status, code in ((503, "unknown_error"), (500, "internal_error"), (500, None)):
-        assert "Sent were" not in place_refused(answer, status, code, "Down.", generate())
+        assert "Sent were" not in refused(status, code, "Down.", generate())
 
 
-def test_what_headers_say_is_shown_readably(answer):
+def test_what_headers_say_is_shown_readably():
     odd = {"request_id": "req_\x1b[31m\t" + "9" * 1000, "content_type": "text/\x9b" + "x" * 1000}
-    for said in (answer(500, **odd), answer(200, body=b"{", **odd)):
+    for said in (response(500, **odd), response(200, body=b"{", **odd)):
         with pytest.raises(errors.FloraError) as caught:
             read(get(), said, now=0)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 500
         assert caught.value.request_id == "req_ [31m " + "9" * 90
     with pytest.raises(errors.FloraServerError) as caught:
-        read(get(), answer(500, request_id=" "), now=0)
+        read(get(), response(500, request_id=" "), now=0)
     assert caught.value.request_id is None
 
 
-def test_a_message_is_shown_in_a_readable_length(answer):
+def test_message_is_shown_in_a_readable_length():
     rows = [("f" * 1000, "m" * 1000)] * 1000
     with pytest.raises(errors.FloraRequestError) as caught:
-        read(get(), answer(400, refusal("c" * 1000, "word " * 10_000, *rows)), now=0)
+        read(get(), error_response(400, "c" * 1000, "word " * 10_000, *rows), now=0)
     assert len(str(caught.value)) < 10_000
 
 
@@ -247,18 +238,18 @@ def test_a_message_is_shown_in_a_readable_length(answer):
         (b'{"run_id": 5, "status": null}', "FLORA's answer is no Run: run_id: Input should be a valid string; status"),
     ],
 )
-def test_a_success_that_cannot_be_read_is_not_resent(stage, context, answer, body, problem):
+def test_success_that_cannot_be_read_is_not_resent(runner, body, problem):
     with pytest.raises(errors.FloraAnswerError) as caught:
-        stage.play(send_call(get(), context), answer(200, body=body, request_id="req_7"))
+        runner.send(get(), response(200, body=body, request_id="req_7"))
     assert str(caught.value).startswith(f"GET /runs/run_1: {problem}")
     assert str(caught.value).endswith("(request req_7)")
     assert caught.value.request_id == "req_7"
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"generations": 5}, {"generations": {}}])
-def test_a_list_that_is_none_is_told(answer, payload):
+def test_answer_without_its_list_is_reported(payload):
     with pytest.raises(errors.FloraAnswerError, match="FLORA's answer holds no list 'generations'"):
-        read(calls.list_generations(), answer(200, payload), now=0)
+        read(calls.list_generations(), response(200, payload), now=0)
 
 
 def test_json_is_read_to_a_sane_depth():

@@ -58,12 +58,12 @@ def test_who_has_another_key_or_another_flora_does_not_wait(other):
 
 
 def sends(*targets):
-    """A plan that sends without retries or pauses of its own."""
+    """A flow that sends without retries or pauses of its own."""
     for url in targets:
         yield Send(Request(method="GET", url=url))
 
 
-def test_a_refusal_pauses_the_next_request_whatever_plan_it_is_from(any_client):
+def test_refusal_pauses_the_next_request_whatever_flow_it_is_from(any_client):
     flora, times = timed([httpx.Response(429, headers={"retry-after": "0.05"})])
     client = any_client(flora)
     client.run(sends("/a"))
@@ -92,7 +92,7 @@ def test_async_tasks_are_served_in_the_order_they_came(any_client):
     assert "".join(order) == "abcdefgh"
 
 
-def test_file_storage_is_not_paced(any_client):
+def test_file_storage_is_not_throttled(any_client):
     flora, times = timed()
     any_client(flora, requests_per_second=1).run(sends(*["https://storage.example.com/x"] * 5))
     assert times[-1] - times[0] < 0.5

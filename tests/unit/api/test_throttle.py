@@ -82,7 +82,7 @@ def test_each_refusal_widens_the_gap_up_to_two_seconds():
     assert set(gaps[4:]) == {2.0}
 
 
-def test_a_volley_of_refusals_widens_it_once():
+def test_volley_of_refusals_widens_it_once():
     throttle = Throttle()
     for _ in range(20):
         refused(throttle, now=10.0, retry_after=0, sent=9.0)
@@ -98,7 +98,7 @@ def test_successes_narrow_it_again_to_what_the_user_set():
         assert gap(throttle, 100.0) == pytest.approx(least)
 
 
-def test_a_slow_limit_is_never_made_faster():
+def test_slow_limit_is_never_made_faster():
     throttle = Throttle(0.1)
     refused(throttle, now=0.0, retry_after=0)
     assert gap(throttle, 100.0) == pytest.approx(10)
@@ -122,7 +122,7 @@ def test_no_history_makes_anyone_wait_longer_than_a_minute_and_a_gap(history):
 
 
 @given(st.lists(st.sampled_from([200, 404, 429]), max_size=5), st.sampled_from([None, 2.0, 50.0]))
-def test_a_copy_knows_as_much_and_goes_its_own_way(statuses, limit):
+def test_copy_knows_as_much_and_goes_its_own_way(statuses, limit):
     throttle, now = Throttle(limit), 0.0
     for status in statuses:
         now += throttle.wait(now)

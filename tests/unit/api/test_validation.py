@@ -89,7 +89,7 @@ def test_what_is_right_is_let_through(check, name, values):
         (validation.callback_url, "callback_url", "https://a.local", "callback_url is https://a.local/…: FLORA"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_its_remedy(check, name, value, sentence):
+def test_what_is_wrong_is_reported_with_its_remedy(check, name, value, sentence):
     reported = check(name, value)
     assert reported.startswith(sentence)
     assert "secret" not in reported
@@ -111,13 +111,13 @@ def test_what_is_wrong_is_told_with_its_remedy(check, name, value, sentence):
         *["https://0177.0.0.1/", "https://127.0.0.0x1/", "https://①②⑦.0.0.1/", "https://10.0.0.1/", "https://[::1]/"],
     ],
 )
-def test_an_address_that_flora_cannot_reach_is_refused(check, address):
+def test_address_that_flora_cannot_reach_is_refused(check, address):
     reported = check("url", address)
     assert reported.startswith("url is ")
     assert "secret" not in reported
 
 
-def test_a_long_value_is_cut():
+def test_long_value_is_cut():
     assert len(validation.non_empty_text("prompt", ["x" * 1000])) < 150
 
 
@@ -144,8 +144,7 @@ def test_private_hosts_are_known(host):
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "localhost.example.com"],
+    "host", ["example.com", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "localhost.example.com"]
 )
 def test_public_hosts_are_known(host):
     assert not is_private_host(host)
