@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.processes import say, started
 
-AT_ONCE = 200  # requests on their way; with 30 ms of latency that allows for 6,600 a second
+CONCURRENT_REQUESTS = 200  # requests on their way; with 30 ms of latency that allows for 6,600 a second
 SECONDS = 5.0
 KINDS = {
     "look": "a look at one run, over connections that are kept",
@@ -42,7 +42,7 @@ async def main() -> None:
     """Do the job that stdin tells."""
     job = json.loads(sys.stdin.readline())
     until = time.monotonic() + SECONDS
-    counts = await asyncio.gather(*(ask(job, until) for _ in range(AT_ONCE)))
+    counts = await asyncio.gather(*(ask(job, until) for _ in range(CONCURRENT_REQUESTS)))
     say(sum(counts) / SECONDS)
 
 

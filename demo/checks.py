@@ -58,8 +58,8 @@ def sensors_deferred(rows: Sequence[Row]) -> Check:
     if not waits:
         return Check(passed=False, text="no sensor was deferred")
     text = f"{len(waits)} of {len(rows)} sensors were deferred, for {waits[0]:.0f} to {waits[-1]:.0f} s (audit log)"
-    at_once = len(rows) - len(waits)
-    return Check(passed=True, text=text + (f"; {at_once} found their run finished" if at_once else ""))
+    immediate = len(rows) - len(waits)
+    return Check(passed=True, text=text + (f"; {immediate} found their run finished" if immediate else ""))
 
 
 def no_slot_held(moments: Sequence[Moment]) -> Check:

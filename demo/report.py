@@ -15,14 +15,14 @@ class Progress:
     """One line that changes at a terminal; elsewhere a line every few seconds, when something has changed."""
 
     def __init__(self) -> None:
-        self._in_place = sys.stdout.isatty()
+        self._is_terminal = sys.stdout.isatty()
         self._last = ""
         self._shown_at = 0.0
 
     def show(self, moment: Moment) -> None:
         """Show how far the DAG run is."""
         text = str(moment)
-        if self._in_place:
+        if self._is_terminal:
             print(f"\r{text}\x1b[K", end="", flush=True)
         elif text != self._last and time.monotonic() - self._shown_at >= QUIET_SECONDS:
             print(text, flush=True)
@@ -30,7 +30,7 @@ class Progress:
 
     def end(self) -> None:
         """Go on below the line."""
-        if self._in_place:
+        if self._is_terminal:
             print()
 
 

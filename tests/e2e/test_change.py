@@ -20,8 +20,8 @@ def begun(request, cluster):
 SENSORS = ("sensor", "resuming_sensor", "sensor_in_worker")
 OPERATORS = ("operator", "in_worker", "resuming")
 WAITS = (*SENSORS, *OPERATORS)
-IN_WORKER = {"sensor_in_worker", "in_worker"}
-WAITING = {name: "running" if name in IN_WORKER else "deferred" for name in WAITS}
+WORKER_WAITS = {"sensor_in_worker", "in_worker"}
+WAITING = {name: "running" if name in WORKER_WAITS else "deferred" for name in WAITS}
 LONG = 3600.0  # seconds, on the sandbox's clock
 ONCE = dict.fromkeys(("start", *WAITS), 1)
 

@@ -45,9 +45,9 @@ def test_second_run_of_a_task_that_vanished_in_a_worker_beside_a_clear_is_the_kn
     value = {"run_id": "run_1", "outputs": [{"text": "a fern"}]}
     notes = [*good.notes, note("killed", point="while waiting")]
     vanished = replace(good, value=value, notes=notes, known={"run_1", "run_2"}, disasters={"tasks cleared"})
-    in_worker = replace(good.round, style="in worker", kills=("while waiting",))
-    assert "2 runs billed" in found(replace(vanished, round=replace(in_worker, style="deferred")), run(), run("run_2"))
-    assert "runs billed" not in found(replace(vanished, round=in_worker), run(), run("run_2"))
+    in_workers = replace(good.round, style="in worker", kills=("while waiting",))
+    assert "2 runs billed" in found(replace(vanished, round=replace(in_workers, style="deferred")), run(), run("run_2"))
+    assert "runs billed" not in found(replace(vanished, round=in_workers), run(), run("run_2"))
 
 
 def test_a_run_that_was_never_started_is_found(good):
@@ -202,8 +202,8 @@ def test_a_task_cleared_before_its_end_that_took_its_old_run_is_found(good):
     running = replace(cleared, was_running=True)
     assert found(running, run()) == "", "it may count as retried"
     value = {"run_id": "run_1", "outputs": [{"text": "a fern"}]}
-    in_worker = replace(running, round=replace(good.round, style="in worker"), value=value)
-    assert "although it was cleared" in found(in_worker, run())
+    in_workers = replace(running, round=replace(good.round, style="in worker"), value=value)
+    assert "although it was cleared" in found(in_workers, run())
     before = replace(good, cleared_at=[9.0])
     assert found(before, run()) == ""
     again = replace(cleared, value="run_2", run_id="run_2", known={"run_1", "run_2"})

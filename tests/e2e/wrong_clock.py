@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 FILE = "FLORA_CHAOS_CLOCK"
-_LOOK_AGAIN = 0.1  # seconds
+_REREAD_AFTER = 0.1  # seconds
 
 right_time = time.time
 
@@ -24,13 +24,13 @@ def follow():
     path = os.environ.get(FILE)
     if not path:
         return
-    said, looked = 0.0, 0.0
+    offset, read_at = 0.0, 0.0
 
     def now():
-        nonlocal said, looked
-        if time.monotonic() - looked > _LOOK_AGAIN:
-            said, looked = _read(path), time.monotonic()
-        return right_time() + said
+        nonlocal offset, read_at
+        if time.monotonic() - read_at > _REREAD_AFTER:
+            offset, read_at = _read(path), time.monotonic()
+        return right_time() + offset
 
     time.time = now
 

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Airflow 2
     from airflow.exceptions import AirflowRescheduleException
 
-AT_ONCE = {"seconds": 0.0, "estimated_seconds": 0}  # how a run of the sandbox behaves that is done when it is started
+INSTANT = {"seconds": 0.0, "estimated_seconds": 0}  # how a run of the sandbox behaves that is done when it is started
 ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 
 
@@ -35,7 +35,7 @@ def start_run(server, prompt="a fern", **behavior):
         "prompt": prompt,
         "workspace_id": sandbox.workspace_id,
         "project_id": sandbox.project_id,
-        "params": {"sandbox": AT_ONCE | behavior},
+        "params": {"sandbox": INSTANT | behavior},
     }
     headers = {"Authorization": f"Bearer {sandbox.api_key}"}
     return httpx.post(f"{server.base_url}/generate", json=body, headers=headers).json()["run_id"]

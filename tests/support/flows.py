@@ -26,11 +26,11 @@ def advance(flow, result=None):
         return Returned(end.value)
 
 
-def run_flow(flow, perform):
-    """What a flow returns when `perform(effect)` gives the result of each effect, or an exception to raise."""
+def run_flow(flow, execute):
+    """What a flow returns when `execute(effect)` gives the result of each effect, or an exception to raise."""
     effect = advance(flow)
     while not isinstance(effect, Returned):
-        effect = advance(flow, perform(effect))
+        effect = advance(flow, execute(effect))
     return effect.value
 
 
@@ -66,7 +66,7 @@ class FlowRunner:
         """Run a flow; each step of the script is a result, an exception, or a function from the effect to either."""
         steps = list(script)
 
-        def perform(effect):
+        def execute(effect):
             if isinstance(effect, Sleep):
                 self.sleeps.append(effect.seconds)
                 self.now += effect.seconds
@@ -77,6 +77,6 @@ class FlowRunner:
             return step(effect) if callable(step) else step
 
         try:
-            return run_flow(flow, perform)
+            return run_flow(flow, execute)
         finally:
             assert not steps, f"the flow has ended, but the script goes on: {steps}"

@@ -116,18 +116,21 @@ RUNNING = shown("running", 10)
 DONE = shown("completed", 100)
 
 
-def poll(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", ahead=lambda _: 0.0, **known):
+def poll(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", offset=lambda _: 0.0, **known):
     """How a wait ends that began with the run, and the recorder of its polls; `deadline` in seconds from then.
 
-    `ahead` gives by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
+    `offset` gives by how many seconds the wall clock is ahead of the truth, so many seconds after the start.
     """
     recorder = PollRecorder(answer)
     if known.get("deadline") is not None:
         known["deadline"] += BEGIN
-    now = BEGIN + ahead(0.0)
+    now = BEGIN + offset(0.0)
     poller = RunPoller(RunRef(run_id), policy=policy or PollPolicy(), now=now, **{"started_at": BEGIN, **known})
     context = FlowContext(
-        RetryPolicy(), lambda: recorder.now + ahead(recorder.now - BEGIN), random, lambda: recorder.now - BEGIN + UPTIME
+        RetryPolicy(),
+        lambda: recorder.now + offset(recorder.now - BEGIN),
+        random,
+        lambda: recorder.now - BEGIN + UPTIME,
     )
     return recorder.run(poll_until_done(poller, context)), recorder
 

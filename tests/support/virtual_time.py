@@ -40,12 +40,12 @@ class VirtualFlora(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, monkeypatch):
-        self.now, self.ahead = UPTIME, 0.0
+        self.now, self.offset = UPTIME, 0.0
         self.flora = FakeFlora()
         self.hanging = {}
         process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(time, "time", lambda: self.true_time + self.ahead)
+        monkeypatch.setattr(time, "time", lambda: self.true_time + self.offset)
         monkeypatch.setattr("flora_provider.triggers.shared_poller.polling_client", self._client)
         # Airflow reads connections in a thread, for which no virtual clock waits.
         settings = Settings(api_key="key")

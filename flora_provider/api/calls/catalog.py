@@ -124,8 +124,8 @@ def send_feedback(
     attempted = as_list(attempted_tools) or None
     ids = drop_none(workspace_id=workspace_id, project_id=project_id, run_id=run_id)
     found = required(kind=kind, summary=summary, detail=detail)
-    tools = ((f"attempted_tools[{index}]", tool) for index, tool in enumerate(attempted or ()))
-    found += validation.problems((name, tool, validation.non_empty_text) for name, tool in tools)
+    attempts = ((f"attempted_tools[{index}]", tool) for index, tool in enumerate(attempted or ()))
+    found += validation.problems((name, tool, validation.non_empty_text) for name, tool in attempts)
     validation.raise_problems(found + required(**ids))
     payload = drop_none(kind=kind, summary=summary, detail=detail, attempted_tools=attempted, **ids)
     return post(models.Feedback.read, "feedback", payload=payload)

@@ -135,9 +135,9 @@ class _Steps:
         """Send the file, and wait until FLORA has settled what becomes of it."""
         request = _to_storage(asset, file, name, kind)
         attempt = partial(self._store, request)
-        refusal = yield from with_retries(attempt, self.context, what=request, resendable=True)
-        if refusal:
-            return asset.model_copy(update={"status": Asset.FAILED, "failure_message": refusal})
+        error = yield from with_retries(attempt, self.context, what=request, resendable=True)
+        if error:
+            return asset.model_copy(update={"status": Asset.FAILED, "failure_message": error})
         try:
             done = yield from self.send(calls.complete_asset(_id(asset)))
         except FloraConflictError:  # completed already: the answer to an earlier try was lost
@@ -149,11 +149,11 @@ class _Steps:
         response: Response = yield Send(request)
         if response.ok:
             return None
-        refusal = f"the storage answered {response.status}"
+        error = f"the storage answered {response.status}"
         if status_passes(response.status):
             asked = response.retry_after(self.context.clock())
-            raise FloraUploadError(refusal, may_retry=True, retry_after=asked)
-        return refusal
+            raise FloraUploadError(error, may_retry=True, retry_after=asked)
+        return error
 
     def settled(self, asset: Asset) -> Flow[Asset]:
         """The asset once it is ready or has failed, or as it is when `ready_timeout` ends."""

@@ -50,18 +50,18 @@ def endings():
     def shouted(run):
         return run["shouted"]
 
-    def look_at(name, several, shouting):
+    def read_keys(name, several, shouting):
         received.override(task_id=f"received_by_{name}")(several.output["run_id"], several.output["outputs"])
         one.override(task_id=f"each_of_{name}").expand(member=several.output)
         shouted.override(task_id=f"shouted_by_{name}")(shouting.output)
 
-    look_at(
+    read_keys(
         "operator",
         FloraGenerateOperator(task_id="operator", **asked("several"), wait_for_completion=True, multiple_outputs=True),
         ShoutingOperator(task_id="shouting_operator", **asked("shout"), wait_for_completion=True),
     )
     started = FloraGenerateOperator(task_id="start", **asked("for the sensor", seconds=45))  # still on its way then
-    look_at(
+    read_keys(
         "sensor",
         FloraRunSensor(task_id="sensor", run_id=started.output, poll_interval=1, multiple_outputs=True),
         ShoutingSensor(task_id="shouting_sensor", run_id=started.output, poll_interval=1),

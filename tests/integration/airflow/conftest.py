@@ -14,7 +14,7 @@ from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sensors.flora import FloraRunSensor
-from tests.support.airflow_tasks import AT_ONCE, OneTask, start_run
+from tests.support.airflow_tasks import INSTANT, OneTask, start_run
 
 # Airflow 2 has no supervisor, and no event that ends a task in the triggerer.
 collect_ignore = [] if AIRFLOW_V_3_3_PLUS else ["test_triggerer_wire.py"]
@@ -127,7 +127,7 @@ def generate():
 
     def make(*, behavior=None, **kwargs):
         given = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
-        given.setdefault("model_params", {"sandbox": AT_ONCE | (behavior or {})})
+        given.setdefault("model_params", {"sandbox": INSTANT | (behavior or {})})
         return FloraGenerateOperator(**given)
 
     return make

@@ -6,7 +6,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 from pendulum import datetime
 
 from flora_provider.operators.flora import FloraGenerateOperator
-from tests.support.airflow_tasks import AT_ONCE, states
+from tests.support.airflow_tasks import INSTANT, states
 
 
 def test_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag, flora):
@@ -28,7 +28,7 @@ def test_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag, f
             task_id="picture",
             type="image",
             prompt="a fern",
-            model_params={"sandbox": AT_ONCE},
+            model_params={"sandbox": INSTANT},
             wait_for_completion=True,
             timeout=0.001,
             poll_interval=0.001,
@@ -48,7 +48,7 @@ def test_retried_task_is_one_run_and_another_tasks_bad_result_is_none(run_dag, f
 
 def test_run_that_another_task_has_pushed_is_not_adopted(run_dag, flora):
     with DAG("siblings", start_date=datetime(2026, 1, 1), schedule=None) as dag:
-        asked = {"prompt": "a fern", "model_params": {"sandbox": AT_ONCE}, "idempotency_key": "shared"}
+        asked = {"prompt": "a fern", "model_params": {"sandbox": INSTANT}, "idempotency_key": "shared"}
         owners = FloraGenerateOperator.partial(task_id="owner", type="image").expand_kwargs([asked])
         adopter = FloraGenerateOperator.partial(task_id="adopter", type="image", on_unknown_outcome="adopt")
         # FLORA says that the key has started a run, and the history shows one: that of the other task.

@@ -52,17 +52,17 @@ def named(cases):
 
 @named([("operator", *case) for case in GENERATE] + [("sensor", *case) for case in SENSOR])
 def test_literal_is_refused_at_parse_time(generate, wait_for, kind, name, value, remedy):
-    with pytest.raises(FloraInputError) as refusal:
+    with pytest.raises(FloraInputError) as raised:
         generate(**{name: value}) if kind == "operator" else wait_for(**{"run_id": "run_1", name: value})
     task_id = "picture" if kind == "operator" else "finished"
-    assert f"task '{task_id}': {name} is " in str(refusal.value)
-    assert remedy in str(refusal.value)
+    assert f"task '{task_id}': {name} is " in str(raised.value)
+    assert remedy in str(raised.value)
 
 
 def test_all_that_is_wrong_is_said_at_once(generate):
-    with pytest.raises(FloraInputError) as refusal:
+    with pytest.raises(FloraInputError) as raised:
         generate(type="picture", prompt="", workspace_id="team")
-    assert len(refusal.value.problems) == 3
+    assert len(raised.value.problems) == 3
 
 
 TEMPLATED = [

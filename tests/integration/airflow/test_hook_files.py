@@ -234,9 +234,9 @@ def test_file_without_an_ending_is_taken_with_its_content_type(hook, tmp_path):
 
 @pytest.mark.parametrize("source", ["http://example.com/a.png", "https://[::1", "https://me:secret@example.com/a.png"])
 def test_address_that_flora_cannot_fetch_is_refused_before_lineage_records_it(hook, lineage, source):
-    with pytest.raises(FloraInputError) as refusal:
+    with pytest.raises(FloraInputError) as raised:
         hook.upload_asset(source)
-    assert "secret" not in str(refusal.value)
+    assert "secret" not in str(raised.value)
     assert lineage.inputs == set()
 
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from flora_provider.hooks.flora import FloraHook
 from tests.support.forks import in_children
 
-AT_ONCE = {"sandbox": {"seconds": 0}}
+INSTANT = {"sandbox": {"seconds": 0}}
 
 
 def fern(hook, key):
-    return hook.generate(type="image", prompt="a fern", params=AT_ONCE, idempotency_key=key).run_id
+    return hook.generate(type="image", prompt="a fern", params=INSTANT, idempotency_key=key).run_id
 
 
 def test_three_children_of_a_hook_that_has_a_client_are_billed_thrice_and_known_thrice(flora):

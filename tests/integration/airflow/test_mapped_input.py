@@ -43,10 +43,10 @@ CASES = [(FloraGenerateOperator, *case) for name, case in BAD_ROWS.items() if na
 
 @pytest.mark.parametrize(("kind", "row", "sentence"), CASES, ids=lambda case: str(case)[:40])
 def test_bad_literal_row_is_refused_at_parse_time(kind, row, sentence):
-    with DAG("literal", schedule=None), pytest.raises(FloraInputError) as refusal:
+    with DAG("literal", schedule=None), pytest.raises(FloraInputError) as raised:
         kind.partial(task_id="mapped").expand_kwargs([row])
-    assert sentence in str(refusal.value)
-    assert "task 'mapped'" in str(refusal.value)
+    assert sentence in str(raised.value)
+    assert "task 'mapped'" in str(raised.value)
 
 
 @pytest.mark.parametrize("kind", [FloraGenerateOperator, FloraRunSensor])

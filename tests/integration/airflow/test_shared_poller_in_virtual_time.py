@@ -82,7 +82,7 @@ def test_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
         waits = [wait_for(virtual, run, deadline=time.time() + 300) for run in runs]
         late = wait_for(virtual, endless, deadline=time.time() + 100)
         await asyncio.sleep(10)
-        virtual.ahead = jump
+        virtual.offset = jump
         return await asyncio.gather(*waits), (await late)[0], virtual.true_time - endless.started
 
     found, late, passed = virtual.run(main())
@@ -92,12 +92,12 @@ def test_wall_clock_that_is_set_during_waits_changes_nothing(virtual, jump):
     assert (late.kind, round(passed)) == ("timed_out", 100)
 
 
-@pytest.mark.parametrize("ahead", [-600.0, 600.0])
-def test_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, ahead):
+@pytest.mark.parametrize("offset", [-600.0, 600.0])
+def test_worker_whose_clock_is_wrong_delays_no_first_poll(virtual, offset):
     run = virtual.start(20)
 
     async def main():
-        return await wait_for(virtual, run, started_at=time.time() + ahead, estimated_seconds=20.0)
+        return await wait_for(virtual, run, started_at=time.time() + offset, estimated_seconds=20.0)
 
     _, lag = virtual.run(main())
 

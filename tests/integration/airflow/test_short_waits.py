@@ -14,7 +14,7 @@ estimates = pytest.mark.parametrize("estimate", [0, 3, 5.0])
 
 
 @pytest.fixture(autouse=True)
-def _little_patience(monkeypatch):
+def _short_limits(monkeypatch):
     monkeypatch.setattr(waiting, "SHORT_WAIT", 0.4)
 
 

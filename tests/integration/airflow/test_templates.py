@@ -9,7 +9,7 @@ from pendulum import datetime
 from flora_provider.api.errors import FloraInputError
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
-from tests.support.airflow_tasks import AT_ONCE, succeeded, tries
+from tests.support.airflow_tasks import INSTANT, succeeded, tries
 
 try:
     from airflow.providers.common.compat.sdk import literal
@@ -17,7 +17,7 @@ except ImportError:
     from airflow.utils.template import literal
 
 BEGIN = datetime(2026, 1, 1)
-DONE_AT_ONCE = {"sandbox": AT_ONCE}
+DONE_AT_ONCE = {"sandbox": INSTANT}
 RETRIES = {"retries": 2, "retry_delay": timedelta(0)}
 
 
@@ -43,7 +43,7 @@ def test_arguments_of_a_dag_function_are_placeholders(run_dag, flora, bodies):
     assert succeeded(run_dag(made, run_conf={"prompt": "a lighthouse"}))
 
     assert sorted(body["prompt"] for body in bodies) == ["a lighthouse"] * 4 + ["another"]
-    assert {"sandbox": AT_ONCE, "nested": [{"seed": 3}], "conn": "flora_default"} in [
+    assert {"sandbox": INSTANT, "nested": [{"seed": 3}], "conn": "flora_default"} in [
         body.get("params") for body in bodies
     ]
 
@@ -126,10 +126,10 @@ WAYS = ["task", "default_args", "partial", "partial's default_args", "expand", "
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "name"), PLAIN, ids=lambda part: getattr(part, "__name__", part))
 def test_parameter_that_is_no_template_field_refuses_jinja(kind, name, way):
-    with DAG("plain", schedule=None, params={"x": 1}), pytest.raises(FloraInputError) as refusal:
+    with DAG("plain", schedule=None, params={"x": 1}), pytest.raises(FloraInputError) as raised:
         written(kind, name, way, "{{ params.x }}")
-    assert f"task 'task': {name} is '{{{{ params.x }}}}'" in str(refusal.value)
-    assert "it is no template field" in str(refusal.value)
+    assert f"task 'task': {name} is '{{{{ params.x }}}}'" in str(raised.value)
+    assert "it is no template field" in str(raised.value)
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAIN, ids=lambda part: getattr(part, "__name__", part))

@@ -66,7 +66,7 @@ def trigger_in_triggerer(run_id, **kwargs):
     return in_triggerer(trigger_for(run_id, **kwargs))
 
 
-def ends_task(run_id):
+def ends_in_triggerer(run_id):
     """Whether a trigger that is to end its task does so as a success, without a worker."""
     return succeeds_in_triggerer(trigger_in_triggerer(run_id, end_from_trigger=True))
 
@@ -236,7 +236,7 @@ def test_broken_off_wait_is_logged_with_where_it_happened_and_no_address(flora, 
 
 def test_success_is_pushed_as_a_worker_would_and_ends_the_task(flora, supervisor):
     run_id = flora.start()
-    assert ends_task(run_id)
+    assert ends_in_triggerer(run_id)
     run = supervisor.xcoms["finished", "return_value"]
     assert (run["run_id"], run["status"]) == (run_id, "completed")
     assert supervisor.xcoms["finished", "charged_cost_usd"] == run["charged_cost"] > 0
@@ -247,7 +247,7 @@ def test_text_output_of_any_characters_is_pushed(flora, supervisor, text):
     run_id = flora.start()
     output = {"output_id": "o", "type": "text", "url": f"Once {text}"}
     flora.inject(answer(run_id, status="completed", outputs=[output], charged_cost=0.5))
-    assert ends_task(run_id)
+    assert ends_in_triggerer(run_id)
     (pushed,) = supervisor.xcoms["finished", "return_value"]["outputs"]
     assert pushed["text"].startswith("Once ")
 
@@ -302,7 +302,7 @@ def listeners():
 
 def test_listener_of_a_plugin_has_a_worker_end_the_task(flora, supervisor, listeners):
     listeners(Listener())
-    assert not ends_task(flora.start())
+    assert not ends_in_triggerer(flora.start())
 
 
 def test_listener_of_airflows_examples_keeps_no_worker(flora, supervisor, listeners):
@@ -310,12 +310,12 @@ def test_listener_of_airflows_examples_keeps_no_worker(flora, supervisor, listen
     from airflow.example_dags.plugins import event_listener
 
     listeners(event_listener)
-    assert ends_task(flora.start())
+    assert ends_in_triggerer(flora.start())
 
 
 def test_state_that_airflow_clears_on_success_has_a_worker_end_the_task(flora, supervisor, monkeypatch):
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
-    assert not ends_task(flora.start())
+    assert not ends_in_triggerer(flora.start())
 
 
 @pytest.mark.parametrize("try_number", [1, 2])
@@ -344,13 +344,13 @@ def test_no_traceback_of_ours_reaches_the_wire(flora, supervisor):
 CLOCKS = {"ahead": 600.0, "far ahead": 1e9, "none": "soon"}
 
 
-@pytest.mark.parametrize("ahead", CLOCKS.values(), ids=CLOCKS)
-def test_hold_is_bounded_by_its_own_length_whatever_the_clock_of_the_worker(flora, monkeypatch, ahead):
+@pytest.mark.parametrize("offset", CLOCKS.values(), ids=CLOCKS)
+def test_hold_is_bounded_by_its_own_length_whatever_the_clock_of_the_worker(flora, monkeypatch, offset):
     """The test would hang for as long as the clocks differ."""
     monkeypatch.setattr(module, "MIN_DEFERRAL", 0.4)
-    not_before = time.time() + ahead if isinstance(ahead, float) else ahead
+    not_before = time.time() + offset if isinstance(offset, float) else offset
     event = event_of(trigger_in_triggerer(flora.start(), not_before=not_before))
-    assert event.kind == ("ended" if isinstance(ahead, float) else "invalid")
+    assert event.kind == ("ended" if isinstance(offset, float) else "invalid")
 
 
 def test_deadline_of_a_clock_that_is_ahead_is_bounded_by_airflows_own(flora):

@@ -18,7 +18,7 @@ def _nothing_set(monkeypatch):
             monkeypatch.delenv(name)
 
 
-def refusal(any_client, **settings):
+def raised(any_client, **settings):
     with pytest.raises(errors.FloraInputError) as caught:
         any_client(**settings)
     return str(caught.value)
@@ -37,7 +37,7 @@ def files(tmp_path):
 @pytest.mark.parametrize("what", ["missing", "broken", "empty", "folder"])
 def test_bundle_of_the_environment_that_cannot_be_read_is_reported(any_client, monkeypatch, files, what):
     monkeypatch.setenv("SSL_CERT_FILE", str(files[what]))
-    said = refusal(any_client, verify=True)
+    said = raised(any_client, verify=True)
     assert said.startswith(f"SSL_CERT_FILE is '{files[what]}', which is no readable CA bundle: ")
     assert said.endswith("; name one that is there, or unset it")
 
@@ -45,7 +45,7 @@ def test_bundle_of_the_environment_that_cannot_be_read_is_reported(any_client, m
 @pytest.mark.parametrize("what", ["missing", "broken"])
 def test_folder_of_the_environment_that_is_none_is_reported(any_client, monkeypatch, files, what):
     monkeypatch.setenv("SSL_CERT_DIR", str(files[what]))
-    assert refusal(any_client, verify=True).startswith(
+    assert raised(any_client, verify=True).startswith(
         f"SSL_CERT_DIR is '{files[what]}', which is no readable CA bundle: "
     )
 
@@ -55,7 +55,7 @@ def test_variable_that_counts_is_named_and_no_other(any_client, monkeypatch, fil
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     any_client(verify=True)
     monkeypatch.setenv("SSL_CERT_FILE", "")
-    assert "SSL_CERT_DIR is" in refusal(any_client, verify=True)
+    assert "SSL_CERT_DIR is" in raised(any_client, verify=True)
     monkeypatch.setenv("SSL_CERT_DIR", f"{files['missing']}{os.pathsep}{tmp_path}")
     any_client(verify=True)
 
@@ -64,7 +64,7 @@ def test_setting_wins_over_the_environment(any_client, monkeypatch, files):
     monkeypatch.setenv("SSL_CERT_FILE", str(files["missing"]))
     any_client(verify=False)
     any_client(verify=certifi.where())
-    assert refusal(any_client, verify=str(files["broken"])).startswith("verify is '")
+    assert raised(any_client, verify=str(files["broken"])).startswith("verify is '")
 
 
 def test_plain_http_reads_no_certificates_and_no_proxies(any_client, monkeypatch, files):
@@ -77,7 +77,7 @@ def test_plain_http_reads_no_certificates_and_no_proxies(any_client, monkeypatch
 def test_file_for_tls_keys_that_cannot_be_written_is_reported(any_client, monkeypatch, tmp_path):
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "no" / "keys"))
     for settings in ({"verify": True}, {"verify": certifi.where()}, {"base_url": "http://127.0.0.1:1"}):
-        assert refusal(any_client, **settings).startswith(
+        assert raised(any_client, **settings).startswith(
             f"SSLKEYLOGFILE is '{tmp_path}/no/keys', which cannot be written"
         )
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
@@ -96,7 +96,7 @@ def test_proxy_of_the_environment_that_cannot_be_used_is_reported_by_its_variabl
     any_client, monkeypatch, variable, proxy
 ):
     monkeypatch.setenv(variable, proxy)
-    assert refusal(any_client).startswith(
+    assert raised(any_client).startswith(
         f"{variable} is {proxy!r}, which names no proxy that can be used: give http://"
     )
 
@@ -107,7 +107,7 @@ def test_proxy_of_the_environment_that_cannot_be_used_is_reported_by_its_variabl
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"])
 def test_password_of_a_proxy_is_not_shown(any_client, monkeypatch, variable, proxy):
     monkeypatch.setenv(variable, proxy)
-    said = refusal(any_client)
+    said = raised(any_client)
     assert said.startswith(f"{variable} (not shown, for it may hold a password) names no proxy that can be used")
     assert "secret" not in said
 
@@ -116,11 +116,11 @@ def test_wrong_proxy_variable_is_named_among_right_ones(any_client, monkeypatch)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("ALL_PROXY", "gopher://proxy")
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,::1,.example.com")
-    assert refusal(any_client).startswith("ALL_PROXY is 'gopher://proxy'")
+    assert raised(any_client).startswith("ALL_PROXY is 'gopher://proxy'")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:3128")
     any_client()
     monkeypatch.setenv("https_proxy", "gopher://small")
-    assert refusal(any_client).startswith("https_proxy is 'gopher://small'")
+    assert raised(any_client).startswith("https_proxy is 'gopher://small'")
 
 
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
@@ -128,7 +128,7 @@ def test_wrong_proxy_variable_is_named_among_right_ones(any_client, monkeypatch)
 def test_no_proxy_entry_that_is_no_host_is_reported_and_no_proxy_is(any_client, monkeypatch, variable, entry):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv(variable, f"localhost, {entry},example.com")
-    assert refusal(any_client) == (
+    assert raised(any_client) == (
         f"{variable} holds {entry!r}, which is no host: give names and addresses, without brackets"
     )
 
@@ -143,7 +143,7 @@ def test_setting_is_named_where_it_is_wrong_and_the_environment_is_not_read(any_
     monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
     monkeypatch.setenv("NO_PROXY", "[::1]")
     any_client(proxy="http://127.0.0.1:3128")
-    assert re.match(r"proxy is .* names no proxy that can be used", refusal(any_client, proxy="http://\u2024:1"))
+    assert re.match(r"proxy is .* names no proxy that can be used", raised(any_client, proxy="http://\u2024:1"))
 
 
 def test_proxy_that_is_right_is_asked(any_client, monkeypatch):

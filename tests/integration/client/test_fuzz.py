@@ -92,7 +92,7 @@ def flora(any_client):
     return ask
 
 
-def refusal(flora, call, answer):
+def raised(flora, call, answer):
     """What the error of ours says; empty if the answer was read. Any other exception fails the test."""
     try:
         flora(call, answer)
@@ -107,7 +107,7 @@ fixtures_keep_nothing = settings(suppress_health_check=[HealthCheck.function_sco
 @fixtures_keep_nothing
 @given(st.sampled_from(CALLS), statuses, headers, bodies)
 def test_any_answer_is_read_or_refused(flora, call, status, headers, body):
-    reported = refusal(flora, call, lambda: httpx.Response(status, headers=headers, content=body))
+    reported = raised(flora, call, lambda: httpx.Response(status, headers=headers, content=body))
     assert reported or status < 300
     assert len(reported) < 10_000
     assert reported.isprintable()
@@ -118,7 +118,7 @@ def test_any_answer_is_read_or_refused(flora, call, status, headers, body):
 def test_any_compressed_answer_cut_anywhere_is_read_or_refused(flora, stream, call, body, cut, whole, size):
     packed = gzip.compress(body)
     packed = packed if whole else packed[:cut]
-    refusal(flora, call, lambda: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=stream(packed, size)))
+    raised(flora, call, lambda: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=stream(packed, size)))
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])

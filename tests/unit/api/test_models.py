@@ -32,7 +32,7 @@ SHAPES = sorted(REQUIRED, key=lambda model: model.__name__)
 shapes = st.sampled_from(SHAPES)
 
 
-def refusal(model, data):
+def raised(model, data):
     """Why it cannot be read; empty if it can."""
     try:
         model.read(data)
@@ -61,13 +61,13 @@ def test_optional_member_of_any_kind_costs_at_most_itself(data, model, odd):
 @given(st.data(), shapes, json_values())
 def test_required_member_of_any_kind_is_read_or_refused_by_name(data, model, odd):
     name = data.draw(st.sampled_from(sorted(REQUIRED[model])))
-    if problem := refusal(model, REQUIRED[model] | {name: odd}):
+    if problem := raised(model, REQUIRED[model] | {name: odd}):
         assert f"FLORA's answer is no {model.__name__}: {name}" in problem
 
 
 @given(shapes, json_values())
 def test_answer_of_any_kind_is_read_or_refused(model, odd):
-    assert len(refusal(model, odd)) < 2000
+    assert len(raised(model, odd)) < 2000
 
 
 @pytest.mark.parametrize("model", SHAPES)

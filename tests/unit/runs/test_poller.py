@@ -43,8 +43,8 @@ HOURS = 3600.0
 @pytest.mark.parametrize("jump", [-2 * HOURS, -600.0, 600.0, 2 * HOURS, 1e8])
 def test_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
     calm = poll(until(90, RUNNING), deadline=200)[1].times
-    assert poll(until(90, RUNNING), deadline=200, ahead=lambda at: jump if at > 20 else 0.0)[1].times == calm
-    event, polls = poll(lambda _: RUNNING, deadline=100, ahead=lambda at: jump if at > 20 else 0.0)
+    assert poll(until(90, RUNNING), deadline=200, offset=lambda at: jump if at > 20 else 0.0)[1].times == calm
+    event, polls = poll(lambda _: RUNNING, deadline=100, offset=lambda at: jump if at > 20 else 0.0)
     assert event.kind == "timed_out"
     assert polls.times[-1] == pytest.approx(100)
 
@@ -53,7 +53,7 @@ def test_wall_clock_that_is_set_during_a_wait_changes_nothing(jump):
 @pytest.mark.parametrize("estimate", [None, 20.0, 300.0])
 def test_first_poll_is_never_later_than_from_the_start_however_clocks_differ(wrong, estimate):
     first = PollPolicy().first(estimated_seconds=estimate, elapsed=0.0)
-    _, polls = poll(until(60, RUNNING), ahead=lambda _: wrong, estimated_seconds=estimate)
+    _, polls = poll(until(60, RUNNING), offset=lambda _: wrong, estimated_seconds=estimate)
     assert polls.times[0] <= first
     assert max(after - before for before, after in pairwise(polls.times)) < 20
 
@@ -61,5 +61,5 @@ def test_first_poll_is_never_later_than_from_the_start_however_clocks_differ(wro
 @pytest.mark.parametrize("wrong", [-2 * HOURS, 2 * HOURS])
 def test_pauses_are_bounded_when_only_flora_says_when_a_run_was_started(wrong):
     row = shown("running", 0)
-    _, polls = poll(until(60, row), ahead=lambda _: wrong, started_at=None)
+    _, polls = poll(until(60, row), offset=lambda _: wrong, started_at=None)
     assert max(after - before for before, after in pairwise(polls.times)) < 20

@@ -80,7 +80,7 @@ def test_bill_that_comes_later_is_waited_for(settled, wrong, caplog):
     def answer(at):
         return RUNNING if at < 20 else unbilled(20) if at < 20 + settled else unbilled(20, **BILL)
 
-    event, polls = poll(answer, ahead=lambda _: wrong)
+    event, polls = poll(answer, offset=lambda _: wrong)
     assert event.result()["charged_cost"] == 0.04
     assert len([at for at in polls.times if at > 20]) <= 6
     assert "has not settled" not in caplog.text
