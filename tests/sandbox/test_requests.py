@@ -7,14 +7,8 @@ def error(answer):
 
 
 def test_every_answer_has_a_request_id_of_its_own(flora):
-    answers = [
-        flora.get("/models"),
-        flora.get("/nowhere"),
-        flora.get("/runs/x"),
-        flora.post("/generate", content=b"{"),
-        flora.get("https://flora.test/_sandbox/stats"),
-        flora.get("/models", headers={"authorization": ""}),
-    ]
+    answers = [flora.get(path) for path in ("/models", "/nowhere", "/runs/x", "https://flora.test/_sandbox/stats")]
+    answers += [flora.post("/generate", content=b"{"), flora.get("/models", headers={"authorization": ""})]
     ids = [answer.headers["request-id"] for answer in answers]
     assert all(name.startswith("req_") for name in ids)
     assert len(set(ids)) == len(ids)
@@ -59,12 +53,8 @@ def test_body_that_is_no_json_object_is_refused(flora, body, code):
 @pytest.mark.parametrize(
     ("path", "prefix"),
     [
-        ("/runs/abc", "run_"),
-        ("/runs/run_", "run_"),
-        ("/projects/abc", "prj_"),
-        ("/assets/abc", "asset_"),
-        ("/projects?workspace_id=abc", "ws_"),
-        ("/generations?project_id=abc", "prj_"),
+        *(("/runs/abc", "run_"), ("/runs/run_", "run_"), ("/projects/abc", "prj_"), ("/assets/abc", "asset_")),
+        *(("/projects?workspace_id=abc", "ws_"), ("/generations?project_id=abc", "prj_")),
         ("/technique-runs?technique_id=abc", "tech_"),
     ],
 )
@@ -74,10 +64,11 @@ def test_malformed_ids_are_400_and_the_message_names_the_prefix(flora, path, pre
     assert f'"{prefix}"' in error(answer)["message"]
 
 
-def test_unknown_and_foreign_things_look_the_same(flora, sandbox):
+def test_unknown_and_foreign_things_and_routes_are_the_same_404(flora, sandbox):
     foreign = sandbox.state.foreign_project
     paths = ["/runs/run_nothing", "/projects/prj_nothing", f"/projects/{foreign.project_id}", "/assets/asset_nothing"]
     paths += [f"/projects?workspace_id={foreign.workspace_id}", "/actions/nothing"]
+    paths += ["/nowhere", "/runs", "/runs/", "/runs/a/b", "/generate"]
     for path in paths:
         answer = flora.get(path)
         assert (answer.status_code, error(answer)["code"]) == (404, "not_found")
@@ -125,9 +116,3 @@ def test_invalid_page_size_or_cursor_is_refused(flora, name, value):
 )
 def test_a_callback_must_be_https_and_public(flora, url, status):
     assert flora.generate(callback_url=url).status_code == status
-
-
-@pytest.mark.parametrize("path", ["/nowhere", "/runs", "/runs/", "/runs/a/b", "/generate"])
-def test_what_has_no_route_is_404_in_the_envelope(flora, path):
-    answer = flora.get(path)
-    assert (answer.status_code, error(answer)["code"]) == (404, "not_found")

@@ -195,15 +195,16 @@ class Faults:
         self._clock = clock
         self._routes = routes  # that a fault may name
         self._armed: list[_Armed] = []
-        self._on_change: Callable[[], None] | None = None
+        self._on_port = False
+        self._on_change: Callable[[], None] = lambda: None
 
     def attach_port(self, on_change: Callable[[], None]) -> None:
         """Have `on_change` called after every change; from now on a fault must be one that a port can apply."""
-        self._on_change = on_change
+        self._on_port, self._on_change = True, on_change
         self._check_port(*[armed.fault for armed in self._armed])
 
     def _check_port(self, *faults: Fault) -> None:
-        if self._on_change is not None and not all(fault.fits_port() for fault in faults):
+        if self._on_port and not all(fault.fits_port() for fault in faults):
             advice = 'set `seconds`, set `times` to null and nothing else, or use "drop", which resets connections.'
             raise invalid(("delivery", f"A port refuses connections before it sees any request: {advice}"))
 
@@ -216,14 +217,12 @@ class Faults:
         self._check_port(*faults)
         now = self._clock.now()
         self._armed += [_Armed(fault, now + (math.inf if fault.seconds is None else fault.seconds)) for fault in faults]
-        if self._on_change is not None:
-            self._on_change()
+        self._on_change()
 
     def clear(self) -> None:
         """Remove all faults. Runs that have a behavior keep it."""
         self._armed = []
-        if self._on_change is not None:
-            self._on_change()
+        self._on_change()
 
     def refuses_connections(self) -> bool:
         """Whether a port is to refuse connections now."""
