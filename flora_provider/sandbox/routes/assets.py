@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, InstanceOf, ValidationInfo
 
-from flora_provider.sandbox.http.multipart import Part, is_multipart, read_parts
+from flora_provider.sandbox.http.multipart import Part, read_parts
 from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
 from flora_provider.sandbox.http.validation import AssetId, Body, ProjectId, Text, WorkspaceId, check, media_url
@@ -61,7 +61,8 @@ class _AssetsQuery(PageQuery):
 def _create_asset(call: Call) -> ApiResponse:
     """Create an asset in one of three ways: with its bytes, from a URL, or by a signed upload."""
     assets = call.sandbox.assets
-    body = _direct(call) if is_multipart(call.request) else call.json(_SourceAsset)
+    is_form = call.request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+    body = _direct(call) if is_form else call.json(_SourceAsset)
     call.sandbox.state.require_workspace(body.workspace_id)
     if body.project_id:
         call.sandbox.state.require_project(body.project_id, body.workspace_id)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flora_provider.sandbox.faults.faults import Fault
 from flora_provider.sandbox.http.responses import ApiResponse
-from flora_provider.sandbox.http.validation import Body, Number
+from flora_provider.sandbox.http.validation import Body, Number, check
 from flora_provider.sandbox.routes.call import Call, Route
 
 
@@ -48,7 +48,7 @@ def _list_faults(call: Call) -> ApiResponse:
 def _add_faults(call: Call) -> ApiResponse:
     """Script one fault, or an array of them."""
     body = call.any_json(any_text=True)
-    call.sandbox.faults.add(*[Fault.from_json(item) for item in (body if isinstance(body, list) else [body])])
+    call.sandbox.faults.add(*[check(Fault, item) for item in (body if isinstance(body, list) else [body])])
     return _list_faults(call)
 
 
