@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import threading
+from dataclasses import asdict
 from typing import NoReturn
 
 from flora_provider.sandbox.app import Sandbox
@@ -23,7 +24,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = Settings()
     parser = _Parser(
         prog="python -m flora_provider.sandbox",
         description="A small FLORA on 127.0.0.1. Its first line of output is a JSON object with address, key and a "
@@ -31,34 +31,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=0, help="port; 0, the default, takes a free one")
     parser.add_argument("--api-key", help="the valid API key; made from the seed if not given")
-    parser.add_argument("--speed", type=float, default=default.speed, help="how many times faster than FLORA runs are")
-    parser.add_argument("--seed", type=int, default=default.seed, help="same seed and same requests, same answers")
-    parser.add_argument(
-        "--idempotency",
-        choices=IDEMPOTENCY_MODES,
-        default=default.idempotency,
-        help="what a repeated Idempotency-Key means (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--idempotency-window",
-        type=float,
-        default=default.idempotency_window,
-        metavar="S",
-        help="seconds (%(default)s)",
-    )
+    parser.add_argument("--speed", type=float, help="how many times faster than FLORA runs are")
+    parser.add_argument("--seed", type=int, help="same seed and same requests, same answers")
+    meaning = "what a repeated Idempotency-Key means (default: %(default)s)"
+    parser.add_argument("--idempotency", choices=IDEMPOTENCY_MODES, help=meaning)
+    parser.add_argument("--idempotency-window", type=float, metavar="S", help="seconds (%(default)s)")
     parser.add_argument("--requests-per-second", type=float, metavar="R", help="rate limit (default: none)")
-    parser.add_argument(
-        "--latency-ms", type=float, default=default.latency_ms, metavar="MS", help="delay of each answer"
-    )
+    parser.add_argument("--latency-ms", type=float, metavar="MS", help="delay of each answer")
+    parser.set_defaults(**asdict(Settings()))
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code.
-
-    Args:
-        arguments: Command line without the program's name; None takes the process's.
-    """
+    """Serve until SIGINT or SIGTERM; return the exit code. `arguments` come without the program's name."""
     parser = _parser()
     options = vars(parser.parse_args(arguments))
     port = options.pop("port")

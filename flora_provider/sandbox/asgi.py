@@ -27,8 +27,7 @@ class AsgiApp:
         # By the peer's address, which ASGI tells the app too: the way back from a request to its connection.
         self._transports: dict[tuple[Any, ...], asyncio.Transport] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pauses: set[asyncio.Future[None]] = set()
-        self._closing = False
+        self._closed = asyncio.Event()
 
     def connected(self, transport: asyncio.Transport) -> tuple[Any, ...]:
         """Count a new connection and return its peer address."""
@@ -43,26 +42,16 @@ class AsgiApp:
 
     def close(self) -> None:
         """End all pauses, from any thread: uvicorn waits for answers on their way, and one may be an hour late."""
-        self._closing = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._end_pauses)
-
-    def _end_pauses(self) -> None:
-        for pause in self._pauses:
-            _end(pause)
+        if self._loop is None:
+            self._closed.set()
+        else:
+            self._loop.call_soon_threadsafe(self._closed.set)
 
     async def _pause(self, seconds: float) -> None:
-        if seconds <= 0 or self._closing:
-            return
         self._loop = asyncio.get_running_loop()
-        pause = self._loop.create_future()
-        self._pauses.add(pause)
-        alarm = self._loop.call_later(seconds, _end, pause)
-        try:
-            await pause
-        finally:
-            alarm.cancel()
-            self._pauses.discard(pause)
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), seconds)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -98,11 +87,6 @@ class AsgiApp:
                 await self._pause(answer.delay)
             body = b""
         await send({"type": "http.response.body", "body": body})
-
-
-def _end(pause: asyncio.Future[None]) -> None:
-    if not pause.done():
-        pause.set_result(None)
 
 
 async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.Request | None:

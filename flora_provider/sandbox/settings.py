@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 
@@ -15,16 +16,13 @@ IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
 IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
 
 
-def _positive(value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"must be a number above 0; got {value!r}")
-    return value
+def _number(least: float, words: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not least <= value < math.inf:
+            raise ValueError(f"must be a number {words}; got {value!r}")
+        return value
 
-
-def _not_negative(value: float) -> float:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"must be a number not below 0; got {value!r}")
-    return value
+    return AfterValidator(check)
 
 
 def _header_text(value: str) -> str:
@@ -33,8 +31,8 @@ def _header_text(value: str) -> str:
     return value
 
 
-_Positive = Annotated[Number, AfterValidator(_positive)]
-_NotNegative = Annotated[Number, AfterValidator(_not_negative)]
+_Positive = Annotated[Number, _number(sys.float_info.min, "above 0")]
+_NotNegative = Annotated[Number, _number(0.0, "not below 0")]
 
 
 @dataclass(slots=True)

@@ -9,35 +9,10 @@ from hypothesis import example, given, settings
 from flora_provider.sandbox.routes import assets, catalog, control, runs
 
 ROUTES = [*runs.ROUTES, *catalog.ROUTES, *assets.ROUTES, *control.ROUTES]
-WORDS = (
-    *("type", "prompt", "workspace_id", "project_id", "model", "params", "callback_url", "inputs", "mode", "source"),
-    *(
-        "technique_id",
-        "action_id",
-        "idempotency_key",
-        "name",
-        "kind",
-        "summary",
-        "detail",
-        "id",
-        "value",
-        "url",
-        "text",
-    ),
-    *(
-        "route",
-        "times",
-        "edit",
-        "behavior",
-        "delivery",
-        "speed",
-        "idempotency",
-        "advance",
-        "sandbox",
-        "limit",
-        "cursor",
-    ),
-)
+WORDS = """
+type prompt workspace_id project_id model params callback_url inputs mode source technique_id action_id idempotency_key
+name kind summary detail id value url text route times edit behavior delivery speed idempotency advance sandbox limit
+cursor""".split()  # noqa: SIM905 - a list of its own would take 33 lines
 VALUES = (
     *("image", "A fox", "t2i-flux-2-pro", "async", "signed-url", "https://[", "https://example.com/x.png", "bug"),
     *("tech_storybrd1", "storyboard", "ken-burns-video", "instructions", "text", "asset_1", "run_1", "prj_1", "ws_1"),

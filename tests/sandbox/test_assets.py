@@ -43,18 +43,15 @@ def test_bytes_sent_along_are_ready_at_once(flora, store):
     assert (asset["uploaded_via"], asset["status"], asset["visibility"]) == ("direct", "ready", "workspace")
     served = store.get(asset["url"])
     assert (served.content, served.headers["content-type"]) == (PNG, "image/png")
-
-
-def test_bytes_with_any_content_arrive_unchanged(flora, store):
-    content = b"\r\n--\r\n\r\n--boundary\r\n\x00\xff" * 50
-    assert store.get(direct(flora, content).json()["url"]).content == content
+    awkward = b"\r\n--\r\n\r\n--boundary\r\n\x00\xff" * 50
+    assert store.get(direct(flora, awkward).json()["url"]).content == awkward
 
 
 @pytest.mark.parametrize(
     ("fields", "content", "field"),
     [
         ({"workspace_id": "x"}, PNG, "workspace_id"),
-        ({"colour": "red"}, PNG, "colour"),
+        ({"unknown": "red"}, PNG, "unknown"),
         ({"content_type": "text/html"}, PNG, "content_type"),
         ({}, b"x" * (4 * 1024 * 1024 + 1), "file"),
     ],
@@ -120,11 +117,6 @@ def test_the_store_wants_every_field_and_then_the_file(flora, store):
     file_first = {"file": ("f", PNG), **{name: (None, value) for name, value in fields.items()}}
     assert store.post(form["url"], files=file_first).status_code == 400
     assert store.post(form["url"] + "0", data=fields, files={"file": ("f", PNG)}).status_code == 403
-
-
-def test_a_store_that_is_shown_the_key_remembers_it(flora, sandbox):
-    upload(flora, reserve(flora))
-    assert sandbox.stats()["keys_leaked"]["storage"] == 1
 
 
 def test_an_empty_upload_fails_and_can_be_retried(flora, store):

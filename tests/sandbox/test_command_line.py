@@ -79,7 +79,7 @@ def test_options_become_settings(launch):
         (["--idempotency", "maybe"], "--idempotency"),
         (["--idempotency-window", "-1"], "--idempotency-window: must be a number not below 0"),
         (["--requests-per-second", "-1"], "--requests-per-second: must be"),
-        (["--colour"], "--colour"),
+        (["--unknown"], "--unknown"),
     ],
 )
 def test_a_bad_option_is_one_line(options, words, capsys):

@@ -56,9 +56,11 @@ def test_a_key_belongs_to_one_workspace_method_and_path(flora, sandbox):
     assert flora.generate("k", **body).status_code == 409
 
 
-def test_requests_without_a_key_are_never_duplicates(flora, sandbox):
-    assert len({flora.start() for _ in range(3)}) == 3
-    assert sandbox.stats()["duplicates_refused"] == 0
+@pytest.mark.parametrize(("mode", "key"), [("duplicate_409", None), ("none", "k")])
+def test_requests_without_key_or_in_mode_none_are_never_duplicates(make_flora, mode, key):
+    flora = make_flora(idempotency=mode)
+    assert len({flora.start(key) for _ in range(3)}) == 3
+    assert flora.sandbox.stats()["duplicates_refused"] == 0
 
 
 def test_the_nested_route_honours_the_body_and_ignores_the_header(flora):
@@ -134,11 +136,6 @@ def test_current_state_answers_200_with_the_run_as_it_is_now(make_flora):
     first = nested(flora, key="k").json()
     flora.sandbox.clock.advance(1000)
     assert nested(flora, key="k").json() == {**first, **nested(flora, key="k").json(), "status": "completed"}
-
-
-def test_none_ignores_keys(make_flora):
-    flora = make_flora(idempotency="none")
-    assert flora.start("k") != flora.start("k")
 
 
 @settings(max_examples=50, deadline=None)

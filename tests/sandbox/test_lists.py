@@ -27,11 +27,8 @@ def test_pages_of_any_size_show_every_run_once_newest_first(make_flora, total, l
 
 
 @given(st.integers(0, 10**9))
-def test_a_cursor_leads_back_to_its_offset(offset):
+def test_cursor_leads_back_to_its_offset_and_looks_like_floras_example(offset):
     assert offset_of(cursor_of(offset)) == offset
-
-
-def test_a_cursor_looks_like_floras_example():
     assert cursor_of(20) == "eyJvZmZzZXQiOjIwfQ"
 
 

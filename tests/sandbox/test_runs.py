@@ -77,14 +77,14 @@ def test_settled_costs_differ_from_quotes_both_ways(flora):
 
 
 def test_equal_seeds_and_requests_give_equal_answers(make_flora):
-    def story(seed):
+    def answers(seed):
         flora = make_flora(seed=seed)
         started = [flora.generate(type=medium).json() for medium in MEDIA]
         flora.sandbox.clock.advance(500)
         return started, [flora.run(run["run_id"]) for run in started]
 
-    assert story(1) == story(1)
-    assert story(1) != story(2)
+    assert answers(1) == answers(1)
+    assert answers(1) != answers(2)
 
 
 def test_a_failed_run_shows_full_progress_and_costs_nothing(flora, sandbox):
@@ -99,41 +99,39 @@ def test_a_failed_run_shows_full_progress_and_costs_nothing(flora, sandbox):
     assert (sandbox.stats()["runs_started"], sandbox.stats()["runs_billed"], sandbox.stats()["usd_billed"]) == (1, 0, 0)
 
 
-def test_a_run_can_be_made_never_to_end(flora, sandbox):
-    run_id = flora.start(params={"sandbox": {"never_ends": True}})
-    sandbox.clock.advance(1_000_000)
-    assert (flora.run(run_id)["status"], flora.run(run_id)["progress"]) == ("running", 90)
-
-
-def test_a_run_can_be_given_its_exact_length_and_estimate(flora, sandbox):
-    started = flora.generate(params={"sandbox": {"seconds": 30, "estimated_seconds": 7}}).json()
-    assert started["estimated_seconds"] == 7
-    sandbox.clock.advance(29.99)
-    assert flora.run(started["run_id"])["status"] == "running"
+@pytest.mark.parametrize(
+    ("behavior", "wait", "before", "after"),
+    [
+        ({"never_ends": True}, 1_000_000, {"status": "running", "progress": 90}, {"status": "running", "progress": 90}),
+        ({"seconds": 30}, 30, {"status": "running"}, {"status": "completed"}),
+        ({"seconds": 10, "cost_lag": 60}, 70, {"status": "completed"}, {"status": "completed"}),
+    ],
+)
+def test_behavior_sets_duration_and_lag_of_the_cost(flora, sandbox, behavior, wait, before, after):
+    run_id = flora.start(params={"sandbox": behavior})
+    sandbox.clock.advance(wait - 0.01)
+    early = flora.run(run_id)
+    assert before.items() <= early.items()
+    assert "charged_cost" not in early
     sandbox.clock.advance(0.01)
-    assert flora.run(started["run_id"])["status"] == "completed"
+    late = flora.run(run_id)
+    assert after.items() <= late.items()
+    assert (late.get("charged_cost", 0) > 0) is (late["status"] == "completed")
 
 
-def test_an_estimate_can_be_missing(flora):
-    assert flora.generate(params={"sandbox": {"no_estimate": True}}).json()["estimated_seconds"] is None
+@pytest.mark.parametrize(("behavior", "estimate"), [({"estimated_seconds": 7}, 7), ({"no_estimate": True}, None)])
+def test_behavior_sets_the_estimate(flora, behavior, estimate):
+    assert flora.generate(params={"sandbox": behavior}).json()["estimated_seconds"] == estimate
 
 
-def test_the_cost_of_a_completed_run_can_lag_behind(flora, sandbox):
-    run_id = flora.start(params={"sandbox": {"seconds": 10, "cost_lag": 60}})
-    sandbox.clock.advance(69)
-    assert flora.run(run_id)["status"] == "completed"
-    assert "charged_cost" not in flora.run(run_id)
-    sandbox.clock.advance(1)
-    assert flora.run(run_id)["charged_cost"] > 0
-
-
-def test_a_run_can_stay_unknown_for_a_while(flora, sandbox):
-    run_id = flora.start(params={"sandbox": {"hidden_for": 5}})
-    assert flora.get(f"/runs/{run_id}").status_code == 404
+@pytest.mark.parametrize(("behavior", "status"), [({"hidden_for": 5}, 404), ({"listed_after": 5}, 200)])
+def test_behavior_hides_a_run_for_a_while(flora, sandbox, behavior, status):
+    run_id = flora.start(params={"sandbox": behavior})
+    assert flora.get(f"/runs/{run_id}").status_code == status
     assert flora.get("/generations").json()["generations"] == []
     sandbox.clock.advance(5)
     assert flora.run(run_id)["status"] == "running"
-    assert len(flora.get("/generations").json()["generations"]) == 1
+    assert [row["run_id"] for row in flora.get("/generations").json()["generations"]] == [run_id]
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])
@@ -145,8 +143,8 @@ def test_a_run_can_have_any_number_of_outputs(flora, sandbox, number):
     assert {output["type"] for output in outputs} <= {"modelUrl"}
 
 
-@pytest.mark.parametrize("behavior", [{"colour": "red"}, {"seconds": "long"}, "fail"])
-def test_a_fate_that_makes_no_sense_is_refused(flora, behavior):
+@pytest.mark.parametrize("behavior", [{"unknown": "red"}, {"seconds": "long"}, "fail"])
+def test_invalid_behavior_is_refused(flora, behavior):
     answer = flora.generate(params={"sandbox": behavior})
     assert answer.status_code == 400
     assert answer.json()["error"]["fields"][0]["field"].startswith("params.sandbox")
@@ -202,18 +200,18 @@ class TestTechniques:
             ({}, "inputs.input_image"),
             ({"input_image": "http://media.flora.ai/cat.png"}, "inputs.input_image"),
             ({"input_image": IMAGE, "instructions": ""}, "inputs.instructions"),
-            ({"input_image": IMAGE, "colour": "red"}, "inputs.colour"),
+            ({"input_image": IMAGE, "unknown": "red"}, "inputs.unknown"),
         ],
     )
     def test_inputs_must_fit_the_slots(self, flora, inputs, field):
         answer = self.start(flora, inputs=inputs)
         assert answer.status_code == 400
         assert [problem["field"] for problem in answer.json()["error"]["fields"]] == [field]
-        given = [
+        items = [
             {"id": name, "type": "text" if name == "instructions" else "imageUrl", "value": value}
             for name, value in inputs.items()
         ]
-        assert self.nested(flora, given).status_code == 400
+        assert self.nested(flora, items).status_code == 400
 
     @pytest.mark.parametrize(
         "item", ["text", {"id": "input_image", "value": IMAGE}, {"id": "input_image", "type": "text", "value": "x"}]
@@ -255,7 +253,7 @@ class TestActions:
         [
             ({"params": {"fps": "25"}}, "params.fps"),
             ({"action_id": "make-coffee"}, "action_id"),
-            ({"inputs": [{"type": "image", "colour": "red"}]}, "inputs[0].colour"),
+            ({"inputs": [{"type": "image", "unknown": "red"}]}, "inputs[0].unknown"),
             ({"inputs": []}, "inputs"),
         ],
     )
@@ -263,14 +261,6 @@ class TestActions:
         answer = self.start(flora, **change)
         assert answer.status_code == 400
         assert answer.json()["error"]["fields"][0]["field"] == field
-
-
-def test_listed_after_keeps_a_run_out_of_lists_only(flora, sandbox):
-    run_id = flora.start(params={"sandbox": {"listed_after": 5}})
-    assert flora.get(f"/runs/{run_id}").status_code == 200
-    assert flora.get("/generations").json()["generations"] == []
-    sandbox.clock.advance(5)
-    assert [row["run_id"] for row in flora.get("/generations").json()["generations"]] == [run_id]
 
 
 NO_TEXT = "half an emoji: \ud83d, and a zero: \x00"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, get_args
 
 import httpx
@@ -15,7 +14,7 @@ from pydantic import ConfigDict
 from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery
 from flora_provider.sandbox.http.paging import cursor_of
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
-from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number, check
+from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 
@@ -110,11 +109,6 @@ class Fault:
     delivery: Delivery | None = None
     behavior: RunBehavior | None = None
 
-    @classmethod
-    def from_json(cls, data: Any) -> Fault:
-        """Build a fault from JSON, or refuse it with a 400."""
-        return check(cls, data)
-
     def matches(self, method: str, route: str, path: dict[str, str], body: bytes) -> bool:
         """Whether this fault is about such a call."""
         return (
@@ -195,15 +189,16 @@ class Faults:
         self._clock = clock
         self._routes = routes  # that a fault may name
         self._armed: list[_Armed] = []
-        self._on_change: Callable[[], None] | None = None
+        self._on_port = False
+        self._on_change: Callable[[], None] = lambda: None
 
     def attach_port(self, on_change: Callable[[], None]) -> None:
         """Have `on_change` called after every change; from now on a fault must be one that a port can apply."""
-        self._on_change = on_change
+        self._on_port, self._on_change = True, on_change
         self._check_port(*[armed.fault for armed in self._armed])
 
     def _check_port(self, *faults: Fault) -> None:
-        if self._on_change is not None and not all(fault.fits_port() for fault in faults):
+        if self._on_port and not all(fault.fits_port() for fault in faults):
             advice = 'set `seconds`, set `times` to null and nothing else, or use "drop", which resets connections.'
             raise invalid(("delivery", f"A port refuses connections before it sees any request: {advice}"))
 
@@ -216,14 +211,12 @@ class Faults:
         self._check_port(*faults)
         now = self._clock.now()
         self._armed += [_Armed(fault, now + (math.inf if fault.seconds is None else fault.seconds)) for fault in faults]
-        if self._on_change is not None:
-            self._on_change()
+        self._on_change()
 
     def clear(self) -> None:
         """Remove all faults. Runs that have a behavior keep it."""
         self._armed = []
-        if self._on_change is not None:
-            self._on_change()
+        self._on_change()
 
     def refuses_connections(self) -> bool:
         """Whether a port is to refuse connections now."""
@@ -241,9 +234,6 @@ class Faults:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the faults and how often each was applied; members at their defaults are left out."""
-        blank = dataclasses.asdict(Fault())
-        return [
-            {name: value for name, value in dataclasses.asdict(armed.fault).items() if value != blank[name]}
-            | {"hits": armed.hits}
-            for armed in self._armed
-        ]
+        blank = asdict(Fault()).items()
+        rows = [(asdict(armed.fault), armed.hits) for armed in self._armed]
+        return [{item[0]: item[1] for item in row.items() if item not in blank} | {"hits": hits} for row, hits in rows]

@@ -20,11 +20,6 @@ class Part:
     content_type: str | None
 
 
-def is_multipart(request: httpx.Request) -> bool:
-    """Whether the request says it carries a form."""
-    return str(request.headers.get("content-type", "")).lower().startswith("multipart/form-data")
-
-
 def read_parts(request: httpx.Request) -> list[Part]:
     """Return the parts of a form in their order, which a signed upload prescribes, or refuse the body with a 400."""
     boundary = _parameters(request.headers.get("content-type", "")).get("boundary")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, InstanceOf, ValidationInfo
 
-from flora_provider.sandbox.http.multipart import Part, is_multipart, read_parts
+from flora_provider.sandbox.http.multipart import Part, read_parts
 from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
 from flora_provider.sandbox.http.validation import AssetId, Body, ProjectId, Text, WorkspaceId, check, media_url
@@ -58,10 +58,11 @@ class _AssetsQuery(PageQuery):
     query: Text = ""
 
 
-def create_asset(call: Call) -> ApiResponse:
+def _create_asset(call: Call) -> ApiResponse:
     """Create an asset in one of three ways: with its bytes, from a URL, or by a signed upload."""
     assets = call.sandbox.assets
-    body = _direct(call) if is_multipart(call.request) else call.json(_SourceAsset)
+    is_form = call.request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+    body = _direct(call) if is_form else call.json(_SourceAsset)
     call.sandbox.state.require_workspace(body.workspace_id)
     if body.project_id:
         call.sandbox.state.require_project(body.project_id, body.workspace_id)
@@ -99,8 +100,7 @@ def _guess(name: str) -> str:
     return guessed if guessed in CONTENT_TYPES else "image/png"
 
 
-def list_assets(call: Call) -> ApiResponse:
-    """Return a page of the assets, newest first."""
+def _list_assets(call: Call) -> ApiResponse:
     query = call.query(_AssetsQuery)
     now = call.sandbox.clock.now()
     nodes = {
@@ -124,22 +124,20 @@ def list_assets(call: Call) -> ApiResponse:
     return page("assets", found, query, render)
 
 
-def get_asset(call: Call) -> ApiResponse:
+def _get_asset(call: Call) -> ApiResponse:
     """Return one asset; its `created_at` is ISO text, unlike a list's (contract, 1.5)."""
     asset, now = _asset(call), call.sandbox.clock.now()
     more = {"created_at": iso(asset.created_at), "failure_message": asset.failure_at(now)}
     return ApiResponse(asset.row(now, call.root) | more)
 
 
-def complete_asset(call: Call) -> ApiResponse:
-    """Finish a signed upload."""
+def _complete_asset(call: Call) -> ApiResponse:
     asset = _asset(call)
     call.sandbox.assets.complete(asset)
     return _upload_state(call, asset)
 
 
-def retry_asset(call: Call) -> ApiResponse:
-    """Reserve a failed upload again."""
+def _retry_asset(call: Call) -> ApiResponse:
     asset = _asset(call)
     call.sandbox.assets.retry(asset)
     return _upload_state(call, asset)
@@ -153,8 +151,7 @@ def _upload_state(call: Call, asset: Asset) -> ApiResponse:
     return ApiResponse(answer | asset.upload(now, call.root))
 
 
-def attach_asset(call: Call) -> ApiResponse:
-    """Put a ready asset on a project's canvas."""
+def _attach_asset(call: Call) -> ApiResponse:
     project, asset = call.sandbox.state.own_project(call.path_id("project_id", ProjectId)), _asset(call)
     if asset.status(call.sandbox.clock.now()) != "ready":
         raise ApiError(409, "conflict", "Asset is not ready.")
@@ -184,7 +181,7 @@ def _asset(call: Call) -> Asset:
     return call.sandbox.assets.find(asset_id)
 
 
-def get_file(call: Call) -> ApiResponse:
+def _get_file(call: Call) -> ApiResponse:
     """Serve the file of a ready asset, to anybody."""
     asset = call.sandbox.assets.find(call.path["file"].split(".")[0])
     if asset.content is None or asset.status(call.sandbox.clock.now()) != "ready":
@@ -192,7 +189,7 @@ def get_file(call: Call) -> ApiResponse:
     return ApiResponse(asset.content, headers={"content-type": asset.content_type})
 
 
-def store_form(call: Call) -> ApiResponse:
+def _store_form(call: Call) -> ApiResponse:
     """Take a file as the last part of a form whose other fields FLORA prescribed."""
     asset = _awaited(call)
     parts = read_parts(call.request)
@@ -203,7 +200,7 @@ def store_form(call: Call) -> ApiResponse:
     return ApiResponse(b"", 204)
 
 
-def store_bytes(call: Call) -> ApiResponse:
+def _store_bytes(call: Call) -> ApiResponse:
     """Take a file as the whole body, under the content type that was reserved."""
     asset = _awaited(call)
     if call.request.headers.get("content-type") != asset.content_type:
@@ -226,13 +223,13 @@ def _store_error(status: int, code: str, message: str) -> ApiResponse:
 
 
 ROUTES = [
-    Route("POST", "/assets", create_asset, key="header"),
-    Route("GET", "/assets", list_assets),
-    Route("GET", "/assets/{asset_id}", get_asset),
-    Route("POST", "/assets/{asset_id}/complete", complete_asset, key="header"),
-    Route("POST", "/assets/{asset_id}/retry", retry_asset, key="header"),
-    Route("POST", "/projects/{project_id}/assets/{asset_id}/attach", attach_asset, key="header"),
-    Route("GET", "/assets/{file}", get_file, prefix="/media"),
-    Route("POST", "/{upload_id}", store_form, prefix="/_storage"),
-    Route("PUT", "/{upload_id}", store_bytes, prefix="/_storage"),
+    Route("POST", "/assets", _create_asset, key="header"),
+    Route("GET", "/assets", _list_assets),
+    Route("GET", "/assets/{asset_id}", _get_asset),
+    Route("POST", "/assets/{asset_id}/complete", _complete_asset, key="header"),
+    Route("POST", "/assets/{asset_id}/retry", _retry_asset, key="header"),
+    Route("POST", "/projects/{project_id}/assets/{asset_id}/attach", _attach_asset, key="header"),
+    Route("GET", "/assets/{file}", _get_file, prefix="/media"),
+    Route("POST", "/{upload_id}", _store_form, prefix="/_storage"),
+    Route("PUT", "/{upload_id}", _store_bytes, prefix="/_storage"),
 ]

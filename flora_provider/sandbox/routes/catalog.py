@@ -45,7 +45,7 @@ class _Feedback(Body):
     run_id: RunId = ""
 
 
-def list_workspaces(call: Call) -> ApiResponse:
+def _list_workspaces(call: Call) -> ApiResponse:
     """Return the workspaces of the key; one, unless a test added some."""
     rows = [
         {"workspace_id": w.workspace_id, "name": w.name, "role": "owner", "created_at": round(w.created_at * 1000)}
@@ -54,7 +54,7 @@ def list_workspaces(call: Call) -> ApiResponse:
     return ApiResponse({"workspaces": rows})
 
 
-def list_projects(call: Call) -> ApiResponse:
+def _list_projects(call: Call) -> ApiResponse:
     """Return a page of a workspace's projects, by recent activity."""
     query = call.query(_ProjectsQuery)
     call.sandbox.state.require_workspace(query.workspace_id)
@@ -67,19 +67,17 @@ def list_projects(call: Call) -> ApiResponse:
     return page("projects", found, query, Project.to_json)
 
 
-def create_project(call: Call) -> ApiResponse:
-    """Create a project."""
+def _create_project(call: Call) -> ApiResponse:
     body = call.json(_NewProject)
     call.sandbox.state.require_workspace(body.workspace_id)
     return ApiResponse(call.sandbox.state.add_project(body.workspace_id, body.name).to_json(), 201)
 
 
-def get_project(call: Call) -> ApiResponse:
-    """Return one project."""
+def _get_project(call: Call) -> ApiResponse:
     return ApiResponse(_project(call).to_json())
 
 
-def list_nodes(call: Call) -> ApiResponse:
+def _list_nodes(call: Call) -> ApiResponse:
     """Return a page of a project's canvas nodes: the assets attached to it, newest first."""
     project = _project(call)
     api_response = page("nodes", reversed(project.nodes), call.query(PageQuery), dict)
@@ -87,14 +85,12 @@ def list_nodes(call: Call) -> ApiResponse:
     return api_response
 
 
-def list_models(call: Call) -> ApiResponse:
-    """Return the models, of one type if asked."""
+def _list_models(call: Call) -> ApiResponse:
     medium = call.query(_ModelsQuery).type
     return ApiResponse({"models": [model.to_json() for model in MODELS if medium in (None, model.medium)]})
 
 
-def list_techniques(call: Call) -> ApiResponse:
-    """Return a page of the techniques."""
+def _list_techniques(call: Call) -> ApiResponse:
     query = call.query(_TechniquesQuery)
     if query.workspace_id:
         call.sandbox.state.require_workspace(query.workspace_id)
@@ -102,25 +98,23 @@ def list_techniques(call: Call) -> ApiResponse:
     return page("techniques", found, query, lambda technique: technique.to_json())
 
 
-def get_technique(call: Call) -> ApiResponse:
-    """Return one technique, by id or slug."""
+def _get_technique(call: Call) -> ApiResponse:
     return ApiResponse(find_technique(call).to_json())
 
 
-def list_actions(_: Call) -> ApiResponse:
+def _list_actions(_: Call) -> ApiResponse:
     """Return all actions; this list has no pages."""
     return ApiResponse({"actions": [action.to_json() for action in ACTIONS.values()]})
 
 
-def get_action(call: Call) -> ApiResponse:
-    """Return one action."""
+def _get_action(call: Call) -> ApiResponse:
     action_id = call.path["action_id"]
     if action_id not in ACTIONS:
         raise not_found(f"Action {action_id}")
     return ApiResponse(ACTIONS[action_id].to_json())
 
 
-def feedback(call: Call) -> ApiResponse:
+def _give_feedback(call: Call) -> ApiResponse:
     """Take note of feedback, without keeping it."""
     call.json(_Feedback)
     return ApiResponse(
@@ -138,15 +132,15 @@ def canvas_url(call: Call, project: Project) -> str:
 
 
 ROUTES = [
-    Route("GET", "/workspaces", list_workspaces),
-    Route("GET", "/projects", list_projects),
-    Route("POST", "/projects", create_project, key="header"),
-    Route("GET", "/projects/{project_id}", get_project),
-    Route("GET", "/projects/{project_id}/nodes", list_nodes),
-    Route("GET", "/models", list_models),
-    Route("GET", "/techniques", list_techniques),
-    Route("GET", "/techniques/{technique_id}", get_technique),
-    Route("GET", "/actions", list_actions),
-    Route("GET", "/actions/{action_id}", get_action),
-    Route("POST", "/feedback", feedback, key="header"),
+    Route("GET", "/workspaces", _list_workspaces),
+    Route("GET", "/projects", _list_projects),
+    Route("POST", "/projects", _create_project, key="header"),
+    Route("GET", "/projects/{project_id}", _get_project),
+    Route("GET", "/projects/{project_id}/nodes", _list_nodes),
+    Route("GET", "/models", _list_models),
+    Route("GET", "/techniques", _list_techniques),
+    Route("GET", "/techniques/{technique_id}", _get_technique),
+    Route("GET", "/actions", _list_actions),
+    Route("GET", "/actions/{action_id}", _get_action),
+    Route("POST", "/feedback", _give_feedback, key="header"),
 ]

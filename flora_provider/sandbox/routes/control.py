@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flora_provider.sandbox.faults.faults import Fault
 from flora_provider.sandbox.http.responses import ApiResponse
-from flora_provider.sandbox.http.validation import Body, Number
+from flora_provider.sandbox.http.validation import Body, Number, check
 from flora_provider.sandbox.routes.call import Call, Route
 
 
@@ -16,12 +16,11 @@ class _Advance(Body):
     advance: Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
 
-def stats(call: Call) -> ApiResponse:
-    """Return what happened so far."""
+def _get_stats(call: Call) -> ApiResponse:
     return ApiResponse(call.sandbox.stats())
 
 
-def runs(call: Call) -> ApiResponse:
+def _list_runs(call: Call) -> ApiResponse:
     """Return all runs, oldest first, with what FLORA never shows: prompt and idempotency key."""
     now = call.sandbox.clock.now()
     rows = [
@@ -41,42 +40,41 @@ def runs(call: Call) -> ApiResponse:
     return ApiResponse({"runs": rows})
 
 
-def list_faults(call: Call) -> ApiResponse:
+def _list_faults(call: Call) -> ApiResponse:
     """Return the scripted faults and how often each was applied."""
     return ApiResponse({"faults": call.sandbox.faults.to_json()})
 
 
-def add_faults(call: Call) -> ApiResponse:
+def _add_faults(call: Call) -> ApiResponse:
     """Script one fault, or an array of them."""
     body = call.any_json(any_text=True)
-    call.sandbox.faults.add(*[Fault.from_json(item) for item in (body if isinstance(body, list) else [body])])
-    return list_faults(call)
+    call.sandbox.faults.add(*[check(Fault, item) for item in (body if isinstance(body, list) else [body])])
+    return _list_faults(call)
 
 
-def clear_faults(call: Call) -> ApiResponse:
-    """Forget all faults."""
+def _clear_faults(call: Call) -> ApiResponse:
     call.sandbox.faults.clear()
-    return list_faults(call)
+    return _list_faults(call)
 
 
-def advance_clock(call: Call) -> ApiResponse:
+def _advance_clock(call: Call) -> ApiResponse:
     """Move the clock by `{"advance": seconds}`."""
     call.sandbox.clock.advance(call.json(_Advance).advance)
     return ApiResponse({"now": call.sandbox.clock.now()})
 
 
-def change_settings(call: Call) -> ApiResponse:
+def _change_settings(call: Call) -> ApiResponse:
     """Change settings; the answer is the settings that took effect."""
     call.sandbox.settings.update(call.any_json())
     return ApiResponse(call.any_json())
 
 
 ROUTES = [
-    Route("GET", "/stats", stats, prefix="/_sandbox"),
-    Route("GET", "/runs", runs, prefix="/_sandbox"),
-    Route("GET", "/faults", list_faults, prefix="/_sandbox"),
-    Route("POST", "/faults", add_faults, prefix="/_sandbox"),
-    Route("DELETE", "/faults", clear_faults, prefix="/_sandbox"),
-    Route("POST", "/clock", advance_clock, prefix="/_sandbox"),
-    Route("POST", "/settings", change_settings, prefix="/_sandbox"),
+    Route("GET", "/stats", _get_stats, prefix="/_sandbox"),
+    Route("GET", "/runs", _list_runs, prefix="/_sandbox"),
+    Route("GET", "/faults", _list_faults, prefix="/_sandbox"),
+    Route("POST", "/faults", _add_faults, prefix="/_sandbox"),
+    Route("DELETE", "/faults", _clear_faults, prefix="/_sandbox"),
+    Route("POST", "/clock", _advance_clock, prefix="/_sandbox"),
+    Route("POST", "/settings", _change_settings, prefix="/_sandbox"),
 ]

@@ -7,7 +7,7 @@ from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.world import media
 
 
-def get_output(call: Call) -> ApiResponse:
+def _get_output(call: Call) -> ApiResponse:
     """Return the file of a completed run's output."""
     run, now = call.sandbox.state.visible_run(call.path["run_id"]), call.sandbox.clock.now()
     asked = call.request.url.raw_path.decode()
@@ -20,4 +20,4 @@ def get_output(call: Call) -> ApiResponse:
     return ApiResponse(content, headers={"content-type": media.CONTENT_TYPES[run.medium]})
 
 
-ROUTES = [Route("GET", "/{run_id}/{file}", get_output, prefix="/media")]
+ROUTES = [Route("GET", "/{run_id}/{file}", _get_output, prefix="/media")]

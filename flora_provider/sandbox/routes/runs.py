@@ -97,8 +97,7 @@ def _inputs(technique: Technique) -> type[Body]:
 _INPUTS = {technique.id: _inputs(technique) for technique in TECHNIQUES}
 
 
-def generate(call: Call) -> ApiResponse:
-    """Start a model generation."""
+def _generate(call: Call) -> ApiResponse:
     body = call.json(_Generate)
     call.sandbox.state.require_project(body.project_id, body.workspace_id)
     offered = {model.id: model for model in MODELS if model.medium == body.type}
@@ -118,7 +117,7 @@ def generate(call: Call) -> ApiResponse:
     return ApiResponse(run.started(call.root), 201)
 
 
-def get_run(call: Call) -> ApiResponse:
+def _get_run(call: Call) -> ApiResponse:
     """Return the state of a run, unless the nested route started it."""
     run = call.sandbox.state.visible_run(call.path_id("run_id", RunId))
     if run.nested:
@@ -127,13 +126,11 @@ def get_run(call: Call) -> ApiResponse:
     return _state(call, run)
 
 
-def list_generations(call: Call) -> ApiResponse:
-    """Return a page of the generation history."""
+def _list_generations(call: Call) -> ApiResponse:
     return _history(call, "generation", "generations", _History)
 
 
-def list_technique_runs(call: Call) -> ApiResponse:
-    """Return a page of the technique run history."""
+def _list_technique_runs(call: Call) -> ApiResponse:
     return _history(call, "technique", "technique_runs", _TechniqueHistory)
 
 
@@ -143,7 +140,7 @@ def _history(call: Call, kind: str, name: str, cls: type[_History]) -> ApiRespon
     return page(name, call.sandbox.state.history(kind, filters), query, lambda run: run.row(now, call.root))
 
 
-def run_technique(call: Call) -> ApiResponse:
+def _run_technique(call: Call) -> ApiResponse:
     """Start a technique by id, billed to a named workspace."""
     body = call.json(_RunTechnique)
     technique = _technique(body.technique_id)
@@ -152,7 +149,7 @@ def run_technique(call: Call) -> ApiResponse:
     return ApiResponse(run.started(call.root), 201)
 
 
-def run_nested(call: Call) -> ApiResponse:
+def _run_nested(call: Call) -> ApiResponse:
     """Start a technique by id or slug, billed to the key's workspace."""
     technique = find_technique(call)
     body = call.json(_RunNested)
@@ -164,7 +161,7 @@ def run_nested(call: Call) -> ApiResponse:
     return ApiResponse(run.state(call.sandbox.clock.now(), call.root), 201)
 
 
-def get_nested(call: Call) -> ApiResponse:
+def _get_nested(call: Call) -> ApiResponse:
     """Return the state of a run that the nested route started; others are unknown here (contract, 2.5)."""
     technique = find_technique(call)
     run = call.sandbox.state.visible_run(call.path_id("run_id", RunId))
@@ -177,7 +174,7 @@ def _state(call: Call, run: Run) -> ApiResponse:
     return ApiResponse(run.state(call.sandbox.clock.now(), call.root))
 
 
-def run_action(call: Call) -> ApiResponse:
+def _run_action(call: Call) -> ApiResponse:
     """Run a prebuilt action; it costs nothing."""
     body = call.json(_RunAction)
     action = ACTIONS[body.action_id]
@@ -230,13 +227,13 @@ def _behavior(call: Call, params: dict[str, Any]) -> RunBehavior:
 
 
 ROUTES = [
-    Route("POST", "/generate", generate, key="header"),
-    Route("POST", "/runs/generation", generate, key="header"),
-    Route("GET", "/runs/{run_id}", get_run),
-    Route("GET", "/generations", list_generations),
-    Route("POST", "/runs/technique", run_technique, key="header"),
-    Route("POST", "/runs/action", run_action, key="header"),
-    Route("POST", "/techniques/{technique_id}/runs", run_nested, key="body"),
-    Route("GET", "/techniques/{technique_id}/runs/{run_id}", get_nested),
-    Route("GET", "/technique-runs", list_technique_runs),
+    Route("POST", "/generate", _generate, key="header"),
+    Route("POST", "/runs/generation", _generate, key="header"),
+    Route("GET", "/runs/{run_id}", _get_run),
+    Route("GET", "/generations", _list_generations),
+    Route("POST", "/runs/technique", _run_technique, key="header"),
+    Route("POST", "/runs/action", _run_action, key="header"),
+    Route("POST", "/techniques/{technique_id}/runs", _run_nested, key="body"),
+    Route("GET", "/techniques/{technique_id}/runs/{run_id}", _get_nested),
+    Route("GET", "/technique-runs", _list_technique_runs),
 ]

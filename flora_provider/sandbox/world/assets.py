@@ -24,6 +24,9 @@ FETCH_SECONDS = 1.0
 """How long a server-side fetch takes at speed 1; FLORA's own answer may be `pending_upload` at first."""
 
 
+Via = Literal["direct", "url", "signed_url"]
+
+
 @dataclass(slots=True)
 class Asset:
     """One asset; its times are unix seconds."""
@@ -32,7 +35,7 @@ class Asset:
     workspace_id: str
     name: str
     content_type: str
-    uploaded_via: Literal["direct", "url", "signed_url"]
+    uploaded_via: Via
     created_at: float
     ready_at: float | None = None  # when it is or will be ready
     content: bytes | None = None  # once it is uploaded
@@ -120,18 +123,18 @@ class Assets:
 
     def add_direct(self, workspace_id: str, name: str, content_type: str, content: bytes) -> Asset:
         """Keep bytes that came with the request."""
-        return self._add(workspace_id, name, content_type, "direct", ready_in=0.0, content=content)
+        return self._add("direct", workspace_id, name, content_type, content=content, ready_at=self._state.clock.now())
 
     def add_fetched(self, workspace_id: str, name: str, content_type: str, source: str) -> Asset:
         """Keep what a URL leads to. The sandbox reaches no network: it draws a picture of the URL instead."""
         medium: Medium = "video" if content_type[:5] == "video" else "audio" if content_type[:5] == "audio" else "image"
-        wait = FETCH_SECONDS / self._state.settings.speed
+        ready_at = self._state.clock.now() + FETCH_SECONDS / self._state.settings.speed
         content = media.render(medium, source, "fetched")
-        return self._add(workspace_id, name, media.CONTENT_TYPES[medium], "url", ready_in=wait, content=content)
+        return self._add("url", workspace_id, name, media.CONTENT_TYPES[medium], content=content, ready_at=ready_at)
 
     def add_signed(self, workspace_id: str, name: str, content_type: str) -> Asset:
         """Reserve an upload."""
-        asset = self._add(workspace_id, name, content_type, "signed_url")
+        asset = self._add("signed_url", workspace_id, name, content_type)
         self._reserve(asset)
         return asset
 
@@ -158,19 +161,9 @@ class Assets:
         asset.content = asset.failure = asset.ready_at = None
         self._by_upload[asset.upload_id] = asset
 
-    def _add(
-        self,
-        workspace_id: str,
-        name: str,
-        content_type: str,
-        via: Literal["direct", "url", "signed_url"],
-        *,
-        ready_in: float | None = None,
-        content: bytes | None = None,
-    ) -> Asset:
+    def _add(self, via: Via, workspace_id: str, name: str, content_type: str, **more: Any) -> Asset:
         now = self._state.clock.now()
-        ready_at = None if ready_in is None else now + ready_in
-        asset = Asset(self._state.new_id("asset"), workspace_id, name, content_type, via, now, ready_at, content)
+        asset = Asset(self._state.new_id("asset"), workspace_id, name, content_type, via, now, **more)
         self._by_id[asset.asset_id] = asset
         return asset
 

@@ -21,35 +21,23 @@ PENDING_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run.
-
-    Attributes:
-        subject: The model's, technique's or action's id; `name` is its display name.
-        prompt: The text shown in its media.
-        workspace_id: The workspace billed; `project_id` is where the run is listed.
-        nested: Started by `POST /techniques/{id}/runs`, thus served by that route only.
-        idempotency_key: The key it was started with, as honoured by the route.
-        created_at: Unix seconds.
-        seconds: How long it takes; `inf` if it never ends.
-        quote: USD announced at the start.
-        settled: USD charged on completion, 0 if it fails.
-    """
+    """One run."""
 
     run_id: str
     run_type: RunType
-    subject: str
-    name: str
+    subject: str  # id of its model, technique or action
+    name: str  # display name of the same
     medium: Medium
-    prompt: str
-    workspace_id: str
-    project_id: str
-    nested: bool
-    idempotency_key: str | None
-    created_at: float
-    seconds: float
+    prompt: str  # shown in its media
+    workspace_id: str  # billed
+    project_id: str  # where it is listed
+    nested: bool  # started by `POST /techniques/{id}/runs`, thus served by that route only
+    idempotency_key: str | None  # as honoured by the route
+    created_at: float  # unix seconds
+    seconds: float  # `inf` if it never ends
     estimated_seconds: int | None
-    quote: float
-    settled: float
+    quote: float  # USD announced at the start
+    settled: float  # USD charged on completion, 0 if it fails
     behavior: RunBehavior
 
     @property
