@@ -85,21 +85,13 @@ class FilesHook(ConnectedHook):
         content_type: str | None = None,
         ready_timeout: float = 120.0,
     ) -> models.Asset:
-        """Give FLORA a file, and wait until runs can use its `url` as an input.
+        """Give FLORA a file, and wait until runs can use its `url` as an input, as `flora_provider.api.upload` says.
 
-        Args:
-            source: a local file, or a public https URL, which FLORA fetches itself.
-            workspace_id: the owner; None for the connection's.
-            project_id: also puts it on that project's canvas; None for no canvas.
-            folder: in FLORA's library.
-            file_name: as FLORA shows it; None for the local file's.
-            content_type: such as `image/png`; None for what the file's name suggests.
-            ready_timeout: seconds to wait until it is ready, once all is sent.
+        The source is a local file, or a public https URL, which FLORA fetches itself. Where None, the workspace is the
+        connection's, and the file's name the local one.
 
         Raises:
-            FloraInputError: the file is empty, of a type that FLORA does not take, or `source` is not a path.
             OSError: it cannot be read.
-            FloraUploadError: it did not arrive, or FLORA could not use it.
         """
         validation.raise_problems([] if isinstance(source, str) else _path_problems("source", source))
         client = self.client()

@@ -71,18 +71,10 @@ class FloraHook(FilesHook):
         params: Mapping[str, Any] | None = None,
         callback_url: str | None = None,
     ) -> models.Started:
-        """Start a generation. Bills.
+        """Start a generation, as `calls.generate` says; workspace and project None for the connection's. Bills.
 
-        Args:
-            type: image, video, audio or text.
-            prompt: not empty.
-            idempotency_key: one per intended run; sent again within two hours it starts nothing (FLORA answers 409).
-                `FloraGenerateOperator` derives one from its task, and finds the run again after a crash.
-            workspace_id: billed; None for the connection's.
-            project_id: None for the connection's.
-            model: an endpoint id; None for the workspace's default.
-            params: per model.
-            callback_url: https; FLORA posts a signed webhook there when the run ends.
+        The `idempotency_key` is one per intended run; sent again within two hours it starts nothing (FLORA answers
+        409). `FloraGenerateOperator` derives one from its task, and finds the run again after a crash.
         """
         call = calls.generate(
             type=type,
@@ -183,12 +175,8 @@ class FloraHook(FilesHook):
         params: Mapping[str, Any] | None = None,
     ) -> models.Started:
         """Run a prebuilt action; workspace and project None for the connection's."""
-        call = calls.run_action(
-            action_id=action_id,
-            **self.scope(workspace_id, project_id),
-            inputs=inputs,
-            params=params,
-        )
+        scope = self.scope(workspace_id, project_id)
+        call = calls.run_action(action_id=action_id, **scope, inputs=inputs, params=params)
         return self.client().send(call.with_key(idempotency_key))
 
     # ── Catalogues ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -49,29 +49,17 @@ def poll_until_done(poller: RunPoller, context: FlowContext) -> Flow[RunEvent]:
 
 
 def new_poller(
-    ref: RunRef,
-    *,
-    now: float,
-    timeout: float | None = None,
-    poll_interval: float | timedelta = 3.0,
-    started_at: float | None = None,
-    estimated_seconds: float | None = None,
+    ref: RunRef, *, now: float, timeout: float | None, poll_interval: float | timedelta, **known: float | None
 ) -> RunPoller:
-    """A poller that waits at most `timeout` seconds from `now`, in unix seconds; the rest is as of `wait_for_run`.
+    """A poller that waits at most `timeout` seconds from `now`, in unix seconds; `known` as of `RunPoller`.
 
     Raises:
         FloraInputError: an argument cannot be right.
     """
     interval = poll_interval.total_seconds() if isinstance(poll_interval, timedelta) else poll_interval
     validation.raise_problems(validation.problems([("timeout", timeout, validation.optional(validation.seconds))]))
-    poller = RunPoller(
-        ref,
-        policy=PollPolicy(interval=interval),
-        now=now,
-        deadline=None if timeout is None else now + timeout,
-        started_at=started_at,
-        estimated_seconds=estimated_seconds,
-    )
+    deadline = None if timeout is None else now + timeout
+    poller = RunPoller(ref, policy=PollPolicy(interval=interval), now=now, deadline=deadline, **known)
     validation.raise_problems(poller.problems())
     return poller
 

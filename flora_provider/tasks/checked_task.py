@@ -31,6 +31,8 @@ class CheckedTask(BaseOperator):
     """Template fields of ours that follow the DAG's `render_template_as_native_obj`; the others are always texts."""
 
     _missing_values: Mapping[str, Any] = {}  # by path: what templates and other tasks gave no value for
+    _written: Mapping[str, Any] | None = None  # the fields before they were first rendered; None while they were not
+    _mapped_values: frozenset[int] = frozenset()  # ids of those that a mapping gave, which Airflow does not render
 
     def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
         """Refuse a mapped task whose row, which another task made, has other names than the operator."""
@@ -127,6 +129,8 @@ class CheckedTask(BaseOperator):
             return
         names = list(template_fields)
         written = {name: getattr(self, name, None) for name in names}
+        if self._written is None:
+            self._written, self._mapped_values = written, frozenset(seen_oids)
         dag = self.get_dag()
         mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
         mapped |= _expanded_over_results(dag.task_dict.get(self.task_id) if dag else None)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import count
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api.errors import FloraError
@@ -55,8 +53,10 @@ class TaskStateLedger:
             LedgerUnreadable: something that is no record.
             LedgerUnavailable: the store does not answer.
         """
+        records: list[LedgerRecord] = []
         try:
-            return list(self._records())
+            while (record := load(self._get(len(records)))) is not None:
+                records.append(record)
         except FloraError:
             raise
         except Exception as error:
@@ -64,6 +64,7 @@ class TaskStateLedger:
                 "the task state store, which knows whether an earlier try of this task has started a run, cannot be "
                 f"read: {type(error).__name__}. Nothing was sent"
             ) from error
+        return records
 
     def write(self, slot: int, record: LedgerRecord) -> None:
         """Remember; the supervisor has stored it when this returns.
@@ -101,14 +102,9 @@ class TaskStateLedger:
         except Exception as error:  # noqa: BLE001 - see above
             log.debug("The end of this try was not stored: %s", type(error).__name__)
 
-    def _records(self) -> Iterator[LedgerRecord]:
-        for slot in count():
-            value = retry_airflow(
-                partial(self._store.get, _name(slot)), "The task state store does not answer", self._retry_for
-            )
-            if (record := load(value)) is None:
-                return
-            yield record
+    def _get(self, slot: int) -> Any:
+        complaint = "The task state store does not answer"
+        return retry_airflow(lambda: self._store.get(_name(slot)), complaint, self._retry_for)
 
 
 class NoLedger:
@@ -156,24 +152,18 @@ def retry_airflow(action: Callable[[], T], complaint: str, retry_for: float) -> 
         complaint: a sentence without its full stop.
         retry_for: seconds after which the last failure is raised.
     """
-    from tenacity import (
-        RetryCallState,
-        Retrying,
-        retry_if_exception_type,
-        retry_if_not_exception_type,
-        stop_after_delay,
-        wait_exponential,
-    )
+    import tenacity
 
-    def complain(state: RetryCallState) -> None:
+    def complain(state: tenacity.RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
         log.warning("%s: Airflow raised %s. Trying again", complaint, type(error).__name__)
 
-    attempts = Retrying(
-        # What is wrong with the value itself does not pass. Timeouts and kills of the task are no Exceptions.
-        retry=retry_if_exception_type(Exception) & retry_if_not_exception_type((TypeError, ValueError, AssertionError)),
-        stop=stop_after_delay(retry_for),
-        wait=wait_exponential(multiplier=0.5, max=10.0),
+    # What is wrong with the value itself does not pass. Timeouts and kills of the task are no Exceptions.
+    may_pass = tenacity.retry_if_not_exception_type((TypeError, ValueError, AssertionError))
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Exception) & may_pass,
+        stop=tenacity.stop_after_delay(retry_for),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=10.0),
         before_sleep=complain,
         reraise=True,
     )
