@@ -179,7 +179,7 @@ class FloraHook(FilesHook):
         call = calls.run_action(action_id=action_id, **scope, inputs=inputs, params=params)
         return self.client().send(call.with_key(idempotency_key))
 
-    # ── Catalogues ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Catalog ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def list_models(self, *, type: str | None = None) -> list[models.Model]:  # noqa: A002 - FLORA's own name for it
         """The models, all or of one type."""

@@ -18,11 +18,9 @@ from flora_provider.runs.ref import RunRef
 
 
 def poll_once(poller: RunPoller, context: FlowContext) -> Flow[RunEvent | None]:
-    """Poll one run when it is due. Returns how the wait ended, or None when it goes on.
+    """Poll one run when it is due, once, whatever the policy: another poll follows anyway.
 
-    Args:
-        poller: the run, and when to poll it.
-        context: the client's. A poll is tried once, whatever its policy: another one follows anyway.
+    Returns how the wait ended, or None when it goes on.
     """
     poller.begin(context.steady())
     try:

@@ -60,41 +60,28 @@ class CheckedTask(BaseOperator):
         return bool(getattr(self, "_BaseOperator__from_mapped", False))
 
     def refuse_arguments(self, rules: Mapping[str, Check], arguments: Mapping[str, Any]) -> None:
-        """Refuse arguments before the constructor of a base class sees them, whose message would not name the task.
-
-        Raises:
-            FloraInputError: with all that was found.
-            AirflowFailException: the same, of a mapped task.
-        """
+        """Refuse arguments before the constructor of a base class sees them, whose message would not name the task."""
         found = literal_problems(arguments, rules, templated=frozenset())
         if self.is_mapped_instance:
             _fail_for_good(found, arguments.get("task_id"))
         refuse_at_parse(found, arguments.get("task_id", ""))
 
     def refuse_literals(self, rules: Mapping[str, Check]) -> None:
-        """Refuse at parse time attributes that cannot be right; those of a mapped task when it executes.
-
-        Raises:
-            FloraInputError: with all that was found.
-        """
+        """Refuse at parse time attributes that cannot be right; those of a mapped task when it executes."""
         if not self.is_mapped_instance:
             values = {name: getattr(self, name) for name in rules}
             refuse_at_parse(literal_problems(values, rules, templated=frozenset(self.template_fields)), self.task_id)
 
     def refuse_values(self) -> None:
-        """Validate the values of templates, other tasks and mapped rows.
-
-        Raises:
-            FloraInputError: with all that was found.
-        """
+        """Validate the values of templates, other tasks and mapped rows; raises FloraInputError with all problems."""
         values = {name: value for name in self.rules if (value := getattr(self, name, None)) is not None}
         wrong = {name: problem for name, value in values.items() if (problem := self.rules[name](name, value))}
-        raise_problems(
-            [
-                *wrong.values(),
-                *(_no_value(missing) for missing in self._missing_values.items() if missing[0] not in wrong),
-            ]
-        )
+        missing = [
+            f"{path} is {short_repr(value)}: its template, or the task that it comes from, gave no value"
+            for path, value in self._missing_values.items()
+            if path not in wrong
+        ]
+        raise_problems([*wrong.values(), *missing])
 
     def render_template(
         self,
@@ -201,8 +188,3 @@ def _missing(path: str, written: Any, given: Any, *, resolved: bool) -> Iterator
         before = written if isinstance(written, list | tuple) and len(written) == len(given) else [None] * len(given)
         for index, value in enumerate(given):
             yield from _missing(f"{path}[{index}]", before[index], value, resolved=resolved)
-
-
-def _no_value(missing: tuple[str, Any]) -> str:
-    path, value = missing
-    return f"{path} is {short_repr(value)}: its template, or the task that it comes from, gave no value"

@@ -88,11 +88,8 @@ class TaskStateLedger:
     def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
         """Remember that this try ended with an error of its own, and so was not cleared while it ran.
 
-        Says nothing if that cannot be stored: the error itself is what matters.
-
-        Args:
-            attempt: this try.
-            started_nothing: whether the request that it is about has surely started no run.
+        If that cannot be stored, it raises nothing: the error itself is what matters. The rest is as of
+        `LedgerRecord.released`.
         """
         try:
             for number in dict.fromkeys((0, self._slot or 0)):

@@ -149,9 +149,7 @@ def undeclared_params(params: Mapping[str, Any], dag: Any) -> Iterator[str]:
 def shared_key(key: Any, *, in_group: bool = False) -> Iterator[str]:
     """Refuse a key of one's own that all mapped tasks would use, so that only the first of them would start a run.
 
-    Args:
-        key: as it is written.
-        in_group: whether the task stands in a mapped group; there, the result of another task may differ.
+    In a mapped group, another task's result may differ from one mapped task to the next.
     """
     shared = isinstance(key, XComArg) and not in_group
     if shared or (isinstance(key, str) and (is_literal(key) or "map_index" not in key)):

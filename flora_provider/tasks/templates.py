@@ -27,12 +27,7 @@ class TemplateSnapshot(CheckedTask):
         return json.dumps(self._written, sort_keys=True, default=lambda value: type(value).__name__)
 
     def renders_differently(self, context: Context, result: Callable[[], bytes]) -> bool:
-        """Whether what is made of the fields is something else if they are rendered once more: from a clock, or chance.
-
-        Args:
-            context: of the task.
-            result: what is made of the fields.
-        """
+        """Whether what is made of the fields changes when they are rendered again: from a clock, or chance."""
         written = self._written or {}
         rendered = {name: getattr(self, name) for name in written}
         before = result()
