@@ -49,11 +49,7 @@ def poll_until_done(poller: RunPoller, context: FlowContext) -> Flow[RunEvent]:
 def new_poller(
     ref: RunRef, *, now: float, timeout: float | None, poll_interval: float | timedelta, **known: float | None
 ) -> RunPoller:
-    """A poller that waits at most `timeout` seconds from `now`, in unix seconds; `known` as of `RunPoller`.
-
-    Raises:
-        FloraInputError: an argument cannot be right.
-    """
+    """A poller that waits at most `timeout` seconds from `now`, in unix seconds; `known` as of `RunPoller`."""
     interval = poll_interval.total_seconds() if isinstance(poll_interval, timedelta) else poll_interval
     validation.raise_problems(validation.problems([("timeout", timeout, validation.optional(validation.seconds))]))
     deadline = None if timeout is None else now + timeout
@@ -97,12 +93,6 @@ def wait_for_run(
         RunTimedOut: `timeout` passed.
         WaitRefused: FLORA has refused for minutes to show it.
     """
-    poller = new_poller(
-        RunRef(run_id, technique),
-        now=context.clock(),
-        timeout=timeout,
-        poll_interval=poll_interval,
-        started_at=started_at,
-        estimated_seconds=estimated_seconds,
-    )
+    ref, known = RunRef(run_id, technique), {"started_at": started_at, "estimated_seconds": estimated_seconds}
+    poller = new_poller(ref, now=context.clock(), timeout=timeout, poll_interval=poll_interval, **known)
     return (yield from poll_until_done(poller, context)).result()

@@ -30,29 +30,19 @@ _PROCESS = uuid.uuid4().hex  # with the process id: a fork copies it
 class TaskStateLedger:
     """The task state store: survives a retry, a SIGKILL and a clear, which XCom does not.
 
-    Args:
-        store: Airflow's.
-        retry_for: seconds for which reads and writes that fail are tried again.
-
     Attributes:
         run_id: that was to be stored last, whether or not it is; empty before.
     """
 
     durable = True
 
-    def __init__(self, store: Any, *, retry_for: float) -> None:
-        self._store = store
-        self._retry_for = retry_for
+    def __init__(self, store: Any) -> None:
+        self._store = store  # Airflow's
         self._slot: int | None = None  # that was written last
         self.run_id = ""
 
     def read(self) -> list[LedgerRecord]:
-        """All records, by slot.
-
-        Raises:
-            LedgerUnreadable: something that is no record.
-            LedgerUnavailable: the store does not answer.
-        """
+        """All records, by slot; raises LedgerUnavailable if the store does not answer, and as `load`."""
         records: list[LedgerRecord] = []
         try:
             while (record := load(self._get(len(records)))) is not None:
@@ -67,17 +57,11 @@ class TaskStateLedger:
         return records
 
     def write(self, slot: int, record: LedgerRecord) -> None:
-        """Remember; the supervisor has stored it when this returns.
-
-        Raises:
-            LedgerUnavailable: the store does not take it.
-        """
+        """Remember; the supervisor has stored it when this returns. Raises LedgerUnavailable if it does not take it."""
         self._slot, self.run_id = slot, record.run_id
         started = f"FLORA run {record.run_id}, which is billed," if record.run_id else "What is about to be sent"
         try:
-            retry_airflow(
-                lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet", self._retry_for
-            )
+            retry_airflow(lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet")
         except Exception as error:
             raise LedgerUnavailable(
                 f"{started} could not be stored in the task state store: {type(error).__name__}"
@@ -100,8 +84,7 @@ class TaskStateLedger:
             log.debug("The end of this try was not stored: %s", type(error).__name__)
 
     def _get(self, slot: int) -> Any:
-        complaint = "The task state store does not answer"
-        return retry_airflow(lambda: self._store.get(_name(slot)), complaint, self._retry_for)
+        return retry_airflow(lambda: self._store.get(_name(slot)), "The task state store does not answer")
 
 
 class NoLedger:
@@ -124,7 +107,7 @@ class NoLedger:
 def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
     """The ledger of the running task."""
     store = context.get("task_state_store")
-    return NoLedger() if store is None else TaskStateLedger(store, retry_for=RETRY_FOR)
+    return NoLedger() if store is None else TaskStateLedger(store)
 
 
 def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
@@ -141,13 +124,10 @@ def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
     )
 
 
-def retry_airflow(action: Callable[[], T], complaint: str, retry_for: float) -> T:
-    """Ask Airflow for something until it answers; each failure is logged with the complaint.
+def retry_airflow(action: Callable[[], T], complaint: str) -> T:
+    """Ask Airflow for something until it answers, or for `RETRY_FOR` seconds; then the last failure is raised.
 
-    Args:
-        action: what may fail while the api-server is away.
-        complaint: a sentence without its full stop.
-        retry_for: seconds after which the last failure is raised.
+    Each failure is logged with the complaint, a sentence without its full stop.
     """
     import tenacity
 
@@ -159,7 +139,7 @@ def retry_airflow(action: Callable[[], T], complaint: str, retry_for: float) -> 
     may_pass = tenacity.retry_if_not_exception_type((TypeError, ValueError, AssertionError))
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Exception) & may_pass,
-        stop=tenacity.stop_after_delay(retry_for),
+        stop=tenacity.stop_after_delay(RETRY_FOR),
         wait=tenacity.wait_exponential(multiplier=0.5, max=10.0),
         before_sleep=complain,
         reraise=True,

@@ -69,11 +69,7 @@ class MappedArguments:
 
 
 def checked(partial: Any, arguments: MappedArguments) -> Any:
-    """What Airflow's `partial` returned, with the literals of `partial`, `expand` and `expand_kwargs` checked.
-
-    Raises:
-        FloraInputError: for what cannot be right.
-    """
+    """What Airflow's `partial` returned; the literals of `partial`, `expand` and `expand_kwargs` are checked."""
     kind: Any = type(partial)  # Airflow's OperatorPartial, which differs by version
     task_id = partial.kwargs["task_id"]
 
