@@ -47,7 +47,7 @@ def existing(conn_id: str) -> Iterator[None]:
 
     Raises:
         FloraInputError: this is no name of a connection.
-        ConnectionNotRead: there is none, or nobody could tell. Airflow says "not found" in both cases.
+        ConnectionNotRead: there is none, or it could not be asked for. Airflow says "not found" in both cases.
     """
     validation.raise_problems(validation.problems([("flora_conn_id", conn_id, validation.non_empty_text)]))
     try:
@@ -64,12 +64,7 @@ def existing(conn_id: str) -> Iterator[None]:
 
 
 async def read_without_blocking(conn_id: str) -> tuple[Settings, Defaults]:
-    """A connection as it is now, on an event loop.
-
-    Raises:
-        ConnectionNotRead: there is none, or nobody could tell.
-        FloraInputError: something of it cannot be right.
-    """
+    """A connection as it is now, on an event loop; raises as `existing` and `read_connection`."""
     with existing(conn_id):
         connection = await get_async_connection(conn_id)
         extra = await get_async_extra_dejson(connection)
@@ -196,7 +191,10 @@ class ConnectedHook(BaseHook):
         shared.blocks += 1
         try:
             async with shared.making:
-                shared.client = shared.client or await self._new_async_client()
+                if shared.client is None:
+                    settings, _ = await read_without_blocking(self.flora_conn_id)
+                    with naming(self.flora_conn_id):
+                        shared.client = AsyncFloraClient(settings)
             yield shared.client
         finally:
             shared.blocks -= 1
@@ -204,11 +202,6 @@ class ConnectedHook(BaseHook):
                 del self._shared[loop]
                 if shared.client:
                     await shared.client.close()
-
-    async def _new_async_client(self) -> AsyncFloraClient:
-        settings, _ = await read_without_blocking(self.flora_conn_id)
-        with naming(self.flora_conn_id):
-            return AsyncFloraClient(settings)
 
     def close(self) -> None:
         """Close the connections, if any were opened."""

@@ -14,7 +14,7 @@ from uuid import uuid4
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
 from flora_provider.api import validation
-from flora_provider.api.files.download import MAX_BYTES, Downloaded, download
+from flora_provider.api.files.download import MAX_BYTES, download
 from flora_provider.api.files.naming import file_name
 from flora_provider.api.files.upload import upload
 from flora_provider.api.text import is_rendered_none, short_repr
@@ -66,7 +66,7 @@ class FilesHook(ConnectedHook):
                     content_type = "text/plain"
                     file.write(output["text"].encode(errors="replace"))  # half a surrogate pair is no UTF-8
                 else:
-                    content_type = self._fetch(output["url"], file, max_bytes).content_type
+                    content_type = self._fetch(output["url"], file, max_bytes)
             stem = name or f"{output['run_id']}-{output['output_id']}"
             saved = part.rename(folder / file_name(stem, content_type, output.get("url") or ""))
         finally:
@@ -85,21 +85,13 @@ class FilesHook(ConnectedHook):
         content_type: str | None = None,
         ready_timeout: float = 120.0,
     ) -> models.Asset:
-        """Give FLORA a file, and wait until runs can use its `url` as an input.
+        """Give FLORA a file, and wait until runs can use its `url` as an input, as `flora_provider.api.upload` says.
 
-        Args:
-            source: a local file, or a public https URL, which FLORA fetches itself.
-            workspace_id: the owner; None for the connection's.
-            project_id: also puts it on that project's canvas; None for no canvas.
-            folder: in FLORA's library.
-            file_name: as FLORA shows it; None for the local file's.
-            content_type: such as `image/png`; None for what the file's name suggests.
-            ready_timeout: seconds to wait until it is ready, once all is sent.
+        The source is a local file, or a public https URL, which FLORA fetches itself. Where None, the workspace is the
+        connection's, and the file's name the local one.
 
         Raises:
-            FloraInputError: the file is empty, of a type that FLORA does not take, or `source` is not a path.
             OSError: it cannot be read.
-            FloraUploadError: it did not arrive, or FLORA could not use it.
         """
         validation.raise_problems([] if isinstance(source, str) else _path_problems("source", source))
         client = self.client()
@@ -122,10 +114,10 @@ class FilesHook(ConnectedHook):
         self._record(received=source.absolute().as_uri(), sent=asset.url)
         return asset
 
-    def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> Downloaded:
-        client = self.client()
-        referrer = self.settings.base_url
-        return client.run(download(url, file, client.context, max_bytes=max_bytes, referrer=referrer))
+    def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> str:
+        client, referrer = self.client(), self.settings.base_url
+        flow = download(url, file, client.context, max_bytes=max_bytes, referrer=referrer)
+        return client.run(flow).content_type
 
     def _record(self, *, received: str | None, sent: str | None) -> None:
         """Report to Airflow's lineage, where it is collected, what was read and what was written.
@@ -136,7 +128,8 @@ class FilesHook(ConnectedHook):
         for add, uri in ((collector.add_input_asset, received), (collector.add_output_asset, sent)):
             if uri:
                 try:
-                    add(context=self, uri=_without_query(uri))
+                    # A query may be a signature.
+                    add(context=self, uri=urlsplit(uri)._replace(query="", fragment="").geturl())
                 except Exception as error:  # noqa: BLE001 - Airflow does not say which it raises
                     self.log.warning("Lineage of a file was not recorded: %s", type(error).__name__)
 
@@ -172,8 +165,3 @@ def _path_problems(name: str, value: object) -> list[str]:
     except UnicodeError:
         usable = False
     return [] if usable else [f"{name} is {short_repr(text)}, which nothing can be called: {remedy}"]
-
-
-def _without_query(url: str) -> str:
-    """The address without its query, which may be a signature."""
-    return urlsplit(url)._replace(query="", fragment="").geturl()

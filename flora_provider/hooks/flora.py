@@ -71,27 +71,13 @@ class FloraHook(FilesHook):
         params: Mapping[str, Any] | None = None,
         callback_url: str | None = None,
     ) -> models.Started:
-        """Start a generation. Bills.
+        """Start a generation, as `calls.generate` says; workspace and project None for the connection's. Bills.
 
-        Args:
-            type: image, video, audio or text.
-            prompt: not empty.
-            idempotency_key: one per intended run; sent again within two hours it starts nothing (FLORA answers 409).
-                `FloraGenerateOperator` derives one from its task, and finds the run again after a crash.
-            workspace_id: billed; None for the connection's.
-            project_id: None for the connection's.
-            model: an endpoint id; None for the workspace's default.
-            params: per model.
-            callback_url: https; FLORA posts a signed webhook there when the run ends.
+        The `idempotency_key` is one per intended run; sent again within two hours it starts nothing (FLORA answers
+        409). `FloraGenerateOperator` derives one from its task, and finds the run again after a crash.
         """
-        call = calls.generate(
-            type=type,
-            prompt=prompt,
-            **self.scope(workspace_id, project_id),
-            model=model,
-            params=params,
-            callback_url=callback_url,
-        )
+        scope = self.scope(workspace_id, project_id)
+        call = calls.generate(type=type, prompt=prompt, model=model, params=params, callback_url=callback_url, **scope)
         return self.client().send(call.with_key(idempotency_key))
 
     def get_run(self, run_id: str) -> models.Run:
@@ -112,14 +98,8 @@ class FloraHook(FilesHook):
 
         Beyond that, after FLORA has refused the key, the connection is read again, and used for some minutes more.
         """
-        poller = new_poller(
-            RunRef(run_id, technique),
-            now=time.time(),
-            timeout=timeout,
-            poll_interval=poll_interval,
-            started_at=started_at,
-            estimated_seconds=estimated_seconds,
-        )
+        ref, known = RunRef(run_id, technique), {"started_at": started_at, "estimated_seconds": estimated_seconds}
+        poller = new_poller(ref, now=time.time(), timeout=timeout, poll_interval=poll_interval, **known)
         return self.poll_until_done(poller).result()
 
     def list_generations(
@@ -132,11 +112,10 @@ class FloraHook(FilesHook):
         cursor: str | None = None,
     ) -> models.Page[models.Generation]:
         """One page of the generation history, newest first; `next_cursor` leads to the next."""
-        return self.client().send(
-            calls.list_generations(
-                workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor
-            )
+        call = calls.list_generations(
+            workspace_id=workspace_id, project_id=project_id, status=status, limit=limit, cursor=cursor
         )
+        return self.client().send(call)
 
     def iter_generations(
         self,
@@ -183,15 +162,11 @@ class FloraHook(FilesHook):
         params: Mapping[str, Any] | None = None,
     ) -> models.Started:
         """Run a prebuilt action; workspace and project None for the connection's."""
-        call = calls.run_action(
-            action_id=action_id,
-            **self.scope(workspace_id, project_id),
-            inputs=inputs,
-            params=params,
-        )
+        scope = self.scope(workspace_id, project_id)
+        call = calls.run_action(action_id=action_id, **scope, inputs=inputs, params=params)
         return self.client().send(call.with_key(idempotency_key))
 
-    # ── Catalogues ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Catalog ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def list_models(self, *, type: str | None = None) -> list[models.Model]:  # noqa: A002 - FLORA's own name for it
         """The models, all or of one type."""

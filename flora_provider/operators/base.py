@@ -1,4 +1,4 @@
-"""What every operator that starts a run shares: exactly one run, told to XCom, and awaited if that is wished."""
+"""What every operator that starts a run shares: exactly one run, its XComs, and the wait for it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from flora_provider.api.calls import Call
     from flora_provider.api.models import FinishedRun
-    from flora_provider.runs.start import Submission, UnknownOutcome
-    from flora_provider.runs.submitter import ChangedRequest
+    from flora_provider.runs.start import OnDoubt, Submission
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
@@ -55,7 +54,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             key within two hours, whoever sends it; keep it unique per intended run.
         wait_for_completion: wait for the run, and return it, instead of its id. Default False.
         deferrable: wait in the triggerer, not in a worker. Default True.
-        poll_interval: least seconds between two looks at the run. Default 3.
+        poll_interval: least seconds between two polls of the run. Default 3.
         timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
             be cancelled: it goes on and is billed, and a retry of the task finds it again.
         on_unknown_outcome: what to do when FLORA says that the task's key has already started a run, and its id was
@@ -92,8 +91,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         deferrable: bool = True,
         poll_interval: float | timedelta = 3.0,
         timeout: float | timedelta | None = None,
-        on_unknown_outcome: UnknownOutcome = "fail",
-        on_changed_request: ChangedRequest = "fail",
+        on_unknown_outcome: OnDoubt = "fail",
+        on_changed_request: OnDoubt = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -105,7 +104,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self.on_changed_request = on_changed_request
-        # For the link: None where XCom has to tell it, empty in a worker that does not know it yet.
+        # For the link: None where XCom holds it, empty in a worker that does not know it yet.
         self.project_url: str | None = "" if self.is_mapped_instance else None
         self._run_id: str | None = None
         self._ledger: TaskStateLedger | NoLedger | None = None
@@ -144,7 +143,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             self._ledger = ledger_of(context)
             submission = submit(self, context, self._ledger)
             self._run_id = submission.run_id
-            self._tell(context, submission)
+            self._push_submission(context, submission)
             if not self.wait_for_completion:
                 return submission.run_id
             run = self._wait(submission, self.deadline(context))
@@ -195,8 +194,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
-    def _tell(self, context: Context, submission: Submission) -> None:
-        """Push what is known now: a crash, or a user who looks, finds it there."""
+    def _push_submission(self, context: Context, submission: Submission) -> None:
+        """Push what is known now, for a user who looks while the run goes on."""
         quote = submission.quoted_cost
         push_with_retries(context, "run_id", submission.run_id)
         if quote is not None:

@@ -15,17 +15,12 @@ class RetryAdvice(Enum):
     """What to do after a failed run. `may_retry` tells the machine, `sentence` tells the person."""
 
     # Not whether a retry starts another run: only who raises it knows whether it starts runs at all.
-    RETRY_NOW = ("retry now", True, "This usually passes: another run may succeed, and is billed then")
-    RETRY_LATER = (
-        "retry later",
-        True,
-        "FLORA or the model's provider is overloaded: a later run may succeed, and is billed then",
-    )
-    CHANGE_INPUT = ("change input", False, "No retry can help: change the prompt, the model, its params or its inputs")
-    NEVER = ("never", False, "No retry can help: check the workspace's credits, plan and permissions")
+    RETRY_NOW = (True, "This usually passes: another run may succeed, and is billed then")
+    RETRY_LATER = (True, "FLORA or the model's provider is overloaded: a later run may succeed, and is billed then")
+    CHANGE_INPUT = (False, "No retry can help: change the prompt, the model, its params or its inputs")
+    NEVER = (False, "No retry can help: check the workspace's credits, plan and permissions")
 
-    def __init__(self, label: str, may_retry: bool, sentence: str) -> None:
-        self.label = label
+    def __init__(self, may_retry: bool, sentence: str) -> None:
         self.may_retry = may_retry
         self.sentence = sentence
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-_LONGEST_KEY = 255  # characters; as `checks.idempotency_key`
+_LONGEST_KEY = 255  # characters; as `validation.idempotency_key`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,13 +22,13 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of a task, as Airflow tells it.
+    """One try of a task, as Airflow describes it.
 
     Attributes:
         try_number: from 1, over all clears.
         max_tries: Airflow's; a clear of a task that does not run sets it to `try_number + retries`, a retry leaves it.
         retries: what the task's author has written by now; None if unknown.
-        clear_number: how often any task of the DAG run was cleared; None where Airflow does not tell.
+        clear_number: how often any task of the DAG run was cleared; None where Airflow does not say.
         may_run_long: whether its process may go on for long, as one that waits in a worker does, so that a user may
             well clear it while it runs.
         process: names this process, and no other one.
@@ -53,7 +53,7 @@ class LedgerRecord(BaseModel):
         claimed_by: the try, and its process, that has sent or found this request.
         is_released: that attempt ended with an error, so an equal request is this one again, not another one.
         is_void: its request has surely started nothing so far, so another one may take its place.
-        is_replaced: another request has taken its place, but is to be told from an equal one that comes back.
+        is_replaced: another request was sent instead; kept, for this one may come back.
         fingerprint: of the request; empty in a record of version 1, which is taken for the current request's.
         occurrence: how many equal requests the task has sent before this one.
         template: fingerprint of the request as its author wrote it; empty if that is not known.
@@ -104,12 +104,9 @@ class LedgerRecord(BaseModel):
         return plain
 
     def released(self, attempt: Attempt, *, is_own: bool, started_nothing: bool) -> LedgerRecord:
-        """The same after a try that ended with an error.
+        """The same after a try that ended with an error, about this request (`is_own`) or another.
 
-        Args:
-            attempt: the try.
-            is_own: whether the error is about this request.
-            started_nothing: whether that request has surely started no run.
+        `started_nothing` says that the error's request has surely started no run.
         """
         is_own = is_own and self.claimed_by == claim(attempt)
         return self.with_(
@@ -177,13 +174,7 @@ class Slot(NamedTuple):
 
 
 def find(records: Sequence[LedgerRecord], attempt: Attempt, fingerprint: str) -> Slot:
-    """The record of a request: by its content and its position among equal ones, then by its position in the task.
-
-    Args:
-        records: all of the task's, by slot.
-        attempt: the try that sends the request.
-        fingerprint: of the request.
-    """
+    """The record of a request: by its content and its position among equal ones, then by its position in the task."""
     current = of_this_clear(records, attempt)
     clears = [record.clear_count for record in records]
     clear_count = current[0].clear_count if current else max(clears, default=-1) + 1

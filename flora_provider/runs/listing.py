@@ -1,4 +1,4 @@
-"""FLORA's histories of runs: their raw pages, and the search for a run whose id was lost.
+"""FLORA's histories of runs: their pages, and the search for a run whose id was lost.
 
 A history shows neither prompt nor key, so a row can only be excluded, never be known to be the lost run.
 """
@@ -25,11 +25,7 @@ _PAUSE = 5.0  # seconds between two searches
 
 
 def rows_and_cursor(page: Any, member: str) -> tuple[list[Any], str]:
-    """The rows of a raw page, and the cursor of the next one, empty at the end.
-
-    Raises:
-        FloraAnswerError: this is no page.
-    """
+    """The rows of a parsed page, and the cursor of the next one, empty at the end; FloraAnswerError if it is none."""
     rows = members(page, member)
     meta = page.get("meta")
     cursor = meta.get("next_cursor") if isinstance(meta, Mapping) else None

@@ -68,9 +68,7 @@ class RunPoller:
         self._logged: tuple[str, float] = ("", 0.0)  # status and progress in the last log line
         self._failures = 0
         self._went_on = False  # FLORA has shown it unfinished
-        self._not_before: tuple[float, FloraError] | None = (
-            None  # until when FLORA asked us to stay away, and in which answer
-        )
+        self._not_before: tuple[float, FloraError] | None = None  # when FLORA allows a poll again; which answer said so
         self._unbilled: RunEvent | None = None  # how the run ended, while its bill is waited for
         self._bill_until = 0.0
         self._bill_polls = 0

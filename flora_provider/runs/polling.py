@@ -18,11 +18,9 @@ from flora_provider.runs.ref import RunRef
 
 
 def poll_once(poller: RunPoller, context: FlowContext) -> Flow[RunEvent | None]:
-    """Poll one run when it is due. Returns how the wait ended, or None when it goes on.
+    """Poll one run when it is due, once, whatever the policy: another poll follows anyway.
 
-    Args:
-        poller: the run, and when to poll it.
-        context: the client's. A poll is tried once, whatever its policy: another one follows anyway.
+    Returns how the wait ended, or None when it goes on.
     """
     poller.begin(context.steady())
     try:
@@ -49,29 +47,13 @@ def poll_until_done(poller: RunPoller, context: FlowContext) -> Flow[RunEvent]:
 
 
 def new_poller(
-    ref: RunRef,
-    *,
-    now: float,
-    timeout: float | None = None,
-    poll_interval: float | timedelta = 3.0,
-    started_at: float | None = None,
-    estimated_seconds: float | None = None,
+    ref: RunRef, *, now: float, timeout: float | None, poll_interval: float | timedelta, **known: float | None
 ) -> RunPoller:
-    """A poller that waits at most `timeout` seconds from `now`, in unix seconds; the rest is as of `wait_for_run`.
-
-    Raises:
-        FloraInputError: an argument cannot be right.
-    """
+    """A poller that waits at most `timeout` seconds from `now`, in unix seconds; `known` as of `RunPoller`."""
     interval = poll_interval.total_seconds() if isinstance(poll_interval, timedelta) else poll_interval
     validation.raise_problems(validation.problems([("timeout", timeout, validation.optional(validation.seconds))]))
-    poller = RunPoller(
-        ref,
-        policy=PollPolicy(interval=interval),
-        now=now,
-        deadline=None if timeout is None else now + timeout,
-        started_at=started_at,
-        estimated_seconds=estimated_seconds,
-    )
+    deadline = None if timeout is None else now + timeout
+    poller = RunPoller(ref, policy=PollPolicy(interval=interval), now=now, deadline=deadline, **known)
     validation.raise_problems(poller.problems())
     return poller
 
@@ -111,12 +93,6 @@ def wait_for_run(
         RunTimedOut: `timeout` passed.
         WaitRefused: FLORA has refused for minutes to show it.
     """
-    poller = new_poller(
-        RunRef(run_id, technique),
-        now=context.clock(),
-        timeout=timeout,
-        poll_interval=poll_interval,
-        started_at=started_at,
-        estimated_seconds=estimated_seconds,
-    )
+    ref, known = RunRef(run_id, technique), {"started_at": started_at, "estimated_seconds": estimated_seconds}
+    poller = new_poller(ref, now=context.clock(), timeout=timeout, poll_interval=poll_interval, **known)
     return (yield from poll_until_done(poller, context)).result()

@@ -22,11 +22,7 @@ class RunRef(NamedTuple):
     technique: str | None = None
 
     def poll_call(self) -> Call[Run]:
-        """The call that shows the run.
-
-        Raises:
-            FloraInputError: the id or the technique cannot be right.
-        """
+        """The call that shows the run; raises FloraInputError if the id or the technique cannot be right."""
         from flora_provider.api import calls  # noqa: PLC0415 - a DAG file that names a run needs no HTTP client
 
         if self.technique is None:

@@ -40,11 +40,6 @@ class RunRequest:
         """Equal for equal requests over the same connection only."""
         return fingerprint_of(self.connection, self.call.path, self.call.body)
 
-    @property
-    def base_url(self) -> str:
-        """Where it is sent."""
-        return self.connection.rpartition(" ")[2]
-
     def ref(self, run_id: str) -> RunRef:
         """A run that this request has started."""
         return RunRef(run_id, self.technique)
@@ -65,7 +60,8 @@ class RunRequest:
 
     def as_stored(self, record: LedgerRecord) -> RunRequest | None:
         """The request of a record, to be sent again byte for byte; None if it went elsewhere or was not kept."""
-        if not record.body or record.connection.rpartition(" ")[2] != self.base_url:
+        base_urls = {connection.rpartition(" ")[2] for connection in (record.connection, self.connection)}
+        if not record.body or len(base_urls) > 1:
             return None
         candidates = self.candidates and replace(self.candidates, path=record.search_path, query=record.search_query)
         return replace(

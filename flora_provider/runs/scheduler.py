@@ -69,10 +69,8 @@ class PollScheduler:
     """Decides which of many runs to poll when, over one connection, and how.
 
     Every run either has a due time or is being polled. Due times are kept in a dict, not in a heap: a page moves a
-    hundred of them at once, and the earliest of ten thousand is found in less than a millisecond.
-
-    Args:
-        context: its clocks and random source; all times herein are those of `context.steady`.
+    hundred of them at once, and the earliest of ten thousand is found in less than a millisecond. All times herein are
+    those of `context.steady`.
     """
 
     def __init__(self, context: FlowContext) -> None:

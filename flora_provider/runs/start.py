@@ -31,7 +31,7 @@ from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
-UnknownOutcome = Literal["fail", "adopt", "submit_again"]
+OnDoubt = Literal["fail", "adopt", "submit_again"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
 CLOCK_SKEW_IF_OLD = 900.0  # the same, where overlooking a run would pay for another
@@ -71,13 +71,15 @@ class SubmitOptions:
         durable: whether the task has a ledger; if not, nothing is known of earlier tries.
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
         on_unknown: what to do when a run was started whose id is not known: see `FloraRunOperator`.
+        on_changed: what to do when an earlier try has sent another request: the same.
     """
 
     intent: Intent
     attempt: Attempt
     durable: bool
     earliest: float
-    on_unknown: UnknownOutcome = "fail"
+    on_unknown: OnDoubt = "fail"
+    on_changed: OnDoubt = "fail"
 
 
 @dataclass(slots=True)
@@ -229,7 +231,7 @@ class Start:
         return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
     def _find_duplicate(self, record: LedgerRecord, *, timeout: float) -> SubmitFlow[Submission | None]:
-        """FLORA says that a run was started: take it if it can be told, and that is wished."""
+        """FLORA says that a run was started: take it if it can be found, and `on_unknown` is `adopt`."""
         why = "FLORA says that this key has already started a run, but not which one"
         is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
 
 from flora_provider.api.errors import RequestChanged
 from flora_provider.api.http.context import FlowContext
@@ -43,22 +42,13 @@ from flora_provider.runs.start import Start, Submission, SubmitOptions
 
 log = logging.getLogger(__name__)
 
-ChangedRequest = Literal["fail", "adopt", "submit_again"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSubmitter:
-    """How to start exactly one run.
-
-    Attributes:
-        request: starts it, and tells how to find it.
-        options: of the try of the task.
-        on_changed: what to do when an earlier try has sent another request: see `FloraRunOperator`.
-    """
+    """How to start exactly one run: of which request, and in which try of its task."""
 
     request: RunRequest
     options: SubmitOptions
-    on_changed: ChangedRequest = "fail"
 
     def flow(self, context: FlowContext) -> SubmitFlow[Submission]:
         """Start or find the run, as this module's table says; `context` is the client's.
@@ -84,7 +74,7 @@ class RunSubmitter:
                 )
             yield WriteLedger(0, records[0].with_(clear_number=attempt.clear_number))
         if slot.record is None:
-            _tell_cut_off(records, slot.clear_count)
+            _warn_of_unanswered(records, slot.clear_count)
         request, record = self.request, slot.record
         if record is not None and slot.is_changed and record.is_void:
             record = None
@@ -117,7 +107,7 @@ class RunSubmitter:
         """
         changes = differences(record, self.request)
         earlier = f"FLORA run {record.run_id}" if record.run_id else f"a run whose id was lost (key {record.key})"
-        if self.on_changed == "submit_again":
+        if self.options.on_changed == "submit_again":
             log.warning(
                 "The request of this task has changed since an earlier try, which has sent one that may have started "
                 "%s: %s. Starting another run, as on_changed_request says. The earlier one is billed too",
@@ -133,7 +123,7 @@ class RunSubmitter:
                 return None
             earlier = f"FLORA run {submission.run_id}"
             earlier += f" ({submission.run.status})" if submission.run else ""
-        if submission and self.on_changed == "adopt":
+        if submission and self.options.on_changed == "adopt":
             log.warning(
                 "The request of this task has changed since an earlier try: %s. Taking the earlier one's %s, "
                 "as on_changed_request says",
@@ -149,7 +139,7 @@ class RunSubmitter:
         )
 
 
-def _tell_cut_off(records: list[LedgerRecord], clear_count: int) -> None:
+def _warn_of_unanswered(records: list[LedgerRecord], clear_count: int) -> None:
     """Name the requests of before the task was cleared whose answers never came: their records are about to go."""
     keys = [one.key for one in records if one.clear_count == clear_count - 1 and not (one.run_id or one.is_void)]
     if keys:

@@ -31,6 +31,8 @@ class CheckedTask(BaseOperator):
     """Template fields of ours that follow the DAG's `render_template_as_native_obj`; the others are always texts."""
 
     _missing_values: Mapping[str, Any] = {}  # by path: what templates and other tasks gave no value for
+    _written: Mapping[str, Any] | None = None  # the fields before they were first rendered; None while they were not
+    _mapped_values: frozenset[int] = frozenset()  # ids of those that a mapping gave, which Airflow does not render
 
     def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
         """Refuse a mapped task whose row, which another task made, has other names than the operator."""
@@ -58,41 +60,28 @@ class CheckedTask(BaseOperator):
         return bool(getattr(self, "_BaseOperator__from_mapped", False))
 
     def refuse_arguments(self, rules: Mapping[str, Check], arguments: Mapping[str, Any]) -> None:
-        """Refuse arguments before the constructor of a base class sees them, whose message would not name the task.
-
-        Raises:
-            FloraInputError: with all that was found.
-            AirflowFailException: the same, of a mapped task.
-        """
+        """Refuse arguments before the constructor of a base class sees them, whose message would not name the task."""
         found = literal_problems(arguments, rules, templated=frozenset())
         if self.is_mapped_instance:
             _fail_for_good(found, arguments.get("task_id"))
         refuse_at_parse(found, arguments.get("task_id", ""))
 
     def refuse_literals(self, rules: Mapping[str, Check]) -> None:
-        """Refuse at parse time attributes that cannot be right; those of a mapped task when it executes.
-
-        Raises:
-            FloraInputError: with all that was found.
-        """
+        """Refuse at parse time attributes that cannot be right; those of a mapped task when it executes."""
         if not self.is_mapped_instance:
             values = {name: getattr(self, name) for name in rules}
             refuse_at_parse(literal_problems(values, rules, templated=frozenset(self.template_fields)), self.task_id)
 
     def refuse_values(self) -> None:
-        """Validate the values of templates, other tasks and mapped rows.
-
-        Raises:
-            FloraInputError: with all that was found.
-        """
+        """Validate the values of templates, other tasks and mapped rows; raises FloraInputError with all problems."""
         values = {name: value for name in self.rules if (value := getattr(self, name, None)) is not None}
         wrong = {name: problem for name, value in values.items() if (problem := self.rules[name](name, value))}
-        raise_problems(
-            [
-                *wrong.values(),
-                *(_no_value(missing) for missing in self._missing_values.items() if missing[0] not in wrong),
-            ]
-        )
+        missing = [
+            f"{path} is {short_repr(value)}: its template, or the task that it comes from, gave no value"
+            for path, value in self._missing_values.items()
+            if path not in wrong
+        ]
+        raise_problems([*wrong.values(), *missing])
 
     def render_template(
         self,
@@ -127,6 +116,8 @@ class CheckedTask(BaseOperator):
             return
         names = list(template_fields)
         written = {name: getattr(self, name, None) for name in names}
+        if self._written is None:
+            self._written, self._mapped_values = written, frozenset(seen_oids)
         dag = self.get_dag()
         mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
         mapped |= _expanded_over_results(dag.task_dict.get(self.task_id) if dag else None)
@@ -197,8 +188,3 @@ def _missing(path: str, written: Any, given: Any, *, resolved: bool) -> Iterator
         before = written if isinstance(written, list | tuple) and len(written) == len(given) else [None] * len(given)
         for index, value in enumerate(given):
             yield from _missing(f"{path}[{index}]", before[index], value, resolved=resolved)
-
-
-def _no_value(missing: tuple[str, Any]) -> str:
-    path, value = missing
-    return f"{path} is {short_repr(value)}: its template, or the task that it comes from, gave no value"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import count
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api.errors import FloraError
@@ -32,31 +30,23 @@ _PROCESS = uuid.uuid4().hex  # with the process id: a fork copies it
 class TaskStateLedger:
     """The task state store: survives a retry, a SIGKILL and a clear, which XCom does not.
 
-    Args:
-        store: Airflow's.
-        retry_for: seconds for which reads and writes that fail are tried again.
-
     Attributes:
         run_id: that was to be stored last, whether or not it is; empty before.
     """
 
     durable = True
 
-    def __init__(self, store: Any, *, retry_for: float) -> None:
-        self._store = store
-        self._retry_for = retry_for
+    def __init__(self, store: Any) -> None:
+        self._store = store  # Airflow's
         self._slot: int | None = None  # that was written last
         self.run_id = ""
 
     def read(self) -> list[LedgerRecord]:
-        """All records, by slot.
-
-        Raises:
-            LedgerUnreadable: something that is no record.
-            LedgerUnavailable: the store does not answer.
-        """
+        """All records, by slot; raises LedgerUnavailable if the store does not answer, and as `load`."""
+        records: list[LedgerRecord] = []
         try:
-            return list(self._records())
+            while (record := load(self._get(len(records)))) is not None:
+                records.append(record)
         except FloraError:
             raise
         except Exception as error:
@@ -64,19 +54,14 @@ class TaskStateLedger:
                 "the task state store, which knows whether an earlier try of this task has started a run, cannot be "
                 f"read: {type(error).__name__}. Nothing was sent"
             ) from error
+        return records
 
     def write(self, slot: int, record: LedgerRecord) -> None:
-        """Remember; the supervisor has stored it when this returns.
-
-        Raises:
-            LedgerUnavailable: the store does not take it.
-        """
+        """Remember; the supervisor has stored it when this returns. Raises LedgerUnavailable if it does not take it."""
         self._slot, self.run_id = slot, record.run_id
         started = f"FLORA run {record.run_id}, which is billed," if record.run_id else "What is about to be sent"
         try:
-            retry_airflow(
-                lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet", self._retry_for
-            )
+            retry_airflow(lambda: self._store.set(_name(slot), record.dump()), f"{started} is not stored yet")
         except Exception as error:
             raise LedgerUnavailable(
                 f"{started} could not be stored in the task state store: {type(error).__name__}"
@@ -87,11 +72,8 @@ class TaskStateLedger:
     def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
         """Remember that this try ended with an error of its own, and so was not cleared while it ran.
 
-        Says nothing if that cannot be stored: the error itself is what matters.
-
-        Args:
-            attempt: this try.
-            started_nothing: whether the request that it is about has surely started no run.
+        If that cannot be stored, it raises nothing: the error itself is what matters. The rest is as of
+        `LedgerRecord.released`.
         """
         try:
             for number in dict.fromkeys((0, self._slot or 0)):
@@ -101,14 +83,8 @@ class TaskStateLedger:
         except Exception as error:  # noqa: BLE001 - see above
             log.debug("The end of this try was not stored: %s", type(error).__name__)
 
-    def _records(self) -> Iterator[LedgerRecord]:
-        for slot in count():
-            value = retry_airflow(
-                partial(self._store.get, _name(slot)), "The task state store does not answer", self._retry_for
-            )
-            if (record := load(value)) is None:
-                return
-            yield record
+    def _get(self, slot: int) -> Any:
+        return retry_airflow(lambda: self._store.get(_name(slot)), "The task state store does not answer")
 
 
 class NoLedger:
@@ -131,7 +107,7 @@ class NoLedger:
 def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
     """The ledger of the running task."""
     store = context.get("task_state_store")
-    return NoLedger() if store is None else TaskStateLedger(store, retry_for=RETRY_FOR)
+    return NoLedger() if store is None else TaskStateLedger(store)
 
 
 def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
@@ -148,32 +124,23 @@ def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
     )
 
 
-def retry_airflow(action: Callable[[], T], complaint: str, retry_for: float) -> T:
-    """Ask Airflow for something until it answers; each failure is logged with the complaint.
+def retry_airflow(action: Callable[[], T], complaint: str) -> T:
+    """Ask Airflow for something until it answers, or for `RETRY_FOR` seconds; then the last failure is raised.
 
-    Args:
-        action: what may fail while the api-server is away.
-        complaint: a sentence without its full stop.
-        retry_for: seconds after which the last failure is raised.
+    Each failure is logged with the complaint, a sentence without its full stop.
     """
-    from tenacity import (
-        RetryCallState,
-        Retrying,
-        retry_if_exception_type,
-        retry_if_not_exception_type,
-        stop_after_delay,
-        wait_exponential,
-    )
+    import tenacity
 
-    def complain(state: RetryCallState) -> None:
+    def complain(state: tenacity.RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
         log.warning("%s: Airflow raised %s. Trying again", complaint, type(error).__name__)
 
-    attempts = Retrying(
-        # What is wrong with the value itself does not pass. Timeouts and kills of the task are no Exceptions.
-        retry=retry_if_exception_type(Exception) & retry_if_not_exception_type((TypeError, ValueError, AssertionError)),
-        stop=stop_after_delay(retry_for),
-        wait=wait_exponential(multiplier=0.5, max=10.0),
+    # What is wrong with the value itself does not pass. Timeouts and kills of the task are no Exceptions.
+    may_pass = tenacity.retry_if_not_exception_type((TypeError, ValueError, AssertionError))
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Exception) & may_pass,
+        stop=tenacity.stop_after_delay(RETRY_FOR),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=10.0),
         before_sleep=complain,
         reraise=True,
     )

@@ -69,11 +69,7 @@ class MappedArguments:
 
 
 def checked(partial: Any, arguments: MappedArguments) -> Any:
-    """What Airflow's `partial` returned, with the literals of `partial`, `expand` and `expand_kwargs` checked.
-
-    Raises:
-        FloraInputError: for what cannot be right.
-    """
+    """What Airflow's `partial` returned; the literals of `partial`, `expand` and `expand_kwargs` are checked."""
     kind: Any = type(partial)  # Airflow's OperatorPartial, which differs by version
     task_id = partial.kwargs["task_id"]
 
@@ -149,9 +145,7 @@ def undeclared_params(params: Mapping[str, Any], dag: Any) -> Iterator[str]:
 def shared_key(key: Any, *, in_group: bool = False) -> Iterator[str]:
     """Refuse a key of one's own that all mapped tasks would use, so that only the first of them would start a run.
 
-    Args:
-        key: as it is written.
-        in_group: whether the task stands in a mapped group; there, the result of another task may differ.
+    In a mapped group, another task's result may differ from one mapped task to the next.
     """
     shared = isinstance(key, XComArg) and not in_group
     if shared or (isinstance(key, str) and (is_literal(key) or "map_index" not in key)):

@@ -52,13 +52,14 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
         durable=ledger.durable,
         earliest=began.timestamp() if began else 0.0,
         on_unknown=task.on_unknown_outcome,
+        on_changed=task.on_changed_request,
     )
     client = task.hook.client()
-    submitter = RunSubmitter(request=request, options=options, on_changed=task.on_changed_request)
     handlers = {
         ReadLedger: lambda _: ledger.read(),
         WriteLedger: lambda effect: ledger.write(effect.slot, effect.record),
         ReadClaimedRuns: lambda _: pushed_run_ids(context),
         RenderAgain: lambda _: task.renders_differently(context, lambda: task.call().body),
     }
+    submitter = RunSubmitter(request=request, options=options)
     return client.run(with_handlers(submitter.flow(client.context), handlers))

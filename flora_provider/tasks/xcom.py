@@ -24,12 +24,10 @@ def push_with_retries(context: Context, key: str, value: Any) -> None:
 
     Its value is also what the task returns, or in the log, so a failure here loses nothing that is paid for.
     """
-    from flora_provider.tasks.ledger import RETRY_FOR, retry_airflow
+    from flora_provider.tasks.ledger import retry_airflow
 
     try:
-        retry_airflow(
-            lambda: context["ti"].xcom_push(key=key, value=value), f"XCom {key!r} is not pushed yet", RETRY_FOR
-        )
+        retry_airflow(lambda: context["ti"].xcom_push(key=key, value=value), f"XCom {key!r} is not pushed yet")
     except Exception as error:  # noqa: BLE001 - whatever Airflow raises
         log.warning("XCom %r was not pushed: Airflow raised %s. Its value is %s", key, type(error).__name__, value)
 

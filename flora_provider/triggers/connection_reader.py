@@ -34,12 +34,7 @@ class ConnectionReader:
         self._found: tuple[int, Settings | FloraError | None] = (0, None)  # by which read
 
     async def read(self) -> Settings:
-        """The connection as it is now.
-
-        Raises:
-            ConnectionNotRead: there is none, or nobody could tell.
-            FloraInputError: something of it cannot be right.
-        """
+        """The connection as it is now; raises as `read_without_blocking`."""
         begun = self._begun
         async with self._one_at_a_time:
             number, found = self._found

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import conf
 if TYPE_CHECKING:
     from flora_provider.api.models import FinishedRun
 
-# Airflow's own limit on a deferral is a net below ours, for a triggerer that is down: it cannot say what happened.
+# Airflow's own limit on a deferral comes after ours, for a triggerer that is down: it cannot say what happened.
 DEFERRAL_TIMEOUT_MARGIN = 60.0  # seconds
 
 # How long after the deferral a task may safely come back to a worker: by then the scheduler has digested the deferral.
@@ -23,10 +23,10 @@ def needs_worker() -> bool:
     from airflow.sdk.listener import get_listener_manager
 
     hooks = get_listener_manager().hook
-    told = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
+    listeners = [*hooks.on_task_instance_running.get_hookimpls(), *hooks.on_task_instance_success.get_hookimpls()]
     # Airflow's own example listens wherever the examples are loaded, which is the default, and only prints.
-    listened = any(not heard.function.__module__.startswith("airflow.example_dags.") for heard in told)
-    return listened or conf.getboolean("state_store", "clear_on_success", fallback=False)
+    is_heard = any(not one.function.__module__.startswith("airflow.example_dags.") for one in listeners)
+    return is_heard or conf.getboolean("state_store", "clear_on_success", fallback=False)
 
 
 def xcoms_of(run: FinishedRun) -> dict[str, Any]:

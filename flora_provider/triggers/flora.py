@@ -21,7 +21,7 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker, xcoms_of
 from flora_provider.triggers.payload import as_text, error_text, keepable, payload_of, refused, sendable
 
-RETRIES_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not tell
+RETRIES_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not give
 RETRY_PAUSE = 5.0  # seconds
 ANSWERED_WITHIN = 120.0  # seconds; Airflow itself gives up on its api-server after some ten
 
@@ -33,7 +33,7 @@ _RULES: tuple[tuple[str, validation.Check], ...] = (
 
 
 class FloraRunTrigger(BaseTrigger):
-    """Wait for a run, then tell the task how it ended; see `flora_provider.runs.event.RunEvent` for what it is told.
+    """Wait for a run, then fire an event that says how it ended: a `flora_provider.runs.event.RunEvent`.
 
     429, 5xx, broken connections and a 404 right after the start are waited out. It holds no secret: the connection is
     read when it runs, without blocking the event loop.
@@ -212,7 +212,7 @@ class FloraRunTrigger(BaseTrigger):
                 XCom.delete(key=key, **self._address())
 
     async def _end_task(self, event: RunEvent) -> bool:
-        """Do what a worker would, and tell whether that succeeded; if not, a worker is to do it."""
+        """Do what a worker would, and return whether that succeeded; if not, a worker is to do it."""
         try:
             if await _in_thread(needs_worker):
                 return False

@@ -195,8 +195,9 @@ class Task:
             durable=self.ledger.durable,
             earliest=self.began,
             on_unknown=own.get("on_unknown", "fail"),
+            on_changed=own["on_changed"],
         )
-        submitter = RunSubmitter(request=self.request, options=options, on_changed=own["on_changed"])
+        submitter = RunSubmitter(request=self.request, options=options)
         handlers = {
             ReadLedger: lambda _: self.ledger.read(),
             WriteLedger: lambda effect: self.ledger.write(effect.slot, effect.record),
