@@ -18,16 +18,8 @@ if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
 
 __all__ = [
-    "AsyncFloraClient",
-    "FloraClient",
-    "Settings",
-    "calls",
-    "download",
-    "errors",
-    "models",
-    "upload",
-    "webhooks",
-]
+    "AsyncFloraClient", "FloraClient", "Settings", "calls", "download", "errors", "models", "upload", "webhooks",
+]  # fmt: skip
 
 _MODULES = {
     "AsyncFloraClient": "client",

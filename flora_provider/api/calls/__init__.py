@@ -60,37 +60,12 @@ from flora_provider.api.calls.runs import (
 from flora_provider.api.http.flow import canonical_json
 
 __all__ = [
-    "PAGE_SIZE",
-    "SIGNED_UPLOAD",
-    "Call",
-    "attach_asset",
-    "complete_asset",
-    "create_asset",
-    "create_asset_from_file",
-    "create_project",
-    "generate",
-    "get_action",
-    "get_asset",
-    "get_project",
-    "get_run",
-    "get_technique",
-    "get_technique_run",
-    "list_actions",
-    "list_assets",
-    "list_generations",
-    "list_models",
-    "list_nodes",
-    "list_projects",
-    "list_technique_runs",
-    "list_techniques",
-    "list_workspaces",
-    "request",
-    "retry_asset",
-    "run_action",
-    "run_technique",
-    "send_feedback",
-    "start_technique",
-]
+    "PAGE_SIZE", "SIGNED_UPLOAD", "Call", "attach_asset", "complete_asset", "create_asset",
+    "create_asset_from_file", "create_project", "generate", "get_action", "get_asset", "get_project", "get_run",
+    "get_technique", "get_technique_run", "list_actions", "list_assets", "list_generations", "list_models",
+    "list_nodes", "list_projects", "list_technique_runs", "list_techniques", "list_workspaces", "request",
+    "retry_asset", "run_action", "run_technique", "send_feedback", "start_technique",
+]  # fmt: skip
 
 
 def request(

@@ -18,7 +18,7 @@ from flora_provider.api.calls.base import (
     paged,
     post,
     required,
-)  # fmt: skip
+)
 from flora_provider.api.models import Page
 
 

@@ -17,7 +17,7 @@ from flora_provider.api.calls.base import (
     paged,
     post,
     required,
-)  # fmt: skip
+)
 from flora_provider.api.text import short_repr
 
 MediaType = Literal["image", "video", "audio", "text"]
@@ -60,17 +60,9 @@ def generate(
     Raises:
         FloraInputError: with every problem found.
     """
-    members = drop_none(
-        type=type,
-        prompt=prompt,
-        workspace_id=workspace_id,
-        project_id=project_id,
-        model=model,
-        params=params,
-        callback_url=callback_url,
-    )
-    needed = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
-    validation.raise_problems(required(**{**needed, **members}))
+    members = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
+    members |= drop_none(model=model, params=params, callback_url=callback_url)
+    validation.raise_problems(required(**members))
     return post(models.Started.read, "generate", payload=members)
 
 

@@ -17,7 +17,6 @@ from flora_provider.api.models.catalog import (
     Upload,
     Workspace,
 )
-from flora_provider.api.models.events import WebhookEvent, WebhookRun
 from flora_provider.api.models.runs import (
     ActionRef,
     FileOutput,
@@ -30,36 +29,13 @@ from flora_provider.api.models.runs import (
     TechniqueRef,
     TechniqueRun,
     TextOutput,
+    WebhookEvent,
+    WebhookRun,
 )
 
 __all__ = [
-    "Action",
-    "ActionParam",
-    "ActionRef",
-    "ActionSlot",
-    "Asset",
-    "AttachedAsset",
-    "Feedback",
-    "FileOutput",
-    "FinishedRun",
-    "FloraModel",
-    "Generation",
-    "Model",
-    "ModelParam",
-    "ModelRef",
-    "Node",
-    "Page",
-    "Project",
-    "Run",
-    "RunStatus",
-    "Started",
-    "Technique",
-    "TechniqueRef",
-    "TechniqueRun",
-    "TechniqueSlot",
-    "TextOutput",
-    "Upload",
-    "WebhookEvent",
-    "WebhookRun",
-    "Workspace",
-]
+    "Action", "ActionParam", "ActionRef", "ActionSlot", "Asset", "AttachedAsset", "Feedback", "FileOutput",
+    "FinishedRun", "FloraModel", "Generation", "Model", "ModelParam", "ModelRef", "Node", "Page", "Project", "Run",
+    "RunStatus", "Started", "Technique", "TechniqueRef", "TechniqueRun", "TechniqueSlot", "TextOutput", "Upload",
+    "WebhookEvent", "WebhookRun", "Workspace",
+]  # fmt: skip

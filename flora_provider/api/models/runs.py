@@ -1,4 +1,4 @@
-"""What FLORA says of runs: their states, outputs and histories."""
+"""What FLORA says of runs: their states, outputs and histories, and what it posts to a callback address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias, TypedDict
 
 from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
-from flora_provider.api.models.base import FloraModel, Instant, Page, Usd
+from flora_provider.api.models.base import FloraModel, Instant, Message, Page, Usd
 from flora_provider.api.text import bounded
 
 
@@ -219,6 +219,33 @@ class TechniqueRun(Run):
     project_id: str
     workspace_id: str
     technique: TechniqueRef
+
+
+class WebhookRun(FloraModel):
+    """The run a callback is about. It carries no outputs and no cost: fetch the run."""
+
+    run_id: str
+    run_type: str
+    status: str
+    workspace_id: str | None = None
+    error_code: Message | None = None
+    error_message: Message | None = None
+
+
+class WebhookEvent(FloraModel):
+    """A verified callback.
+
+    Attributes:
+        id: `whd_…`; FLORA delivers at least once, so de-duplicate on it.
+        type: `run.completed`, `run.failed`, or a newer one.
+        api_version: the dated contract of the payload.
+    """
+
+    id: str
+    type: str
+    api_version: str | None = None
+    created_at: Instant
+    data: WebhookRun
 
 
 _PAGES = (Page[Generation], Page[TechniqueRun])  # made here, so that pickle finds the classes by name
