@@ -100,8 +100,8 @@ async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.R
         more = message.get("more_body", False)
     host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1").decode("latin-1")
     query = scope["query_string"]
-    target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
-    return httpx.Request(scope["method"], f"http://{host}{target}", headers=scope["headers"], content=b"".join(chunks))
+    raw_path = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
+    return httpx.Request(scope["method"], f"http://{host}{raw_path}", headers=scope["headers"], content=b"".join(chunks))
 
 
 async def _gone(receive: Receive) -> None:
