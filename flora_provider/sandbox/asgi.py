@@ -98,10 +98,10 @@ async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.R
             return None
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1").decode("latin-1")
-    query = scope["query_string"]
-    target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
-    return httpx.Request(scope["method"], f"http://{host}{target}", headers=scope["headers"], content=b"".join(chunks))
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1")
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    url = (b"http://" + host + scope["raw_path"] + query).decode("latin-1")
+    return httpx.Request(scope["method"], url, headers=scope["headers"], content=b"".join(chunks))
 
 
 async def _gone(receive: Receive) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 START_SECONDS = 15
 """How long a start may take before it counts as failed; a loaded machine needs a second or two."""
 REFUSAL_CHECK_SECONDS = 0.02
-"""How often a port that refuses connections looks whether the fault is over."""
+"""Seconds between two checks of a closed port whether its fault is over."""
 
 
 class MissingExtraError(ImportError):

@@ -80,7 +80,7 @@ def test_text_stands_in_the_url_itself(flora, sandbox):
     assert output(flora, sandbox, "text", prompt="Tell me")["url"] == "A sandbox's answer to: Tell me"
 
 
-def test_the_query_belongs_to_the_address(flora, sandbox):
+def test_media_url_needs_its_whole_query(flora, sandbox):
     url = output(flora, sandbox, "image")["url"]
     assert "?sig=" in url
     assert fetch(sandbox, url.split("?")[0]).status_code == 403

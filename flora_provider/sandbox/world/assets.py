@@ -62,15 +62,15 @@ class Asset:
         """Return the members that say how to upload; none unless an upload is awaited."""
         if self.upload_id is None or self.expires_at is None or self.status(now) != "pending_upload":
             return {}
-        target = f"{root}/_storage/{self.upload_id}"
+        url = f"{root}/_storage/{self.upload_id}"
         form = {
-            "url": target,
+            "url": url,
             "method": "POST",
             "content_type": "multipart/form-data",
             "file_field": "file",
             "form_fields": self.form_fields(),
         }
-        return {"expires_at": iso(self.expires_at), "upload": form, "upload_url": target}
+        return {"expires_at": iso(self.expires_at), "upload": form, "upload_url": url}
 
     def form_fields(self) -> dict[str, str]:
         """Return what the store wants to see in front of the file; named as Google's does (contract, 2.15)."""
