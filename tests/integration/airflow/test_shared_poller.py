@@ -100,10 +100,9 @@ def test_last_one_out_closes_the_client(flora, sockets):
     async def main():
         me = asyncio.all_tasks()
         await wait_for_all(run_ids)
-        await until(lambda: asyncio.all_tasks() == me)
-        return sockets()
+        await until(lambda: asyncio.all_tasks() == me and not sockets())
 
-    assert run_within(main()) == 0
+    run_within(main())
 
 
 def test_who_comes_after_that_gets_a_new_one(flora, sockets):
@@ -130,10 +129,10 @@ def test_one_that_is_cancelled_takes_nobody_along_and_the_last_one_leaves_nothin
         await until(lambda: flora.requests > polls + 2)
         left = [wait.done() for wait in waits]
         await cancel(*waits)
-        await until(lambda: asyncio.all_tasks() == me)
-        return left, sockets()
+        await until(lambda: asyncio.all_tasks() == me and not sockets())  # which close a turn of the loop later
+        return left
 
-    assert run_within(main()) == ([True, False, False], 0)
+    assert run_within(main()) == [True, False, False]
 
 
 def test_key_that_was_rotated_is_picked_up(flora):

@@ -65,7 +65,7 @@ OUTAGES = {
 def test_wait_survives_outage(flora, faults):
     run_id = flora.start()
     for fault in faults:
-        flora.inject(route="/runs/{run_id}", **fault)
+        flora.inject(**{"route": "/runs/{run_id}", **fault})
     assert run_within(wait_for(run_id)).kind == "ended"
 
 
