@@ -28,9 +28,8 @@ from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.http import httpx_adapter as http
 from flora_provider.api.http.body import BodyReader, FileSink, as_response, iter_raw
-from flora_provider.api.http.context import FlowContext
 from flora_provider.api.http.environment import usable_proxy
-from flora_provider.api.http.flow import Effect, Fetch, Flow, Request, Response, Send, Sleep
+from flora_provider.api.http.flow import Effect, Fetch, Flow, FlowContext, Request, Response, Send, Sleep
 from flora_provider.api.http.process import PROCESS, awaited, throttle_for
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.throttle import Throttle

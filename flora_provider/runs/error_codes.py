@@ -65,7 +65,7 @@ _FAMILIES = (
 _REFUSAL = re.compile(
     r"safety|unsafe|moderat(ion|ed)|refus|polic(y|ies)|nsfw|prohibited content|content (filter|block)", re.IGNORECASE
 )
-_LOOKED_AT = 10_000  # characters of a code and of a message; what speaks of a refusal does so at once
+_SEARCHED = 10_000  # characters of a code and of a message; what speaks of a refusal does so at once
 # The same words, said of connections and retries: the provider's trouble, and no judgement of the prompt. Each word is
 # bounded: a message may be one of `connectconnect…`, and a search from each of them to its end is quadratic.
 _TECHNICAL = re.compile(
@@ -86,9 +86,9 @@ def advice_for(code: str | None, message: str | None) -> RetryAdvice:
         code: FLORA's `error_code`, any case; None when absent.
         message: FLORA's `error_message`; None when absent.
     """
-    name = (code or "")[:_LOOKED_AT].strip().upper()
+    name = (code or "")[:_SEARCHED].strip().upper()
     words = re.sub(r"[\W_]+", " ", name)
     advice = _ADVICE.get(name) or next((a for pattern, a in _FAMILIES if pattern.search(words)), RetryAdvice.RETRY_NOW)
-    if advice.may_retry and _REFUSAL.search(_TECHNICAL.sub("", f"{words}. {(message or '')[:_LOOKED_AT]}")):
+    if advice.may_retry and _REFUSAL.search(_TECHNICAL.sub("", f"{words}. {(message or '')[:_SEARCHED]}")):
         return RetryAdvice.CHANGE_INPUT
     return advice

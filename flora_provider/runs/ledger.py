@@ -186,9 +186,9 @@ def find(records: Sequence[LedgerRecord], attempt: Attempt, fingerprint: str) ->
         is_free = record.claimed_by != mine or record.is_released
         if is_free and record.fingerprint in (fingerprint, "") and record.occurrence == occurrence:
             return slot(number, record, is_changed=False)
-    in_place = [number for number, record in enumerate(current) if not record.is_replaced]
-    if len(sent) < len(in_place) and (record := current[in_place[len(sent)]]).claimed_by != mine:
-        return slot(in_place[len(sent)], record, is_changed=True)
+    kept = [number for number, record in enumerate(current) if not record.is_replaced]
+    if len(sent) < len(kept) and (record := current[kept[len(sent)]]).claimed_by != mine:
+        return slot(kept[len(sent)], record, is_changed=True)
     return slot(len(current), None, is_changed=False)
 
 

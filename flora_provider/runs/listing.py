@@ -11,8 +11,7 @@ from typing import Any
 from flora_provider.api.calls.base import members
 from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.calls.sending import send_call
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Sleep
+from flora_provider.api.http.flow import FlowContext, Sleep
 from flora_provider.api.models import Generation
 from flora_provider.runs.effects import ReadClaimedRuns, SubmitFlow
 from flora_provider.runs.request import RunRequest
@@ -39,7 +38,7 @@ def search(
     since: float,
     excluded: Collection[str],
     timeout: float,
-    at_once: bool,
+    immediate: bool,
 ) -> SubmitFlow[list[Generation]]:
     """Rows that may be the lost run of a request, newest first, without those of runs that other tasks own.
 
@@ -49,9 +48,9 @@ def search(
         since: unix seconds before which the run cannot have been started.
         excluded: run ids that this task has left behind.
         timeout: seconds for which it may not be listed yet.
-        at_once: whether rows that are found before that will do; else another task's run may be listed first.
+        immediate: whether rows that are found before that will do; else another task's run may be listed first.
     """
-    if not at_once and timeout > 0:
+    if not immediate and timeout > 0:
         yield Sleep(timeout)
         timeout = 0.0
     while True:

@@ -26,11 +26,11 @@ class PollPolicy:
 
     Attributes:
         interval: the least pause between two polls, in seconds; FLORA's docs advise 2 to 5.
-        slowest: the largest pause, in seconds, unless `interval` is larger.
+        max_interval: the largest pause, in seconds, unless `interval` is larger.
     """
 
     interval: float = 3.0
-    slowest: float = 15.0
+    max_interval: float = 15.0
 
     def first(self, *, estimated_seconds: float | None, elapsed: float) -> float:
         """Seconds until the first poll of a run that was started `elapsed` seconds ago."""
@@ -50,7 +50,7 @@ class PollPolicy:
             earliest = elapsed * 100 / min(progress + _PROGRESS_STEP, 100)
             latest = elapsed * 100 / progress
             pause = earliest + (latest - earliest) / 4 - elapsed
-        return min(max(pause, self.interval), max(self.slowest / 1.1, self.interval)) * (1 + random / 10)
+        return min(max(pause, self.interval), max(self.max_interval / 1.1, self.interval)) * (1 + random / 10)
 
     def after_error(self, failure: FloraError, *, failures: int, random: float) -> float:
         """Seconds until the next poll after `failures` failed polls in a row; never before FLORA allows it."""

@@ -158,7 +158,7 @@ class RunPoller:
             return RunEvent.timed_out(self.ref, last_error=self._not_before[1], seen=self.seen)
         return None
 
-    def overdue(self) -> RunEvent:
+    def end_at_deadline(self) -> RunEvent:
         """How the wait ends when its deadline passes before an answer comes."""
         return self._unbilled or RunEvent.timed_out(self.ref)
 

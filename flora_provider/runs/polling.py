@@ -8,8 +8,7 @@ from datetime import timedelta
 from flora_provider.api import validation
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraError
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Flow, Sleep
+from flora_provider.api.http.flow import Flow, FlowContext, Sleep
 from flora_provider.api.models import FinishedRun
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy

@@ -24,8 +24,7 @@ from flora_provider.api.errors import (
     FloraRateLimitError,
     FloraTimeoutError,
 )
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Flow, Sleep
+from flora_provider.api.http.flow import Flow, FlowContext, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.event import RunEvent

@@ -16,8 +16,7 @@ from flora_provider.api.errors import (
     RunOutcomeOpen,
     RunOutcomeUnknown,
 )
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Flow
+from flora_provider.api.http.flow import Flow, FlowContext
 from flora_provider.api.models import Generation, Run, RunStatus, Started
 from flora_provider.runs.effects import SubmitFlow, WriteLedger
 from flora_provider.runs.error_codes import advice_for
@@ -236,7 +235,7 @@ class Start:
         is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []
         if self.options.on_unknown != "submit_again":
-            found = yield from self._search(record, skew=CLOCK_SKEW, timeout=timeout, at_once=not is_adopting)
+            found = yield from self._search(record, skew=CLOCK_SKEW, timeout=timeout, immediate=not is_adopting)
         if is_adopting and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(ref=self.request.ref(found[0].run_id))
@@ -245,10 +244,12 @@ class Start:
         return None
 
     def _search(
-        self, record: LedgerRecord, *, skew: float, timeout: float = 0.0, at_once: bool = True
+        self, record: LedgerRecord, *, skew: float, timeout: float = 0.0, immediate: bool = True
     ) -> SubmitFlow[list[Generation]]:
         since = record.intended_at - skew
-        flow = search(self.request, self.context, since=since, excluded=self._failed, timeout=timeout, at_once=at_once)
+        flow = search(
+            self.request, self.context, since=since, excluded=self._failed, timeout=timeout, immediate=immediate
+        )
         try:
             return (yield from flow)
         except FloraError as error:

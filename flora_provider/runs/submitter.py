@@ -34,7 +34,7 @@ import logging
 from dataclasses import dataclass
 
 from flora_provider.api.errors import RequestChanged
-from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.flow import FlowContext
 from flora_provider.runs.effects import ReadLedger, RenderAgain, SubmitFlow, WriteLedger
 from flora_provider.runs.ledger import LedgerRecord, Slot, find
 from flora_provider.runs.request import RunRequest, differences

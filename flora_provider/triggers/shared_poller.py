@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraError
-from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.flow import FlowContext
 from flora_provider.hooks.base import polling_client
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.poll_policy import ONE_TRY
@@ -167,12 +167,12 @@ class ConnectionWaits:
         poller.begin(time.monotonic())
         limit = None if poller.remaining is None else poller.remaining + DEADLINE_GRACE
         try:
-            async with asyncio.timeout(limit) as overdue:
+            async with asyncio.timeout(limit) as until:
                 return await self._poll_until_done(poller)
         except TimeoutError:
-            if not overdue.expired():
+            if not until.expired():
                 raise
-            return poller.overdue()
+            return poller.end_at_deadline()
 
     async def _poll_until_done(self, poller: RunPoller) -> RunEvent:
         try:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flora_provider.api.calls.sending import send_call
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Sleep
+from flora_provider.api.http.flow import FlowContext, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 
 BEGIN = 1_750_000_000.0  # unix seconds at which virtual time begins

@@ -11,8 +11,7 @@ import random
 from collections import Counter
 
 from flora_provider.api.errors import FloraConnectionError, FloraTimeoutError
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Response, Sleep
+from flora_provider.api.http.flow import FlowContext, Response, Sleep
 from flora_provider.api.http.throttle import Throttle
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
 from flora_provider.runs.poller import RunPoller

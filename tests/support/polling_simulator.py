@@ -1,6 +1,6 @@
 """What a way of polling costs and how late it is, in virtual time, before anybody runs it.
 
-    python -m tests.support.polling_simulator [--interval SECONDS] [--slowest SECONDS] [--runs N] [--seed N]
+    python -m tests.support.polling_simulator [--interval SECONDS] [--max-interval SECONDS] [--runs N] [--seed N]
 
 prints requests per run and how late the end is noticed, for run times, estimates and progress of many kinds. Nothing is
 random but the seed.
@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import fmean, median
 
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Sleep
+from flora_provider.api.http.flow import FlowContext, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
@@ -165,11 +164,13 @@ def simulate(policy=None, *, times="20-60 s", estimate="right", progress="steps 
 def main():
     parser = argparse.ArgumentParser(description="Requests per run and seconds of lag, for a way of polling.")
     parser.add_argument("--interval", type=float, default=PollPolicy().interval, help="least seconds between two polls")
-    parser.add_argument("--slowest", type=float, default=PollPolicy().slowest, help="most seconds between two polls")
+    parser.add_argument(
+        "--max-interval", type=float, default=PollPolicy().max_interval, help="most seconds between two polls"
+    )
     parser.add_argument("--runs", type=int, default=300, help="of each kind")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    policy = PollPolicy(interval=given.interval, slowest=given.slowest)
+    policy = PollPolicy(interval=given.interval, max_interval=given.max_interval)
     print(f"{'run time':<14}{'estimate':<10}{'progress':<18}{'requests':>9}{'lag p50':>9}{'p95':>7}{'max':>7}")  # noqa: T201
     for times in TIMES:
         for estimate in ESTIMATES:

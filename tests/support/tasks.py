@@ -6,8 +6,7 @@ import pytest
 
 from flora_provider.api import calls
 from flora_provider.api.errors import FloraConnectionError, FloraError
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Sleep
+from flora_provider.api.http.flow import FlowContext, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger, with_handlers
 from flora_provider.runs.intent import Intent

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from flora_provider.api import errors, validation
 from flora_provider.api.calls.base import Call, call_problems
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Flow, Response, Send
+from flora_provider.api.http.flow import Flow, FlowContext, Response, Send
 from flora_provider.api.http.retrying import with_retries
 from flora_provider.api.models.base import parse_json
 from flora_provider.api.text import bounded, one_line, short_repr

@@ -13,8 +13,7 @@ from urllib.parse import urljoin
 from flora_provider.api import validation
 from flora_provider.api.calls.assets import binary_file
 from flora_provider.api.errors import FloraConnectionError, FloraDownloadError
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Fetch, Flow, Resolve, Response
+from flora_provider.api.http.flow import Fetch, Flow, FlowContext, Resolve, Response
 from flora_provider.api.http.retry_policy import status_passes
 from flora_provider.api.http.retrying import with_retries
 from flora_provider.api.urls import host_to_connect, is_private_address, is_private_host

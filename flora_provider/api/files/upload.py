@@ -21,8 +21,7 @@ from flora_provider.api.errors import (
     FloraUploadError,
 )
 from flora_provider.api.files.media_types import uploadable_type
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Flow, Form, Request, Response, Send, Sleep, canonical_json
+from flora_provider.api.http.flow import Flow, FlowContext, Form, Request, Response, Send, Sleep, canonical_json
 from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, status_passes
 from flora_provider.api.http.retrying import with_retries
 from flora_provider.api.models import Asset

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias, TypeVar
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.api.http.retry_policy import retry_after
+from flora_provider.api.http.retry_policy import RetryPolicy, retry_after
 
 T = TypeVar("T")
 
@@ -130,6 +130,27 @@ class Resolve:
 
 Effect: TypeAlias = Send | Sleep | Fetch | Resolve
 Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+@dataclass(slots=True)
+class FlowContext:
+    """Retry policy, clocks and random source of a flow; `client.context` is a client's.
+
+    Attributes:
+        policy: how often and how long each request is tried.
+        clock: unix seconds.
+        random: random numbers in [0, 1), for jitter and for keys.
+        monotonic: seconds of a monotonic clock; None to take `clock`.
+    """
+
+    policy: RetryPolicy
+    clock: Callable[[], float]
+    random: Callable[[], float]
+    monotonic: Callable[[], float] | None = None
+
+    def steady(self) -> float:
+        """Seconds to measure durations with: they do not jump when somebody sets the time."""
+        return (self.monotonic or self.clock)()
 
 
 def canonical_json(value: object) -> bytes:

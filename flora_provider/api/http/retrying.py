@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flora_provider.api.errors import FloraError
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Flow, Sleep
+from flora_provider.api.http.flow import Flow, FlowContext, Sleep
 from flora_provider.api.http.retry_policy import surely_untouched
 
 T = TypeVar("T")

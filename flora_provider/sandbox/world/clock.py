@@ -16,14 +16,14 @@ class Clock:
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
         self._source = source
-        self._ahead = 0.0
+        self._advanced = 0.0
 
     def now(self) -> float:
         """Return the sandbox's time in unix seconds."""
-        return self._source() + self._ahead
+        return self._source() + self._advanced
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by `seconds` (>= 0; time does not run backwards, and neither does a run)."""
         if seconds < 0:
             raise ValueError(f"the clock moves forward only, not by {seconds} s")
-        self._ahead += seconds
+        self._advanced += seconds

@@ -11,7 +11,7 @@ import pytest
 
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.http import process
-from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.flow import FlowContext
 from flora_provider.api.http.retry_policy import RetryPolicy
 
 KEY = "sk_test_do_not_show"

@@ -8,8 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraConnectionError, FloraInputError, FloraTimeoutError, RunTimedOut
-from flora_provider.api.http.context import FlowContext
-from flora_provider.api.http.flow import Response
+from flora_provider.api.http.flow import FlowContext, Response
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.polling import wait_for_run
@@ -93,7 +92,7 @@ def test_run_may_vanish_more_than_once():
 
 @pytest.mark.parametrize("before", [response(503), RUNNING], ids=repr)
 def test_one_404_after_minutes_without_a_successful_poll_does_not_end_the_wait(before):
-    seldom = PollPolicy(interval=200, slowest=200)
+    seldom = PollPolicy(interval=200, max_interval=200)
     event, _ = poll(script(before, response(404), DONE), policy=seldom)
     assert event.succeeded
 

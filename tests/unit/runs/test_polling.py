@@ -36,7 +36,7 @@ def test_whatever_flora_says_of_a_run_its_end_is_seen_soon_and_at_a_fair_price(t
     longest = {"1-3 s": 3, "lognormal": 200, "10 or 110 s": 121, "video": 360, "technique": 900}.get(times, 60)
     for estimate, progress in product(ESTIMATES, PROGRESS):
         found = simulate(times=times, estimate=estimate, progress=progress, runs=2)
-        latest = 30 if estimate == "x 3" else PollPolicy().slowest
+        latest = 30 if estimate == "x 3" else PollPolicy().max_interval
         assert max(found.lags) <= latest + 2 * LATENCY, (estimate, progress)
         assert max(found.requests) <= 3 + longest / 4, (estimate, progress)
 
@@ -84,10 +84,12 @@ def test_age_that_cannot_be_is_none():
     st.floats(0, 1e5),
     st.floats(0, 1, exclude_max=True),
 )
-def test_poll_interval_is_a_lower_bound_and_slowest_an_upper_one(interval, slowest, progress, elapsed, random):
-    policy = PollPolicy(interval=interval, slowest=slowest)
+def test_poll_interval_is_a_lower_bound_and_max_interval_an_upper_one(
+    interval, max_interval, progress, elapsed, random
+):
+    policy = PollPolicy(interval=interval, max_interval=max_interval)
     pause = policy.next(progress=progress, elapsed=elapsed, random=random)
-    assert interval <= pause <= max(slowest, interval * 1.1) * 1.000001
+    assert interval <= pause <= max(max_interval, interval * 1.1) * 1.000001
 
 
 @given(

@@ -5,7 +5,7 @@ from contextvars import ContextVar, copy_context
 import pytest
 
 from flora_provider.api.errors import FloraPermissionError
-from flora_provider.api.http.context import FlowContext
+from flora_provider.api.http.flow import FlowContext
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef

@@ -169,9 +169,9 @@ def test_wait_that_is_overdue_ends_with_what_it_knows():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN, deadline=BEGIN + 9)
     wait.begin(5.0)
     assert wait.remaining == 9
-    assert wait.overdue().kind == "timed_out"
+    assert wait.end_at_deadline().kind == "timed_out"
     wait.on_run(Run.read(json.loads(unbilled(0).body)), now=6.0, random=0.5)
-    assert wait.overdue().kind == "ended"
+    assert wait.end_at_deadline().kind == "ended"
     forever = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     forever.begin(5.0)
     assert forever.remaining is None
