@@ -117,9 +117,11 @@ def _strike(cluster, results, disaster, nemesis, share):
     if disaster == "tasks cleared":
         exposed = [result for result in results if states.get(result.task) in DISASTERS[disaster]]
         for result in _picked(exposed, nemesis.picks[:CLEARED]):
+            before = _instances(cluster, results)[result.task]["max_tries"]
             result.cleared_at.append(time.time())
-            result.was_running = states[result.task] == "running"
             _clear(cluster, [result])
+            # Which may be another state than was read above: Airflow moves this unless the task runs.
+            result.was_running = _instances(cluster, results)[result.task]["max_tries"] == before
     elif disaster != "retries lowered":  # which shows when a task is cleared
         _strike_now(cluster, disaster, nemesis)
 
