@@ -218,10 +218,8 @@ def _gather(cluster, results):
             result.known.add(result.run_id)
         else:
             result.errors = _log(cluster, result, ti["try_number"])
-        # Of a run that another one has replaced, a log tells at least, with its key where its id was lost; so does the
-        # error of one that FLORA lists late, when it lists another that fits.
+        # Of a run that another one has replaced, a log tells at least, with its key where its id was lost.
         changed = result.round.edited or result.cleared_at or "connection moved" in result.disasters
-        changed = changed or result.round.listed_after
         named = result.errors + ("".join(_log_files(cluster, result)) if changed else "")
         for run in cluster.runs(result.round.mode):
             names = {run["run_id"], *([run["idempotency_key"]] if changed else ())}
