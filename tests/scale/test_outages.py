@@ -214,12 +214,12 @@ def test_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(si
     simulation.run(18)
     simulation.now += 1
 
-    def refuse(_effect):
+    def discard_all(_effect):
         for wait in waits:
             simulation.scheduler.discard(wait)
         return Response(403)
 
-    assert run_flow(simulation.scheduler.round(), refuse) == []
+    assert run_flow(simulation.scheduler.round(), discard_all) == []
 
 
 def test_pause_that_flora_asks_for_is_kept_by_the_scheduler_itself(simulation):

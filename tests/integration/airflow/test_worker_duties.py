@@ -2,7 +2,7 @@
 
 Where a task ends in the triggerer, nobody does these things unless we do. So a new Airflow whose worker reads another
 attribute of a task, or sends another message, fails here, and somebody looks at it: it is either done by the trigger,
-or the worker is kept (`glue/triggerer.py`), or it is no loss.
+or the worker is kept (`tasks/triggerer.py`), or it is no loss.
 """
 
 import ast
