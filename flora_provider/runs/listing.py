@@ -11,7 +11,7 @@ from typing import Any
 from flora_provider.api.calls.base import members
 from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.calls.sending import send_call
-from flora_provider.api.http.flow import FlowContext, Sleep
+from flora_provider.api.http.flow import FlowContext
 from flora_provider.api.models import Generation
 from flora_provider.runs.effects import ReadClaimedRuns, SubmitFlow
 from flora_provider.runs.request import RunRequest
@@ -20,7 +20,6 @@ from flora_provider.runs.request import RunRequest
 HISTORIES = (("generations", "generations"), ("technique-runs", "technique_runs"))
 
 LISTED_WITHIN = 60.0  # seconds after its POST within which a run stands in the history, if there is one
-_PAUSE = 5.0  # seconds between two searches
 
 
 def rows_and_cursor(page: Any, member: str) -> tuple[list[Any], str]:
@@ -32,13 +31,7 @@ def rows_and_cursor(page: Any, member: str) -> tuple[list[Any], str]:
 
 
 def search(
-    request: RunRequest,
-    context: FlowContext,
-    *,
-    since: float,
-    excluded: Collection[str],
-    timeout: float,
-    immediate: bool,
+    request: RunRequest, context: FlowContext, *, since: float, excluded: Collection[str]
 ) -> SubmitFlow[list[Generation]]:
     """Rows that may be the lost run of a request, newest first, without those of runs that other tasks own.
 
@@ -47,20 +40,10 @@ def search(
         context: the client's.
         since: unix seconds before which the run cannot have been started.
         excluded: run ids that this task has left behind.
-        timeout: seconds for which it may not be listed yet.
-        immediate: whether rows that are found before that will do; else another task's run may be listed first.
     """
-    if not immediate and timeout > 0:
-        yield Sleep(timeout)
-        timeout = 0.0
-    while True:
-        claimed = yield ReadClaimedRuns()
-        rows = yield from _rows_since(since, request, context)
-        found = [row for row in rows if row.run_id not in claimed | set(excluded)]
-        if found or request.candidates is None or timeout <= 0:
-            return found
-        yield Sleep(min(_PAUSE, timeout))
-        timeout -= _PAUSE
+    claimed = yield ReadClaimedRuns()
+    rows = yield from _rows_since(since, request, context)
+    return [row for row in rows if row.run_id not in claimed | set(excluded)]
 
 
 def _rows_since(since: float, request: RunRequest, context: FlowContext) -> SubmitFlow[list[Generation]]:

@@ -16,7 +16,7 @@ from flora_provider.api.errors import (
     RunOutcomeOpen,
     RunOutcomeUnknown,
 )
-from flora_provider.api.http.flow import Flow, FlowContext
+from flora_provider.api.http.flow import Flow, FlowContext, Sleep
 from flora_provider.api.models import Generation, Run, RunStatus, Started
 from flora_provider.runs.effects import SubmitFlow, WriteLedger
 from flora_provider.runs.error_codes import advice_for
@@ -224,34 +224,30 @@ class Start:
                 if not fresh:
                     _leave_open(error, record)
                 raise
-            return (yield from self._find_duplicate(record, timeout=LISTED_WITHIN - age))
+            return (yield from self._find_duplicate(record, listed_in=LISTED_WITHIN - age))
         quote = getattr(started, "charged_cost", None)
         quoted_cost = None if quote is None else float(quote)
         return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
-    def _find_duplicate(self, record: LedgerRecord, *, timeout: float) -> SubmitFlow[Submission | None]:
+    def _find_duplicate(self, record: LedgerRecord, *, listed_in: float) -> SubmitFlow[Submission | None]:
         """FLORA says that a run was started: take it if it can be found, and `on_unknown` is `adopt`."""
         why = "FLORA says that this key has already started a run, but not which one"
-        is_adopting = self.options.on_unknown == "adopt"
         found: list[Generation] = []
         if self.options.on_unknown != "submit_again":
-            found = yield from self._search(record, skew=CLOCK_SKEW, timeout=timeout, immediate=not is_adopting)
-        if is_adopting and len(found) == 1:
+            if self.request.candidates is not None and listed_in > 0:  # before, only others' runs may be listed
+                yield Sleep(listed_in)
+            found = yield from self._search(record, skew=CLOCK_SKEW)
+        if self.options.on_unknown == "adopt" and len(found) == 1:
             log.warning("%s; adopting run %s, the only one in the history that fits", why, found[0].run_id)
             return Submission(ref=self.request.ref(found[0].run_id))
         remedy = "if it is not listed yet, try again later"
         self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
         return None
 
-    def _search(
-        self, record: LedgerRecord, *, skew: float, timeout: float = 0.0, immediate: bool = True
-    ) -> SubmitFlow[list[Generation]]:
+    def _search(self, record: LedgerRecord, *, skew: float) -> SubmitFlow[list[Generation]]:
         since = record.intended_at - skew
-        flow = search(
-            self.request, self.context, since=since, excluded=self._failed, timeout=timeout, immediate=immediate
-        )
         try:
-            return (yield from flow)
+            return (yield from search(self.request, self.context, since=since, excluded=self._failed))
         except FloraError as error:
             error.started_nothing = False
             if isinstance(error, FloraStatusError):

@@ -154,5 +154,11 @@ def short_tolerance(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _runs_are_listed_at_once(monkeypatch):
+    """As the sandbox does; a search for a lost run waits a minute for FLORA."""
+    monkeypatch.setattr("flora_provider.runs.start.LISTED_WITHIN", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def _logs_are_heard(caplog):
     caplog.set_level(logging.INFO, logger="flora_provider")

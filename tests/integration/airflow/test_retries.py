@@ -13,8 +13,6 @@ WAITS = {
     "waiting in the worker": {"wait_for_completion": True, "deferrable": False},
     "deferred": {"wait_for_completion": True, "deferrable": True},
 }
-# A run that was started a minute ago is listed, if it ever is: only before that does a search wait for it.
-LONG_LISTED = datetime.now(UTC) - timedelta(minutes=2)
 waits = pytest.mark.parametrize("waiting", WAITS.values(), ids=WAITS)
 
 
@@ -139,15 +137,15 @@ def test_without_a_memory_a_refused_duplicate_fails_for_good_and_starts_nothing(
 
 
 def test_on_unknown_outcome_lets_a_user_choose_to_adopt(flora, generate, one_task):
-    task = one_task(generate(on_unknown_outcome="adopt"), store=False, dag_run_started=LONG_LISTED)
+    task = one_task(generate(on_unknown_outcome="adopt"), store=False)
     assert task.run() == task.retry()
     assert flora.billed == 1
 
 
 def test_what_another_task_of_the_dag_run_has_started_is_not_adopted(flora, generate, one_task):
     operator = generate(on_unknown_outcome="adopt")
-    sibling = one_task(operator, map_index=0, store=False, dag_run_started=LONG_LISTED)
-    task = one_task(operator, map_index=1, store=False, others=[sibling.ti], dag_run_started=LONG_LISTED)
+    sibling = one_task(operator, map_index=0, store=False)
+    task = one_task(operator, map_index=1, store=False, others=[sibling.ti])
     own, other = task.run(), sibling.run()
     assert task.retry() == own != other
     assert flora.billed == 2

@@ -162,8 +162,8 @@ def test_unknown_outcome_names_key_time_and_candidates_and_sends_nothing(flora):
     reported = str(error)
     assert task.keys[0] in reported
     assert "first sent at unix time 1750000000" in reported
-    assert "run_2 (running, created 2025-06-15 15:06:40" in reported
-    assert "run_1 (running" in reported
+    assert "run_2 (completed, created 2025-06-15 15:06:40" in reported
+    assert "run_1 (completed" in reported
     assert error.run_id is None, "two fit"
     assert len(flora.posts) == 2
 
@@ -172,6 +172,15 @@ def test_only_candidate_is_given_to_whoever_catches_the_error(flora):
     task = answer_lost(Task(flora))
     error = task.fails(UNKNOWN)
     assert error.run_id == "run_1"
+
+
+@pytest.mark.parametrize("on_unknown", ["fail", "adopt"])
+def test_own_run_is_searched_for_a_minute_although_anothers_is_listed(flora, on_unknown):
+    flora.hidden_for = 50
+    task = answer_lost(Task(flora, on_unknown=on_unknown))
+    flora.hidden_for = 0
+    flora.start()
+    task.fails(UNKNOWN, match=r"run_2.*run_1")
 
 
 def test_run_is_adopted_only_if_it_is_the_only_one(flora):
