@@ -16,9 +16,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from functools import singledispatchmethod
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, TypeAlias, TypeVar
 
 import httpx
 
@@ -29,7 +30,7 @@ from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.http import httpx_adapter as http
 from flora_provider.api.http.body import BodyReader, FileSink, as_response, iter_raw
 from flora_provider.api.http.environment import usable_proxy
-from flora_provider.api.http.flow import Effect, Fetch, Flow, FlowContext, Request, Response, Send, Sleep
+from flora_provider.api.http.flow import Effect, Fetch, Flow, FlowContext, Resolve, Response, Send, Sleep
 from flora_provider.api.http.process import PROCESS, awaited, throttle_for
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.throttle import Throttle
@@ -40,6 +41,7 @@ from flora_provider.api.urls import host_of
 
 T = TypeVar("T")
 M = TypeVar("M", bound=FloraModel)
+Handlers: TypeAlias = Mapping[type, Callable[[Any], Any]]
 
 
 class _Client:
@@ -95,9 +97,10 @@ class FloraClient(_Client):
         while walk.call is not None:
             yield from walk.take(self.send(walk.call))
 
-    def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end, and return what it returns."""
+    def run(self, flow: Generator[Any, Any, T], handlers: Handlers = MappingProxyType({})) -> T:
+        """Run a flow to its end, and return what it returns; `handlers` execute effects of other types."""
         _refuse_unless_flow(flow)
+        executors = {Sleep: lambda sleep: time.sleep(sleep.seconds), **handlers}
         step: Callable[[Any], Effect] = flow.send
         result: Any = None
         try:
@@ -108,16 +111,12 @@ class FloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = flow.send, self._execute(effect)
+                    execute = executors.get(type(effect))
+                    step, result = flow.send, execute(effect) if execute else awaited(self._sender.execute(effect))
                 except FloraError as failure:
                     step, result = flow.throw, failure
         finally:
             flow.close()
-
-    def _execute(self, effect: Effect) -> Any:
-        if isinstance(effect, Sleep):
-            return time.sleep(effect.seconds)
-        return awaited(self._sender.execute(effect))
 
     def close(self) -> None:
         """Close the connections."""
@@ -165,6 +164,8 @@ class AsyncFloraClient(_Client):
     @property
     def _connections(self) -> _Connections:
         """This process' own: a child makes others, and keeps the parent's, whose sockets are not its own to close."""
+        if self._closed:
+            raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
         if (last := self._of_processes[-1]).process != PROCESS.number:
             self._of_processes.append(_Connections(self.settings, self._transport, last.throttle))
         return self._of_processes[-1]
@@ -199,23 +200,19 @@ class AsyncFloraClient(_Client):
         finally:
             flow.close()
 
-    async def execute(self, effect: Effect) -> Any:
+    @singledispatchmethod
+    async def execute(self, effect: Sleep) -> Any:
         """Execute one effect of a flow, and return its result."""
-        if self._closed:
-            raise FloraInputError("this client is closed: make another, or use it inside its `with` block")
-        match effect:
-            case Send():
-                return await self._send(effect.request)
-            case Sleep():
-                return await asyncio.sleep(effect.seconds)
-            case Fetch():
-                return await self._fetch(effect)
-            case _:  # Resolve
-                with http.translated(effect.host):
-                    return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
+        await asyncio.sleep(effect.seconds)
 
-    async def _send(self, request: Request) -> Response:
-        connections = self._connections
+    @execute.register
+    async def _resolve(self, effect: Resolve) -> list[str]:
+        with http.translated(effect.host):
+            return http.addresses(await asyncio.get_running_loop().getaddrinfo(effect.host, None))
+
+    @execute.register
+    async def _send(self, effect: Send) -> Response:
+        request, connections = effect.request, self._connections
         if request.is_api:
             async with connections.turn:  # first come, first served
                 while (wait := connections.throttle.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the throttle says how long
@@ -238,6 +235,7 @@ class AsyncFloraClient(_Client):
             connections.throttle.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
         return response
 
+    @execute.register
     async def _fetch(self, effect: Fetch) -> Response:
         connections = self._connections
         with http.translated(host_of(effect.url)):

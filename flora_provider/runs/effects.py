@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from flora_provider.api.errors import FloraError
-from flora_provider.api.http.flow import Effect, Flow
+from flora_provider.api.http.flow import Effect
 
 if TYPE_CHECKING:
     from flora_provider.runs.ledger import LedgerRecord
@@ -40,24 +39,3 @@ class RenderAgain:
 
 TaskEffect: TypeAlias = ReadLedger | WriteLedger | ReadClaimedRuns | RenderAgain
 SubmitFlow: TypeAlias = Generator[Effect | TaskEffect, Any, T]
-Handlers: TypeAlias = Mapping[type[Any], Callable[[Any], Any]]
-
-
-def with_handlers(flow: SubmitFlow[T], handlers: Handlers) -> Flow[T]:
-    """Run a flow's task effects by the handler of their type, and yield all others to the client."""
-    step: Callable[[Any], Any] = flow.send
-    result: Any = None
-    try:
-        while True:
-            try:
-                effect = step(result)
-            except StopIteration as end:
-                value: T = end.value
-                return value
-            try:
-                handler = handlers.get(type(effect))
-                step, result = flow.send, handler(effect) if handler else (yield effect)
-            except FloraError as failure:
-                step, result = flow.throw, failure
-    finally:
-        flow.close()

@@ -38,7 +38,7 @@ class RunRequest:
     @property
     def fingerprint(self) -> str:
         """Equal for equal requests over the same connection only."""
-        return fingerprint_of(self.connection, self.call.path, self.call.body)
+        return fingerprint_of(self.connection, self.call.url, self.call.body)
 
     def ref(self, run_id: str) -> RunRef:
         """A run that this request has started."""
@@ -51,9 +51,9 @@ class RunRequest:
             "fingerprint": self.fingerprint,
             "template": self.template,
             "connection": self.connection,
-            "path": self.call.path,
+            "path": self.call.url,
             "body": self.call.body if redact_urls(body) == body else b"",
-            "search_path": self.candidates.path if self.candidates else "",
+            "search_path": self.candidates.url if self.candidates else "",
             "search_query": self.candidates.query if self.candidates else (),
             "search_for": dict(self.search_for),
         }
@@ -63,10 +63,10 @@ class RunRequest:
         base_urls = {connection.rpartition(" ")[2] for connection in (record.connection, self.connection)}
         if not record.body or len(base_urls) > 1:
             return None
-        candidates = self.candidates and replace(self.candidates, path=record.search_path, query=record.search_query)
+        candidates = self.candidates and replace(self.candidates, url=record.search_path, query=record.search_query)
         return replace(
             self,
-            call=replace(self.call, path=record.path, body=record.body),
+            call=replace(self.call, url=record.path, body=record.body),
             connection=record.connection,
             template=record.template,
             candidates=candidates if record.search_path else None,
@@ -79,8 +79,8 @@ def differences(record: LedgerRecord, request: RunRequest) -> str:
     found: list[tuple[str, Any, Any]] = []
     if record.connection != request.connection:
         found.append(("connection", record.connection, request.connection))
-    if record.path != request.call.path:
-        found.append(("path", record.path, request.call.path))
+    if record.path != request.call.url:
+        found.append(("path", record.path, request.call.url))
     old = dict(_members(json.loads(record.body))) if record.body else None
     new = dict(_members(json.loads(request.call.body)))
     if old is not None:

@@ -120,49 +120,46 @@ class Start:
             if record is None or record.key_version != key_version:
                 intended_at = self.context.clock() if fresh else self.options.earliest
                 record = self._record(key_version, intended_at=intended_at)
-            submission = yield from self._obtain(record, fresh=fresh)
-            run: Run | None = None
-            if submission and not fresh:
-                run = yield from self._poll(submission.ref)
+            yield self._write(record)
+            submission = self._known(record)
+            if submission is None and not (yield from self._is_given_up(record)):
+                try:
+                    started = yield from send_call(self.request.call.with_key(record.key), self.context)
+                    submission = self._submission(started)
+                except FloraError as error:
+                    submission = yield from self._find(error, record, fresh=fresh)
+                if submission:
+                    log.info("FLORA run %s is this task's", submission.run_id)  # before it is stored, which may fail
+                    yield self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
+            run = (yield from self._poll(submission.ref)) if submission and not fresh else None
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
-            if run:
-                self._failed.add(run.run_id)
             if not self._may_go_on(run):
                 return None
             # A later key version may have been sent by an earlier try as well, unless the ledger would know.
             fresh, key_version = durable or (fresh and run is None), key_version + 1
         raise RunOutcomeUnknown(f"{_MAX_KEY_VERSIONS} runs of this task have failed one after the other", run_id=None)
 
+    def _known(self, record: LedgerRecord) -> Submission | None:
+        ref = self.request.ref(record.run_id)
+        return Submission(ref=ref, quoted_cost=record.quoted_cost) if record.run_id else None
+
+    def _submission(self, started: Started | Run) -> Submission:
+        quote = getattr(started, "charged_cost", None)
+        quoted_cost = None if quote is None else float(quote)
+        return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
+
     def _may_go_on(self, run: Run | None) -> bool:
         """Whether another run may follow this one, which has failed, or a key that came to nothing (None)."""
         if run is None:
             return self.may_restart
+        self._failed.add(run.run_id)
         advice = advice_for(run.error_code, run.error_message)
         failure = RunFailed(run_id=run.run_id, code=run.error_code, reason=run.error_message, advice=advice)
         if self.may_restart and not advice.may_retry:
             raise failure
         log.info("%s%s", failure, ". Starting another run" if self.may_restart else "")
         return self.may_restart
-
-    def _obtain(self, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
-        """The run of this record's key, which is in the ledger then; None when the next key is to be used."""
-        yield self._write(record)
-        if record.run_id:
-            return Submission(ref=self.request.ref(record.run_id), quoted_cost=record.quoted_cost)
-        try:
-            submission = yield from self._post(record, fresh=fresh)
-        except FloraError as error:
-            error.started_nothing = error.started_nothing and fresh  # else an earlier request may have
-            if not isinstance(error, FloraStatusError) or not error.replayed or self._replayed:
-                raise
-            log.warning("FLORA repeated the stored failure of an earlier try: %s. Using the next key", error)
-            self._replayed = True
-            return None
-        if submission:
-            log.info("FLORA run %s is this task's", submission.run_id)  # before it is stored, which may fail
-            yield self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
-        return submission
 
     def _record(self, key_version: int, *, intended_at: float) -> LedgerRecord:
         attempt, intent = self.options.attempt, self.options.intent
@@ -206,34 +203,39 @@ class Start:
         log.info("Found FLORA run %s of this task (%s)", run.run_id, run.status)
         return run
 
-    def _post(self, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
-        """POST, or find what an earlier POST started; None when the next key is to be used."""
-        age = max(self.context.clock() - record.intended_at, 0.0)
-        if age > KEY_TRUSTED_FOR:
-            found = yield from self._search(record, skew=CLOCK_SKEW_IF_OLD)
-            if found or self.request.candidates is None:
-                why = "the key may be too old for FLORA to know whether it has started a run"
-                remedy = "if none is, clear the task to start a new run"
-                self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
-                return None
-        try:
-            started = yield from send_call(self.request.call.with_key(record.key), self.context)
-        except FloraStatusError as error:
-            is_conflict = error.code == "idempotency_conflict" and not fresh
-            if not isinstance(error, FloraDuplicateError) and not is_conflict:
-                if not fresh:
-                    _leave_open(error, record)
-                raise
-            return (yield from self._find_duplicate(record, listed_in=LISTED_WITHIN - age))
-        quote = getattr(started, "charged_cost", None)
-        quoted_cost = None if quote is None else float(quote)
-        return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
+    def _is_given_up(self, record: LedgerRecord) -> SubmitFlow[bool]:
+        """Whether the next key is to be used: this one is too old for FLORA to know whether it has started a run."""
+        if self._age(record) <= KEY_TRUSTED_FOR:
+            return False
+        found = yield from self._search(record, skew=CLOCK_SKEW_IF_OLD)
+        if not found and self.request.candidates is not None:
+            return False
+        why = "the key may be too old for FLORA to know whether it has started a run"
+        remedy = "if none is, clear the task to start a new run"
+        self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
+        return True
 
-    def _find_duplicate(self, record: LedgerRecord, *, listed_in: float) -> SubmitFlow[Submission | None]:
+    def _find(self, error: FloraError, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Submission | None]:
+        """The run of a POST that was refused; None when the next key is to be used; else raises the error."""
+        error.started_nothing = error.started_nothing and fresh  # else an earlier request may have
+        if not isinstance(error, FloraStatusError):
+            raise error
+        if isinstance(error, FloraDuplicateError) or (error.code == "idempotency_conflict" and not fresh):
+            return (yield from self._find_duplicate(record))
+        if not fresh:
+            _leave_open(error, record)
+        if not error.replayed or self._replayed:
+            raise error
+        log.warning("FLORA repeated the stored failure of an earlier try: %s. Using the next key", error)
+        self._replayed = True
+        return None
+
+    def _find_duplicate(self, record: LedgerRecord) -> SubmitFlow[Submission | None]:
         """FLORA says that a run was started: take it if it can be found, and `on_unknown` is `adopt`."""
         why = "FLORA says that this key has already started a run, but not which one"
         found: list[Generation] = []
         if self.options.on_unknown != "submit_again":
+            listed_in = LISTED_WITHIN - self._age(record)
             if self.request.candidates is not None and listed_in > 0:  # before, only others' runs may be listed
                 yield Sleep(listed_in)
             found = yield from self._search(record, skew=CLOCK_SKEW)
@@ -243,6 +245,9 @@ class Start:
         remedy = "if it is not listed yet, try again later"
         self._refuse_unless_submitting_again(record, found, why=why, remedy=remedy)
         return None
+
+    def _age(self, record: LedgerRecord) -> float:
+        return max(self.context.clock() - record.intended_at, 0.0)
 
     def _search(self, record: LedgerRecord, *, skew: float) -> SubmitFlow[list[Generation]]:
         since = record.intended_at - skew

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
-from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger, with_handlers
+from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import fingerprint_of
 from flora_provider.runs.request import RunRequest
@@ -62,4 +62,4 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
         RenderAgain: lambda _: task.renders_differently(context, lambda: task.call().body),
     }
     submitter = RunSubmitter(request=request, options=options)
-    return client.run(with_handlers(submitter.flow(client.context), handlers))
+    return client.run(submitter.flow(client.context), handlers)

@@ -8,7 +8,7 @@ from flora_provider.api import calls
 from flora_provider.api.errors import FloraConnectionError, FloraError
 from flora_provider.api.http.flow import FlowContext, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
-from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger, with_handlers
+from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import Attempt, load
 from flora_provider.runs.request import RunRequest
@@ -204,7 +204,15 @@ class Task:
             RenderAgain: lambda _: own["renders_differently"](),
         }
         context = FlowContext(self.policy, lambda: self.flora.now, lambda: 0.5)
-        return run_flow(with_handlers(submitter.flow(context), handlers), self._perform)
+
+        def execute(effect):
+            handler = handlers.get(type(effect), self._perform)
+            try:
+                return handler(effect)
+            except FloraError as error:
+                return error  # which `run_flow` raises in the flow
+
+        return run_flow(submitter.flow(context), execute)
 
     def _perform(self, effect):
         if isinstance(effect, Sleep):

@@ -19,10 +19,6 @@ function here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from flora_provider.api import validation
 from flora_provider.api.calls.assets import (
     SIGNED_UPLOAD,
     attach_asset,
@@ -33,7 +29,7 @@ from flora_provider.api.calls.assets import (
     list_assets,
     retry_asset,
 )
-from flora_provider.api.calls.base import PAGE_SIZE, Call, path, query_of, segment_problems
+from flora_provider.api.calls.base import PAGE_SIZE, Call, request
 from flora_provider.api.calls.catalog import (
     create_project,
     get_action,
@@ -57,7 +53,6 @@ from flora_provider.api.calls.runs import (
     run_technique,
     start_technique,
 )
-from flora_provider.api.http.flow import canonical_json
 
 __all__ = [
     "PAGE_SIZE", "SIGNED_UPLOAD", "Call", "attach_asset", "complete_asset", "create_asset",
@@ -66,44 +61,3 @@ __all__ = [
     "list_nodes", "list_projects", "list_technique_runs", "list_techniques", "list_workspaces", "request",
     "retry_asset", "run_action", "run_technique", "send_feedback", "start_technique",
 ]  # fmt: skip
-
-
-def request(
-    method: str,
-    *segments: str,
-    query: Mapping[str, str] | None = None,
-    payload: Mapping[str, Any] | None = None,
-    takes_key: bool = False,
-) -> Call[Any]:
-    """Any other endpoint; the answer is its parsed JSON.
-
-        client.send(calls.request("GET", "projects", "prj_1", "canvas"))
-
-    Args:
-        method: GET, POST, PUT, PATCH or DELETE.
-        segments: of the path below the base URL, not yet percent-encoded.
-        query: its parameters.
-        payload: JSON members of the body; None for no body.
-        takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
-            resent after a failure that leaves open whether FLORA acted on it.
-    """
-    verb = method.upper() if isinstance(method, str) else method
-    found = segment_problems(*segments)
-    found += validation.problems(
-        [
-            ("method", verb, validation.one_of("GET", "POST", "PUT", "PATCH", "DELETE")),
-            ("query", query, validation.optional(validation.mapping)),
-            ("payload", payload, validation.optional(validation.mapping)),
-        ]
-    )
-    parameters = query if isinstance(query, Mapping) else {}
-    found += validation.problems((f"query.{name}", value, validation.any_string) for name, value in parameters.items())
-    validation.raise_problems(found)
-    return Call(
-        method=verb,
-        path=path(*segments),
-        query=query_of(**parameters),
-        body=b"" if payload is None else canonical_json(payload),
-        read=lambda data: data,
-        takes_key=takes_key,
-    )

@@ -69,7 +69,7 @@ def create_asset_from_file(
         )
     # Kept, for a resend under the same key must repeat these bytes, whatever has become of the file.
     form = Form(fields, "file", file_name, content_type, io.BytesIO(content), hashlib.sha256(content).hexdigest()[:32])
-    return Call(method="POST", path=path("assets"), form=form, read=models.Asset.read, takes_key=True)
+    return Call(method="POST", url=path("assets"), form=form, read=models.Asset.read, takes_key=True)
 
 
 def get_asset(asset_id: str) -> Call[models.Asset]:

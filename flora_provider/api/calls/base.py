@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote, unquote
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraAnswerError, FloraInputError
-from flora_provider.api.http.flow import Form, Request, canonical_json
+from flora_provider.api.http.flow import Request
 from flora_provider.api.models import FloraModel, Page, RunStatus
 from flora_provider.api.text import short_repr
 
@@ -46,34 +47,26 @@ RULES: Mapping[str, validation.Check] = {
 """What a parameter of this name must be, whichever endpoint takes it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Generic[T]):
-    """What to send, and how to read the answer.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Call(Request, Generic[T]):
+    """A request below the base URL, and how to read its answer.
 
     Attributes:
-        method, path, query: of the request; the path lies below the base URL.
         body: canonical JSON, so that what was checked is what is sent; empty for none.
-        form: a multipart body instead.
         read: from parsed JSON to the answer's type; raises FloraAnswerError.
         takes_key: whether FLORA documents an `Idempotency-Key` for it.
-        key: the key, once given.
         key_member: the body's member that repeats the key, on the one endpoint that reads it there.
     """
 
-    method: str
-    path: str
+    body: bytes = b""
     read: Callable[[Any], T]
-    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
-    form: Form | None = field(default=None, repr=False)
     takes_key: bool = False
-    key: str | None = None
     key_member: str | None = None
 
     @property
     def resendable(self) -> bool:
         """Whether sending it twice does no more than sending it once."""
-        return self.method == "GET" or self.key is not None
+        return self.method == "GET" or "Idempotency-Key" in dict(self.headers)
 
     def with_key(self, key: str) -> Call[T]:
         """The same call with an `Idempotency-Key`.
@@ -82,36 +75,22 @@ class Call(Generic[T]):
             FloraInputError: the call takes none, or it cannot be sent as a header.
         """
         if not self.takes_key:
-            raise FloraInputError(f"{self.method} {self.path} takes no idempotency key")
+            raise FloraInputError(f"{self} takes no idempotency key")
         validation.raise_problems(validation.problems([("idempotency_key", key, validation.idempotency_key)]))
         body = canonical_json({**json.loads(self.body), self.key_member: key}) if self.key_member else self.body
-        return replace(self, key=key, body=body)
+        return replace(self, headers=(*(dict(self.headers) | {"Idempotency-Key": key}).items(),), body=body)
 
     def ids(self) -> dict[str, str]:
         """The ids that it sends, by their names, wherever in the request they stand."""
         body = json.loads(self.body) if self.body else {}
         members = {**dict(self.query), **(self.form.fields if self.form else {}), **body}
-        segments = self.path.split("/")
+        segments = self.url.split("/")
         found = {}
         for name, prefix in validation.PREFIXES.items():
             in_path = next((unquote(segment) for segment in segments if segment.startswith(prefix)), None)
             if isinstance(value := members.get(name, in_path), str):
                 found[name] = value
         return found
-
-    def request(self) -> Request:
-        """The bytes to send; the same at every call."""
-        headers = {"Content-Type": "application/json"} if self.body else {}
-        if self.key is not None:
-            headers["Idempotency-Key"] = self.key
-        return Request(
-            method=self.method,
-            url=self.path,
-            query=self.query,
-            body=self.body or None,
-            form=self.form,
-            headers=tuple(headers.items()),
-        )
 
 
 def call_problems(value: object) -> list[str]:
@@ -134,6 +113,41 @@ def segment_problems(*segments: object) -> list[str]:
     return found if segments else ["a path has at least one segment: give some"]
 
 
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        FloraInputError: it is no JSON value (a date, NaN, a set, …).
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except UnicodeEncodeError:
+        where, found = next(_without_utf8("", value))
+        raise FloraInputError(
+            f"this cannot be sent as JSON: {where or 'the text'} holds half a surrogate pair ({found[:40]!a}), which "
+            "is no character, such as half of an emoji that was cut: remove it"
+        ) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FloraInputError(
+            f"this cannot be sent as JSON: {error}; use plain strings, numbers, lists and dicts"
+        ) from None
+
+
+def _without_utf8(where: str, value: object) -> Iterator[tuple[str, str]]:
+    """The paths in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
+    if isinstance(value, str):
+        if half := re.search("[\ud800-\udfff]", value):
+            yield where, value[half.start() :]
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _without_utf8(f"a name in {where}".removesuffix(" in "), name)
+            yield from _without_utf8(f"{where}.{name}".removeprefix("."), member)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _without_utf8(f"{where}[{index}]", item)
+
+
 def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:
     """The parameters that are not None, as text."""
     some = drop_none(**parameters)
@@ -149,12 +163,53 @@ def drop_none(**members: Any) -> dict[str, Any]:
 
 def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
     """A GET below the base URL; a query parameter that is None is left out."""
-    return Call(method="GET", path=path(*segments), query=query_of(**query), read=read)
+    return Call(method="GET", url=path(*segments), query=query_of(**query), read=read)
 
 
 def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any]) -> Call[T]:
     """A JSON POST that takes a key."""
-    return Call(method="POST", path=path(*segments), body=canonical_json(payload), read=read, takes_key=True)
+    return Call(method="POST", url=path(*segments), body=canonical_json(payload), read=read, takes_key=True)
+
+
+def request(
+    method: str,
+    *segments: str,
+    query: Mapping[str, str] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    takes_key: bool = False,
+) -> Call[Any]:
+    """Any other endpoint; the answer is its parsed JSON.
+
+        client.send(calls.request("GET", "projects", "prj_1", "canvas"))
+
+    Args:
+        method: GET, POST, PUT, PATCH or DELETE.
+        segments: of the path below the base URL, not yet percent-encoded.
+        query: its parameters.
+        payload: JSON members of the body; None for no body.
+        takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
+            resent after a failure that leaves open whether FLORA acted on it.
+    """
+    verb = method.upper() if isinstance(method, str) else method
+    found = segment_problems(*segments)
+    found += validation.problems(
+        [
+            ("method", verb, validation.one_of("GET", "POST", "PUT", "PATCH", "DELETE")),
+            ("query", query, validation.optional(validation.mapping)),
+            ("payload", payload, validation.optional(validation.mapping)),
+        ]
+    )
+    parameters = query if isinstance(query, Mapping) else {}
+    found += validation.problems((f"query.{name}", value, validation.any_string) for name, value in parameters.items())
+    validation.raise_problems(found)
+    return Call(
+        method=verb,
+        url=path(*segments),
+        query=query_of(**parameters),
+        body=b"" if payload is None else canonical_json(payload),
+        read=lambda data: data,
+        takes_key=takes_key,
+    )
 
 
 def members(data: Any, name: str) -> list[Any]:

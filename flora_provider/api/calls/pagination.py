@@ -47,7 +47,7 @@ class CursorWalk:
         if current is None or not cursor:
             return
         if cursor in self._cursors or self._stale_pages >= MAX_STALE_PAGES:
-            log.warning("GET %s: FLORA repeats its pages. The walk ends here, and may have missed items", current.path)
+            log.warning("GET %s: FLORA repeats its pages. The walk ends here, and may have missed items", current.url)
             return
         self._cursors.add(cursor)
         query = tuple(pair for pair in current.query if pair[0] != "cursor")
@@ -85,7 +85,7 @@ class PageWalk(CursorWalk, Generic[M]):
             FloraInputError: the call's answer is no page.
         """
         if not isinstance(page, Page):
-            asked = self.call.path if self.call else "this"
+            asked = self.call.url if self.call else "this"
             raise FloraInputError(f"{asked} does not come in pages: use send, whose answer is all of it")
         new = [item for item in page.items if self._is_new(item)][: self._left]
         if self._left is not None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flora_provider.api import errors, validation
 from flora_provider.api.calls.base import Call, call_problems
 from flora_provider.api.http.flow import Flow, FlowContext, Response, Send
-from flora_provider.api.http.retrying import with_retries
+from flora_provider.api.http.retrying import Retries
 from flora_provider.api.models.base import parse_json
 from flora_provider.api.text import bounded, one_line, short_repr
 
@@ -43,12 +43,13 @@ def send_call(call: Call[T], context: FlowContext) -> Flow[T]:
         FloraAnswerError: FLORA accepted it, but the answer cannot be read. Not retried.
     """
     validation.raise_problems(call_problems(call))
-    request = call.request()
-
-    def attempt() -> Flow[T]:
-        return read(call, (yield Send(request)), now=context.clock())
-
-    return (yield from with_retries(attempt, context, what=request, resendable=call.resendable))
+    retries = Retries(context, what=call, resendable=call.resendable)
+    while True:
+        try:
+            return read(call, (yield Send(call)), now=context.clock())
+        except errors.FloraError as failure:
+            pause = retries.pause(failure)
+        yield pause
 
 
 def read(call: Call[T], response: Response, *, now: float) -> T:
@@ -63,7 +64,7 @@ def read(call: Call[T], response: Response, *, now: float) -> T:
     try:
         return call.read(parse_json(response.body))
     except errors.FloraAnswerError as error:
-        raise errors.FloraAnswerError(f"{call.method} {call.path}: {error}", request_id=_request_id(response)) from None
+        raise errors.FloraAnswerError(f"{call}: {error}", request_id=_request_id(response)) from None
 
 
 def status_error(response: Response, *, now: float, call: Call[Any]) -> errors.FloraStatusError:

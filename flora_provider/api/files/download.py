@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from typing import IO
 from urllib.parse import urljoin
 
 from flora_provider.api import validation
 from flora_provider.api.calls.assets import binary_file
-from flora_provider.api.errors import FloraConnectionError, FloraDownloadError
+from flora_provider.api.errors import FloraConnectionError, FloraDownloadError, FloraError
 from flora_provider.api.http.flow import Fetch, Flow, FlowContext, Resolve, Response
 from flora_provider.api.http.retry_policy import status_passes
-from flora_provider.api.http.retrying import with_retries
+from flora_provider.api.http.retrying import Retries
 from flora_provider.api.urls import host_to_connect, is_private_address, is_private_host
 
 MAX_BYTES = 2 * 1024**3
@@ -74,8 +73,13 @@ def download(
             ]
         )
     )
-    attempt = partial(_once, url, file, max_bytes=max_bytes, clock=context.clock, referrer=referrer)
-    return (yield from with_retries(attempt, context, what="Download", resendable=True))
+    retries = Retries(context, what="Download", resendable=True)
+    while True:
+        try:
+            return (yield from _once(url, file, max_bytes=max_bytes, clock=context.clock, referrer=referrer))
+        except FloraError as failure:
+            pause = retries.pause(failure)
+        yield pause
 
 
 def _once(

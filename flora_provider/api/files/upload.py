@@ -10,6 +10,7 @@ from typing import IO, TypeVar
 
 from flora_provider.api import calls, validation
 from flora_provider.api.calls.assets import MAX_DIRECT, SIGNED_UPLOAD, binary_file
+from flora_provider.api.calls.base import canonical_json
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
     FloraAnswerError,
@@ -21,9 +22,9 @@ from flora_provider.api.errors import (
     FloraUploadError,
 )
 from flora_provider.api.files.media_types import uploadable_type
-from flora_provider.api.http.flow import Flow, FlowContext, Form, Request, Response, Send, Sleep, canonical_json
+from flora_provider.api.http.flow import Flow, FlowContext, Form, Request, Response, Send, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy, may_retry, status_passes
-from flora_provider.api.http.retrying import with_retries
+from flora_provider.api.http.retrying import Retries
 from flora_provider.api.models import Asset
 from flora_provider.api.text import one_line
 from flora_provider.api.urls import host_to_connect
@@ -133,9 +134,7 @@ class _Steps:
     def _stored(self, asset: Asset, file: IO[bytes], name: str, kind: str) -> Flow[Asset]:
         """Send the file, and wait until FLORA has settled what becomes of it."""
         request = _to_storage(asset, file, name, kind)
-        attempt = partial(self._store, request)
-        error = yield from with_retries(attempt, self.context, what=request, resendable=True)
-        if error:
+        if error := (yield from self._store(request)):
             return asset.model_copy(update={"status": Asset.FAILED, "failure_message": error})
         try:
             done = yield from self.send(calls.complete_asset(_id(asset)))
@@ -144,15 +143,19 @@ class _Steps:
         return (yield from self.settled(done))
 
     def _store(self, request: Request) -> Flow[str | None]:
-        """One try to store the file; why the storage does not take it, if it does not."""
-        response: Response = yield Send(request)
-        if response.ok:
-            return None
-        error = f"the storage answered {response.status}"
-        if status_passes(response.status):
-            asked = response.retry_after(self.context.clock())
-            raise FloraUploadError(error, may_retry=True, retry_after=asked)
-        return error
+        """Store the file; why the storage does not take it, if it does not."""
+        retries = Retries(self.context, what=request, resendable=True)
+        while True:
+            try:
+                response: Response = yield Send(request)
+                error = f"the storage answered {response.status}"
+                if not status_passes(response.status):
+                    return None if response.ok else error
+                asked = response.retry_after(self.context.clock())
+                raise FloraUploadError(error, may_retry=True, retry_after=asked)
+            except FloraError as failure:
+                pause = retries.pause(failure)
+            yield pause
 
     def settled(self, asset: Asset) -> Flow[Asset]:
         """The asset once it is ready or has failed, or as it is when `ready_timeout` ends."""

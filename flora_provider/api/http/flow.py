@@ -15,13 +15,11 @@ bounds, FloraDownloadError for a file that is too large.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias, TypeVar
 
-from flora_provider.api.errors import FloraInputError
 from flora_provider.api.http.retry_policy import RetryPolicy, retry_after
 
 T = TypeVar("T")
@@ -52,7 +50,7 @@ class Request:
         url: a path below the base URL (`/runs/run_1`, segments percent-encoded), or a whole URL elsewhere.
             Credentials are sent with the former and never with the latter.
         query: name and value pairs.
-        body: JSON bytes, or a file's content streamed from disk.
+        body: JSON bytes, or a file's content streamed from disk; empty for none.
         form: a multipart body instead.
         headers: besides those every request has.
     """
@@ -60,7 +58,7 @@ class Request:
     method: str
     url: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | IO[bytes] | None = None
+    body: bytes | IO[bytes] = b""
     form: Form | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -151,38 +149,3 @@ class FlowContext:
     def steady(self) -> float:
         """Seconds to measure durations with: they do not jump when somebody sets the time."""
         return (self.monotonic or self.clock)()
-
-
-def canonical_json(value: object) -> bytes:
-    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8.
-
-    Raises:
-        FloraInputError: it is no JSON value (a date, NaN, a set, …).
-    """
-    try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode()
-    except UnicodeEncodeError:
-        where, found = next(_without_utf8("", value))
-        raise FloraInputError(
-            f"this cannot be sent as JSON: {where or 'the text'} holds half a surrogate pair ({found[:40]!a}), which "
-            "is no character, such as half of an emoji that was cut: remove it"
-        ) from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FloraInputError(
-            f"this cannot be sent as JSON: {error}; use plain strings, numbers, lists and dicts"
-        ) from None
-
-
-def _without_utf8(where: str, value: object) -> Iterator[tuple[str, str]]:
-    """The paths in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
-    if isinstance(value, str):
-        if half := re.search("[\ud800-\udfff]", value):
-            yield where, value[half.start() :]
-    elif isinstance(value, Mapping):
-        for name, member in value.items():
-            yield from _without_utf8(f"a name in {where}".removesuffix(" in "), name)
-            yield from _without_utf8(f"{where}.{name}".removeprefix("."), member)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _without_utf8(f"{where}[{index}]", item)

@@ -77,11 +77,12 @@ def request_arguments(request: Request, settings: Settings) -> dict[str, Any]:
         headers["Content-Type"] = f"multipart/form-data; boundary={form.boundary}"
         arguments["data"] = dict(form.fields)
         arguments["files"] = {form.file_field: (form.file_name, form.file, form.content_type)}
-    elif isinstance(request.body, bytes):
-        arguments["content"] = request.body
-    elif request.body is not None:
+    elif not isinstance(request.body, bytes):
         headers["Content-Length"] = str(request.body.seek(0, os.SEEK_END))
         arguments["content"] = _chunks_of(request.body)
+    elif request.body:
+        headers["Content-Type"] = "application/json"
+        arguments["content"] = request.body
     return arguments
 
 
@@ -100,7 +101,7 @@ def destination(request: Request, settings: Settings) -> str:
 def seconds_for(request: Request, settings: Settings) -> float:
     """How long one attempt may take: the timeout, and what the slowest bearable connection needs for a file."""
     file = request.form.file if request.form else request.body
-    size = 0 if file is None or isinstance(file, bytes) else file.seek(0, os.SEEK_END)
+    size = 0 if isinstance(file, bytes) else file.seek(0, os.SEEK_END)
     return settings.timeout + size / MIN_BYTES_PER_SECOND
 
 

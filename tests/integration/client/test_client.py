@@ -193,7 +193,7 @@ def test_neither_key_nor_query_nor_signed_address_is_ever_shown(any_client, api_
     post = calls.generate(
         type="text", prompt="secret", workspace_id="ws_1", project_id="prj_1", callback_url="https://e.com/?t=secret"
     )
-    shown = [call, post, call.request(), post.request(), client.client.settings, Send(call.request())]
+    shown = [call, post, client.client.settings, Send(call)]
     request = Request(method="PUT", url=signed, body=b"secret", headers=(("x", "secret"),))
 
     def store():

@@ -58,10 +58,9 @@ def assert_answers(value, said):
 @pytest.mark.parametrize(("make", "line", "sent", "said"), EXAMPLES, ids=[example[1] for example in EXAMPLES])
 def test_call_sends_what_the_reference_says_and_loses_nothing_of_the_answer(make, line, sent, said):
     call = make()
-    request = call.request()
-    query = f"?{urlencode(request.query)}" if request.query else ""
-    assert f"{request.method} {request.url}{query}" == line
-    assert (None if request.body is None else json.loads(request.body)) == sent
+    query = f"?{urlencode(call.query)}" if call.query else ""
+    assert f"{call.method} {call.url}{query}" == line
+    assert (json.loads(call.body) if call.body else None) == sent
     assert_answers(call.read(said), said)
 
 
@@ -134,12 +133,12 @@ def test_generation_has_its_model_if_flora_sends_it():
 
 def test_key_goes_into_the_header_and_on_one_endpoint_also_into_the_body():
     start = calls.start_technique("cctv-cam", inputs=[{"id": "a", "type": "text", "value": "b"}])
-    request = start.with_key("key-1").request()
-    assert dict(request.headers)["Idempotency-Key"] == "key-1"
-    assert json.loads(request.body)["idempotency_key"] == "key-1"
-    assert b"idempotency_key" not in start.request().body
+    keyed = start.with_key("key-1")
+    assert dict(keyed.headers)["Idempotency-Key"] == "key-1"
+    assert json.loads(keyed.body)["idempotency_key"] == "key-1"
+    assert b"idempotency_key" not in start.body
 
-    generate = calls.generate(type="text", prompt="p", **SCOPE).with_key("key-1").request()
+    generate = calls.generate(type="text", prompt="p", **SCOPE).with_key("key-1")
     assert dict(generate.headers)["Idempotency-Key"] == "key-1"
     assert b"key-1" not in generate.body
 
@@ -147,7 +146,7 @@ def test_key_goes_into_the_header_and_on_one_endpoint_also_into_the_body():
 def test_bytes_of_a_call_are_the_same_in_any_order_of_members():
     one = calls.generate(type="text", prompt="ä", params={"a": 1, "b": {"y": 1, "x": 2}}, **SCOPE)
     two = calls.generate(prompt="ä", params={"b": {"x": 2, "y": 1}, "a": 1}, type="text", **SCOPE)
-    assert one.request().body == two.request().body == one.request().body
+    assert one.body == two.body
 
 
 @pytest.mark.parametrize(
@@ -162,19 +161,19 @@ def test_bytes_of_a_call_are_the_same_in_any_order_of_members():
 def test_what_was_checked_is_sent_whatever_becomes_of_it_afterwards(make):
     given = {"seed": 1, "deep": {"list": [1]}}
     call = make(given)
-    checked = call.request().body
+    checked = call.body
     given["seed"] = 2
     given["deep"]["list"].append(object())
-    assert call.request().body == checked
+    assert call.body == checked
 
 
 def test_what_was_checked_row_by_row_is_sent_too():
     action, technique = {"type": "text", "text": "a"}, {"id": "a", "type": "text", "value": "b"}
     run_action = calls.run_action(action_id="a", inputs=[action], **SCOPE)
     start = calls.start_technique("cctv-cam", inputs=[technique]).with_key("key-1")
-    checked = [run_action.request().body, start.request().body]
+    checked = [run_action.body, start.body]
     action["size"] = technique["size"] = 5
-    assert [run_action.request().body, start.request().body] == checked
+    assert [run_action.body, start.body] == checked
 
 
 def test_only_calls_with_a_key_and_gets_may_be_sent_twice():
@@ -202,14 +201,14 @@ def test_texts_and_numbers_of_the_callers_own_kinds_are_sent_as_what_they_are():
     assert calls.list_generations(status=OldEnum.FAILED, limit=OldNumber.FEW).query == (
         ("status", "failed"), ("limit", "5")
     )  # fmt: skip
-    assert calls.send_feedback(kind="bug", summary="s", detail="d", attempted_tools="generate").request().body == (
+    assert calls.send_feedback(kind="bug", summary="s", detail="d", attempted_tools="generate").body == (
         b'{"attempted_tools":["generate"],"detail":"d","kind":"bug","summary":"s"}'
     )
 
 
 def test_path_segments_cannot_climb_or_break_out():
-    assert calls.get_technique("a?b#c%d").path == "/techniques/a%3Fb%23c%25d"
-    assert calls.get_run("run_../../x").path == "/runs/run_..%2F..%2Fx"
+    assert calls.get_technique("a?b#c%d").url == "/techniques/a%3Fb%23c%25d"
+    assert calls.get_run("run_../../x").url == "/runs/run_..%2F..%2Fx"
     for segment in ("", ".", "..", "a\nb", "\ud800"):
         with pytest.raises(FloraInputError, match="is no path segment"):
             calls.request("GET", segment)

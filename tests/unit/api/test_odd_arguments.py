@@ -77,7 +77,6 @@ def test_call_is_made_or_refused_whatever_it_is_given(name):
         for odd in ODD:
             made = outcome(lambda parameter=parameter, odd=odd: asked(name, {parameter: odd}))
             if isinstance(made, calls.Call):
-                made.request()
                 for key in ODD:
                     assert isinstance(
                         outcome(lambda made=made, key=key: made.with_key(key)), calls.Call | FloraInputError

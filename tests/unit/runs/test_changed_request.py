@@ -234,7 +234,7 @@ def test_change_is_reported_without_signatures(flora):
 def test_differences_name_nested_members_and_another_path():
     def request(path, params):
         call = calls.generate(type="image", prompt="a fern", params=params, **SCOPE)
-        return RunRequest(call=replace(call, path=path), connection="flora_default https://flora.example/api/v1")
+        return RunRequest(call=replace(call, url=path), connection="flora_default https://flora.example/api/v1")
 
     earlier = request("/generate", {"seed": 1, "style": {"name": "ink", "grain": 2}})
     kept = LedgerRecord(max_tries=1, key="k", key_version=1, intended_at=0.0, **earlier.stored_members())

@@ -13,7 +13,7 @@ from flora_provider.runs.ref import RunRef
     [(RunRef("run_1"), "/runs/run_1"), (RunRef("run_1", "cctv-cam"), "/techniques/cctv-cam/runs/run_1")],
 )
 def test_ref_names_the_call_that_shows_its_run(ref, path):
-    assert ref.poll_call().path == path
+    assert ref.poll_call().url == path
 
 
 def test_package_exports_on_first_use():

@@ -108,7 +108,7 @@ def test_within_a_try_a_stored_failure_moves_the_key_once():
     task.policy = RetryPolicy(max_retries=1)
     error = task.fails(errors.FloraServerError)
     assert error.replayed
-    assert [post.headers[1][1][-3:] for post in flora.posts] == ["-g1", "-g1", "-g2", "-g2"]
+    assert [dict(post.headers)["Idempotency-Key"][-3:] for post in flora.posts] == ["-g1", "-g1", "-g2", "-g2"]
 
 
 def test_without_a_ledger_a_run_that_failed_behind_a_stored_failure_is_followed_by_another():
