@@ -218,8 +218,9 @@ def _gather(cluster, results):
             result.known.add(result.run_id)
         else:
             result.errors = _log(cluster, result, ti["try_number"])
-        # Of a run that another one has replaced, a log tells at least, with its key where its id was lost.
-        changed = result.round.edited or result.cleared_at or "connection moved" in result.disasters
+        # Of a run that another one has replaced, a log tells at least, with its key where its id was lost. A task that
+        # vanished while another was cleared may count as cleared: the README's limit.
+        changed = result.round.edited or result.disasters & {"tasks cleared", "connection moved"}
         named = result.errors + ("".join(_log_files(cluster, result)) if changed else "")
         for run in cluster.runs(result.round.mode):
             names = {run["run_id"], *([run["idempotency_key"]] if changed else ())}
