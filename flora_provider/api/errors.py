@@ -92,8 +92,8 @@ class FloraInputError(FloraError, ValueError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        listed = [problems] if isinstance(problems, str) else problems
-        self.problems = tuple(redact_urls(storable(bounded(problem))) for problem in listed)
+        texts = [problems] if isinstance(problems, str) else problems
+        self.problems = tuple(redact_urls(storable(bounded(problem))) for problem in texts)
         super().__init__("; ".join(self.problems))
 
 

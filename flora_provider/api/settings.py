@@ -64,22 +64,22 @@ class Settings:
             raise FloraInputError(problems)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
         """Fill in `FLORA_API_KEY` and `FLORA_BASE_URL`, as FLORA's SDK does; for scripts, never for connections.
 
         Args:
             environ: where to look.
-            given: settings that win over it.
+            overrides: settings that win over it.
 
         Raises:
             FloraInputError: there is no key, or a setting cannot be right.
         """
         for name, variable in (("api_key", "FLORA_API_KEY"), ("base_url", "FLORA_BASE_URL")):
             if value := environ.get(variable, "").strip():
-                given.setdefault(name, value)
-        if "api_key" not in given:
+                overrides.setdefault(name, value)
+        if "api_key" not in overrides:
             raise FloraInputError("FLORA_API_KEY is not set: export it, or pass api_key")
-        return cls(**given)
+        return cls(**overrides)
 
 
 def _is_number(value: object) -> bool:

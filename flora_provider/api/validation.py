@@ -1,7 +1,7 @@
 """What can be known to be wrong before a request is sent.
 
 Each check takes a value and returns None, or one sentence that names the value and the remedy. The operators apply
-them when a DAG is parsed (to literal values) and `calls.py` when a request is built, so a rule is written once.
+them when a DAG is parsed (to literal values) and `calls/` when a request is built, so a rule is written once.
 Standard library only: every DAG file pays for this import at every parse.
 """
 

@@ -38,8 +38,8 @@ class FloraHook(FilesHook):
                 workspaces = self.list_workspaces()
         except FloraError as error:
             return False, str(error)
-        listed = ", ".join(f"{workspace.name} ({workspace.workspace_id}, {workspace.role})" for workspace in workspaces)
-        return True, f"FLORA accepts the key. Workspaces: {listed or 'none'}"
+        names = ", ".join(f"{workspace.name} ({workspace.workspace_id}, {workspace.role})" for workspace in workspaces)
+        return True, f"FLORA accepts the key. Workspaces: {names or 'none'}"
 
     @staticmethod
     def get_connection_form_widgets() -> dict[str, Any]:

@@ -134,10 +134,10 @@ class PollScheduler:
         now = self._clock()
         due = {ref for ref, at in self._due.items() if at <= now}
         if now >= self._pages_off_until:
-            listed = {ref for ref in due if self._single_until.get(ref, 0.0) <= now}
-            missing = {ref for ref in listed if ref not in self._page_position}
+            by_page = {ref for ref in due if self._single_until.get(ref, 0.0) <= now}
+            missing = {ref for ref in by_page if ref not in self._page_position}
             for path, member in HISTORIES:
-                here = {ref for ref in listed if ref in self._page_position and self._page_position[ref][0] == path}
+                here = {ref for ref in by_page if ref in self._page_position and self._page_position[ref][0] == path}
                 missing = yield from self._scan(path, member, here | missing)
             self._single_until.update((ref, now + SINGLE_POLL_FOR) for ref in missing if ref in self._subscriptions)
         return self._take_due(due, now)

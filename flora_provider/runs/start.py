@@ -265,10 +265,10 @@ class Start:
         if self.options.on_unknown == "submit_again":
             log.warning("%s; starting another run, as on_unknown_outcome says. An earlier one is billed too", why)
             return
-        listed = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
+        rows = "; ".join(f"{row.run_id} ({row.status}, created {row.created_at})" for row in found) or "none"
         raise RunOutcomeUnknown(
             f"{why}. Nothing was sent again. Key {record.key}, first sent at unix time "
-            f"{record.intended_at:.0f} or later. Runs of the history that fit: {listed}. Look at them in FLORA: if one "
+            f"{record.intended_at:.0f} or later. Runs of the history that fit: {rows}. Look at them in FLORA: if one "
             f"is this task's, give its run_id to a FloraRunSensor; {remedy}",
             run_id=found[0].run_id if len(found) == 1 else None,
         )

@@ -91,9 +91,9 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         # Airflow hands the DAG's default_args on, too.
-        given = {**(kwargs.get("default_args") or {}), **kwargs}
-        self.refuse_arguments(_AIRFLOWS, given)
-        self.deferrable = given.get("mode") is None if deferrable is None else deferrable
+        arguments = {**(kwargs.get("default_args") or {}), **kwargs}
+        self.refuse_arguments(_AIRFLOWS, arguments)
+        self.deferrable = arguments.get("mode") is None if deferrable is None else deferrable
         super().__init__(**kwargs)
         self.run_id: Any = run_id  # texts once Airflow has rendered them
         self.technique: Any = technique

@@ -168,23 +168,24 @@ def _marks(env: jinja2.Environment) -> Iterator[str]:
     yield from filter(None, (env.line_statement_prefix, env.line_comment_prefix))
 
 
-def _missing(path: str, written: Any, given: Any, *, resolved: bool) -> Iterator[tuple[str, Any]]:
+def _missing(path: str, written: Any, rendered: Any, *, resolved: bool) -> Iterator[tuple[str, Any]]:
     """Where a template or another task gave no value: null, or the text that Jinja makes of it.
 
     Args:
         path: of this value, such as `model_params.images[2]`.
         written: what the DAG's author wrote.
-        given: what it became. A null that the author wrote stays: some parameters of models may be null.
+        rendered: what it became. A null that the author wrote stays: some parameters of models may be null.
         resolved: whether all of it came from a template or another task.
     """
     resolved = resolved or not is_literal(written)
-    if resolved and (given is None or is_rendered_none(given)):
-        yield path, given
-    elif isinstance(given, Mapping):
-        for key, value in given.items():
+    if resolved and (rendered is None or is_rendered_none(rendered)):
+        yield path, rendered
+    elif isinstance(rendered, Mapping):
+        for key, value in rendered.items():
             before = written.get(key) if isinstance(written, Mapping) else None
             yield from _missing(f"{path}.{key}", before, value, resolved=resolved)
-    elif isinstance(given, list | tuple):
-        before = written if isinstance(written, list | tuple) and len(written) == len(given) else [None] * len(given)
-        for index, value in enumerate(given):
+    elif isinstance(rendered, list | tuple):
+        is_same_length = isinstance(written, list | tuple) and len(written) == len(rendered)
+        before = written if is_same_length else [None] * len(rendered)
+        for index, value in enumerate(rendered):
             yield from _missing(f"{path}[{index}]", before[index], value, resolved=resolved)

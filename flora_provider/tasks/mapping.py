@@ -27,24 +27,24 @@ class MappedArguments:
 
     Args:
         operator: the class whose tasks are mapped.
-        given: the arguments of `partial`, those that `default_args` fill in among them.
+        arguments: those of `partial`, those that `default_args` fill in among them.
         dag: the DAG, if there is one.
     """
 
-    def __init__(self, operator: type[CheckedTask], given: Mapping[str, Any], dag: Any) -> None:
-        self._operator, self._given, self._rules, self._dag = operator, given, operator.rules, dag
+    def __init__(self, operator: type[CheckedTask], arguments: Mapping[str, Any], dag: Any) -> None:
+        self._operator, self._arguments, self._rules, self._dag = operator, arguments, operator.rules, dag
         self._templated = frozenset(operator.template_fields)
 
     def of_partial(self, params: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the arguments of `partial`, and with the `params` that Airflow made of them."""
-        yield from self._literals(self._given)
+        yield from self._literals(self._arguments)
         if _KEY in self._rules:
             yield from undeclared_params(params, self._dag)
-            yield from shared_key(self._given.get(_KEY))
+            yield from shared_key(self._arguments.get(_KEY))
 
     def of_expand(self, mapped: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the lists of `expand`."""
-        yield from missing_arguments(self._operator, {**self._given, **mapped})
+        yield from missing_arguments(self._operator, {**self._arguments, **mapped})
         columns = {name: _literal_list(values) for name, values in mapped.items()}
         for name, values in columns.items():
             for value in values:
@@ -58,13 +58,13 @@ class MappedArguments:
         """What is wrong with the rows of `expand_kwargs`."""
         literal = [row for row in _literal_list(rows) if isinstance(row, Mapping)]
         for row in literal:
-            yield from name_problems(self._operator, {**self._given, **row})
+            yield from name_problems(self._operator, {**self._arguments, **row})
             yield from self._literals(row)
         yield from repeated_keys([row.get(_KEY) for row in literal])
 
-    def _literals(self, given: Mapping[str, Any]) -> Iterator[str]:
-        yield from literal_problems(given, self._rules, templated=self._templated)
-        if _KEY in self._rules and isinstance(params := given.get("params"), Mapping):
+    def _literals(self, arguments: Mapping[str, Any]) -> Iterator[str]:
+        yield from literal_problems(arguments, self._rules, templated=self._templated)
+        if _KEY in self._rules and isinstance(params := arguments.get("params"), Mapping):
             yield from undeclared_params(params, self._dag)
 
 
@@ -105,22 +105,22 @@ def parameters_of(operator: type) -> frozenset[str]:
     return frozenset(name for base in operator.__mro__ if "__init__" in vars(base) for name in _named(base))
 
 
-def name_problems(operator: type, given: Mapping[str, Any]) -> Iterator[str]:
+def name_problems(operator: type, arguments: Mapping[str, Any]) -> Iterator[str]:
     """Misspelt arguments, each with what was probably meant, and missing ones."""
     known = parameters_of(operator)
-    for name in sorted(given.keys() - known - {FROM_MAPPED}):
+    for name in sorted(arguments.keys() - known - {FROM_MAPPED}):
         import difflib
 
         near = difflib.get_close_matches(name, sorted(known), n=2)
         meant = f": did you mean {' or '.join(near)}?" if near else ""
         yield f"{name} is no parameter of {operator.__name__}{meant}"
-    yield from missing_arguments(operator, given)
+    yield from missing_arguments(operator, arguments)
 
 
-def missing_arguments(operator: type, given: Mapping[str, Any]) -> Iterator[str]:
+def missing_arguments(operator: type, arguments: Mapping[str, Any]) -> Iterator[str]:
     """Arguments that the class itself asks for; one that a subclass fills in is not missing."""
     for name, parameter in _named(operator).items():
-        if parameter.default is parameter.empty and name not in given and name != "task_id":
+        if parameter.default is parameter.empty and name not in arguments and name != "task_id":
             yield f"{name} is missing"
 
 

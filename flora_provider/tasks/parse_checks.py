@@ -31,18 +31,20 @@ def is_literal(value: object) -> bool:
     return not isinstance(value, Placeholder) and not callable(value)
 
 
-def literal_problems(given: Mapping[str, Any], rules: Mapping[str, Check], *, templated: frozenset[str]) -> list[str]:
+def literal_problems(
+    arguments: Mapping[str, Any], rules: Mapping[str, Check], *, templated: frozenset[str]
+) -> list[str]:
     """The problems of literal values; None counts as absent.
 
     Args:
-        given: values by the name of their parameter.
+        arguments: values by the name of their parameter.
         rules: what each must be; a parameter without a rule may be anything.
         templated: the parameters that Airflow renders. The others take neither Jinja nor placeholders: their text would
             be used as it stands, and every text counts as true.
     """
     found = []
     for name, rule in rules.items():
-        value = given.get(name)
+        value = arguments.get(name)
         if value is None or (name in templated and not is_literal(value)):
             continue
         if problem := rule(name, value):

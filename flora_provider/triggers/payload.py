@@ -71,10 +71,10 @@ def as_text(value: object) -> str:
     if isinstance(value, str) and len(value) <= MOST_SHOWN:
         return str(storable(redact_urls(value)))
     try:
-        shown = short_repr(value)
+        text = short_repr(value)
     except Exception:  # noqa: BLE001 - somebody else's `__repr__`, or one that is nested too deeply
-        shown = f"some {type(value).__name__}"
-    return str(storable(redact_urls(shown)))
+        text = f"some {type(value).__name__}"
+    return str(storable(redact_urls(text)))
 
 
 def error_text(error: BaseException) -> str:
