@@ -188,17 +188,18 @@ def _without_faults(drawn):
 
 
 # What befalls a whole batch, each with the states of tasks that it can hit. In an order in which neighbours may strike
-# the same batch: a wait that a triggerer takes up again looks for its run where the connection leads to by then.
+# the same batch: a wait that a triggerer takes up again looks for its run where the connection leads to by then, and
+# while an outage lasts, most waits come to their end.
 DISASTERS = {
     "triggerer killed": {"deferred"},
     "key rotated": {"running", "deferred"},
     "retries lowered": {"running", "deferred"},
     "scheduler killed": {"running", "queued"},
     "secrets backend away": {"running", "queued"},
-    "connection moved": {"running", "deferred"},
-    "api-server away": {"running", "deferred"},
     "triggerer's clock stepped": {"deferred"},
     "tasks cleared": {"running", "deferred"},
+    "connection moved": {"running", "deferred"},
+    "api-server away": {"running", "deferred"},
 }
 
 
