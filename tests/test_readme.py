@@ -94,9 +94,9 @@ def test_the_connection_can_be_exported(monkeypatch):
     from flora_provider.hooks.flora import FloraHook
 
     (export,) = [text for text in SNIPPETS["bash"] if text.startswith("export")]
-    shown = ["bash", "-c", f'{export}\nprintf %s "$AIRFLOW_CONN_FLORA_DEFAULT"']
-    given = subprocess.run(shown, capture_output=True, text=True, timeout=10, check=True).stdout.replace("…", "123")
-    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", given)
+    command = ["bash", "-c", f'{export}\nprintf %s "$AIRFLOW_CONN_FLORA_DEFAULT"']
+    value = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.replace("…", "123")
+    monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", value)
     hook = FloraHook()
     assert hook.settings.api_key == "sk_live_123"
     assert hook.scope(None, None) == {"workspace_id": "ws_123", "project_id": "prj_123"}

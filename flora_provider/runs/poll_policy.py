@@ -52,7 +52,7 @@ class PollPolicy:
             pause = earliest + (latest - earliest) / 4 - elapsed
         return min(max(pause, self.interval), max(self.max_interval / 1.1, self.interval)) * (1 + random / 10)
 
-    def after_error(self, failure: FloraError, *, failures: int, random: float) -> float:
-        """Seconds until the next poll after `failures` failed polls in a row; never before FLORA allows it."""
-        pause = min(self.interval * 2.0 ** min(failures - 1, 5), max(30.0, self.interval)) * (1 + random / 4)
+    def after_error(self, failure: FloraError, *, failed_polls: int, random: float) -> float:
+        """Seconds until the next poll after so many failed polls in a row; never before FLORA allows it."""
+        pause = min(self.interval * 2.0 ** min(failed_polls - 1, 5), max(30.0, self.interval)) * (1 + random / 4)
         return max(pause, (failure.retry_after or 0.0) * (1 + random / 10))

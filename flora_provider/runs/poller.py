@@ -144,7 +144,7 @@ class RunPoller:
             return RunEvent.refused(self.ref, failure)
         self._failures += 1
         self._not_before = None if asked is None else (now + asked, failure)
-        pause = self._policy.after_error(failure, failures=self._failures, random=random)
+        pause = self._policy.after_error(failure, failed_polls=self._failures, random=random)
         log.warning("FLORA run %s could not be polled: %s. Polling again in %.0f s", self.ref.run_id, failure, pause)
         return self._go_on(now, pause, failure)
 

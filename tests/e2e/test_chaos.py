@@ -2,14 +2,14 @@
 
 from tests.e2e.chaos.checker import problems, report
 from tests.e2e.chaos.runner import run_rounds
-from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, draw
+from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, draw_rounds
 
 SEED, ROUNDS = 7, 30
 DISASTERS_PER_BATCH = 5  # disasters a batch
 
 
 def test_the_few_rounds_strike_everywhere():
-    rounds = draw(SEED, ROUNDS)
+    rounds = draw_rounds(SEED, ROUNDS)
 
     assert {point for drawn in rounds for point in drawn.kills} == set(KILLS)
     assert {drawn.delivery for drawn in rounds if drawn.delivery} == set(DELIVERIES)

@@ -30,9 +30,9 @@ class Flora(httpx.Client):
         return self.post("/generate", json=self.body(**more), headers=headers)
 
     def start(self, key=None, **more):
-        answer = self.generate(key, **more)
-        assert answer.status_code == 201, answer.text
-        return answer.json()["run_id"]
+        response = self.generate(key, **more)
+        assert response.status_code == 201, response.text
+        return response.json()["run_id"]
 
     def run(self, run_id):
         return self.get(f"/runs/{run_id}").json()

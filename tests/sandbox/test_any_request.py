@@ -46,11 +46,11 @@ def test_every_request_is_answered(make_flora, route, body, words, key):
     query = {name: word.encode(errors="replace") for name, word in zip(("limit", "cursor"), words, strict=True)}
     content = dumps(filled(body, flora.sandbox))
     headers = {"idempotency-key": "k"} if key else {}
-    answer = flora.request(route.method, f"https://flora.test{path}", content=content, params=query, headers=headers)
-    assert answer.status_code in {200, 201, 400, 403, 404, 409}
-    assert answer.headers["request-id"].startswith("req_")
-    if answer.status_code >= 400 and not route.prefix.startswith("/_storage"):
-        assert set(answer.json()["error"]) <= {"code", "message", "fields"}
+    response = flora.request(route.method, f"https://flora.test{path}", content=content, params=query, headers=headers)
+    assert response.status_code in {200, 201, 400, 403, 404, 409}
+    assert response.headers["request-id"].startswith("req_")
+    if response.status_code >= 400 and not route.prefix.startswith("/_storage"):
+        assert set(response.json()["error"]) <= {"code", "message", "fields"}
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"\x00", b'"\\ud800"', b"NaN", b"9" * 5000])

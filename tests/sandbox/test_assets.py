@@ -21,9 +21,9 @@ def create(flora, **more):
 
 
 def reserve(flora, **more):
-    answer = create(flora, source="signed-url", file_name="fox.png", content_type="image/png", **more)
-    assert answer.status_code == 201
-    return answer.json()
+    response = create(flora, source="signed-url", file_name="fox.png", content_type="image/png", **more)
+    assert response.status_code == 201
+    return response.json()
 
 
 def upload(store, asset, content=PNG):
@@ -36,9 +36,9 @@ def complete(flora, asset):
 
 
 def test_bytes_sent_along_are_ready_at_once(flora, store):
-    answer = direct(flora)
-    assert answer.status_code == 201
-    asset = answer.json()
+    response = direct(flora)
+    assert response.status_code == 201
+    asset = response.json()
     assert set(asset) == {"asset_id", "workspace_id", "status", "uploaded_via", "url", "visibility"}
     assert (asset["uploaded_via"], asset["status"], asset["visibility"]) == ("direct", "ready", "workspace")
     served = store.get(asset["url"])
@@ -57,9 +57,9 @@ def test_bytes_sent_along_are_ready_at_once(flora, store):
     ],
 )
 def test_direct_uploads_are_checked(flora, fields, content, field):
-    answer = direct(flora, content, **fields)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["fields"][0]["field"] == field
+    response = direct(flora, content, **fields)
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"][0]["field"] == field
 
 
 def test_a_form_without_file_or_end_is_refused(flora, sandbox):
@@ -144,8 +144,8 @@ def test_a_reservation_expires_and_can_be_retried(flora, store, sandbox):
 def test_an_asset_in_the_wrong_state_is_a_conflict(flora, store):
     ready, pending = direct(flora).json()["asset_id"], reserve(flora)["asset_id"]
     for path in (f"{ready}/complete", f"{ready}/retry", f"{pending}/retry"):
-        answer = flora.post(f"/assets/{path}")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+        response = flora.post(f"/assets/{path}")
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"", 200), (b"{}", 200), (b"{", 400), (b'{"a":1}', 400)])
@@ -173,11 +173,11 @@ def test_assets_are_listed_newest_first_and_filtered(flora, sandbox):
 
 def test_a_ready_asset_can_be_put_on_a_canvas(flora, sandbox):
     asset_id = direct(flora).json()["asset_id"]
-    answer = flora.post(f"/projects/{sandbox.project_id}/assets/{asset_id}/attach")
-    assert answer.status_code == 201
-    assert set(answer.json()) == {"project_id", "asset_id", "node_id", "canvas_url"}
+    response = flora.post(f"/projects/{sandbox.project_id}/assets/{asset_id}/attach")
+    assert response.status_code == 201
+    assert set(response.json()) == {"project_id", "asset_id", "node_id", "canvas_url"}
     body = flora.get(f"/projects/{sandbox.project_id}/nodes").json()
-    assert [(node["node_id"], node["type"]) for node in body["nodes"]] == [(answer.json()["node_id"], "image")]
+    assert [(node["node_id"], node["type"]) for node in body["nodes"]] == [(response.json()["node_id"], "image")]
     assert body["meta"] == {"next_cursor": None}
     pending = reserve(flora)["asset_id"]
     assert flora.post(f"/projects/{sandbox.project_id}/assets/{pending}/attach").status_code == 409

@@ -41,8 +41,8 @@ def test_the_first_line_says_all_a_client_needs(launch):
     }
     assert card["base_url"] == f"{card['url']}/api/v1"
     headers = {"authorization": f"Bearer {card['api_key']}"}
-    answer = httpx.get(f"{card['base_url']}/workspaces", headers=headers, trust_env=False)
-    assert answer.json()["workspaces"][0]["workspace_id"] == card["workspace_id"]
+    response = httpx.get(f"{card['base_url']}/workspaces", headers=headers, trust_env=False)
+    assert response.json()["workspaces"][0]["workspace_id"] == card["workspace_id"]
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == ("", "")
     assert process.returncode == 0

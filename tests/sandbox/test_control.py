@@ -66,8 +66,8 @@ def test_settings_can_be_changed_from_outside(flora):
     ],
 )
 def test_settings_that_make_no_sense_change_nothing(flora, sandbox, change):
-    answer = flora.post(f"{ROOT}/settings", json=change if change == [] else {"speed": 9, **change})
-    assert answer.status_code == 400
+    response = flora.post(f"{ROOT}/settings", json=change if change == [] else {"speed": 9, **change})
+    assert response.status_code == 400
     assert sandbox.settings.speed == 1
 
 
@@ -84,10 +84,10 @@ def test_a_rotated_key_takes_effect_at_once(flora, sandbox):
 
 def test_the_rate_limit_refuses_with_retry_after_and_refills(flora):
     flora.post(f"{ROOT}/settings", json={"requests_per_second": 2})
-    answers = [flora.get("/models") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[2].headers["retry-after"] == "1"
-    assert answers[2].json()["error"]["code"] == "rate_limited"
+    responses = [flora.get("/models") for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert responses[2].headers["retry-after"] == "1"
+    assert responses[2].json()["error"]["code"] == "rate_limited"
     flora.sandbox.clock.advance(1)
     assert [flora.get("/models").status_code for _ in range(3)] == [200, 200, 429]
     flora.sandbox.settings.requests_per_second = 0.1

@@ -21,10 +21,10 @@ def test_fault_status_answers_in_floras_envelope_with_fitting_code(flora, sandbo
 
 def test_fault_code_message_and_headers_are_sent(flora, sandbox):
     sandbox.faults.add(Fault(status=403, code="paid_plan_required", message="Upgrade.", headers={"retry-after": "3"}))
-    answer = flora.get("/models")
-    assert answer.json() == {"error": {"code": "paid_plan_required", "message": "Upgrade."}}
-    assert answer.headers["retry-after"] == "3"
-    assert answer.headers["request-id"].startswith("req_")
+    response = flora.get("/models")
+    assert response.json() == {"error": {"code": "paid_plan_required", "message": "Upgrade."}}
+    assert response.headers["retry-after"] == "3"
+    assert response.headers["request-id"].startswith("req_")
 
 
 def test_fault_affects_only_matching_calls(flora, sandbox):
@@ -65,8 +65,8 @@ def test_faults_never_affect_the_control_endpoints(flora, sandbox):
 )
 def test_fault_body_may_be_any_text(flora, sandbox, status, content_type, body):
     sandbox.faults.add(Fault(body=body, content_type=content_type, status=None if status == 200 else status))
-    answer = flora.get("/models")
-    assert (answer.status_code, answer.headers["content-type"], answer.text) == (status, content_type, body)
+    response = flora.get("/models")
+    assert (response.status_code, response.headers["content-type"], response.text) == (status, content_type, body)
 
 
 @pytest.mark.parametrize(("delivery", "error"), [("refuse", httpx.ConnectError), ("drop", httpx.ReadError)])
@@ -179,10 +179,10 @@ def test_fault_pad_makes_a_giant_body(flora, sandbox):
 
 def test_fault_gzip_with_pad_is_a_decompression_bomb(flora, sandbox):
     sandbox.faults.add(Fault(body="{}", pad=50_000_000, gzip=True))
-    with flora.stream("GET", "/models") as answer:
-        raw = b"".join(answer.iter_raw())
-    assert answer.headers["content-encoding"] == "gzip"
-    assert len(raw) == int(answer.headers["content-length"]) < 100_000
+    with flora.stream("GET", "/models") as response:
+        raw = b"".join(response.iter_raw())
+    assert response.headers["content-encoding"] == "gzip"
+    assert len(raw) == int(response.headers["content-length"]) < 100_000
     assert len(gzip.decompress(raw)) == 50_000_002
 
 
@@ -223,6 +223,6 @@ def test_fault_with_unknown_route_or_delivery_is_rejected(sandbox, fault, could)
     ],
 )
 def test_invalid_fault_is_rejected_by_the_control_endpoint(flora, fault):
-    answer = flora.post("https://flora.test/_sandbox/faults", json=fault)
-    assert answer.status_code == 400
+    response = flora.post("https://flora.test/_sandbox/faults", json=fault)
+    assert response.status_code == 400
     assert flora.get("https://flora.test/_sandbox/faults").json() == {"faults": []}

@@ -7,8 +7,8 @@ from flora_provider.sandbox import Fault
 ALL_MODES = ["duplicate_409", "replay", "current_state", "none"]
 
 
-def code(answer):
-    return answer.json()["error"]["code"]
+def code(response):
+    return response.json()["error"]["code"]
 
 
 def nested(flora, key=None, header=None):
@@ -71,8 +71,8 @@ def test_the_nested_route_honours_the_body_and_ignores_the_header(flora):
 
 
 def test_other_routes_refuse_the_body_form_as_an_unknown_member(flora):
-    answer = flora.generate(idempotency_key="k")
-    assert answer.json()["error"]["fields"] == [{"field": "idempotency_key", "message": "Unrecognized member."}]
+    response = flora.generate(idempotency_key="k")
+    assert response.json()["error"]["fields"] == [{"field": "idempotency_key", "message": "Unrecognized member."}]
 
 
 @pytest.mark.parametrize(

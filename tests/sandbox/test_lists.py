@@ -8,10 +8,10 @@ from flora_provider.sandbox.http.paging import cursor_of, offset_of
 def pages(flora, path, name, **query):
     cursor = None
     while True:
-        answer = flora.get(path, params={**query, **({"cursor": cursor} if cursor else {})})
-        assert answer.status_code == 200, answer.text
-        yield answer.json()[name]
-        cursor = answer.json()["meta"]["next_cursor"]
+        response = flora.get(path, params={**query, **({"cursor": cursor} if cursor else {})})
+        assert response.status_code == 200, response.text
+        yield response.json()[name]
+        cursor = response.json()["meta"]["next_cursor"]
         if not cursor:
             return
 
@@ -85,9 +85,9 @@ def test_the_key_sees_its_workspace_and_any_it_was_given(flora, sandbox):
 
 def test_projects_are_created_found_and_ordered_by_activity(flora, sandbox):
     sandbox.clock.advance(10)
-    answer = flora.post("/projects", json={"workspace_id": sandbox.workspace_id, "name": "Posters"})
-    assert answer.status_code == 201
-    posters = answer.json()
+    response = flora.post("/projects", json={"workspace_id": sandbox.workspace_id, "name": "Posters"})
+    assert response.status_code == 201
+    posters = response.json()
     assert set(posters) == {"project_id", "workspace_id", "name", "origin", "created_at", "last_modified"}
     assert flora.get(f"/projects/{posters['project_id']}").json() == posters
 
@@ -121,17 +121,17 @@ def test_techniques_are_listed_and_found_by_id_or_slug(flora):
 
 
 def test_all_forty_actions_are_listed_without_pages(flora):
-    answer = flora.get("/actions").json()
-    assert set(answer) == {"actions"}
-    assert len({action["action_id"] for action in answer["actions"]}) == 40
-    assert flora.get("/actions/ken-burns-video").json() in answer["actions"]
+    response = flora.get("/actions").json()
+    assert set(response) == {"actions"}
+    assert len({action["action_id"] for action in response["actions"]}) == 40
+    assert flora.get("/actions/ken-burns-video").json() in response["actions"]
     fps = next(p for p in flora.get("/actions/ken-burns-video").json()["params"] if p["key"] == "fps")
     assert [value["value"] for value in fps["available_values"]] == ["24", "30", "60"]
 
 
 @pytest.mark.parametrize("kind", ["feature_request", "bug", "technique_request", "missing_capability"])
 def test_feedback_is_taken(flora, kind):
-    answer = flora.post("/feedback", json={"kind": kind, "summary": "s", "detail": "d", "attempted_tools": ["x"]})
-    assert answer.status_code == 201
-    assert answer.json()["feedback_id"].startswith("fb_")
+    response = flora.post("/feedback", json={"kind": kind, "summary": "s", "detail": "d", "attempted_tools": ["x"]})
+    assert response.status_code == 201
+    assert response.json()["feedback_id"].startswith("fb_")
     assert flora.post("/feedback", json={"kind": kind}).status_code == 400

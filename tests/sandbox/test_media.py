@@ -30,13 +30,13 @@ def boxes(content):
 
 
 def test_an_image_is_a_png_that_differs_with_its_prompt(flora, sandbox):
-    answer = fetch(sandbox, output(flora, sandbox, "image")["url"])
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    with Image.open(io.BytesIO(answer.content)) as image:
+    response = fetch(sandbox, output(flora, sandbox, "image")["url"])
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/png")
+    assert int(response.headers["content-length"]) == len(response.content)
+    with Image.open(io.BytesIO(response.content)) as image:
         image.load()
         assert (image.format, image.size) == ("PNG", (512, 512))
-    assert answer.content != media.render("image", "A dog", "x")
+    assert response.content != media.render("image", "A dog", "x")
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -50,9 +50,9 @@ def test_any_prompt_is_drawn_inside_the_picture(prompt):
 
 
 def test_audio_is_a_wav_that_plays(flora, sandbox):
-    answer = fetch(sandbox, output(flora, sandbox, "audio")["url"])
-    assert answer.headers["content-type"] == "audio/wav"
-    with wave.open(io.BytesIO(answer.content)) as sound:
+    response = fetch(sandbox, output(flora, sandbox, "audio")["url"])
+    assert response.headers["content-type"] == "audio/wav"
+    with wave.open(io.BytesIO(response.content)) as sound:
         seconds = sound.getnframes() / sound.getframerate()
         frames = sound.readframes(sound.getnframes())
     assert seconds == 2
@@ -60,10 +60,10 @@ def test_audio_is_a_wav_that_plays(flora, sandbox):
 
 
 def test_video_is_an_mp4_of_its_own(flora, sandbox):
-    answers = [fetch(sandbox, output(flora, sandbox, "video", prompt="A fox runs")["url"]) for _ in range(2)]
-    assert answers[0].headers["content-type"] == "video/mp4"
-    assert answers[0].content != answers[1].content
-    parts = list(boxes(answers[0].content))
+    responses = [fetch(sandbox, output(flora, sandbox, "video", prompt="A fox runs")["url"]) for _ in range(2)]
+    assert responses[0].headers["content-type"] == "video/mp4"
+    assert responses[0].content != responses[1].content
+    parts = list(boxes(responses[0].content))
     assert [name for name, _ in parts][:2] == ["ftyp", "moov"]
     assert parts[-1][0] == "free"
     assert parts[-1][1].startswith(b"A fox runs\n")

@@ -2,14 +2,14 @@ import httpx
 import pytest
 
 
-def error(answer):
-    return answer.json()["error"]
+def error(response):
+    return response.json()["error"]
 
 
 def test_every_answer_has_a_request_id_of_its_own(flora):
-    answers = [flora.get(path) for path in ("/models", "/nowhere", "/runs/x", "https://flora.test/_sandbox/stats")]
-    answers += [flora.post("/generate", content=b"{"), flora.get("/models", headers={"authorization": ""})]
-    ids = [answer.headers["request-id"] for answer in answers]
+    responses = [flora.get(path) for path in ("/models", "/nowhere", "/runs/x", "https://flora.test/_sandbox/stats")]
+    responses += [flora.post("/generate", content=b"{"), flora.get("/models", headers={"authorization": ""})]
+    ids = [response.headers["request-id"] for response in responses]
     assert all(name.startswith("req_") for name in ids)
     assert len(set(ids)) == len(ids)
 
@@ -24,18 +24,18 @@ def test_every_answer_has_a_request_id_of_its_own(flora):
 def test_a_key_is_needed_and_must_be_the_right_one(sandbox, header, code):
     client = httpx.Client(transport=httpx.MockTransport(sandbox.handle), base_url="https://flora.test/api/v1")
     headers = {} if header is None else {"authorization": header.encode()}
-    answer = client.get("/workspaces", headers=headers)
-    assert (answer.status_code, error(answer)["code"]) == (401, code)
+    response = client.get("/workspaces", headers=headers)
+    assert (response.status_code, error(response)["code"]) == (401, code)
 
 
 def test_all_problems_of_a_body_are_reported_at_once(flora):
-    answer = flora.post("/generate", json={"type": "t2i", "prompt": "", "workspace_id": "x", "unknown": "red"})
-    assert (answer.status_code, error(answer)["code"]) == (400, "input_validation_error")
-    fields = {item["field"]: item["message"] for item in error(answer)["fields"]}
+    response = flora.post("/generate", json={"type": "t2i", "prompt": "", "workspace_id": "x", "unknown": "red"})
+    assert (response.status_code, error(response)["code"]) == (400, "input_validation_error")
+    fields = {item["field"]: item["message"] for item in error(response)["fields"]}
     assert set(fields) == {"type", "prompt", "workspace_id", "project_id", "unknown"}
     assert fields["project_id"] == "Required"
     assert '"ws_"' in fields["workspace_id"]
-    assert "project_id: Required" in error(answer)["message"]
+    assert "project_id: Required" in error(response)["message"]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_all_problems_of_a_body_are_reported_at_once(flora):
     ],
 )
 def test_body_that_is_no_json_object_is_refused(flora, body, code):
-    answer = flora.post("/generate", content=body)
-    assert (answer.status_code, error(answer)["code"]) == (400, code)
+    response = flora.post("/generate", content=body)
+    assert (response.status_code, error(response)["code"]) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_body_that_is_no_json_object_is_refused(flora, body, code):
     ],
 )
 def test_malformed_ids_are_400_and_the_message_names_the_prefix(flora, path, prefix):
-    answer = flora.get(path)
-    assert answer.status_code == 400
-    assert f'"{prefix}"' in error(answer)["message"]
+    response = flora.get(path)
+    assert response.status_code == 400
+    assert f'"{prefix}"' in error(response)["message"]
 
 
 def test_unknown_and_foreign_things_and_routes_are_the_same_404(flora, sandbox):
@@ -70,23 +70,23 @@ def test_unknown_and_foreign_things_and_routes_are_the_same_404(flora, sandbox):
     paths += [f"/projects?workspace_id={foreign.workspace_id}", "/actions/nothing"]
     paths += ["/nowhere", "/runs", "/runs/", "/runs/a/b", "/generate"]
     for path in paths:
-        answer = flora.get(path)
-        assert (answer.status_code, error(answer)["code"]) == (404, "not_found")
+        response = flora.get(path)
+        assert (response.status_code, error(response)["code"]) == (404, "not_found")
 
 
 def test_a_project_of_another_workspace_is_refused_in_floras_words(flora, sandbox):
-    answer = flora.generate(project_id=sandbox.state.foreign_project.project_id)
-    assert answer.status_code == 400
-    assert error(answer)["message"] == "Project does not belong to the specified workspace."
+    response = flora.generate(project_id=sandbox.state.foreign_project.project_id)
+    assert response.status_code == 400
+    assert error(response)["message"] == "Project does not belong to the specified workspace."
     assert flora.generate(workspace_id=sandbox.state.foreign_workspace.workspace_id).status_code == 404
     assert sandbox.stats()["runs_started"] == 0
 
 
 @pytest.mark.parametrize("model", ["nothing", "t2v-veo-3"])
 def test_an_unknown_model_is_refused_with_the_list(flora, model):
-    answer = flora.generate(model=model)
-    assert (answer.status_code, error(answer)["code"]) == (400, "input_validation_error")
-    assert "t2i-flux-2-pro" in error(answer)["message"]
+    response = flora.generate(model=model)
+    assert (response.status_code, error(response)["code"]) == (400, "input_validation_error")
+    assert "t2i-flux-2-pro" in error(response)["message"]
 
 
 def test_unknown_params_are_accepted_and_billed(flora, sandbox):
@@ -102,8 +102,8 @@ def test_unknown_params_are_accepted_and_billed(flora, sandbox):
     ],
 )
 def test_invalid_page_size_or_cursor_is_refused(flora, name, value):
-    answer = flora.get("/generations", params={name: value})
-    assert (answer.status_code, error(answer)["fields"][0]["field"]) == (400, name)
+    response = flora.get("/generations", params={name: value})
+    assert (response.status_code, error(response)["fields"][0]["field"]) == (400, name)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ def states(flora, run_id, steps, step):
 
 
 def test_a_start_is_201_with_a_quote_an_estimate_and_no_status(flora):
-    answer = flora.generate(model="t2i-flux-2-pro")
-    assert answer.status_code == 201
-    body = answer.json()
+    response = flora.generate(model="t2i-flux-2-pro")
+    assert response.status_code == 201
+    body = response.json()
     run_id = body.pop("run_id")
     assert run_id.startswith("run_")
     assert body == {
@@ -77,14 +77,14 @@ def test_settled_costs_differ_from_quotes_both_ways(flora):
 
 
 def test_equal_seeds_and_requests_give_equal_answers(make_flora):
-    def answers(seed):
+    def responses(seed):
         flora = make_flora(seed=seed)
         started = [flora.generate(type=medium).json() for medium in MEDIA]
         flora.sandbox.clock.advance(500)
         return started, [flora.run(run["run_id"]) for run in started]
 
-    assert answers(1) == answers(1)
-    assert answers(1) != answers(2)
+    assert responses(1) == responses(1)
+    assert responses(1) != responses(2)
 
 
 def test_a_failed_run_shows_full_progress_and_costs_nothing(flora, sandbox):
@@ -145,9 +145,9 @@ def test_a_run_can_have_any_number_of_outputs(flora, sandbox, number):
 
 @pytest.mark.parametrize("behavior", [{"unknown": "red"}, {"seconds": "long"}, "fail"])
 def test_invalid_behavior_is_refused(flora, behavior):
-    answer = flora.generate(params={"sandbox": behavior})
-    assert answer.status_code == 400
-    assert answer.json()["error"]["fields"][0]["field"].startswith("params.sandbox")
+    response = flora.generate(params={"sandbox": behavior})
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"][0]["field"].startswith("params.sandbox")
 
 
 def test_the_deprecated_twin_starts_generations_too(flora):
@@ -166,9 +166,9 @@ class TestTechniques:
         return flora.post(f"/techniques/{name}/runs", json={"inputs": inputs, "mode": "async", **more})
 
     def test_the_plain_route_answers_a_start_polled_like_a_generation(self, flora):
-        answer = self.start(flora)
-        assert answer.status_code == 201
-        body = answer.json()
+        response = self.start(flora)
+        assert response.status_code == 201
+        body = response.json()
         assert (body["type"], body["charged_cost"]) == ("technique", 0.05)
         assert body["technique"] == {"technique_id": "tech_cctvcam01", "name": "CCTV cam"}
         assert flora.run(body["run_id"])["status"] == "pending"
@@ -204,9 +204,9 @@ class TestTechniques:
         ],
     )
     def test_inputs_must_fit_the_slots(self, flora, inputs, field):
-        answer = self.start(flora, inputs=inputs)
-        assert answer.status_code == 400
-        assert [problem["field"] for problem in answer.json()["error"]["fields"]] == [field]
+        response = self.start(flora, inputs=inputs)
+        assert response.status_code == 400
+        assert [problem["field"] for problem in response.json()["error"]["fields"]] == [field]
         items = [
             {"id": name, "type": "text" if name == "instructions" else "imageUrl", "value": value}
             for name, value in inputs.items()
@@ -238,9 +238,9 @@ class TestActions:
         return flora.post("/runs/action", json={"action_id": "ken-burns-video", "inputs": inputs, **body, **more})
 
     def test_an_action_is_free_and_leaves_a_row_without_model(self, flora, sandbox):
-        answer = self.start(flora, params={"fps": "24", "anything": 1})
-        assert answer.status_code == 201
-        body = answer.json()
+        response = self.start(flora, params={"fps": "24", "anything": 1})
+        assert response.status_code == 201
+        body = response.json()
         assert (body["type"], body["charged_cost"]) == ("action", 0)
         assert body["action"] == {"action_id": "ken-burns-video"}
         sandbox.clock.advance(60)
@@ -258,9 +258,9 @@ class TestActions:
         ],
     )
     def test_actions_check_what_they_are_given(self, flora, change, field):
-        answer = self.start(flora, **change)
-        assert answer.status_code == 400
-        assert answer.json()["error"]["fields"][0]["field"] == field
+        response = self.start(flora, **change)
+        assert response.status_code == 400
+        assert response.json()["error"]["fields"][0]["field"] == field
 
 
 NO_TEXT = "half an emoji: \ud83d, and a zero: \x00"
@@ -269,24 +269,24 @@ NO_TEXT = "half an emoji: \ud83d, and a zero: \x00"
 def script_behavior(flora, **behavior):
     """Script the next run's behavior over HTTP; the JSON is ASCII, as the standard library writes it."""
     body = json.dumps([{"route": "/generate", "behavior": behavior}])
-    answer = flora.post("https://flora.test/_sandbox/faults", content=body)
-    assert answer.status_code == 200, answer.text
-    assert json.loads(answer.content)["faults"][0]["behavior"]["seconds"] == 0
+    response = flora.post("https://flora.test/_sandbox/faults", content=body)
+    assert response.status_code == 200, response.text
+    assert json.loads(response.content)["faults"][0]["behavior"]["seconds"] == 0
 
 
 def test_error_message_may_hold_any_character_and_travels_as_escapes(flora):
     script_behavior(flora, seconds=0, error_code="SERVER_ERROR", error_message=NO_TEXT)
-    answer = flora.get(f"/runs/{flora.start()}")
-    assert b"\\ud83d" in answer.content
-    assert b"\\u0000" in answer.content
-    assert json.loads(answer.content)["error_message"] == NO_TEXT
+    response = flora.get(f"/runs/{flora.start()}")
+    assert b"\\ud83d" in response.content
+    assert b"\\u0000" in response.content
+    assert json.loads(response.content)["error_message"] == NO_TEXT
 
 
 @pytest.mark.parametrize("text", [NO_TEXT, "", "a fern"])
 def test_text_of_a_text_output_may_be_chosen(flora, text):
     script_behavior(flora, seconds=0, text=text)
-    answer = flora.get(f"/runs/{flora.start(type='text')}")
-    assert json.loads(answer.content)["outputs"][0]["url"] == text
+    response = flora.get(f"/runs/{flora.start(type='text')}")
+    assert json.loads(response.content)["outputs"][0]["url"] == text
 
 
 def test_text_with_half_a_surrogate_pair_is_refused_from_clients(flora):

@@ -104,10 +104,10 @@ def test_refuse_by_the_control_endpoint_answers_first(flora_sandbox):
 def test_refuse_lets_answers_on_their_way_arrive(flora_sandbox, client):
     flora_sandbox.sandbox.faults.add(Fault("/models", delay=0.3))
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(client.get, "/models")
+        response = pool.submit(client.get, "/models")
         time.sleep(0.15)
         flora_sandbox.sandbox.faults.add(REFUSE)
-        assert answer.result().status_code == 200
+        assert response.result().status_code == 200
     with pytest.raises(httpx.ConnectError):
         client.get("/models")
 
@@ -131,18 +131,18 @@ def test_refuse_applies_to_a_sandbox_put_behind_the_port_later(flora_sandbox):
 )
 def test_refuse_on_a_port_rejects_what_needs_the_request(flora_sandbox, change):
     fault = {"delivery": "refuse", "times": None, "seconds": 1, **change}
-    answer = httpx.post(f"{flora_sandbox.url}/_sandbox/faults", json=fault, trust_env=False)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["fields"][0]["field"] == "delivery"
-    assert '"drop"' in answer.json()["error"]["message"]
+    response = httpx.post(f"{flora_sandbox.url}/_sandbox/faults", json=fault, trust_env=False)
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"][0]["field"] == "delivery"
+    assert '"drop"' in response.json()["error"]["message"]
     connect(flora_sandbox).close()
 
 
 def test_cut_closes_the_connection_in_the_body(flora_sandbox, client, caplog):
     flora_sandbox.sandbox.faults.add(Fault("/models", delivery="cut"))
-    with client.stream("GET", "/models") as answer:
-        chunks = answer.iter_raw()
-        assert 0 < len(next(chunks)) < int(answer.headers["content-length"])
+    with client.stream("GET", "/models") as response:
+        chunks = response.iter_raw()
+        assert 0 < len(next(chunks)) < int(response.headers["content-length"])
         with pytest.raises(httpx.RemoteProtocolError):
             list(chunks)
     assert client.get("/models").status_code == 200
@@ -161,8 +161,8 @@ def test_delay_outlasts_the_clients_timeout(flora_sandbox, client):
 def test_trickle_sends_the_body_byte_by_byte(flora_sandbox, client):
     flora_sandbox.sandbox.faults.add(Fault("/models", body="12345", delivery="trickle", delay=0.05))
     start = time.monotonic()
-    with client.stream("GET", "/models") as answer:
-        chunks = list(answer.iter_raw())
+    with client.stream("GET", "/models") as response:
+        chunks = list(response.iter_raw())
     assert b"".join(chunks) == b"12345"
     assert len(chunks) > 2
     assert time.monotonic() - start > 0.2
@@ -180,8 +180,8 @@ def test_latency_delays_answers_without_holding_up_others(flora_sandbox):
         headers = {"authorization": f"Bearer {flora_sandbox.sandbox.api_key}"}
         async with httpx.AsyncClient(base_url=flora_sandbox.base_url, headers=headers, trust_env=False) as client:
             start = time.monotonic()
-            answers = await asyncio.gather(*[client.get("/models") for _ in range(20)])
-            return time.monotonic() - start, {answer.status_code for answer in answers}
+            responses = await asyncio.gather(*[client.get("/models") for _ in range(20)])
+            return time.monotonic() - start, {response.status_code for response in responses}
 
     seconds, statuses = asyncio.run(main())
     assert statuses == {200}

@@ -10,7 +10,7 @@ import httpx
 
 from devstack.airflow_rest import FINISHED, wait_until
 from tests.e2e.chaos.cluster import control
-from tests.e2e.chaos.workload import DISASTERS, RETRIES, Round, draw, draw_nemeses
+from tests.e2e.chaos.workload import DISASTERS, RETRIES, Round, draw_nemeses, draw_rounds
 
 BATCH = 25
 TIMEOUT = 700  # seconds, of one batch
@@ -59,7 +59,7 @@ class Result:
 
 def run_rounds(cluster, seed, count, say=print, batch=BATCH, **options):
     """Run `count` rounds on a cluster; return their results, in order. `options`: of `draw_nemeses`."""
-    rounds = draw(seed, count)
+    rounds = draw_rounds(seed, count)
     batches = [rounds[start : start + batch] for start in range(0, count, batch)]
     cluster.rest.unpause("chaos")
     results = []

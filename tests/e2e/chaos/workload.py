@@ -131,7 +131,7 @@ class Round:
         return {"text": said}
 
 
-def draw(seed, count):
+def draw_rounds(seed, count):
     """The rounds: the same seed, the same rounds, however many follow."""
     dice = random.Random(seed)  # noqa: S311 - chance, not secrets
     rounds = []
