@@ -41,15 +41,15 @@ def bounded(text: str, longest: int = MAX_TEXT) -> str:
     return (begin if whole else before + mark) + _CUT
 
 
-def short_repr(value: object) -> str:
-    """A value as a message shows it, cut to a readable length."""
+def short_repr(value: object, longest: int = 80) -> str:
+    """A value as a message shows it, cut to so many characters: by default what a line of a log has room for."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - an integer of 5,000 digits has none, and an object of a user's may do anything
         return f"a value of type {type(value).__name__}"
     if is_rendered_none(value):
         return f"{text} (what a template of a missing value renders to)"
-    return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - one line of a log
+    return text if len(text) <= longest else f"{text[: longest - 3]}…"
 
 
 def is_rendered_none(value: object) -> bool:

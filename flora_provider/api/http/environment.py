@@ -16,6 +16,7 @@ import httpx
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.text import short_repr
 
+_PATH = 1000  # characters of a path that a message shows: who is to mend it needs all of it
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 # What httpx raises for an address that is none, for SOCKS without its package, and for a pattern of no host.
 _REFUSALS = (ImportError, ValueError, httpx.InvalidURL)
@@ -36,7 +37,7 @@ def trusted(verify: bool | str, *, environment: bool) -> bool | ssl.SSLContext:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = keys
         except (OSError, ValueError) as error:
             raise FloraInputError(
-                f"SSLKEYLOGFILE is {short_repr(keys)}, which cannot be written to: {_reason(error)}; unset it"
+                f"SSLKEYLOGFILE is {short_repr(keys, _PATH)}, which cannot be written to: {_reason(error)}; unset it"
             ) from None
     if isinstance(verify, str):
         return _bundle("verify", verify, is_folder=os.path.isdir(verify))  # noqa: PTH112 - ssl takes the string
@@ -57,7 +58,7 @@ def _bundle(name: str, path: str, *, is_folder: bool) -> ssl.SSLContext:
     except (OSError, ValueError) as error:  # SSLError is an OSError
         remedy = "" if name == "verify" else "; name one that is there, or unset it"
         raise FloraInputError(
-            f"{name} is {short_repr(path)}, which is no readable CA bundle: {_reason(error)}{remedy}"
+            f"{name} is {short_repr(path, _PATH)}, which is no readable CA bundle: {_reason(error)}{remedy}"
         ) from None
 
 

@@ -26,7 +26,9 @@ def raised(any_client, **settings):
 
 @pytest.fixture
 def files(tmp_path):
-    """Paths that are no CA bundle, by what is wrong with them."""
+    """Paths that are no CA bundle, by what is wrong with them, and as long as any: a message names them whole."""
+    tmp_path /= "certificates of this machine" * 3
+    tmp_path.mkdir()
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate")
     empty = tmp_path / "empty.pem"
