@@ -17,6 +17,9 @@ PINS := $(call constraints,$(NEWEST))
 # In a variable, for its comma would end an argument of a call.
 EXTRAS := dev,bench,lint
 
+# As many processes as there are cores, but few: each makes an Airflow of its own. A file's tests share what they set up.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -43,7 +46,7 @@ ui: $(INSTALLED) ## Keep the demo's Airflow and sandbox up, to click around in
 	$(BIN)/python -m demo --ui
 
 test: lint types ## Check style and types, run all tests but the slow end-to-end ones
-	$(BIN)/pytest tests --ignore=tests/e2e
+	$(BIN)/pytest tests --ignore=tests/e2e $(SPREAD)
 
 lint: $(INSTALLED) ## Check style, format, import rules and the files of .github
 	$(BIN)/ruff check
@@ -64,7 +67,7 @@ quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in
 	$(BIN)/pytest tests/unit --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
-	$(BIN)/pytest tests/unit tests/integration/client tests/scale --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+	$(BIN)/pytest tests/unit tests/integration/client tests/scale $(SPREAD) --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice
@@ -88,7 +91,7 @@ matrix-%: .matrix/wheel
 	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
 	cd .matrix/$*/checkout && ../bin/python -c \
 		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
-	cd .matrix/$*/checkout && ../bin/pytest $(MATRIX_TESTS)
+	cd .matrix/$*/checkout && ../bin/pytest $(MATRIX_TESTS) $(SPREAD)
 
 pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other Pythons; they are found on the PATH
 
@@ -97,7 +100,7 @@ python-%: $(INSTALLED)
 	rm -rf .matrix/python-$*
 	python$* -m venv .matrix/python-$*
 	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[dev]')
-	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox
+	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox $(SPREAD)
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
 	rm -rf $@ build # else files that are gone would be in the wheel

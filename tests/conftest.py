@@ -21,9 +21,11 @@ pytest_plugins = ["flora_provider.sandbox.pytest_plugin"]
 
 ROOT = Path(__file__).parent.parent
 
-# A home given from outside is kept, so that a failure can be looked at afterwards.
+# A home given from outside is kept, so that a failure can be looked at afterwards; each process of a run has its own.
 _GIVEN_HOME = os.environ.get("FLORA_TEST_AIRFLOW_HOME")
 AIRFLOW_HOME = Path(_GIVEN_HOME or tempfile.mkdtemp(prefix="flora-airflow-")).resolve()
+if _GIVEN_HOME:
+    AIRFLOW_HOME /= os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def _lay_down_settings():
