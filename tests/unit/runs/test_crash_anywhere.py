@@ -8,10 +8,10 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
+from flora_provider.api.errors import FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
 from tests.support.fake_flora import KEY_WINDOW, MODES, RUN_SECONDS, FakeFlora
-from tests.support.tasks import ProcessKilled, Task
+from tests.support.tasks import ProcessKilled, Task, request_lost
 
 IDEMPOTENT = [mode for mode in MODES if mode != "none"]
 LEDGERS = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])
@@ -56,12 +56,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
 @LEDGERS
 @pytest.mark.parametrize("mode", IDEMPOTENT)
 def test_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
-    def one_try_later():
-        task = Task(FakeFlora(mode, outages=["broken"]), ledger=ledger)
-        task.fails(FloraConnectionError)
-        return task
-
-    for _, task in killed_at_every_moment(one_try_later):
+    for _, task in killed_at_every_moment(lambda: request_lost(Task(FakeFlora(mode), ledger=ledger))):
         with suppress(RunOutcomeUnknown):
             task.run()
         assert task.flora.billed == ["run_1"]

@@ -15,16 +15,8 @@ VERSION_1 = {"clears": 2, "generation": 1, "key": "airflow-1-g1", "intended_at":
 
 
 def record(fingerprint="a", **members):
-    given = {
-        "max_tries": 3,
-        "retries": 3,
-        "clear_number": 0,
-        "key": "k",
-        "key_version": 1,
-        "intended_at": 0.0,
-        **members,
-    }
-    return LedgerRecord(fingerprint=fingerprint, **given)
+    defaults = {"max_tries": 3, "retries": 3, "clear_number": 0, "key": "k", "key_version": 1, "intended_at": 0.0}
+    return LedgerRecord(fingerprint=fingerprint, **defaults | members)
 
 
 def of_try(attempt, *fingerprints):
@@ -111,13 +103,9 @@ def test_find_counts_equal_requests_of_one_try():
     assert find(records, RETRY, "a").number == 1
 
 
-def test_find_knows_a_request_that_failed_in_this_try_again():
+def test_find_knows_a_request_that_failed_in_this_try_again_and_takes_no_other_for_its_change():
     records = [record("a", claimed_by=claim(FIRST), is_released=True)]
     assert find(records, FIRST, "a").number == 0
-
-
-def test_find_takes_no_request_of_this_try_for_a_change():
-    records = [record("a", claimed_by=claim(FIRST), is_released=True)]
     assert find(records, FIRST, "b")[:3] == (1, None, False)
 
 

@@ -21,12 +21,9 @@ NAMED = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NAMED.items() for value in values])
 def test_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
-    given = {"deadline": None, "started_at": None, "estimated_seconds": None, "run_id": "run_1", "poll_interval": 3.0}
-    given[name] = value
-    wait = RunPoller(
-        RunRef(given.pop("run_id")), policy=PollPolicy(interval=given.pop("poll_interval")), now=BEGIN, **given
-    )
-    (problem,) = wait.problems()
+    known = {"run_id": "run_1", "poll_interval": 3.0, name: value}
+    ref, policy = RunRef(known.pop("run_id")), PollPolicy(interval=known.pop("poll_interval"))
+    (problem,) = RunPoller(ref, policy=policy, now=BEGIN, **known).problems()
     assert problem.startswith(f"{name} is ")
 
 
