@@ -24,17 +24,10 @@ def page(rows=(), meta=None):
 
 
 @pytest.mark.parametrize("listed", ["/generations", "/technique-runs", ""])
-def test_after_a_429_nobody_asks_before_flora_allows_it(simulation, listed):
+@pytest.mark.parametrize(("retry_after", "times"), [("20", 3), ("240", 1)])
+def test_after_a_429_nobody_asks_before_flora_allows_it(simulation, listed, retry_after, times):
     simulation.wait(*simulation.start(60, listed=listed))
-    simulation.inject(Response(429, {"retry-after": "20"}), since=BEGIN + 18, times=3)
-    simulation.run()
-    assert simulation.asked_too_early() == []
-    assert len(simulation.ended) == 60
-
-
-def test_a_429_that_asks_for_more_than_a_minute_is_obeyed_too(simulation):
-    simulation.wait(*simulation.start(60))
-    simulation.inject(Response(429, {"retry-after": "240"}), since=BEGIN + 18, times=1)
+    simulation.inject(Response(429, {"retry-after": retry_after}), since=BEGIN + 18, times=times)
     simulation.run()
     assert simulation.asked_too_early() == []
     assert len(simulation.ended) == 60
