@@ -60,12 +60,18 @@ def test_outage_is_waited_out_however_long_it_lasts(outages):
     assert len(polls.times) < 4000 / 25, "and FLORA is not made worse"
 
 
-@pytest.mark.parametrize("outages", [response(503), FloraConnectionError("broke")], ids=repr)
-def test_outage_ends_at_the_deadline_and_is_reported(outages):
-    event, polls = poll(lambda _: outages, deadline=100)
-    assert (event.kind, event.run_id) == ("timed_out", "run_1")
-    assert "the last poll failed" in event.detail
-    assert polls.times[-1] == pytest.approx(100)
+@pytest.mark.parametrize(("before", "deadline"), [([], 100), ([RUNNING], 50)])
+@pytest.mark.parametrize(
+    ("outage", "reported"),
+    [(503, "FLORA answered 503"), (401, "FLORA answered 401"), (FloraConnectionError("broke"), "broke")],
+    ids=repr,
+)
+def test_outage_or_refusal_ends_at_the_deadline_and_is_reported(before, deadline, outage, reported):
+    outage = response(outage) if isinstance(outage, int) else outage
+    event, polls = poll(script(*before, then=outage), deadline=deadline)
+    assert (event.kind, event.run_id, event.unseen) == ("timed_out", "run_1", False)
+    assert f"the last poll failed: {reported}" in event.detail
+    assert polls.times[-1] == pytest.approx(deadline)
 
 
 @pytest.mark.parametrize("seen", [True, False])

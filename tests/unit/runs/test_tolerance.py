@@ -40,13 +40,6 @@ def test_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown(s
     assert event.succeeded
 
 
-def test_refusal_ends_at_the_deadline_and_is_reported():
-    event, polls = poll(script(RUNNING, then=response(401)), deadline=50)
-    assert (event.kind, event.unseen) == ("timed_out", False)
-    assert "the last poll failed: FLORA answered 401" in event.detail
-    assert polls.times[-1] == pytest.approx(50)
-
-
 def test_wait_knows_that_its_latest_poll_was_refused():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     wait.begin(5.0)
@@ -94,21 +87,15 @@ def test_bill_that_does_not_come_is_given_as_none_and_said(caplog):
     assert "FLORA run run_1 completed, but FLORA has not settled its bill" in caplog.text
 
 
-@pytest.mark.parametrize("age", [91, 3600, 1e6])
-def test_bill_that_is_missing_for_long_is_not_waited_for(age):
-    event, polls = poll(lambda _: unbilled(-age), started_at=None)
-    assert (event.result()["charged_cost"], len(polls.times)) == (None, 1)
-
-
-def test_bill_is_waited_for_until_about_ninety_seconds_after_the_end():
-    event, polls = poll(lambda _: unbilled(-60), started_at=None)
+@pytest.mark.parametrize(
+    ("completed", "waits"),
+    [(-1e6, 0), (-3600, 0), (-91, 0), (-60, BILL_FOR - 60), (1e6, BILL_FOR)],  # the last is ahead of our clock
+)
+def test_bill_is_waited_for_until_about_ninety_seconds_after_the_end(completed, waits):
+    event, polls = poll(lambda _: unbilled(completed), started_at=None)
     assert event.result()["charged_cost"] is None
-    assert polls.times[-1] == pytest.approx(BILL_FOR - 60, abs=0.2)
-
-
-def test_completion_that_lies_ahead_of_our_clock_is_waited_for_no_longer():
-    _, polls = poll(lambda _: unbilled(1e6), started_at=None)
-    assert polls.times[-1] == pytest.approx(BILL_FOR, abs=0.2)
+    assert polls.times[-1] == pytest.approx(waits, abs=0.2)
+    assert (len(polls.times) == 1) == (waits == 0)
 
 
 def test_bill_is_not_waited_for_beyond_the_deadline():
@@ -144,25 +131,22 @@ def test_run_that_has_no_result_has_no_bill_to_wait_for(row):
 
 
 @pytest.mark.parametrize(
-    ("members", "awaits"),
+    ("row", "kind", "awaits"),
     [
-        ({}, True),
-        ({"charged_cost": 0.04}, False),
-        ({"completed_at": (BEGIN - 91) * 1000}, False),
-        ({"completed_at": None}, False),
-        ({"outputs": ()}, False),
+        (unbilled(0), "ended", True),
+        (unbilled(0, **BILL), "ended", False),
+        (unbilled(-91), "ended", False),
+        (unbilled(0, completed_at=None), "ended", False),
+        (unbilled(0, outputs=()), "ended", False),
+        (shown("failed", 100, completed_at=BEGIN * 1000), "ended", False),
+        (RUNNING, "timed_out", False),
     ],
-    ids=str,
+    ids=repr,
 )
-def test_event_says_whether_a_bill_may_still_come(members, awaits):
-    event, _ = poll(script(unbilled(0, **members)), deadline=0)
-    assert event.kind == "ended"
-    assert event.awaits_bill(now=BEGIN + 1) is awaits
-
-
-def test_what_did_not_complete_awaits_no_bill():
-    assert not poll(lambda _: shown("failed", 100, completed_at=BEGIN * 1000))[0].awaits_bill(now=BEGIN)
-    assert not poll(lambda _: RUNNING, deadline=0)[0].awaits_bill(now=BEGIN)
+def test_event_says_whether_a_bill_may_still_come(row, kind, awaits):
+    event, _ = poll(lambda _: row, deadline=0)
+    assert event.kind == kind
+    assert [event.awaits_bill(now=now) for now in (BEGIN, BEGIN + 1)] == [awaits, awaits]
 
 
 def test_wait_that_is_overdue_ends_with_what_it_knows():
