@@ -27,7 +27,6 @@ def drawn_tree():
                 stack.pop()
             parents[found[2]] = stack[-1][1]
             stack.append((depth + 4, found[2]))
-            stack = [(d, name) for d, name in stack if d < depth + 4 or name == found[2]]
     return parents
 
 

@@ -23,10 +23,6 @@ def refused(throttle, now, retry_after=None, sent=None):
     throttle.answered(429, retry_after=retry_after, sent=now if sent is None else sent, now=now)
 
 
-def succeeded(throttle, now=0.0):
-    throttle.answered(200, retry_after=None, sent=now, now=now)
-
-
 def test_without_a_limit_nothing_waits():
     assert sent_at(Throttle(), [0, 0, 0, 0.1]) == [0, 0, 0, 0.1]
 
@@ -89,19 +85,14 @@ def test_volley_of_refusals_widens_it_once():
     assert gap(throttle, 20.0) == pytest.approx(0.2)
 
 
-def test_successes_narrow_it_again_to_what_the_user_set():
-    for rate, least in ((None, 0.0), (20, 0.05)):
-        throttle = Throttle(rate)
-        refused(throttle, now=0.0, retry_after=0)
-        for _ in range(30):
-            succeeded(throttle)
-        assert gap(throttle, 100.0) == pytest.approx(least)
-
-
-def test_slow_limit_is_never_made_faster():
-    throttle = Throttle(0.1)
+@pytest.mark.parametrize(("rate", "widened", "least"), [(None, 0.2, 0.0), (20, 0.2, 0.05), (0.1, 10, 10)])
+def test_successes_narrow_it_again_to_what_the_user_set_which_is_never_made_faster(rate, widened, least):
+    throttle = Throttle(rate)
     refused(throttle, now=0.0, retry_after=0)
-    assert gap(throttle, 100.0) == pytest.approx(10)
+    assert gap(throttle.copy(), 100.0) == pytest.approx(widened)
+    for _ in range(30):
+        throttle.answered(200, retry_after=None, sent=0.0, now=0.0)
+    assert gap(throttle, 100.0) == pytest.approx(least)
 
 
 def test_other_errors_teach_nothing():

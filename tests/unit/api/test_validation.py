@@ -99,14 +99,9 @@ def test_what_is_wrong_is_reported_with_its_remedy(check, name, value, sentence)
 @pytest.mark.parametrize(
     "address",
     [
-        *[
-            "ftp://example.com/",
-            "https:///path",
-            "https://exa mple.com/a",
-            "https://example.com/a b",
-            "https://a\n.com/",
-        ],
-        *["https://x.com:99999/", "https://x.com:port/", "https://ann:secret@x.com/", "https://@x.com/"],
+        *["ftp://example.com/", "https:///path", "https://exa mple.com/a", "https://example.com/a b"],
+        *["https://a\n.com/", "https://x.com:99999/", "https://x.com:port/"],
+        *["https://ann:secret@x.com/", "https://@x.com/"],
         *["https://intranet/", "https://a..b/", "https://127.1/", "https://2130706433/", "https://0x7f000001/"],
         *["https://0177.0.0.1/", "https://127.0.0.0x1/", "https://①②⑦.0.0.1/", "https://10.0.0.1/", "https://[::1]/"],
     ],
@@ -124,16 +119,8 @@ def test_long_value_is_cut():
 @pytest.mark.parametrize(
     "host",
     [
-        *[
-            "localhost",
-            "LOCALHOST.",
-            "a.localhost",
-            "db.internal",
-            "10.0.0.1",
-            "192.168.1.1",
-            "172.16.0.1",
-            "127.1.2.3",
-        ],
+        *["localhost", "LOCALHOST.", "a.localhost", "db.internal"],
+        *["10.0.0.1", "192.168.1.1", "172.16.0.1", "127.1.2.3"],
         *["169.254.169.254", "100.64.0.1", "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1"],
         # Addresses that lead to 10.0.0.1 by way of a translator or a tunnel, and groups.
         *["64:ff9b::a00:1", "2002:a00:1::", "::a00:1", "fec0::1", "224.0.0.1", "ff0e::1"],
