@@ -71,8 +71,8 @@ GROUPS = st.lists(
 )
 def test_no_wait_fails_and_none_is_lost_whatever_outages_come(groups, outages, others, limit, seed):
     simulation = Simulation(seed=seed, limit=limit)
-    for count, seconds, listed, estimated, after in groups:
-        start = {"seconds": seconds, "listed": listed, "estimated": estimated}
+    for count, seconds, history, estimated, after in groups:
+        start = {"seconds": seconds, "history": history, "estimated": estimated}
         simulation.after(after, lambda count=count, start=start: simulation.wait(*simulation.start(count, **start)))
     simulation.after(15, lambda: simulation.start(others, seconds=3600))
     simulation.run(0.0)

@@ -25,12 +25,12 @@ FAILED = PENDING | {"status": "failed", "failure_message": "Not an image."}
 
 @pytest.fixture
 def give(context, runner):
-    draws = itertools.count()
+    numbers = itertools.count()
 
     def make(source=None, **options):
         if source is None:
             source = io.BytesIO(bytes(LARGE))
-        context.random = lambda: next(draws) % 997 / 997
+        context.random = lambda: next(numbers) % 997 / 997
         named = {} if isinstance(source, str) else {"file_name": "b.PNG"}
         return upload(source, **{"workspace_id": "ws_1", **named, "context": context, **options})
 
@@ -45,7 +45,7 @@ def key(request):
     return dict(request.headers).get("Idempotency-Key")
 
 
-def test_address_is_fetched_by_flora(runner, give):
+def test_upload_of_a_url_is_fetched_by_flora(runner, give):
     asset = runner.run(
         give("https://example.com/b.png", folder="ferns", project_id="prj_1"),
         response(201, PENDING),
@@ -61,7 +61,7 @@ def test_address_is_fetched_by_flora(runner, give):
 
 
 @pytest.mark.parametrize("size", [1, LARGE - 1])
-def test_small_file_is_sent_at_once(runner, give, size):
+def test_upload_of_a_small_file_is_one_request(runner, give, size):
     asset = runner.run(give(io.BytesIO(bytes(size)), folder="ferns"), response(201, READY))
     assert asset.url == "https://media.flora.ai/b.png"
     (request,) = runner.requests
@@ -74,7 +74,7 @@ def test_small_file_is_sent_at_once(runner, give, size):
     }
 
 
-def test_large_file_goes_through_the_storage_that_flora_names(runner, give):
+def test_upload_of_a_large_file_goes_through_the_storage_that_flora_names(runner, give):
     file = io.BytesIO(bytes(LARGE))
     asset = runner.run(give(file), response(201, RESERVED), response(204), response(200, PENDING), response(200, READY))
     assert asset.status == "ready"
@@ -161,7 +161,7 @@ def test_failed_asset_is_sent_again_once(runner, give):
     assert not caught.value.may_retry
 
 
-def test_if_flora_sees_no_reason_to_renew_the_first_refusal_stands(runner, give):
+def test_reservation_that_flora_does_not_renew_raises_the_first_refusal(runner, give):
     conflict = error_response(409, "conflict", "Healthy.")
     with pytest.raises(errors.FloraUploadError, match="the storage answered 403"):
         runner.run(give(), response(201, RESERVED), response(403), conflict)
@@ -175,14 +175,14 @@ def test_storage_that_stays_down_is_reported(runner, give, context):
 
 
 @pytest.mark.parametrize("failure", [FAILED, FAILED | {"failure_message": None}])
-def test_what_flora_could_not_fetch_is_reported(runner, give, failure):
+def test_upload_reports_why_flora_could_not_fetch_a_url(runner, give, failure):
     reason = failure["failure_message"] or "it gave no reason"
     with pytest.raises(errors.FloraUploadError) as caught:
         runner.run(give("https://example.com/b.png"), response(201, PENDING), response(200, failure))
     assert str(caught.value) == f"FLORA could not use asset_1: {reason}"
 
 
-def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(runner, give):
+def test_failure_message_of_an_asset_is_shown_on_one_line_and_cut(runner, give):
     failed = FAILED | {"failure_message": "Too\nlarge. " + "x" * 5000}
     with pytest.raises(errors.FloraUploadError, match="asset_1: Too large") as caught:
         runner.run(give("https://example.com/b.png"), response(201, failed))
@@ -244,7 +244,7 @@ def test_reservation_that_cannot_be_used_is_refused(runner, give, reserved, kind
         (CLOSED, {}, "the file is closed"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_sent(runner, give, source, options, problem):
+def test_upload_refuses_invalid_arguments_before_anything_is_sent(runner, give, source, options, problem):
     with pytest.raises(errors.FloraInputError) as caught:
         runner.run(give(source, **options))
     assert str(caught.value).startswith(problem)

@@ -27,7 +27,7 @@ def test_run_that_the_ledger_knows_costs_one_poll_and_no_post(flora):
     assert flora.polls == ["/runs/run_1"]
 
 
-def test_what_the_ledger_holds_at_each_moment(flora):
+def test_ledger_holds_the_intent_before_the_post_and_the_run_id_after_it(flora):
     task = Task(flora)
     with pytest.raises(ProcessKilled, match="before POST"):
         task.run(kill_at=2)
@@ -52,7 +52,7 @@ def test_answer_that_is_lost_is_asked_for_again_with_the_same_key_and_bytes():
 
 
 @pytest.mark.parametrize(("status", "kind"), [(402, errors.FloraPaymentError), (429, errors.FloraRateLimitError)])
-def test_what_started_nothing_is_raised_and_a_retry_sends_the_same_key(flora, status, kind):
+def test_error_that_started_nothing_is_raised_and_a_retry_sends_the_same_key(flora, status, kind):
     task = Task(flora)
     task.fails(kind, outages=[status])
     task.run()
@@ -96,7 +96,7 @@ def test_stored_failures_cost_a_try_each():
     assert keys == [1, 2, 3]
 
 
-def test_within_a_try_a_stored_failure_moves_the_key_once():
+def test_stored_failure_moves_the_key_once_within_a_try():
     flora = FakeFlora("replay_failures", outages=[500, "", 500, ""])
     task = Task(flora)
     task.policy = RetryPolicy(max_retries=1)
@@ -105,7 +105,7 @@ def test_within_a_try_a_stored_failure_moves_the_key_once():
     assert [dict(post.headers)["Idempotency-Key"][-3:] for post in flora.posts] == ["-g1", "-g1", "-g2", "-g2"]
 
 
-def test_without_a_ledger_a_run_that_failed_behind_a_stored_failure_is_followed_by_another():
+def test_run_that_failed_behind_a_stored_failure_is_followed_by_another_without_a_ledger():
     flora = FakeFlora("replay_failures", outages=[503], behaviors=["SERVER_ERROR"])
     task = Task(flora, ledger=False)
     task.fails(errors.FloraServerError)
@@ -220,14 +220,14 @@ def test_run_that_is_known_to_have_failed_is_not_adopted_for_the_next_key(flora)
     assert len(flora.runs) == 2
 
 
-def test_without_a_history_an_old_key_is_not_sent_again(flora):
+def test_old_key_without_a_history_is_not_sent_again(flora):
     task = request_lost(Task(flora, candidates=None))
     flora.now += KEY_TRUSTED_FOR + 1
     task.fails(UNKNOWN, match=r"too old for FLORA to know.*that fit: none")
     assert len(flora.posts) == 1
 
 
-def test_without_a_history_a_duplicate_fails(flora):
+def test_duplicate_without_a_history_fails(flora):
     task = answer_lost(Task(flora, candidates=None, on_unknown="adopt"))
     task.fails(UNKNOWN, match="that fit: none")
 
@@ -249,7 +249,7 @@ def test_task_whose_runs_fail_without_end_stops_at_last():
     task.fails(UNKNOWN, match="20 runs of this task have failed")
 
 
-def test_defaults_poll_at_runs_and_claim_nothing(flora):
+def test_search_asks_for_the_history_of_the_project(flora):
     task = answer_lost(Task(flora, on_unknown="adopt"))
     assert task.run().run_id == "run_1"
     assert flora.requests[-2].query == (*SCOPE.items(), ("limit", "100"))

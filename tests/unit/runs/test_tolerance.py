@@ -11,7 +11,7 @@ from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.tolerance import BILL_FOR, REFUSED_FOR
-from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, script, shown
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, run_response, script
 from tests.support.responses import response
 
 HOURS = 3600.0
@@ -61,7 +61,7 @@ def test_wait_polls_at_once_when_its_connection_has_changed_but_not_before_flora
 
 
 def unbilled(at, **members):
-    return shown("completed", 100, **{"completed_at": (BEGIN + at) * 1000, **members})
+    return run_response("completed", 100, **{"completed_at": (BEGIN + at) * 1000, **members})
 
 
 BILL = {"charged_cost": 0.04}
@@ -111,7 +111,7 @@ TROUBLE = [
 
 
 @pytest.mark.parametrize("trouble", TROUBLE, ids=repr)
-def test_nothing_that_happens_while_a_bill_is_waited_for_fails_the_wait(trouble):
+def test_no_outage_fails_a_wait_for_a_bill(trouble):
     event, polls = poll(script(RUNNING, unbilled(20), then=trouble))
     assert event.succeeded
     assert polls.times[-1] - polls.times[1] <= BILL_FOR + 1
@@ -119,13 +119,15 @@ def test_nothing_that_happens_while_a_bill_is_waited_for_fails_the_wait(trouble)
     assert event.succeeded
 
 
-def test_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
+def test_retry_after_is_kept_while_a_bill_is_waited_for():
     event, polls = poll(script(RUNNING, unbilled(20), response(429, retry_after=60), then=unbilled(20, **BILL)))
     assert event.result()["charged_cost"] == 0.04
     assert polls.times[-1] - polls.times[-2] >= 60
 
 
-@pytest.mark.parametrize("row", [shown("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr)
+@pytest.mark.parametrize(
+    "row", [run_response("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr
+)
 def test_run_that_has_no_result_has_no_bill_to_wait_for(row):
     assert len(poll(script(RUNNING, row))[1].times) == 2
 
@@ -138,7 +140,7 @@ def test_run_that_has_no_result_has_no_bill_to_wait_for(row):
         (unbilled(-91), "ended", False),
         (unbilled(0, completed_at=None), "ended", False),
         (unbilled(0, outputs=()), "ended", False),
-        (shown("failed", 100, completed_at=BEGIN * 1000), "ended", False),
+        (run_response("failed", 100, completed_at=BEGIN * 1000), "ended", False),
         (RUNNING, "timed_out", False),
     ],
     ids=repr,
