@@ -104,18 +104,13 @@ def test_unknown_status_is_kept_and_not_terminal(status):
 
 
 def test_new_kind_of_output_is_a_file_and_an_unreadable_one_does_not_cost_the_others():
-    run = Run.read(
-        {
-            "run_id": "run_1",
-            "status": "completed",
-            "outputs": [
-                {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
-                {"output_id": "b", "type": "imageUrl"},
-                "https://media.flora.ai/c",
-                {"output_id": "d", "type": "text", "url": "words"},
-            ],
-        }
-    )
+    outputs = [
+        {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
+        {"output_id": "b", "type": "imageUrl"},
+        "https://media.flora.ai/c",
+        {"output_id": "d", "type": "text", "url": "words"},
+    ]
+    run = Run.read({"run_id": "run_1", "status": "completed", "outputs": outputs})
     assert [(output.output_id, output.type) for output in run.outputs] == [("a", "splatUrl"), ("d", "text")]
     assert len(run.raw["outputs"]) == 4
     assert Run.read({"run_id": "run_1", "status": "completed", "outputs": "none"}).outputs == ()

@@ -36,20 +36,9 @@ def test_vector_of_the_reference_is_verified_and_typed():
 
 
 def test_callback_of_a_failed_run_has_its_error():
-    body = json.dumps(
-        {
-            "id": "whd_1",
-            "type": "run.failed",
-            "created_at": SENT * 1000,
-            "data": {
-                "run_id": "run_1",
-                "run_type": "technique",
-                "status": "failed",
-                "error_code": "model_timeout",
-                "error_message": "Too slow.",
-            },
-        }
-    ).encode()
+    run = {"run_id": "run_1", "run_type": "technique", "status": "failed"}
+    run |= {"error_code": "model_timeout", "error_message": "Too slow."}
+    body = json.dumps({"id": "whd_1", "type": "run.failed", "created_at": SENT * 1000, "data": run}).encode()
     event = unwrap(body, f"t={SENT},v1={signature(body)}", SECRET, now=SENT)
     assert (event.data.error_code, event.data.error_message) == ("model_timeout", "Too slow.")
 
