@@ -10,7 +10,7 @@ from flora_provider.runs.scheduler import PAGES_OFF_FOR
 from flora_provider.runs.tolerance import REFUSED_FOR
 from tests.support.fake_flora import PAGES
 from tests.support.flows import BEGIN, run_flow, run_with_response
-from tests.support.polling_simulation import OUTAGES, Simulation, on_all, on_pages, on_single_polls
+from tests.support.polling_simulation import HITS, OUTAGES, Simulation, on_pages, on_single_polls
 from tests.support.responses import response
 
 
@@ -52,7 +52,7 @@ def test_429_without_retry_after_slows_all_requests_for_a_while(simulation):
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
+@pytest.mark.parametrize("hits", HITS.values(), ids=HITS)
 @pytest.mark.parametrize("history", ["/generations", ""])
 def test_outage_of_a_minute_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, history):
     simulation.wait(*simulation.start(40, seconds=60, history=history))
@@ -191,7 +191,7 @@ def test_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
 
 
 @pytest.mark.parametrize("header", ["1787000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
+@pytest.mark.parametrize("hits", HITS.values(), ids=HITS)
 def test_429_with_a_date_as_its_seconds_delays_nothing_for_years(simulation, header, hits):
     simulation.wait(*simulation.start(60))
     simulation.wait(*simulation.start(2, history=""))

@@ -34,10 +34,8 @@ def on_single_polls(path):
     return path not in PAGES
 
 
-def on_all(_path):
-    return True
-
-
+# Which requests an outage hits.
+HITS = {"pages": on_pages, "single polls": on_single_polls, "all": lambda _path: True}
 # What FLORA, or what stands before it, may answer instead.
 OUTAGES = {
     "503": Response(503),
