@@ -47,7 +47,7 @@ def test_failed_run_is_reported_with_its_reason():
 
 
 @pytest.mark.parametrize(
-    "outages",
+    "outage",
     [
         response(429, retry_after=2),
         response(408),
@@ -66,8 +66,8 @@ def test_failed_run_is_reported_with_its_reason():
     ],
     ids=repr,
 )
-def test_outage_is_waited_out_however_long_it_lasts(outages):
-    event, polls = poll(until(4000, outages))
+def test_outage_is_waited_out_however_long_it_lasts(outage):
+    event, polls = poll(until(4000, outage))
     assert event.succeeded
     assert len(polls.times) < 4000 / 25, "and FLORA is not made worse"
 

@@ -2,8 +2,6 @@
 
 from contextvars import ContextVar, copy_context
 
-import pytest
-
 from flora_provider.api.errors import FloraPermissionError
 from flora_provider.api.http.flow import FlowContext
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
@@ -12,13 +10,8 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import MAX_SINGLE_POLLS, PollScheduler, Subscription
 from tests.support.fake_flora import PAGES, Fault
 from tests.support.flows import BEGIN, run_with_response
-from tests.support.polling_simulation import Simulation, without_row
+from tests.support.polling_simulation import without_row
 from tests.support.responses import response
-
-
-@pytest.fixture
-def simulation():
-    return Simulation()
 
 
 def test_scheduler_without_waits_sends_no_request(simulation):

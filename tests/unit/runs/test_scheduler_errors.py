@@ -10,13 +10,7 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import Subscription
 from flora_provider.runs.tolerance import REFUSED_FOR
 from tests.support.flows import BEGIN, run_flow, run_with_response
-from tests.support.polling_simulation import Simulation
 from tests.support.responses import response
-
-
-@pytest.fixture
-def simulation():
-    return Simulation()
 
 
 def test_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog):
