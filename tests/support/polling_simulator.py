@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from statistics import fmean, median
 
 from flora_provider.api.http.flow import FlowContext, Sleep
@@ -172,15 +173,11 @@ def main():
     options = parser.parse_args()
     policy = PollPolicy(interval=options.interval, max_interval=options.max_interval)
     print(f"{'run time':<14}{'estimate':<10}{'progress':<18}{'requests':>9}{'lag p50':>9}{'p95':>7}{'max':>7}")  # noqa: T201
-    for times in TIMES:
-        for estimate in ESTIMATES:
-            for progress in PROGRESS:
-                kind = {"times": times, "estimate": estimate, "progress": progress}
-                found = simulate(policy, **kind, runs=options.runs, seed=options.seed)
-                numbers = (
-                    f"{found.requests_per_run:9.1f}{found.median_lag:9.1f}{found.p95_lag:7.1f}{max(found.lags):7.1f}"
-                )
-                print(f"{times:<14}{estimate:<10}{progress:<18}{numbers}")  # noqa: T201
+    for times, estimate, progress in product(TIMES, ESTIMATES, PROGRESS):
+        kind = {"times": times, "estimate": estimate, "progress": progress}
+        found = simulate(policy, **kind, runs=options.runs, seed=options.seed)
+        numbers = f"{found.requests_per_run:9.1f}{found.median_lag:9.1f}{found.p95_lag:7.1f}{max(found.lags):7.1f}"
+        print(f"{times:<14}{estimate:<10}{progress:<18}{numbers}")  # noqa: T201
 
 
 if __name__ == "__main__":
