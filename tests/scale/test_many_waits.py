@@ -28,9 +28,9 @@ def test_strict_limit_costs_time_but_hardly_a_request():
     assert len(limited.asked()) <= 1.2 * len(free.asked())
 
 
-def test_no_run_starves_while_requests_are_scarce():
+def test_every_run_is_polled_while_requests_are_limited():
     simulation = Simulation(requests_per_second=2)
-    simulation.wait(*simulation.start(120, seconds=600, listed="", estimated=None))
+    simulation.wait(*simulation.start(120, seconds=600, history="", estimated=None))
     simulation.run(600)
     polled = defaultdict(list)
     for at, path, _ in simulation.flora.record:

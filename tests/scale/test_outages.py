@@ -10,7 +10,7 @@ from flora_provider.runs.scheduler import PAGES_OFF_FOR
 from flora_provider.runs.tolerance import REFUSED_FOR
 from tests.support.fake_flora import PAGES
 from tests.support.flows import BEGIN, run_flow, run_with_response
-from tests.support.polling_simulation import OUTAGES, Simulation, on_all, on_pages, on_single_polls
+from tests.support.polling_simulation import HITS, OUTAGES, Simulation, on_pages, on_single_polls
 from tests.support.responses import response
 
 
@@ -23,34 +23,27 @@ def page(rows=(), meta=None):
     return response(200, {"generations": list(rows), "technique_runs": [], "meta": {} if meta is None else meta})
 
 
-@pytest.mark.parametrize("listed", ["/generations", "/technique-runs", ""])
-def test_after_a_429_nobody_asks_before_flora_allows_it(simulation, listed):
-    simulation.wait(*simulation.start(60, listed=listed))
-    simulation.inject(Response(429, {"retry-after": "20"}), since=BEGIN + 18, times=3)
-    simulation.run()
-    assert simulation.asked_too_early() == []
-    assert len(simulation.ended) == 60
-
-
-def test_a_429_that_asks_for_more_than_a_minute_is_obeyed_too(simulation):
-    simulation.wait(*simulation.start(60))
-    simulation.inject(Response(429, {"retry-after": "240"}), since=BEGIN + 18, times=1)
+@pytest.mark.parametrize("history", ["/generations", "/technique-runs", ""])
+@pytest.mark.parametrize(("retry_after", "times"), [("20", 3), ("240", 1)])
+def test_scheduler_sends_nothing_after_a_429_before_flora_allows_it(simulation, history, retry_after, times):
+    simulation.wait(*simulation.start(60, history=history))
+    simulation.inject(Response(429, {"retry-after": retry_after}), since=BEGIN + 18, times=times)
     simulation.run()
     assert simulation.asked_too_early() == []
     assert len(simulation.ended) == 60
     assert simulation.now - BEGIN < 18 + 240 * 1.2
 
 
-def test_a_429_on_a_single_poll_silences_the_pages_as_well(simulation):
-    simulation.wait(*simulation.start(3, listed="", estimated=None), *simulation.start(50))
+def test_429_on_a_single_poll_delays_the_pages_as_well(simulation):
+    simulation.wait(*simulation.start(3, history="", estimated=None), *simulation.start(50))
     simulation.inject(Response(429, {"retry-after": "30"}), hits=on_single_polls, times=1)
     simulation.run()
     assert simulation.asked_too_early() == []
     assert len(simulation.ended) == 53
 
 
-def test_a_429_without_a_time_slows_all_down_for_a_while(simulation):
-    simulation.wait(*simulation.start(40, listed=""))
+def test_429_without_retry_after_slows_all_requests_for_a_while(simulation):
+    simulation.wait(*simulation.start(40, history=""))
     simulation.inject(Response(429), since=BEGIN + 18, times=1)
     simulation.run()
     times = [at for at, _, _ in simulation.flora.record]
@@ -59,17 +52,17 @@ def test_a_429_without_a_time_slows_all_down_for_a_while(simulation):
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
-@pytest.mark.parametrize("listed", ["/generations", ""])
-def test_minute_of_trouble_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, listed):
-    simulation.wait(*simulation.start(40, seconds=60, listed=listed))
+@pytest.mark.parametrize("hits", HITS.values(), ids=HITS)
+@pytest.mark.parametrize("history", ["/generations", ""])
+def test_outage_of_a_minute_fails_no_wait_and_is_over_soon_after(simulation, outage, hits, history):
+    simulation.wait(*simulation.start(40, seconds=60, history=history))
     simulation.inject(outage, hits=hits, since=BEGIN + 10, until=BEGIN + 70)
     simulation.run()
     assert len(simulation.ended) == 40
     assert simulation.now - BEGIN < 70 + 60
 
 
-def test_what_is_wrong_with_pages_alone_costs_single_polls_and_pages_are_tried_ever_more_rarely(simulation):
+def test_pages_that_alone_fail_cost_single_polls_and_are_tried_ever_more_rarely(simulation):
     simulation.wait(*simulation.start(50, seconds=600))
     simulation.inject(Response(403), hits=on_pages)
     simulation.run()
@@ -151,7 +144,7 @@ def test_run_that_never_comes_back_is_given_up_and_alone(simulation):
 
 
 def test_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simulation):
-    simulation.wait(*simulation.start(listed="", seconds=150, estimated=None))
+    simulation.wait(*simulation.start(history="", seconds=150, estimated=None))
     simulation.inject(Response(503), until=BEGIN + 90)
     simulation.inject(Response(404), since=BEGIN + 90, until=BEGIN + 130)
     simulation.run()
@@ -159,9 +152,9 @@ def test_outage_followed_by_a_404_does_not_add_up_to_a_run_that_is_gone(simulati
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-@pytest.mark.parametrize("listed", ["/generations", ""])
-def test_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, listed, status):
-    simulation.wait(*simulation.start(40, seconds=30, listed=listed))
+@pytest.mark.parametrize("history", ["/generations", ""])
+def test_refusal_of_minutes_fails_no_wait_and_costs_no_storm(simulation, history, status):
+    simulation.wait(*simulation.start(40, seconds=30, history=history))
     simulation.run(25)
     simulation.inject(Response(status), until=BEGIN + 25 + 250)
     asked = len(simulation.asked())
@@ -198,10 +191,10 @@ def test_key_that_is_refused_for_pages_alone_fails_no_wait(simulation):
 
 
 @pytest.mark.parametrize("header", ["1787000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
-@pytest.mark.parametrize("hits", [on_pages, on_single_polls, on_all], ids=["pages", "single polls", "all"])
-def test_a_429_with_a_date_as_its_seconds_silences_nobody_for_years(simulation, header, hits):
+@pytest.mark.parametrize("hits", HITS.values(), ids=HITS)
+def test_429_with_a_date_as_its_seconds_delays_nothing_for_years(simulation, header, hits):
     simulation.wait(*simulation.start(60))
-    simulation.wait(*simulation.start(2, listed=""))
+    simulation.wait(*simulation.start(2, history=""))
     simulation.inject(Response(429, {"retry-after": header}), hits=hits, since=BEGIN + 18, times=1)
     simulation.run()
     assert len(simulation.ended) == 62
@@ -223,7 +216,7 @@ def test_page_that_is_refused_after_all_its_waits_have_gone_asks_nothing_more(si
 
 
 def test_pause_that_flora_asks_for_is_kept_by_the_scheduler_itself(simulation):
-    (wait,) = simulation.wait(*simulation.start(listed=""))
+    (wait,) = simulation.wait(*simulation.start(history=""))
     simulation.now = wait.poller.due
     run_with_response(simulation.scheduler.poll(RunRef("run_1")), response(429, retry_after=50))
     assert simulation.scheduler.next_round >= simulation.now + 50

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 
 from flora_provider.api.http.flow import Response
 from tests.support.flows import BEGIN
-from tests.support.polling_simulation import OUTAGES, Simulation, on_all, on_pages, on_single_polls, without_row
+from tests.support.polling_simulation import HITS, OUTAGES, Simulation, without_row
 
 
 @dataclass(frozen=True)
 class Outage:
     since: float
-    lasts: float
     kind: str
-    where: str
-    every: int
     victim: int
+    lasts: float = 10.0
+    where: str = "single polls"
+    every: int = 1
 
     def on(self, simulation):
         run_id, seen = f"run_{self.victim % len(simulation.flora.runs) + 1}", [0]
@@ -30,29 +30,19 @@ class Outage:
                 return without_row(answer, run_id)
             return OUTAGES.get(self.kind) or Response(404)
 
-        hits = {"pages": on_pages, "single polls": on_single_polls, "all": on_all}[self.where]
-        if self.kind == "vanishes":
-            hits = f"/runs/{run_id}".__eq__
+        hits = f"/runs/{run_id}".__eq__ if self.kind == "vanishes" else HITS[self.where]
         simulation.inject(instead, hits=hits, since=BEGIN + self.since, until=BEGIN + self.since + self.lasts)
 
 
 ANY_OUTAGE = st.builds(
     Outage,
     since=st.floats(0, 60),
-    lasts=st.sampled_from([1.0, 10.0, 60.0]),
     kind=st.sampled_from([*OUTAGES, "omits"]),
-    where=st.sampled_from(["pages", "single polls", "all"]),
+    victim=st.integers(0, 200),
+    lasts=st.sampled_from([1.0, 10.0, 60.0]),
+    where=st.sampled_from(list(HITS)),
     every=st.sampled_from([1, 1, 2, 5]),
-    victim=st.integers(0, 200),
-) | st.builds(
-    Outage,
-    since=st.floats(0, 60),
-    lasts=st.just(10.0),
-    kind=st.just("vanishes"),
-    where=st.just("single polls"),
-    every=st.just(1),
-    victim=st.integers(0, 200),
-)
+) | st.builds(Outage, since=st.floats(0, 60), kind=st.just("vanishes"), victim=st.integers(0, 200))
 GROUPS = st.lists(
     st.tuples(
         st.sampled_from([1, 1, 2, 5, 40, 150]),  # runs
@@ -71,8 +61,8 @@ GROUPS = st.lists(
 )
 def test_no_wait_fails_and_none_is_lost_whatever_outages_come(groups, outages, others, limit, seed):
     simulation = Simulation(seed=seed, limit=limit)
-    for count, seconds, listed, estimated, after in groups:
-        start = {"seconds": seconds, "listed": listed, "estimated": estimated}
+    for count, seconds, history, estimated, after in groups:
+        start = {"seconds": seconds, "history": history, "estimated": estimated}
         simulation.after(after, lambda count=count, start=start: simulation.wait(*simulation.start(count, **start)))
     simulation.after(15, lambda: simulation.start(others, seconds=3600))
     simulation.run(0.0)

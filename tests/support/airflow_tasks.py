@@ -21,9 +21,9 @@ INSTANT = {"seconds": 0.0, "estimated_seconds": 0}  # how a run of the sandbox b
 ENDLESS = {"never_ends": True, "no_estimate": True, "estimated_seconds": None}
 
 
-def raised_by(act, error=AirflowException, match=None):
+def raised_by(function, error=AirflowException, match=None):
     with pytest.raises(error, match=match) as caught:
-        act()
+        function()
     return caught.value
 
 

@@ -23,7 +23,7 @@ class VirtualRun:
 
     Attributes:
         behavior: "completed", or the error code with which it fails.
-        listed: the history that shows it, or "" for none.
+        history: the one that shows it, or "" for none.
         hidden_until: unix seconds from which on FLORA shows it.
     """
 
@@ -33,7 +33,7 @@ class VirtualRun:
     key: str = ""
     behavior: str = "completed"
     model: str = "m"
-    listed: str = "/generations"
+    history: str = "/generations"
     estimated: float | None = None
     hidden_until: float = 0.0
 
@@ -169,7 +169,7 @@ class FakeFlora:
         return response(200, run.row(self.now))
 
     def _history(self, path, query):
-        runs = [run for run in reversed(self.runs.values()) if run.listed == path and self.now >= run.hidden_until]
+        runs = [run for run in reversed(self.runs.values()) if run.history == path and self.now >= run.hidden_until]
         begin = int(query.get("cursor", "0"))
         end = begin + min(self.page_size, int(query["limit"]))
         rows = [

@@ -34,10 +34,8 @@ def on_single_polls(path):
     return path not in PAGES
 
 
-def on_all(_path):
-    return True
-
-
+# Which requests an outage hits.
+HITS = {"pages": on_pages, "single polls": on_single_polls, "all": lambda _path: True}
 # What FLORA, or what stands before it, may answer instead.
 OUTAGES = {
     "503": Response(503),
@@ -88,10 +86,10 @@ class Simulation:
 
     # What a test does
 
-    def start(self, count=1, *, seconds=30.0, listed="/generations", estimated="right"):
+    def start(self, count=1, *, seconds=30.0, history="/generations", estimated="right"):
         """Runs that somebody starts now."""
         estimate = seconds if estimated == "right" else estimated
-        return [self.flora.start(seconds, listed=listed, estimated=estimate) for _ in range(count)]
+        return [self.flora.start(seconds, history=history, estimated=estimate) for _ in range(count)]
 
     def wait(self, *runs, deadline=None, interval=5.0):
         """Wait for them; `deadline` in seconds from now."""
@@ -114,8 +112,8 @@ class Simulation:
         self.scheduler.add(subscription)
         return subscription
 
-    def after(self, seconds, act):
-        heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), act))
+    def after(self, seconds, action):
+        heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), action))
 
     def run(self, seconds=None):
         """Let so many seconds pass; None: until nobody waits any more, but no more than a day."""

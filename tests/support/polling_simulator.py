@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from statistics import fmean, median
 
 from flora_provider.api.http.flow import FlowContext, Sleep
@@ -90,9 +91,9 @@ class PollRecorder:
         self._answer = answer
 
     def run(self, flow):
-        return run_flow(flow, self._perform)
+        return run_flow(flow, self._execute)
 
-    def _perform(self, effect):
+    def _execute(self, effect):
         if isinstance(effect, Sleep):
             self.now += effect.seconds
             return None
@@ -104,15 +105,15 @@ class PollRecorder:
 
 
 @cache
-def shown(status, progress=0, **members):
-    """What FLORA answers to a poll."""
+def run_response(status, progress=0, **members):
+    """The response to a poll of a run with this status."""
     outputs = {"outputs": [OUTPUT]} if status == "completed" else {}
     row = {"run_id": "run_1", "status": status, "progress": progress, "created_at": BEGIN * 1000, **outputs, **members}
     return response(200, row)
 
 
-RUNNING = shown("running", 10)
-DONE = shown("completed", 100)
+RUNNING = run_response("running", 10)
+DONE = run_response("completed", 100)
 
 
 def poll(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", offset=lambda _: 0.0, **known):
@@ -134,9 +135,9 @@ def poll(answer, *, policy=None, random=lambda: 0.5, run_id="run_1", offset=lamb
     return recorder.run(poll_until_done(poller, context)), recorder
 
 
-def script(*answers, then=RUNNING):
-    """One answer after the other, whenever they are asked for."""
-    left = list(answers)
+def script(*responses, then=RUNNING):
+    """One response after the other, whenever one is asked for; `then` the same for ever."""
+    left = list(responses)
     return lambda _: left.pop(0) if left else then
 
 
@@ -152,7 +153,7 @@ def simulate(policy=None, *, times="20-60 s", estimate="right", progress="steps 
         seconds = TIMES[times](rng)
 
         def answer(at, seconds=seconds):
-            return DONE if at >= seconds else shown("running", PROGRESS[progress](at / seconds))
+            return DONE if at >= seconds else run_response("running", PROGRESS[progress](at / seconds))
 
         estimated = ESTIMATES[estimate](rng, seconds)
         _, recorder = poll(answer, policy=policy, random=rng.random, estimated_seconds=estimated)
@@ -169,18 +170,14 @@ def main():
     )
     parser.add_argument("--runs", type=int, default=300, help="of each kind")
     parser.add_argument("--seed", type=int, default=7)
-    given = parser.parse_args()
-    policy = PollPolicy(interval=given.interval, max_interval=given.max_interval)
+    options = parser.parse_args()
+    policy = PollPolicy(interval=options.interval, max_interval=options.max_interval)
     print(f"{'run time':<14}{'estimate':<10}{'progress':<18}{'requests':>9}{'lag p50':>9}{'p95':>7}{'max':>7}")  # noqa: T201
-    for times in TIMES:
-        for estimate in ESTIMATES:
-            for progress in PROGRESS:
-                kind = {"times": times, "estimate": estimate, "progress": progress}
-                found = simulate(policy, **kind, runs=given.runs, seed=given.seed)
-                numbers = (
-                    f"{found.requests_per_run:9.1f}{found.median_lag:9.1f}{found.p95_lag:7.1f}{max(found.lags):7.1f}"
-                )
-                print(f"{times:<14}{estimate:<10}{progress:<18}{numbers}")  # noqa: T201
+    for times, estimate, progress in product(TIMES, ESTIMATES, PROGRESS):
+        kind = {"times": times, "estimate": estimate, "progress": progress}
+        found = simulate(policy, **kind, runs=options.runs, seed=options.seed)
+        numbers = f"{found.requests_per_run:9.1f}{found.median_lag:9.1f}{found.p95_lag:7.1f}{max(found.lags):7.1f}"
+        print(f"{times:<14}{estimate:<10}{progress:<18}{numbers}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ from http.server import ThreadingHTTPServer
 
 
 @contextmanager
-def socket_server(act):
-    """A server that does `act(connection, stop)` for each connection; yields its URL."""
+def socket_server(handle):
+    """A server that calls `handle(connection, stop)` for each connection; yields its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
     def serve(connection):
         with connection, suppress(OSError):
-            act(connection, stop)
+            handle(connection, stop)
 
     def accept():
         while True:
@@ -33,14 +33,14 @@ def socket_server(act):
         listener.close()
 
 
-def serving(act):
+def serving(handle):
     """A `socket_server` that acts once a request has come."""
 
-    def act_on_request(connection, stop):
+    def handle_request(connection, stop):
         connection.recv(65_536)
-        act(connection, stop)
+        handle(connection, stop)
 
-    return socket_server(act_on_request)
+    return socket_server(handle_request)
 
 
 def answering(data):

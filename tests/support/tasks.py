@@ -206,7 +206,7 @@ class Task:
         context = FlowContext(self.policy, lambda: self.flora.now, lambda: 0.5)
 
         def execute(effect):
-            handler = handlers.get(type(effect), self._perform)
+            handler = handlers.get(type(effect), self._execute_effect)
             try:
                 return handler(effect)
             except FloraError as error:
@@ -214,7 +214,7 @@ class Task:
 
         return run_flow(submitter.flow(context), execute)
 
-    def _perform(self, effect):
+    def _execute_effect(self, effect):
         if isinstance(effect, Sleep):
             self.boundary("before a sleep")
             self.flora.now += effect.seconds

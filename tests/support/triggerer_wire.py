@@ -27,12 +27,8 @@ def in_triggerer(trigger, **task):
     sent = DeferTask(classpath=path, trigger_kwargs=serialize(kwargs), next_method="execute_complete", next_kwargs={})
     arrived = framed(sent)
     row = storable_json(arrived[1]["trigger_kwargs"])
-    revived = FloraRunTrigger(
-        **{
-            name: smart_decode_trigger_kwargs(value)
-            for name, value in Trigger._decrypt_kwargs(row).items()  # noqa: SLF001 - Airflow's
-        }
-    )
+    stored = Trigger._decrypt_kwargs(row)  # noqa: SLF001 - Airflow's
+    revived = FloraRunTrigger(**{name: smart_decode_trigger_kwargs(value) for name, value in stored.items()})
     revived.trigger_id = 1
     instance = {"dag_id": "dag", "run_id": "manual__1", "task_id": "finished", "map_index": -1, "try_number": 1}
     revived._task_instance = SimpleNamespace(**{**instance, **task})  # noqa: SLF001 - the setter wants a whole DAG

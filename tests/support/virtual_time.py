@@ -57,7 +57,7 @@ class VirtualFlora(httpx.AsyncBaseTransport):
 
     def start(self, seconds, *, listed="/generations"):
         self.flora.now = self.true_time
-        return self.flora.start(seconds, listed=listed)
+        return self.flora.start(seconds, history=listed)
 
     def run(self, coroutine):
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_TimeSkippingSelector(self))) as runner:

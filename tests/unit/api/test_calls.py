@@ -78,7 +78,7 @@ def test_outputs_of_type_text_are_another_kind_than_files():
     assert text.to_dict() == {"output_id": "output_2", "type": "text", "text": "A fern, in words."}
 
 
-def test_what_flora_says_beside_the_rows_of_a_page_stays_reachable():
+def test_page_keeps_the_members_beside_its_rows():
     said = {
         "nodes": [],
         "meta": {"next_cursor": "c", "limit": 5},
@@ -152,22 +152,22 @@ def test_bytes_of_a_call_are_the_same_in_any_order_of_members():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda given: calls.generate(type="text", prompt="p", params=given, **SCOPE),
-        lambda given: calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs=given),
-        lambda given: calls.run_action(action_id="a", inputs=[{"type": "text", "text": "a"}], params=given, **SCOPE),
-        lambda given: calls.request("POST", "x", payload=given),
+        lambda data: calls.generate(type="text", prompt="p", params=data, **SCOPE),
+        lambda data: calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs=data),
+        lambda data: calls.run_action(action_id="a", inputs=[{"type": "text", "text": "a"}], params=data, **SCOPE),
+        lambda data: calls.request("POST", "x", payload=data),
     ],
 )
-def test_what_was_checked_is_sent_whatever_becomes_of_it_afterwards(make):
-    given = {"seed": 1, "deep": {"list": [1]}}
-    call = make(given)
+def test_body_of_a_call_is_not_affected_by_later_changes_to_its_arguments(make):
+    data = {"seed": 1, "deep": {"list": [1]}}
+    call = make(data)
     checked = call.body
-    given["seed"] = 2
-    given["deep"]["list"].append(object())
+    data["seed"] = 2
+    data["deep"]["list"].append(object())
     assert call.body == checked
 
 
-def test_what_was_checked_row_by_row_is_sent_too():
+def test_body_of_a_call_is_not_affected_by_later_changes_to_its_rows():
     action, technique = {"type": "text", "text": "a"}, {"id": "a", "type": "text", "value": "b"}
     run_action = calls.run_action(action_id="a", inputs=[action], **SCOPE)
     start = calls.start_technique("cctv-cam", inputs=[technique]).with_key("key-1")
@@ -197,7 +197,7 @@ class OldNumber(enum.IntEnum):
     FEW = 5
 
 
-def test_texts_and_numbers_of_the_callers_own_kinds_are_sent_as_what_they_are():
+def test_enum_arguments_are_sent_as_their_values():
     assert calls.list_generations(status=OldEnum.FAILED, limit=OldNumber.FEW).query == (
         ("status", "failed"), ("limit", "5")
     )  # fmt: skip

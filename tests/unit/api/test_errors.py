@@ -27,11 +27,10 @@ def drawn_tree():
                 stack.pop()
             parents[found[2]] = stack[-1][1]
             stack.append((depth + 4, found[2]))
-            stack = [(d, name) for d, name in stack if d < depth + 4 or name == found[2]]
     return parents
 
 
-def test_tree_is_as_drawn():
+def test_docstring_draws_the_tree_of_errors():
     assert drawn_tree() == {name: kind.__bases__[0].__name__ for name, kind in CLASSES.items()}
 
 
@@ -84,11 +83,11 @@ def test_error_reaches_another_process_as_it_was(error, sent):
     assert vars(arrived) == vars(error)
 
 
-def test_every_error_was_sent_to_another_process():
+def test_every_error_has_an_example():
     assert {type(error) for error in MADE} == {*CLASSES.values(), WaitRefused, LedgerUnavailable, LedgerUnreadable}
 
 
-def test_wrong_input_is_also_a_value_error_and_keeps_all_problems():
+def test_input_error_is_also_a_value_error_and_keeps_all_problems():
     error = errors.FloraInputError(["a is 1: give 2", "b is 3: give 4"])
     assert isinstance(error, ValueError)
     assert error.problems == ("a is 1: give 2", "b is 3: give 4")
@@ -106,7 +105,7 @@ def test_wrong_input_is_also_a_value_error_and_keeps_all_problems():
         ("Insufficient credits...", "Insufficient credits. Nothing was started"),
     ],
 )
-def test_sentences_are_divided_by_one_mark(said, read_aloud):
+def test_sentences_are_separated_by_one_punctuation_mark(said, read_aloud):
     assert read_aloud in str(errors.FloraPaymentError(said, status=402))
 
 
@@ -114,7 +113,7 @@ def test_sentences_are_divided_by_one_mark(said, read_aloud):
     "signed", ["?X-Goog-Signature=secret", "#secret", "?a=b&sig=secret", "?secret=1#x", "?a='secret'"]
 )
 @pytest.mark.parametrize("scope", ["https://s.example/a.png", "https://ann:secret@s.example/a.png", "ws://s.example"])
-def test_no_message_shows_what_an_address_was_signed_with(scope, signed):
+def test_messages_show_no_signature_of_a_url(scope, signed):
     said = f"could not load {scope}{signed}, sorry"
     seen = f"could not load {scope.replace('ann:secret@', '')}?…"
     for error in (
@@ -150,7 +149,7 @@ def test_message_is_fit_for_every_log_and_database():
 
 
 @pytest.mark.parametrize("said", ["https://app.flora.ai/api/v1 cannot be reached", "What? Is it https://a/b? No: a@b"])
-def test_what_is_no_secret_is_shown_as_it_is(said):
+def test_url_and_text_without_a_secret_are_shown_unchanged(said):
     assert str(errors.FloraError(said)) == said
 
 

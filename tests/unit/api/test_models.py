@@ -71,7 +71,7 @@ def test_answer_of_any_kind_is_read_or_refused(model, odd):
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_every_required_member_is_missed_by_name(model):
+def test_missing_required_member_is_named(model):
     for name in REQUIRED[model]:
         lacking = {key: value for key, value in REQUIRED[model].items() if key != name}
         with pytest.raises(FloraAnswerError, match=f"no {model.__name__}: {name}: Field required"):
@@ -79,14 +79,14 @@ def test_every_required_member_is_missed_by_name(model):
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_nothing_optional_is_needed(model):
+def test_optional_members_may_be_missing(model):
     value = model.read(REQUIRED[model])
     for name, field in model.model_fields.items():
         if not field.is_required():
             assert getattr(value, name) == field.get_default(call_default_factory=True)
 
 
-def test_members_that_flora_mostly_sends_can_be_asked_for_when_they_are_absent():
+def test_members_that_flora_mostly_sends_have_defaults():
     assert Started.read(REQUIRED[Started]).poll_url is None
     assert Run.read(REQUIRED[Run]).poll_url is None
     assert ActionSlot.read({"name": "image", "type": "image"}).dynamic is False
@@ -96,7 +96,7 @@ def test_members_that_flora_mostly_sends_can_be_asked_for_when_they_are_absent()
 
 @given(texts())
 @example("completed ")
-def test_status_that_nobody_knows_stays_itself_and_is_not_the_end(status):
+def test_unknown_status_is_kept_and_not_terminal(status):
     run = Run.read({"run_id": "run_1", "status": status})
     assert run.status == status
     assert run.is_terminal == (status in ("completed", "failed"))
@@ -104,18 +104,13 @@ def test_status_that_nobody_knows_stays_itself_and_is_not_the_end(status):
 
 
 def test_new_kind_of_output_is_a_file_and_an_unreadable_one_does_not_cost_the_others():
-    run = Run.read(
-        {
-            "run_id": "run_1",
-            "status": "completed",
-            "outputs": [
-                {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
-                {"output_id": "b", "type": "imageUrl"},
-                "https://media.flora.ai/c",
-                {"output_id": "d", "type": "text", "url": "words"},
-            ],
-        }
-    )
+    outputs = [
+        {"output_id": "a", "type": "splatUrl", "url": "https://media.flora.ai/a"},
+        {"output_id": "b", "type": "imageUrl"},
+        "https://media.flora.ai/c",
+        {"output_id": "d", "type": "text", "url": "words"},
+    ]
+    run = Run.read({"run_id": "run_1", "status": "completed", "outputs": outputs})
     assert [(output.output_id, output.type) for output in run.outputs] == [("a", "splatUrl"), ("d", "text")]
     assert len(run.raw["outputs"]) == 4
     assert Run.read({"run_id": "run_1", "status": "completed", "outputs": "none"}).outputs == ()
@@ -143,13 +138,13 @@ def test_rows_that_cannot_be_read_do_not_cost_the_others(where, before, after):
     assert getattr(model.read(REQUIRED[model] | {name: [good, 5.5, good]}), name) == (row, row)
 
 
-def test_money_is_exact():
+def test_charged_cost_is_exact():
     assert Started.read({"run_id": "run_1", "charged_cost": 0.1}).charged_cost == Decimal("0.1")
     assert Started.read({"run_id": "run_1", "charged_cost": "0.30"}).charged_cost == Decimal("0.30")
     assert sum(Started.read({"run_id": "r", "charged_cost": 0.1}).charged_cost for _ in range(3)) == Decimal("0.3")
 
 
-def test_what_is_no_price_is_no_price():
+def test_invalid_charged_cost_is_read_as_none():
     for odd in (-1, True, "free", float("inf"), float("nan"), 10**400, 10**5000, [], {}):
         assert Started.read({"run_id": "run_1", "charged_cost": odd}).charged_cost is None
 
@@ -199,9 +194,9 @@ def test_answers_are_frozen_and_compare_by_value():
         run.status = "completed"
 
 
-def test_addresses_are_not_shown():
+def test_repr_of_an_answer_shows_no_signed_url():
     signed = "https://storage.example.com/a?signature=secret"
-    shown = repr(
+    representation = repr(
         [
             Run.read(REQUIRED[Run] | {"outputs": [{"output_id": "a", "type": "imageUrl", "url": signed}]}),
             Asset.read(REQUIRED[Asset] | {"url": signed, "upload_url": signed, "canvas": signed}),
@@ -212,6 +207,6 @@ def test_addresses_are_not_shown():
             TechniqueSlot.read({"id": "a", "name": "b", "type": "text"}),
         ]
     )
-    assert "run_1" in shown
-    assert "could not load https://storage.example.com/a?…." in shown
-    assert "secret" not in shown
+    assert "run_1" in representation
+    assert "could not load https://storage.example.com/a?…." in representation
+    assert "secret" not in representation

@@ -27,7 +27,7 @@ types = texts(max_size=60) | st.sampled_from(["image/png", "text/html", "../../e
         ("", "run_1-output_1.bin"),
     ],
 )
-def test_ending_comes_from_the_content_type(content_type, name):
+def test_extension_comes_from_the_content_type(content_type, name):
     assert file_name("run_1-output_1", content_type) == name
 
 
@@ -60,7 +60,7 @@ def test_ending_comes_from_the_content_type(content_type, name):
         ("text/plain", "https://h/a.jpg", ".txt"),
     ],
 )
-def test_ending_of_the_address_counts_where_the_type_says_nothing(content_type, address, ending):
+def test_extension_of_the_url_counts_where_the_content_type_is_generic(content_type, address, ending):
     assert file_name("run_1-output_1", content_type, address) == f"run_1-output_1{ending}"
 
 
@@ -73,7 +73,7 @@ DEVICES = ["con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "
 
 
 @pytest.mark.parametrize("device", [*DEVICES, "CON", "Nul", "con.a", "CON.png", "aux.b.c", "nul.", " con", "con "])
-def test_no_name_is_a_machine_on_windows(device):
+def test_name_is_never_a_device_of_windows(device):
     name = file_name(device, "image/png")
     assert name.partition(".")[0].lower() not in DEVICES
     assert not re.match(r"(?i)(con|prn|aux|nul|com.|lpt.)\.", name)
@@ -97,7 +97,7 @@ def test_name_that_is_no_text_is_refused(odd):
         ("ein Bild", "ein-Bild"),
     ],
 )
-def test_what_is_no_plain_name_stays_readable(stem, begins):
+def test_invalid_characters_are_replaced_and_the_name_stays_readable(stem, begins):
     assert file_name(stem, "image/png").startswith(begins)
 
 
@@ -114,7 +114,7 @@ def test_name_is_never_a_path_never_hidden_never_empty_and_never_too_long(stem, 
 
 
 @given(hostile, types)
-def test_the_same_output_has_the_same_name_again(stem, content_type):
+def test_name_is_the_same_for_the_same_output(stem, content_type):
     assert file_name(stem, content_type) == file_name(stem, content_type)
 
 
@@ -131,13 +131,13 @@ ids = (
 @example(["", "output", ".output", "output-"], "image/png")
 @example(["output/1", "output:1", "output-1"], "image/png")
 @example(["Full", "full", "fUll"], "image/png")
-def test_two_outputs_of_one_run_never_share_a_file_whatever_the_case(output_ids, content_type):
+def test_names_of_two_outputs_differ_whatever_the_case(output_ids, content_type):
     names = [file_name(output_id, content_type).casefold() for output_id in output_ids]
     assert len(set(names)) == len(output_ids)
 
 
 @given(ids, st.sampled_from(["image/png", "text/plain"]))
-def test_name_of_one_is_never_taken_by_what_is_called_like_it(stem, content_type):
+def test_name_is_never_shared_with_a_similar_stem(stem, content_type):
     name = file_name(stem, content_type)
     for likeness in (name, name.rpartition(".")[0], name.upper(), stem.upper(), stem.lower()):
         if likeness != stem:

@@ -55,23 +55,23 @@ def asked(name, changes):
     function = getattr(calls, name)
     parameters = inspect.signature(function).parameters
     values = GOOD | {"inputs": INPUTS.get(name, GOOD["inputs"])}
-    given = {key: values[key] for key, it in parameters.items() if it.default is it.empty} | changes
-    several = [given.pop(key) for key, it in parameters.items() if it.kind is it.VAR_POSITIONAL]
-    ordered = [given.pop(key) for key, it in parameters.items() if several and it.kind is it.POSITIONAL_OR_KEYWORD]
-    return function(*ordered, *several, **given)
+    arguments = {key: values[key] for key, it in parameters.items() if it.default is it.empty} | changes
+    several = [arguments.pop(key) for key, it in parameters.items() if it.kind is it.VAR_POSITIONAL]
+    ordered = [arguments.pop(key) for key, it in parameters.items() if several and it.kind is it.POSITIONAL_OR_KEYWORD]
+    return function(*ordered, *several, **arguments)
 
 
-def outcome(act):
+def outcome(function):
     """What it returns; our error if it raises one; whatever else it raises fails the test."""
     try:
-        return act()
+        return function()
     except FloraError as error:
         str(error).encode()
         return error
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("path", "query_of")])
-def test_call_is_made_or_refused_whatever_it_is_given(name):
+def test_call_is_made_or_refused_whatever_its_arguments(name):
     assert isinstance(asked(name, {}), calls.Call)
     for parameter in inspect.signature(getattr(calls, name)).parameters:
         for odd in ODD:
@@ -87,7 +87,7 @@ def test_call_is_made_or_refused_whatever_it_is_given(name):
 
 @pytest.mark.parametrize("text", ["half \ud83d", "\udc00", "a\udfff" * 1000])
 @pytest.mark.parametrize(
-    ("where", "act"),
+    ("where", "make"),
     [
         ("prompt", lambda text: asked("generate", {"prompt": text})),
         ("params.a[1].b", lambda text: asked("generate", {"params": {"a": [1, {"b": text}]}})),
@@ -105,34 +105,34 @@ def test_call_is_made_or_refused_whatever_it_is_given(name):
         ("proxy", lambda text: Settings(api_key="k", proxy=f"http://example.com/{text}")),
     ],
 )  # fmt: skip
-def test_text_without_utf8_is_refused_where_it_stands_before_it_is_sent(where, act, text):
+def test_text_without_utf8_is_refused_by_name_before_it_is_sent(where, make, text):
     with pytest.raises(FloraInputError) as caught:
-        act(text)
+        make(text)
     assert where in str(caught.value)
     str(caught.value).encode()
 
 
 @pytest.mark.parametrize("setting", inspect.signature(Settings).parameters)
-def test_settings_are_made_or_refused_whatever_they_are_given(setting):
+def test_settings_are_made_or_refused_whatever_their_arguments(setting):
     for odd in ODD:
         made = outcome(lambda odd=odd: Settings(**{"api_key": "k", setting: odd}))
         assert isinstance(made, Settings | FloraInputError)
 
 
-def test_what_is_no_call_is_refused(context):
+def test_send_call_refuses_what_is_no_call(context):
     for odd in ODD:
         with pytest.raises(FloraInputError, match="is no call"):
             next(send_call(odd, context))
 
 
-def test_upload_begins_or_is_refused_whatever_it_is_given(context):
+def test_upload_begins_or_is_refused_whatever_its_arguments(context):
     good = {"source": io.BytesIO(b"x"), "workspace_id": "ws_1", "file_name": "a.png"}
     for parameter in (*good, "content_type", "folder", "project_id", "ready_timeout"):
         for odd in ODD:
             outcome(lambda parameter=parameter, odd=odd: next(upload(context=context, **{**good, parameter: odd})))
 
 
-def test_download_begins_or_is_refused_whatever_it_is_given(context):
+def test_download_begins_or_is_refused_whatever_its_arguments(context):
     good = {"url": "https://example.com/a", "file": io.BytesIO()}
     for parameter in (*good, "max_bytes", "referrer"):
         for odd in ODD:

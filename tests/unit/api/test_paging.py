@@ -32,7 +32,7 @@ books = st.dictionaries(
 
 
 @given(books, st.none() | st.integers(0, 20))
-def test_any_web_of_pages_ends_with_each_item_once(book, max_items):
+def test_walk_of_any_graph_of_pages_ends_with_each_item_once(book, max_items):
     seen, asked = walk_through(lambda cursor: book.get(cursor, ([], None)), max_items=max_items, limit=20)
     assert len(seen) == len(set(seen))
     assert len(asked) == len(set(asked))
@@ -42,7 +42,7 @@ def test_any_web_of_pages_ends_with_each_item_once(book, max_items):
 
 
 @given(st.lists(identities, unique=True, max_size=60), st.integers(1, 7), st.sampled_from(sorted(LISTS)))
-def test_list_is_walked_whole_and_in_order(rows, size, name):
+def test_walk_yields_all_items_in_order(rows, size, name):
     def page(cursor):
         start = int(cursor or 0)
         return rows[start : start + size], str(start + size) if start + size < len(rows) else None
@@ -65,7 +65,7 @@ def test_rows_that_arrive_while_walking_cost_no_old_row(arrivals, size):
     assert [name for name in seen if name.startswith("old")] == [f"old_{n}" for n in range(20)]
 
 
-def test_server_that_goes_round_in_circles_is_left(caplog):
+def test_walk_ends_if_the_server_repeats_its_pages(caplog):
     ever_new = (str(number) for number in range(10_000))
     seen, asked = walk_through(lambda _cursor: (["id_1", "id_2"], next(ever_new)))
     assert seen == ["id_1", "id_2"]
@@ -92,7 +92,7 @@ def test_list_that_may_be_incomplete_is_reported(caplog, book, max_items, report
     assert caplog.messages == reported
 
 
-def test_cursor_kept_elsewhere_is_where_the_walk_starts():
+def test_walk_starts_at_the_cursor_of_its_call():
     walk = PageWalk(calls.list_assets(cursor="c7"))
     assert dict(walk.call.query)["cursor"] == "c7"
     assert len(list(walk.take(walk.call.read({"assets": [row("assets", "a")], "meta": {"next_cursor": "c7"}})))) == 1
@@ -100,7 +100,7 @@ def test_cursor_kept_elsewhere_is_where_the_walk_starts():
 
 
 @pytest.mark.parametrize("odd", [-1, True, "3", 1.5])
-def test_number_of_items_that_is_none_is_refused(odd):
+def test_invalid_max_items_is_refused(odd):
     with pytest.raises(FloraInputError, match=r"max_items is .*: give a whole number, 0 or more"):
         PageWalk(calls.list_assets(), max_items=odd)
 

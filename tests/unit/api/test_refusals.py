@@ -151,7 +151,7 @@ REFUSED = {
     "a canvas's": (lambda: calls.list_nodes("prj_1", cursor=5), ["cursor is 5: give a text"]),
     "a library's": (lambda: calls.list_assets(cursor=5, query=5), ["query is 5: give a string", "cursor is 5"]),
     "a method": (lambda: calls.request("BREW", "coffee"), ["method is 'BREW': use one of GET"]),
-    "a raw call of nothing right": (
+    "a request with several problems": (
         lambda: calls.request(None, 5, "..", query={"a": [1], "b": True}, payload=[1]),
         [
             "method is None: use one of GET",
@@ -162,15 +162,15 @@ REFUSED = {
             "payload is [1]: give a dict with string keys",
         ],
     ),
-    "a raw query of odd names": (lambda: calls.request("GET", "x", query={5: "a"}), ["query is {5: 'a'}: give a dict"]),
-    "a raw query that is none": (lambda: calls.request("GET", "x", query="a=b"), ["query is 'a=b': give a dict"]),
-    "a raw call of no path": (lambda: calls.request("GET"), ["a path has at least one segment"]),
-    "a raw body": (lambda: calls.request("POST", "x", payload={"a": object()}), ["cannot be sent as JSON"]),
+    "a query of odd names": (lambda: calls.request("GET", "x", query={5: "a"}), ["query is {5: 'a'}: give a dict"]),
+    "a query that is no dict": (lambda: calls.request("GET", "x", query="a=b"), ["query is 'a=b': give a dict"]),
+    "a request without a path": (lambda: calls.request("GET"), ["a path has at least one segment"]),
+    "a body that is no JSON": (lambda: calls.request("POST", "x", payload={"a": object()}), ["cannot be sent as JSON"]),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_flora_would_refuse_is_refused_before_it_is_sent(name):
+def test_call_that_flora_would_refuse_is_refused_before_it_is_sent(name):
     make, problems = REFUSED[name]
     with pytest.raises(FloraInputError) as caught:
         make()

@@ -19,12 +19,12 @@ def failed(status, **details):
     return kind("said so", status=status, **details)
 
 
-def test_exactly_the_passing_statuses_are_retried():
+def test_exactly_the_transient_statuses_are_retried():
     assert {status for status in range(300, 600) if may_retry(failed(status), resendable=True)} == RETRIED
 
 
 @pytest.mark.parametrize("status", sorted(RETRIED))
-def test_what_takes_no_key_is_resent_only_when_flora_surely_did_nothing(status):
+def test_call_without_a_key_is_resent_only_after_a_429(status):
     assert may_retry(failed(status), resendable=False) == (status == 429)
 
 
@@ -90,7 +90,7 @@ def test_delay_is_bounded_and_never_earlier_than_flora_asked(policy, status, sec
 
 
 @given(policies, asked, st.integers(0, 19), st.floats(0, 1, exclude_max=True))
-def test_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
+def test_retry_that_is_allowed_and_fits_the_budget_is_made(policy, seconds, attempt, random):
     wait = policy.delay(failed(503, retry_after=seconds), attempt=attempt, elapsed=0, resendable=True, random=random)
     if wait is None:
         longest = max(policy.first_delay, policy.max_delay / 4) + (seconds or policy.max_delay)
@@ -98,9 +98,9 @@ def test_retry_that_may_be_and_fits_is_made(policy, seconds, attempt, random):
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=30, max_size=30))
-def test_call_ends_within_its_budget_however_the_dice_fall(draws):
+def test_retries_end_within_their_budget_whatever_the_jitter(randoms):
     policy, elapsed = RetryPolicy(max_retries=20), 0.0
-    for attempt, random in enumerate(draws):
+    for attempt, random in enumerate(randoms):
         wait = policy.delay(failed(500), attempt=attempt, elapsed=elapsed, resendable=True, random=random)
         if wait is None:
             break
@@ -123,14 +123,14 @@ def test_delays_double_with_jitter_of_up_to_a_quarter_less():
 @example("Wed, 99 Foo 2026 99:99:99 GMT")
 @example("Mon, 01 Jan 0001 00:00:00 +2400")
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
-def test_whatever_retry_after_says_it_is_read_as_seconds_or_as_nothing(text):
+def test_retry_after_of_any_text_is_read_as_seconds_or_as_none(text):
     for name in ("retry-after", "retry-after-ms"):
         seconds = retry_after({name: text}, status=503, now=NOW)
         assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
 
 
 @given(st.decimals(0, 10**9, places=3))
-def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
+def test_retry_after_in_seconds_is_read_up_to_a_maximum(seconds):
     read = retry_after({"retry-after": str(seconds)}, status=503, now=NOW)
     assert read == min(float(seconds), MAX_RETRY_AFTER)
     read = retry_after({"retry-after-ms": str(seconds), "retry-after": "7"}, status=503, now=NOW)
@@ -140,7 +140,7 @@ def test_seconds_are_read_as_they_are_up_to_a_bound(seconds):
 @pytest.mark.parametrize(
     "beyond", ["1787000000", "1787000000000", "9" * 400, "301", "300.5", "Fri, 31 Dec 9999 23:59:59 GMT"]
 )
-def test_retry_after_of_years_is_read_as_the_bound_and_not_as_silence(beyond):
+def test_retry_after_of_years_is_read_as_the_maximum(beyond):
     assert retry_after({"retry-after": beyond}, status=503, now=NOW) == MAX_RETRY_AFTER
     if beyond.isdecimal():
         assert retry_after({"retry-after-ms": beyond + "000"}, status=503, now=NOW) == MAX_RETRY_AFTER
@@ -152,23 +152,23 @@ def test_retry_after_beyond_what_a_call_waits_ends_the_call():
 
 
 @pytest.mark.parametrize("odd", ["1_0", "\u0661\u0662", "1e3", "0x10", "+5", "-5", "inf", "5 s"])
-def test_what_is_no_plain_number_says_nothing(odd):
+def test_retry_after_that_is_no_plain_number_is_ignored(odd):
     assert retry_after({"retry-after": odd}, status=503, now=NOW) is None
 
 
-def test_refusal_that_names_no_pause_is_waited_out_for_five_seconds():
+def test_429_without_retry_after_is_retried_after_five_seconds():
     asked = retry_after({}, status=429, now=NOW)
     assert asked == PAUSE_AFTER_429 == 5
     assert RetryPolicy().delay(failed(429, retry_after=asked), attempt=0, elapsed=0, resendable=True, random=0) == 5
 
 
 @given(st.integers(-(10**9), 10**9))
-def test_date_is_read_as_the_time_until_then(offset):
+def test_retry_after_with_a_date_is_read_as_the_time_until_then(offset):
     header = email.utils.formatdate(NOW + offset, usegmt=True)
     assert retry_after({"retry-after": header}, status=503, now=NOW) == min(max(0, offset), MAX_RETRY_AFTER)
 
 
-def test_date_without_a_zone_is_utc_and_nonsense_falls_through():
+def test_retry_after_reads_a_date_without_a_zone_as_utc_and_skips_nonsense():
     assert retry_after({"retry-after": "Sun, 15 Jun 2025 15:06:45 -0000"}, status=503, now=NOW) == 5
     assert retry_after({"retry-after-ms": "soon", "retry-after": "3"}, status=503, now=NOW) == 3
     assert retry_after({}, status=503, now=NOW) is None

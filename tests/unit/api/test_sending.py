@@ -11,9 +11,9 @@ from flora_provider.api.calls.sending import read
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models.base import parse_json
 from tests.support.responses import error_response, response
+from tests.unit.api.reference.common import SCOPE
 
 RUN = {"run_id": "run_1", "status": "running"}
-SCOPE = {"workspace_id": "ws_1", "project_id": "prj_1"}
 
 
 def get():
@@ -29,13 +29,13 @@ def test_answer_is_read(runner):
     assert runner.sleeps == []
 
 
-def test_passing_failures_are_retried_with_growing_pauses(runner):
+def test_transient_failures_are_retried_with_growing_pauses(runner):
     script = [response(503), errors.FloraConnectionError("broke"), errors.FloraTimeoutError("late"), response(500)]
     assert runner.send(get(), *script, response(200, RUN)).run_id == "run_1"
     assert runner.sleeps == [0.5, 1, 2, 4]
 
 
-def test_after_the_last_retry_the_last_failure_is_raised(runner):
+def test_last_retry_raises_the_last_failure(runner):
     runner.context.policy = RetryPolicy(max_retries=1)
     with pytest.raises(errors.FloraServerError, match="502"):
         runner.send(get(), response(503), response(502))
@@ -56,12 +56,7 @@ def test_post_without_a_key_is_not_resent_when_flora_may_have_acted(runner):
     assert runner.send(generate(), refused, response(429), response(201, RUN)).run_id == "run_1"
 
 
-def test_flora_is_not_asked_again_before_it_said(runner):
-    runner.send(get(), response(429, retry_after=7), response(200, RUN))
-    assert runner.sleeps == [7]
-
-
-def test_long_wait_is_left_to_the_scheduler(runner):
+def test_long_retry_after_is_left_to_the_retries_of_the_task(runner):
     with pytest.raises(errors.FloraRateLimitError) as caught:
         runner.send(get(), response(429, retry_after=90))
     assert caught.value.retry_after == 90
@@ -72,6 +67,7 @@ def test_each_retry_is_logged_with_reason_wait_and_request_id(runner, caplog):
     caplog.set_level(logging.INFO)
     refused = error_response(429, "rate_limited", "Rate limit exceeded.", retry_after=7, request_id="req_9")
     runner.send(get(), refused, response(200, RUN))
+    assert runner.sleeps == [7]
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.message == (
@@ -150,7 +146,7 @@ REDIRECT = (
          "FLORA answered 404: What is that? The id is unknown, or belongs to a workspace this API key cannot see"),
     ],
 )  # fmt: skip
-def test_body_without_floras_envelope_is_reported_in_a_sentence(answered, message):
+def test_body_that_is_no_error_of_floras_is_reported_in_a_sentence(answered, message):
     with pytest.raises(errors.FloraStatusError) as caught:
         read(get(), response(**answered), now=0)
     assert str(caught.value) == message
@@ -203,7 +199,7 @@ def test_error_that_says_nothing_makes_the_ids_suspect():
         assert "Sent were" not in refused(status, code, "Down.", generate())
 
 
-def test_what_headers_say_is_shown_readably():
+def test_headers_are_quoted_readably_in_messages():
     odd = {"request_id": "req_\x1b[31m\t" + "9" * 1000, "content_type": "text/\x9b" + "x" * 1000}
     for said in (response(500, **odd), response(200, body=b"{", **odd)):
         with pytest.raises(errors.FloraError) as caught:

@@ -10,7 +10,7 @@ from tests.support.strategies import texts
 
 
 @pytest.mark.parametrize(
-    ("given_url", "meant"),
+    ("url", "meant"),
     [
         ("https://app.flora.ai", DEFAULT_BASE_URL),
         ("https://app.flora.ai/", DEFAULT_BASE_URL),
@@ -24,8 +24,8 @@ from tests.support.strategies import texts
         ("::1/api/v2", "https://[::1]/api/v2"),
     ],
 )
-def test_address_gets_its_canonical_form(given_url, meant):
-    assert canonical_base_url(given_url) == meant
+def test_base_url_gets_its_canonical_form(url, meant):
+    assert canonical_base_url(url) == meant
     assert Settings(api_key="k", base_url=meant).base_url == meant
 
 
@@ -45,13 +45,13 @@ def test_address_gets_its_canonical_form(given_url, meant):
         ("", "give an address such as"),
     ],
 )
-def test_address_that_cannot_be_right_is_refused(url, why):
+def test_base_url_that_cannot_be_right_is_refused(url, why):
     with pytest.raises(FloraInputError, match=why) as caught:
         Settings(api_key="k", base_url=url)
     assert "secret" not in str(caught.value)
 
 
-def test_all_problems_are_reported_at_once_and_no_secret():
+def test_settings_report_all_problems_at_once_and_no_secret():
     with pytest.raises(FloraInputError) as caught:
         Settings(
             api_key="secret key",
@@ -74,7 +74,7 @@ def test_all_problems_are_reported_at_once_and_no_secret():
         ("api_key", ["", "a b", "ä", "a\n", "\x7f", 5, None]),
         ("base_url", [None, 5]),
         ("proxy", [5, "http://[::1", "http://proxy:port", "socks5://proxy", "proxy:3128", "http:// proxy", "https://"]),
-        ("timeout", [True, "60", -1, float("nan"), None]),
+        ("timeout", [True, "60", -1, float("nan")]),
         ("max_retries", [True, 2.0, 21, None]),
         ("requests_per_second", [0, "5", False]),
         ("verify", [None, 1]),
@@ -82,37 +82,30 @@ def test_all_problems_are_reported_at_once_and_no_secret():
 )
 def test_settings_of_the_wrong_kind_are_refused(name, values):
     for value in values:
-        if (name, value) != ("timeout", None):
-            with pytest.raises(FloraInputError):
-                Settings(**{"api_key": "k", name: value})
+        with pytest.raises(FloraInputError):
+            Settings(**{"api_key": "k", name: value})
 
 
-def test_defaults_are_good():
+def test_settings_have_good_defaults():
     settings = Settings(api_key="sk_live_x")
-    assert (settings.timeout, settings.max_retries, settings.requests_per_second, settings.verify) == (
-        60,
-        4,
-        None,
-        True,
-    )
+    assert (settings.timeout, settings.max_retries) == (60, 4)
+    assert (settings.requests_per_second, settings.verify) == (None, True)
     assert "sk_live_x" not in repr(settings)
     assert "secret" not in repr(Settings(api_key="k", proxy="http://user:secret@proxy:3128"))
 
 
-def test_environment_fills_in_what_is_not_given():
+def test_settings_default_to_the_environment():
     environ = {"FLORA_API_KEY": " k ", "FLORA_BASE_URL": " "}
     assert Settings.from_environment(environ) == Settings(api_key="k")
     assert Settings.from_environment(environ, api_key="mine").api_key == "mine"
-    assert (
-        Settings.from_environment({"FLORA_BASE_URL": "https://e.com"}, api_key="mine").base_url
-        == "https://e.com/api/v1"
-    )
+    elsewhere = Settings.from_environment({"FLORA_BASE_URL": "https://e.com"}, api_key="mine")
+    assert elsewhere.base_url == "https://e.com/api/v1"
     with pytest.raises(FloraInputError, match="FLORA_API_KEY is not set: export it, or pass api_key"):
         Settings.from_environment({"FLORA_API_KEY": " "})
 
 
 @given(texts())
-def test_whatever_is_typed_as_a_host_is_an_address_or_refused(typed):
+def test_any_host_becomes_a_valid_base_url_or_is_refused(typed):
     try:
         url = canonical_base_url(typed)
     except ValueError:

@@ -33,17 +33,17 @@ def test_storable_keeps_every_other_text(text):
 
 @given(texts(), st.integers(10, 30))
 def test_bounded_text_is_whole_or_says_that_it_was_cut(text, longest):
-    shown = bounded(text, longest)
-    assert shown == text or (len(shown) == longest and shown.endswith("… (cut)"))
-    assert bounded(shown, longest) == shown
+    cut = bounded(text, longest)
+    assert cut == text or (len(cut) == longest and cut.endswith("… (cut)"))
+    assert bounded(cut, longest) == cut
 
 
 @pytest.mark.parametrize("length", range(20, 60))
 def test_bounded_text_shows_no_part_of_an_address_that_was_cut(length):
-    shown = bounded(f"see https://a.b/c then https://ann:secret@s.example/a{'x' * 60}", length)
-    assert len(shown) <= length
-    assert "sec" not in shown
-    assert shown.endswith("… (cut)")
+    cut = bounded(f"see https://a.b/c then https://ann:secret@s.example/a{'x' * 60}", length)
+    assert len(cut) <= length
+    assert "sec" not in cut
+    assert cut.endswith("… (cut)")
 
 
 @pytest.mark.parametrize(

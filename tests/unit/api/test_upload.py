@@ -14,6 +14,9 @@ CLOSED = io.BytesIO(b"x")
 CLOSED.close()
 LARGE = 4 * 1024 * 1024 + 1
 STORAGE = "https://storage.googleapis.com/bucket"
+BROKE = errors.FloraConnectionError("broke")
+DUPLICATE = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
+STORED = response(503, idempotent_replayed="true")
 PENDING = {"asset_id": "asset_1", "workspace_id": "ws_1", "status": "pending_upload", "url": None}
 RESERVED = PENDING | {"upload": {"url": STORAGE, "file_field": "data", "form_fields": {"policy": "secret", "key": "k"}}}
 READY = PENDING | {"status": "ready", "url": "https://media.flora.ai/b.png"}
@@ -22,12 +25,12 @@ FAILED = PENDING | {"status": "failed", "failure_message": "Not an image."}
 
 @pytest.fixture
 def give(context, runner):
-    draws = itertools.count()
+    numbers = itertools.count()
 
     def make(source=None, **options):
         if source is None:
             source = io.BytesIO(bytes(LARGE))
-        context.random = lambda: next(draws) % 997 / 997
+        context.random = lambda: next(numbers) % 997 / 997
         named = {} if isinstance(source, str) else {"file_name": "b.PNG"}
         return upload(source, **{"workspace_id": "ws_1", **named, "context": context, **options})
 
@@ -42,7 +45,7 @@ def key(request):
     return dict(request.headers).get("Idempotency-Key")
 
 
-def test_address_is_fetched_by_flora(runner, give):
+def test_upload_of_a_url_is_fetched_by_flora(runner, give):
     asset = runner.run(
         give("https://example.com/b.png", folder="ferns", project_id="prj_1"),
         response(201, PENDING),
@@ -58,7 +61,7 @@ def test_address_is_fetched_by_flora(runner, give):
 
 
 @pytest.mark.parametrize("size", [1, LARGE - 1])
-def test_small_file_is_sent_at_once(runner, give, size):
+def test_upload_of_a_small_file_is_one_request(runner, give, size):
     asset = runner.run(give(io.BytesIO(bytes(size)), folder="ferns"), response(201, READY))
     assert asset.url == "https://media.flora.ai/b.png"
     (request,) = runner.requests
@@ -71,7 +74,7 @@ def test_small_file_is_sent_at_once(runner, give, size):
     }
 
 
-def test_large_file_goes_through_the_storage_that_flora_names(runner, give):
+def test_upload_of_a_large_file_goes_through_the_storage_that_flora_names(runner, give):
     file = io.BytesIO(bytes(LARGE))
     asset = runner.run(give(file), response(201, RESERVED), response(204), response(200, PENDING), response(200, READY))
     assert asset.status == "ready"
@@ -101,13 +104,12 @@ def test_older_reservation_takes_the_bytes_themselves(runner, give):
 
 
 def test_every_step_survives_outages_with_the_same_key(runner, give):
-    broke = errors.FloraConnectionError("broke")
     asset = runner.run(
         give(),
-        *[broke, response(503), response(201, RESERVED)],
-        *[broke, response(503, retry_after=9), response(204)],
-        *[broke, response(429), response(200, PENDING)],
-        *[broke, response(200, READY)],
+        *[BROKE, response(503), response(201, RESERVED)],
+        *[BROKE, response(503, retry_after=9), response(204)],
+        *[BROKE, response(429), response(200, PENDING)],
+        *[BROKE, response(200, READY)],
     )
     assert asset.status == "ready"
     keys = [key(request) for request in runner.requests]
@@ -116,26 +118,20 @@ def test_every_step_survives_outages_with_the_same_key(runner, give):
     assert 9 <= max(runner.sleeps) < 10
 
 
-def test_lost_answer_makes_a_second_asset_rather_than_an_error(runner, give):
-    duplicate = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
-    flow = give("https://example.com/b.png")
-    runner.run(flow, errors.FloraConnectionError("broke"), duplicate, response(201, READY))
+@pytest.mark.parametrize(("failure", "answer"), [(BROKE, DUPLICATE), (response(503), STORED)], ids=["lost", "stored"])
+def test_lost_answer_or_stored_failure_is_left_behind_with_its_key(runner, give, failure, answer):
+    runner.run(give("https://example.com/b.png"), failure, answer, response(201, READY))
     first, resent, anew = runner.requests
     assert key(first) == key(resent) != key(anew)
 
 
-def test_failure_that_flora_stored_under_the_key_is_left_behind_with_it(runner, give):
-    stored = response(503, idempotent_replayed="true")
-    runner.run(give("https://example.com/b.png"), response(503), stored, response(201, READY))
-    first, resent, anew = runner.requests
-    assert key(first) == key(resent) != key(anew)
+def test_failure_that_is_stored_under_a_second_key_is_raised(runner, give):
     with pytest.raises(errors.FloraServerError):
-        runner.run(give("https://example.com/b.png"), stored, stored)
+        runner.run(give("https://example.com/b.png"), STORED, STORED)
 
 
 def test_lost_reservation_is_asked_for_again(runner, give):
-    duplicate = error_response(409, "idempotency_duplicate", "Duplicate idempotency key.")
-    lost = [errors.FloraConnectionError("broke"), duplicate, response(200, RESERVED)]
+    lost = [BROKE, DUPLICATE, response(200, RESERVED)]
     runner.run(give(), response(201, RESERVED), response(403), *lost, response(204), response(200, READY))
     assert lines(runner)[2:5] == ["POST /assets/asset_1/retry"] * 3
 
@@ -165,7 +161,7 @@ def test_failed_asset_is_sent_again_once(runner, give):
     assert not caught.value.may_retry
 
 
-def test_if_flora_sees_no_reason_to_renew_the_first_refusal_stands(runner, give):
+def test_reservation_that_flora_does_not_renew_raises_the_first_refusal(runner, give):
     conflict = error_response(409, "conflict", "Healthy.")
     with pytest.raises(errors.FloraUploadError, match="the storage answered 403"):
         runner.run(give(), response(201, RESERVED), response(403), conflict)
@@ -179,14 +175,14 @@ def test_storage_that_stays_down_is_reported(runner, give, context):
 
 
 @pytest.mark.parametrize("failure", [FAILED, FAILED | {"failure_message": None}])
-def test_what_flora_could_not_fetch_is_reported(runner, give, failure):
+def test_upload_reports_why_flora_could_not_fetch_a_url(runner, give, failure):
     reason = failure["failure_message"] or "it gave no reason"
     with pytest.raises(errors.FloraUploadError) as caught:
         runner.run(give("https://example.com/b.png"), response(201, PENDING), response(200, failure))
     assert str(caught.value) == f"FLORA could not use asset_1: {reason}"
 
 
-def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(runner, give):
+def test_failure_message_of_an_asset_is_shown_on_one_line_and_cut(runner, give):
     failed = FAILED | {"failure_message": "Too\nlarge. " + "x" * 5000}
     with pytest.raises(errors.FloraUploadError, match="asset_1: Too large") as caught:
         runner.run(give("https://example.com/b.png"), response(201, failed))
@@ -194,16 +190,10 @@ def test_what_flora_says_of_a_failure_is_shown_on_one_line_and_not_for_ever(runn
 
 
 def test_poll_that_fails_is_followed_by_another(runner, give):
-    unseen = [response(404), response(503), errors.FloraConnectionError("broke")]
+    unseen = [response(404), response(503), BROKE]
     asset = runner.run(give("https://example.com/b.png"), response(201, PENDING), *unseen, response(200, READY))
     assert asset.status == "ready"
     assert runner.sleeps == [1, 1, 1, 1]
-
-
-def test_ready_timeout_bounds_failed_polls_too(runner, give):
-    with pytest.raises(errors.FloraUploadError, match="asset_1 is still pending_upload"):
-        runner.run(give("https://example.com/b.png", ready_timeout=3), response(201, PENDING), *[response(503)] * 3)
-    assert runner.sleeps == [1, 1, 1]
 
 
 def test_key_that_was_revoked_meanwhile_ends_the_wait(runner, give):
@@ -211,11 +201,13 @@ def test_key_that_was_revoked_meanwhile_ends_the_wait(runner, give):
         runner.run(give("https://example.com/b.png"), response(201, PENDING), response(401))
 
 
-def test_upload_gives_up_after_ready_timeout(runner, give):
-    with pytest.raises(errors.FloraUploadError, match="asset_1 is still processing: raise ready_timeout") as caught:
-        runner.run(
-            give("https://example.com/b.png", ready_timeout=3), *[response(201, PENDING | {"status": "processing"})] * 4
-        )
+@pytest.mark.parametrize("status", ["pending_upload", "processing"])
+@pytest.mark.parametrize("fails", [True, False], ids=["failed polls", "polls"])
+def test_upload_gives_up_after_ready_timeout(runner, give, status, fails):
+    asset = response(201, PENDING | {"status": status})
+    flow = give("https://example.com/b.png", ready_timeout=3)
+    with pytest.raises(errors.FloraUploadError, match=f"asset_1 is still {status}: raise ready_timeout") as caught:
+        runner.run(flow, asset, *[response(503) if fails else asset] * 3)
     assert runner.sleeps == [1, 1, 1]
     assert caught.value.may_retry
 
@@ -252,7 +244,7 @@ def test_reservation_that_cannot_be_used_is_refused(runner, give, reserved, kind
         (CLOSED, {}, "the file is closed"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_sent(runner, give, source, options, problem):
+def test_upload_refuses_invalid_arguments_before_anything_is_sent(runner, give, source, options, problem):
     with pytest.raises(errors.FloraInputError) as caught:
         runner.run(give(source, **options))
     assert str(caught.value).startswith(problem)

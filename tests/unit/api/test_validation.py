@@ -41,7 +41,7 @@ SILENT = [
 
 
 @pytest.mark.parametrize(("check", "name", "values"), SILENT)
-def test_what_is_right_is_let_through(check, name, values):
+def test_check_accepts_valid_values(check, name, values):
     assert [check(name, value) for value in values] == [None] * len(values)
 
 
@@ -89,7 +89,7 @@ def test_what_is_right_is_let_through(check, name, values):
         (validation.callback_url, "callback_url", "https://a.local", "callback_url is https://a.local/…: FLORA"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_reported_with_its_remedy(check, name, value, sentence):
+def test_check_reports_an_invalid_value_with_its_remedy(check, name, value, sentence):
     reported = check(name, value)
     assert reported.startswith(sentence)
     assert "secret" not in reported
@@ -99,14 +99,9 @@ def test_what_is_wrong_is_reported_with_its_remedy(check, name, value, sentence)
 @pytest.mark.parametrize(
     "address",
     [
-        *[
-            "ftp://example.com/",
-            "https:///path",
-            "https://exa mple.com/a",
-            "https://example.com/a b",
-            "https://a\n.com/",
-        ],
-        *["https://x.com:99999/", "https://x.com:port/", "https://ann:secret@x.com/", "https://@x.com/"],
+        *["ftp://example.com/", "https:///path", "https://exa mple.com/a", "https://example.com/a b"],
+        *["https://a\n.com/", "https://x.com:99999/", "https://x.com:port/"],
+        *["https://ann:secret@x.com/", "https://@x.com/"],
         *["https://intranet/", "https://a..b/", "https://127.1/", "https://2130706433/", "https://0x7f000001/"],
         *["https://0177.0.0.1/", "https://127.0.0.0x1/", "https://①②⑦.0.0.1/", "https://10.0.0.1/", "https://[::1]/"],
     ],
@@ -117,23 +112,15 @@ def test_address_that_flora_cannot_reach_is_refused(check, address):
     assert "secret" not in reported
 
 
-def test_long_value_is_cut():
+def test_check_cuts_a_long_value():
     assert len(validation.non_empty_text("prompt", ["x" * 1000])) < 150
 
 
 @pytest.mark.parametrize(
     "host",
     [
-        *[
-            "localhost",
-            "LOCALHOST.",
-            "a.localhost",
-            "db.internal",
-            "10.0.0.1",
-            "192.168.1.1",
-            "172.16.0.1",
-            "127.1.2.3",
-        ],
+        *["localhost", "LOCALHOST.", "a.localhost", "db.internal"],
+        *["10.0.0.1", "192.168.1.1", "172.16.0.1", "127.1.2.3"],
         *["169.254.169.254", "100.64.0.1", "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1"],
         # Addresses that lead to 10.0.0.1 by way of a translator or a tunnel, and groups.
         *["64:ff9b::a00:1", "2002:a00:1::", "::a00:1", "fec0::1", "224.0.0.1", "ff0e::1"],
@@ -151,7 +138,7 @@ def test_public_hosts_are_known(host):
 
 
 @given(texts() | texts().map("https://{}".format))
-def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
+def test_host_to_connect_is_none_or_the_host_of_an_http_url(url):
     host = host_to_connect(url)
     assert host is None or ((host in url.lower() or host) and url.lower().startswith(("https://", "http://")))
 
@@ -160,12 +147,12 @@ def test_whatever_the_address_only_a_safe_host_is_connected_to(url):
     st.sampled_from([check for check, *_ in SILENT]),
     st.none() | texts() | st.integers() | st.binary() | st.lists(texts()),
 )
-def test_no_value_breaks_a_check(check, value):
+def test_check_reports_a_value_of_any_type_or_accepts_it(check, value):
     name = "run_id" if check in (validation.identifier, validation.run_id) else "value"
     reported = check(name, value)
     assert reported is None or reported.startswith(f"{name} is ")
 
 
 @pytest.mark.parametrize("odd", [None, 5, b"https://example.com", ["https://example.com"]])
-def test_what_is_no_text_has_no_host(odd):
+def test_host_to_connect_is_none_for_other_types_than_text(odd):
     assert host_to_connect(odd) is None

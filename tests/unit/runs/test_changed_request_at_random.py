@@ -80,7 +80,7 @@ class TaskHistory:
     st.booleans(),
     st.lists(steps, max_size=9),
 )
-def test_whatever_changes_nothing_is_paid_that_was_not_meant(mode, on_changed, waits_in_worker, taken):
+def test_no_run_is_paid_that_was_not_intended_whatever_changes(mode, on_changed, waits_in_worker, taken):
     history = TaskHistory(mode, on_changed, waits_in_worker=waits_in_worker)
     for step in taken:
         history.apply(step)

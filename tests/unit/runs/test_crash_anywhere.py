@@ -8,10 +8,10 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from flora_provider.api.errors import FloraConnectionError, FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
+from flora_provider.api.errors import FloraError, FloraStatusError, RunFailed, RunOutcomeUnknown
 from flora_provider.api.http.retry_policy import RetryPolicy
 from tests.support.fake_flora import KEY_WINDOW, MODES, RUN_SECONDS, FakeFlora
-from tests.support.tasks import ProcessKilled, Task
+from tests.support.tasks import ProcessKilled, Task, request_lost
 
 IDEMPOTENT = [mode for mode in MODES if mode != "none"]
 LEDGERS = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])
@@ -31,7 +31,7 @@ def killed_at_every_moment(make):
 
 @LEDGERS
 @pytest.mark.parametrize("mode", MODES)
-def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mode, ledger):
+def test_retry_after_a_kill_at_any_moment_ends_with_one_run_or_says_why_not(mode, ledger):
     moments = []
     for moment, task in killed_at_every_moment(lambda: Task(FakeFlora(mode), ledger=ledger)):
         moments.append(moment)
@@ -56,12 +56,7 @@ def test_after_a_kill_at_any_moment_a_retry_ends_with_one_run_or_says_why_not(mo
 @LEDGERS
 @pytest.mark.parametrize("mode", IDEMPOTENT)
 def test_retry_that_is_killed_at_any_moment_costs_nothing_either(mode, ledger):
-    def one_try_later():
-        task = Task(FakeFlora(mode, outages=["broken"]), ledger=ledger)
-        task.fails(FloraConnectionError)
-        return task
-
-    for _, task in killed_at_every_moment(one_try_later):
+    for _, task in killed_at_every_moment(lambda: request_lost(Task(FakeFlora(mode), ledger=ledger))):
         with suppress(RunOutcomeUnknown):
             task.run()
         assert task.flora.billed == ["run_1"]
@@ -154,7 +149,7 @@ def check_error(task, error):
 
 @half_as_many
 @given(st.sampled_from(IDEMPOTENT), st.booleans(), behaviors, hidden, histories)
-def test_whatever_happens_an_intended_run_is_paid_once_and_is_its_tasks_own(mode, ledger, behaviors, hidden_for, taken):
+def test_intended_run_is_paid_once_and_is_its_tasks_own_whatever_happens(mode, ledger, behaviors, hidden_for, taken):
     history = History(mode, ledger, behaviors, hidden_for)
     history.apply(taken)
     for task, end in history.ends():
@@ -200,7 +195,7 @@ def test_ledger_prevents_all_but_lost_answers_where_flora_ignores_keys(behaviors
     [],
     [(1, (None, ["broken"] * 2)), (0, (None, ["lost"] * 2)), (0, KEY_WINDOW), (1, (None, []))],
 )
-def test_who_chooses_to_adopt_takes_no_run_of_a_sibling(mode, ledger, behaviors, taken):
+def test_adopting_takes_no_run_of_a_sibling(mode, ledger, behaviors, taken):
     history = History(mode, ledger, behaviors, on_unknown="adopt")
     history.apply(taken)
     history.ends()

@@ -98,23 +98,23 @@ def test_every_documented_code_has_its_advice_in_any_case(code, advice):
         (None, RetryAdvice.RETRY_NOW),
     ],
 )
-def test_code_that_nobody_has_listed_is_taken_by_its_family(code, advice):
+def test_undocumented_code_is_classified_by_its_words(code, advice):
     assert advice_for(code, None) is advice
 
 
 @pytest.mark.parametrize("said", REFUSALS)
 @pytest.mark.parametrize("code", ["GPU_PROVIDER_ERROR", "GENERATION_NO_RESULT", "COSMIC_RAY", None])
-def test_refusal_hidden_under_a_passing_trouble_is_not_retried(code, said):
+def test_refusal_under_a_transient_code_is_not_retried(code, said):
     assert advice_for(code, said) is RetryAdvice.CHANGE_INPUT
 
 
 @pytest.mark.parametrize("said", TECHNICAL)
-def test_what_is_said_of_a_connection_is_no_refusal_of_the_prompt(said):
+def test_message_about_a_connection_is_no_refusal_of_the_prompt(said):
     assert advice_for("GPU_PROVIDER_ERROR", said) is RetryAdvice.RETRY_NOW
 
 
 @pytest.mark.parametrize(("code", "advice"), [pair for pair in CODES if not pair[1].may_retry])
-def test_message_never_makes_hopeless_trouble_pass(code, advice):
+def test_message_never_makes_a_permanent_error_transient(code, advice):
     assert [advice_for(code, said) for said in (*REFUSALS, "Please try again")] == [advice] * (len(REFUSALS) + 1)
 
 
@@ -148,9 +148,9 @@ def test_refusal_is_recognized_whatever_surrounds_it_and_under_any_code(code, be
 
 
 @given(st.lists(st.text("BDFGHJKZ", min_size=1), max_size=4), st.sampled_from(["_", "-", " ", "."]))
-def test_code_of_words_that_mean_nothing_to_us_may_pass(words, mark):
+def test_code_of_unknown_words_may_be_retried(words, mark):
     assert advice_for(mark.join(words), None) is RetryAdvice.RETRY_NOW
 
 
-def test_only_what_may_pass_may_be_retried():
+def test_advice_may_retry_for_transient_errors_only():
     assert {advice for advice in RetryAdvice if advice.may_retry} == {RetryAdvice.RETRY_NOW, RetryAdvice.RETRY_LATER}

@@ -142,6 +142,6 @@ def test_event_either_succeeds_or_raises_an_error_of_ours(event):
 
 
 @pytest.mark.parametrize("event", [RunEvent.ended(run()), RunEvent.timed_out(RunRef("run_1"))])
-def test_repr_shows_no_address_for_it_may_be_signed(event):
+def test_repr_of_an_event_shows_no_signed_url(event):
     assert "secret" not in repr(event)
     assert "run_1" in repr(event)

@@ -15,16 +15,8 @@ VERSION_1 = {"clears": 2, "generation": 1, "key": "airflow-1-g1", "intended_at":
 
 
 def record(fingerprint="a", **members):
-    given = {
-        "max_tries": 3,
-        "retries": 3,
-        "clear_number": 0,
-        "key": "k",
-        "key_version": 1,
-        "intended_at": 0.0,
-        **members,
-    }
-    return LedgerRecord(fingerprint=fingerprint, **given)
+    defaults = {"max_tries": 3, "retries": 3, "clear_number": 0, "key": "k", "key_version": 1, "intended_at": 0.0}
+    return LedgerRecord(fingerprint=fingerprint, **defaults | members)
 
 
 def of_try(attempt, *fingerprints):
@@ -64,7 +56,7 @@ def test_record_with_a_member_less_is_an_error(missing):
 
 
 @pytest.mark.parametrize("stored", [5, "text", [], {}, True, {"version": 3}, {"version": "2"}, {"version": None}])
-def test_what_is_no_record_is_an_error(stored):
+def test_invalid_record_is_an_error(stored):
     with pytest.raises(LedgerUnreadable):
         load(stored)
 
@@ -84,7 +76,7 @@ def test_record_is_either_read_with_its_key_or_refused(stored):
     assert read.key == stored["key"]
 
 
-def test_nothing_stored_is_no_record():
+def test_load_returns_none_if_nothing_is_stored():
     assert load(None) is None
 
 
@@ -111,13 +103,9 @@ def test_find_counts_equal_requests_of_one_try():
     assert find(records, RETRY, "a").number == 1
 
 
-def test_find_knows_a_request_that_failed_in_this_try_again():
+def test_find_knows_a_request_that_failed_in_this_try_again_and_takes_no_other_for_its_change():
     records = [record("a", claimed_by=claim(FIRST), is_released=True)]
     assert find(records, FIRST, "a").number == 0
-
-
-def test_find_takes_no_request_of_this_try_for_a_change():
-    records = [record("a", claimed_by=claim(FIRST), is_released=True)]
     assert find(records, FIRST, "b")[:3] == (1, None, False)
 
 
@@ -186,7 +174,7 @@ def test_clear_is_recognized_by_the_retries_without_a_clear_number(known):
 
 
 @given(st.integers(0, 5), st.lists(st.booleans(), max_size=8))
-def test_no_number_of_retries_and_clears_is_misread_while_the_author_leaves_the_retries(retries, clears):
+def test_any_sequence_of_retries_and_clears_is_read_right_while_the_author_leaves_the_retries(retries, clears):
     max_tries, clear_number, tried = retries, 0, 1
     stored = record(max_tries=max_tries, retries=retries, clear_number=0)
     for is_clear in clears:

@@ -13,13 +13,25 @@ from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.polling import wait_for_run
 from flora_provider.runs.tolerance import NOT_FOUND_GRACE
-from tests.support.polling_simulator import BEGIN, DONE, LATENCY, RUNNING, PollRecorder, poll, script, shown, until
+from tests.support.polling_simulator import (
+    BEGIN,
+    DONE,
+    LATENCY,
+    RUNNING,
+    PollRecorder,
+    poll,
+    run_response,
+    script,
+    until,
+)
 from tests.support.responses import response
 
 
 @pytest.mark.parametrize("progress", [0, 100])
-def test_only_status_decides(progress):
-    event, polls = poll(script(shown("queued", 100), shown("running", 100), shown("failed", progress)))
+def test_status_alone_ends_a_wait(progress):
+    event, polls = poll(
+        script(run_response("queued", 100), run_response("running", 100), run_response("failed", progress))
+    )
     assert (event.kind, event.run["status"], len(polls.times)) == ("ended", "failed", 3)
 
 
@@ -30,12 +42,12 @@ def test_completed_run_is_reported_with_its_outputs():
 
 
 def test_failed_run_is_reported_with_its_reason():
-    event, _ = poll(script(shown("failed", 100, error_code="SERVER_ERROR", error_message="Oh.")))
+    event, _ = poll(script(run_response("failed", 100, error_code="SERVER_ERROR", error_message="Oh.")))
     assert (event.error_code, event.error_message) == ("SERVER_ERROR", "Oh.")
 
 
 @pytest.mark.parametrize(
-    "outages",
+    "outage",
     [
         response(429, retry_after=2),
         response(408),
@@ -54,18 +66,24 @@ def test_failed_run_is_reported_with_its_reason():
     ],
     ids=repr,
 )
-def test_outage_is_waited_out_however_long_it_lasts(outages):
-    event, polls = poll(until(4000, outages))
+def test_outage_is_waited_out_however_long_it_lasts(outage):
+    event, polls = poll(until(4000, outage))
     assert event.succeeded
     assert len(polls.times) < 4000 / 25, "and FLORA is not made worse"
 
 
-@pytest.mark.parametrize("outages", [response(503), FloraConnectionError("broke")], ids=repr)
-def test_outage_ends_at_the_deadline_and_is_reported(outages):
-    event, polls = poll(lambda _: outages, deadline=100)
-    assert (event.kind, event.run_id) == ("timed_out", "run_1")
-    assert "the last poll failed" in event.detail
-    assert polls.times[-1] == pytest.approx(100)
+@pytest.mark.parametrize(("before", "deadline"), [([], 100), ([RUNNING], 50)])
+@pytest.mark.parametrize(
+    ("outage", "reported"),
+    [(503, "FLORA answered 503"), (401, "FLORA answered 401"), (FloraConnectionError("broke"), "broke")],
+    ids=repr,
+)
+def test_outage_or_refusal_ends_at_the_deadline_and_is_reported(before, deadline, outage, reported):
+    outage = response(outage) if isinstance(outage, int) else outage
+    event, polls = poll(script(*before, then=outage), deadline=deadline)
+    assert (event.kind, event.run_id, event.unseen) == ("timed_out", "run_1", False)
+    assert f"the last poll failed: {reported}" in event.detail
+    assert polls.times[-1] == pytest.approx(deadline)
 
 
 @pytest.mark.parametrize("seen", [True, False])
@@ -85,7 +103,7 @@ def test_run_that_flora_never_knew_is_given_up_after_a_minute():
     assert NOT_FOUND_GRACE <= polls.times[-1] - polls.times[0] <= NOT_FOUND_GRACE + 40
 
 
-def test_run_may_vanish_more_than_once():
+def test_run_may_be_not_found_more_than_once():
     event, _ = poll(lambda at: DONE if at > 400 else response(404) if at % 80 > 40 else RUNNING)
     assert event.succeeded
 
@@ -97,7 +115,7 @@ def test_one_404_after_minutes_without_a_successful_poll_does_not_end_the_wait(b
     assert event.succeeded
 
 
-def test_who_knows_since_when_it_is_gone_may_say_so():
+def test_not_found_since_counts_from_before_the_wait():
     event, polls = poll(lambda _: response(404), not_found_since=BEGIN - NOT_FOUND_GRACE)
     assert (event.kind, len(polls.times)) == ("refused", 1)
 
@@ -107,19 +125,19 @@ def test_run_id_that_cannot_be_asked_for_is_refused_not_raised():
     assert (event.kind, polls.times, polls.now) == ("invalid", [], BEGIN)
 
 
-def wait_for(run_id="run_1", *answers, **options):
-    polls = PollRecorder(script(*answers, then=DONE))
+def wait_for(run_id="run_1", *responses, **options):
+    polls = PollRecorder(script(*responses, then=DONE))
     return polls.run(wait_for_run(run_id, FlowContext(RetryPolicy(), lambda: polls.now, lambda: 0.5), **options)), polls
 
 
 @pytest.mark.parametrize("interval", [7, timedelta(seconds=7)])
-def test_script_waits_in_one_line(interval):
+def test_wait_for_run_returns_the_finished_run(interval):
     run, polls = wait_for("run_1", RUNNING, poll_interval=interval)
     assert (run["status"], [output["output_id"] for output in run["outputs"]]) == ("completed", ["output_1"])
     assert polls.now - BEGIN >= 7
 
 
-def test_script_that_waits_in_vain_is_reported():
+def test_wait_for_run_raises_after_its_timeout():
     with pytest.raises(RunTimedOut, match="run_1 was not finished in time"):
         wait_for("run_1", *[RUNNING] * 100, timeout=30)
 
@@ -129,7 +147,7 @@ WRONG += [("started_at", "now"), ("estimated_seconds", "30")]
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_wait_that_cannot_be_is_refused_by_name_before_anything_is_asked(name, value):
+def test_wait_for_run_refuses_an_invalid_argument_by_name(name, value):
     with pytest.raises(FloraInputError, match=f"{name} is "):
         wait_for(**{name: value})
 
@@ -169,14 +187,14 @@ def test_wait_polls_again_within_minutes_whatever_time_a_header_names(status, na
     assert polls.times[-1] - polls.times[-2] <= 340
 
 
-TERMINAL = [DONE, shown("failed", 100), shown("completed")]
+TERMINAL = [DONE, run_response("failed", 100), run_response("completed")]
 ON = [
     RUNNING,
-    shown("pending"),
-    shown("running", 100),
-    shown("paused", 50),
-    shown("running", -5, created_at="never"),
-    shown("running", 1e300, created_at=-1e300),
+    run_response("pending"),
+    run_response("running", 100),
+    run_response("paused", 50),
+    run_response("running", -5, created_at="never"),
+    run_response("running", 1e300, created_at=-1e300),
     response(429, retry_after=7),
     response(429, retry_after=500),
     response(500),
@@ -199,15 +217,15 @@ ON = [
     st.floats(0, 1, exclude_max=True),
 )
 @example([], RUNNING, 0.0, None, None, 0.0)
-def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, deadline, estimate, started_at, random):
-    sequence = [*answers, last]
+def test_wait_ends_with_its_run_or_at_its_deadline(responses, last, deadline, estimate, started_at, random):
+    sequence = [*responses, last]
     if deadline is None and last in ON:
         sequence.append(DONE)
-    given_back = []
+    sent = []
 
     def answer(_):
-        given_back.append(sequence.pop(0) if len(sequence) > 1 else sequence[0])
-        return given_back[-1]
+        sent.append(sequence.pop(0) if len(sequence) > 1 else sequence[0])
+        return sent[-1]
 
     event, polls = poll(
         answer,
@@ -220,16 +238,16 @@ def test_any_answers_end_a_wait_at_its_end_or_at_its_deadline(answers, last, dea
     if event.kind == "timed_out":
         assert deadline - 1e-3 <= polls.now - BEGIN <= deadline + LATENCY + 1e-3
     elif event.kind == "refused":
-        assert given_back[-1].status in (401, 403, 404)
+        assert sent[-1].status in (401, 403, 404)
         assert polls.now - BEGIN > NOT_FOUND_GRACE
     else:
-        assert given_back[-1] in TERMINAL
-    assert not [seen for seen in given_back[:-1] if seen in TERMINAL]
+        assert sent[-1] in TERMINAL
+    assert not [seen for seen in sent[:-1] if seen in TERMINAL]
 
 
 def test_changes_of_status_progress_by_quarters_and_failures_are_logged(caplog):
     caplog.set_level(logging.INFO)
-    poll(script(shown("pending"), *(shown("running", n) for n in range(0, 100, 10)), response(503), DONE))
+    poll(script(run_response("pending"), *(run_response("running", n) for n in range(0, 100, 10)), response(503), DONE))
     reported = [record.message for record in caplog.records]
     assert reported[:4] == [
         "FLORA run run_1: pending, 0 %",

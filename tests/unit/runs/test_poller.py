@@ -8,7 +8,7 @@ import pytest
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
-from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, shown, until
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, run_response, until
 
 NAMED = {
     "run_id": ["", "None", None, 7, "gen_1", ["run_1"]],
@@ -20,18 +20,15 @@ NAMED = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NAMED.items() for value in values])
-def test_value_that_no_wait_can_be_made_of_is_named_and_raises_nothing(name, value):
-    given = {"deadline": None, "started_at": None, "estimated_seconds": None, "run_id": "run_1", "poll_interval": 3.0}
-    given[name] = value
-    wait = RunPoller(
-        RunRef(given.pop("run_id")), policy=PollPolicy(interval=given.pop("poll_interval")), now=BEGIN, **given
-    )
-    (problem,) = wait.problems()
+def test_invalid_argument_of_a_poller_is_named_and_raises_nothing(name, value):
+    known = {"run_id": "run_1", "poll_interval": 3.0, name: value}
+    ref, policy = RunRef(known.pop("run_id")), PollPolicy(interval=known.pop("poll_interval"))
+    (problem,) = RunPoller(ref, policy=policy, now=BEGIN, **known).problems()
     assert problem.startswith(f"{name} is ")
 
 
 @pytest.mark.parametrize("estimate", [float("nan"), float("inf"), -5.0, 10**400, 1e300])
-def test_estimate_that_is_out_of_all_bounds_ends_no_wait_for_it_is_floras(estimate):
+def test_estimate_out_of_all_bounds_ends_no_wait(estimate):
     event, polls = poll(lambda _: DONE, estimated_seconds=estimate)
     assert event.succeeded
     assert polls.times[0] <= 30
@@ -60,6 +57,6 @@ def test_first_poll_is_never_later_than_from_the_start_however_clocks_differ(wro
 
 @pytest.mark.parametrize("wrong", [-2 * HOURS, 2 * HOURS])
 def test_pauses_are_bounded_when_only_flora_says_when_a_run_was_started(wrong):
-    row = shown("running", 0)
+    row = run_response("running", 0)
     _, polls = poll(until(60, row), offset=lambda _: wrong, started_at=None)
     assert max(after - before for before, after in pairwise(polls.times)) < 20

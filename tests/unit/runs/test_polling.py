@@ -16,8 +16,8 @@ from tests.support.polling_simulator import (
     RUNNING,
     TIMES,
     poll,
+    run_response,
     script,
-    shown,
     simulate,
 )
 from tests.support.responses import response
@@ -32,7 +32,7 @@ def test_runs_of_20_to_60_s_with_a_fair_estimate_cost_five_requests_and_are_seen
 
 
 @pytest.mark.parametrize("times", TIMES)
-def test_whatever_flora_says_of_a_run_its_end_is_seen_soon_and_at_a_fair_price(times):
+def test_polling_notices_the_end_soon_and_with_few_requests_whatever_flora_shows(times):
     longest = {"1-3 s": 3, "lognormal": 200, "10 or 110 s": 121, "video": 360, "technique": 900}.get(times, 60)
     for estimate, progress in product(ESTIMATES, PROGRESS):
         found = simulate(times=times, estimate=estimate, progress=progress, runs=2)
@@ -66,14 +66,14 @@ def test_first_poll_comes_after_somewhat_more_than_half_of_the_estimate(known, f
 
 
 def test_run_without_a_known_start_has_the_age_that_flora_shows():
-    created = shown("running", 0, created_at=(BEGIN - 80) * 1000)
+    created = run_response("running", 0, created_at=(BEGIN - 80) * 1000)
     _, polls = poll(script(created, DONE), started_at=None)
     assert polls.times[1] == pytest.approx(12.65, abs=0.1), "80 s of age, a pause of about 0.15 of it"
 
 
-def test_age_that_cannot_be_is_none():
+def test_impossible_creation_time_is_ignored():
     for at in ({"created_at": (BEGIN + 1e6) * 1000}, {"created_at": None}):
-        _, polls = poll(script(shown("running", 0, **at), DONE), started_at=None)
+        _, polls = poll(script(run_response("running", 0, **at), DONE), started_at=None)
         assert 3 <= polls.times[1] <= 3.4
 
 
@@ -97,8 +97,8 @@ def test_poll_interval_is_a_lower_bound_and_max_interval_an_upper_one(
     st.lists(st.sampled_from([RUNNING, response(503), response(404)]), max_size=12),
     st.floats(0, 0.99),
 )
-def test_no_two_polls_are_closer_than_poll_interval(interval, answers, random):
-    _, polls = poll(script(*answers, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
+def test_no_two_polls_are_closer_than_poll_interval(interval, responses, random):
+    _, polls = poll(script(*responses, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
     assert all(second - first >= interval for first, second in pairwise(polls.times))
 
 
@@ -108,7 +108,7 @@ def test_polls_of_many_runs_are_spread():
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("random", [0.0, 0.99])
-def test_flora_is_not_asked_before_it_allows_it(status, random):
+def test_retry_after_delays_the_next_poll(status, random):
     _, polls = poll(script(response(status, retry_after=45), DONE), random=lambda: random)
     assert 45 <= polls.times[1] - polls.times[0] <= 45 * 1.1 + LATENCY
 

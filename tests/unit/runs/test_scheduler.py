@@ -2,8 +2,6 @@
 
 from contextvars import ContextVar, copy_context
 
-import pytest
-
 from flora_provider.api.errors import FloraPermissionError
 from flora_provider.api.http.flow import FlowContext
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
@@ -12,16 +10,11 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import MAX_SINGLE_POLLS, PollScheduler, Subscription
 from tests.support.fake_flora import PAGES, Fault
 from tests.support.flows import BEGIN, run_with_response
-from tests.support.polling_simulation import Simulation, without_row
+from tests.support.polling_simulation import without_row
 from tests.support.responses import response
 
 
-@pytest.fixture
-def simulation():
-    return Simulation()
-
-
-def test_nobody_waits_and_nothing_is_asked(simulation):
+def test_scheduler_without_waits_sends_no_request(simulation):
     assert simulation.scheduler.next_round == float("inf")
     simulation.run(3600)
     assert simulation.asked() == []
@@ -74,7 +67,7 @@ def test_runs_that_others_push_down_are_found_on_deeper_pages(simulation):
     assert max(simulation.lags) < 6
 
 
-def test_others_who_push_without_end_cost_no_more_pages_than_polls_would(simulation):
+def test_endless_runs_of_others_cost_no_more_pages_than_polls_would(simulation):
     simulation.wait(*simulation.start(8, seconds=40))
     simulation.start(5000, seconds=3600)
     simulation.run()
@@ -83,7 +76,7 @@ def test_others_who_push_without_end_cost_no_more_pages_than_polls_would(simulat
 
 
 def test_runs_of_techniques_are_found_in_their_own_history(simulation):
-    simulation.wait(*simulation.start(50, seconds=40, listed="/technique-runs"))
+    simulation.wait(*simulation.start(50, seconds=40, history="/technique-runs"))
     simulation.run(25)
     assert simulation.asked() == [*PAGES]
     simulation.run()
@@ -91,15 +84,15 @@ def test_runs_of_techniques_are_found_in_their_own_history(simulation):
     assert len(simulation.reported) == 50
 
 
-def test_both_histories_are_gone_through_for_a_mixed_fleet(simulation):
-    simulation.wait(*simulation.start(50, seconds=40), *simulation.start(50, seconds=40, listed="/technique-runs"))
+def test_both_histories_are_searched_for_runs_of_both_kinds(simulation):
+    simulation.wait(*simulation.start(50, seconds=40), *simulation.start(50, seconds=40, history="/technique-runs"))
     simulation.run()
     assert len(simulation.reported) == 100
     assert set(simulation.asked()) == set(PAGES)
 
 
-def test_what_no_history_shows_is_polled_singly_and_searched_for_again_once_a_minute(simulation):
-    simulation.wait(*simulation.start(20, seconds=200, listed=""))
+def test_runs_in_no_history_are_polled_singly_and_searched_for_once_a_minute(simulation):
+    simulation.wait(*simulation.start(20, seconds=200, history=""))
     simulation.run()
     assert len(simulation.reported) == 20
     polls = len(simulation.asked_singly)
@@ -119,7 +112,7 @@ def test_page_that_omits_a_run_costs_one_poll_and_no_more(simulation):
 
 
 def test_no_more_polls_are_made_between_two_rounds_than_a_page_could_save(simulation):
-    simulation.wait(*simulation.start(MAX_SINGLE_POLLS + 50, listed="", estimated=None))
+    simulation.wait(*simulation.start(MAX_SINGLE_POLLS + 50, history="", estimated=None))
     simulation.now += 10
     first, second = [
         run_with_response(simulation.scheduler.round(), response(200, {"generations": [], "technique_runs": []}))
@@ -174,7 +167,7 @@ def test_discarded_wait_is_not_notified_and_ends_no_other(simulation):
     assert len(simulation.scheduler) == 0
 
 
-def test_when_nobody_waits_any_more_nothing_is_asked_any_more(simulation):
+def test_scheduler_sends_no_request_after_its_last_wait_is_discarded(simulation):
     waits = simulation.wait(*simulation.start(10, seconds=30))
     simulation.run(19)
     for wait in waits:
@@ -194,7 +187,7 @@ def test_wait_discarded_during_its_poll_is_not_notified(simulation):
     assert simulation.reported == {}
 
 
-def test_adding_says_whether_the_next_round_is_earlier_now(simulation):
+def test_add_returns_whether_the_next_round_is_earlier_now(simulation):
     soon, later = simulation.start(seconds=20), simulation.start(seconds=40)
     assert _add(simulation, later)
     assert simulation.scheduler.next_round < float("inf")
@@ -238,7 +231,7 @@ def test_end_all_notifies_every_wait_of_the_reason(simulation):
     assert len(simulation.scheduler) == 0
 
 
-def test_what_is_learned_of_a_run_is_learned_in_the_context_of_who_waits(caplog, monkeypatch):
+def test_progress_of_a_run_is_logged_in_the_context_of_its_wait(caplog, monkeypatch):
     caplog.set_level("INFO")
     task = ContextVar("task", default="nobody")
     scheduler = PollScheduler(FlowContext(ONE_TRY, lambda: BEGIN, lambda: 0.5))

@@ -10,13 +10,7 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.runs.scheduler import Subscription
 from flora_provider.runs.tolerance import REFUSED_FOR
 from tests.support.flows import BEGIN, run_flow, run_with_response
-from tests.support.polling_simulation import Simulation
 from tests.support.responses import response
-
-
-@pytest.fixture
-def simulation():
-    return Simulation()
 
 
 def test_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog):
@@ -37,8 +31,8 @@ def test_wait_that_raises_ends_alone_and_a_retry_may_cure_it(simulation, caplog)
     assert "of its own" in caplog.text
 
 
-def test_poll_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(simulation):
-    runs = simulation.start(2, seconds=3600, listed="")
+def test_poll_that_raises_an_unexpected_error_ends_its_own_waits_after_minutes(simulation):
+    runs = simulation.start(2, seconds=3600, history="")
     simulation.wait(*runs)
     while not simulation.reported:
         simulation.now += 10
@@ -51,7 +45,7 @@ def test_poll_that_raises_what_nobody_foresaw_ends_its_own_waits_after_minutes(s
     assert simulation.ended == [runs[1].run_id]
 
 
-def test_pages_that_raise_what_nobody_foresaw_cost_single_polls(simulation):
+def test_pages_that_raise_an_unexpected_error_cost_single_polls(simulation):
     runs = simulation.start(20, seconds=60)
     simulation.wait(*runs)
     simulation.scheduler.pages_crashed(RecursionError("deep"))

@@ -11,7 +11,7 @@ from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.tolerance import BILL_FOR, REFUSED_FOR
-from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, script, shown
+from tests.support.polling_simulator import BEGIN, DONE, RUNNING, poll, run_response, script
 from tests.support.responses import response
 
 HOURS = 3600.0
@@ -40,13 +40,6 @@ def test_run_that_was_never_shown_for_a_refused_key_is_not_given_up_as_unknown(s
     assert event.succeeded
 
 
-def test_refusal_ends_at_the_deadline_and_is_reported():
-    event, polls = poll(script(RUNNING, then=response(401)), deadline=50)
-    assert (event.kind, event.unseen) == ("timed_out", False)
-    assert "the last poll failed: FLORA answered 401" in event.detail
-    assert polls.times[-1] == pytest.approx(50)
-
-
 def test_wait_knows_that_its_latest_poll_was_refused():
     wait = RunPoller(RunRef("run_1"), policy=PollPolicy(), now=BEGIN)
     wait.begin(5.0)
@@ -68,7 +61,7 @@ def test_wait_polls_at_once_when_its_connection_has_changed_but_not_before_flora
 
 
 def unbilled(at, **members):
-    return shown("completed", 100, **{"completed_at": (BEGIN + at) * 1000, **members})
+    return run_response("completed", 100, **{"completed_at": (BEGIN + at) * 1000, **members})
 
 
 BILL = {"charged_cost": 0.04}
@@ -94,21 +87,15 @@ def test_bill_that_does_not_come_is_given_as_none_and_said(caplog):
     assert "FLORA run run_1 completed, but FLORA has not settled its bill" in caplog.text
 
 
-@pytest.mark.parametrize("age", [91, 3600, 1e6])
-def test_bill_that_is_missing_for_long_is_not_waited_for(age):
-    event, polls = poll(lambda _: unbilled(-age), started_at=None)
-    assert (event.result()["charged_cost"], len(polls.times)) == (None, 1)
-
-
-def test_bill_is_waited_for_until_about_ninety_seconds_after_the_end():
-    event, polls = poll(lambda _: unbilled(-60), started_at=None)
+@pytest.mark.parametrize(
+    ("completed", "waits"),
+    [(-1e6, 0), (-3600, 0), (-91, 0), (-60, BILL_FOR - 60), (1e6, BILL_FOR)],  # the last is ahead of our clock
+)
+def test_bill_is_waited_for_until_about_ninety_seconds_after_the_end(completed, waits):
+    event, polls = poll(lambda _: unbilled(completed), started_at=None)
     assert event.result()["charged_cost"] is None
-    assert polls.times[-1] == pytest.approx(BILL_FOR - 60, abs=0.2)
-
-
-def test_completion_that_lies_ahead_of_our_clock_is_waited_for_no_longer():
-    _, polls = poll(lambda _: unbilled(1e6), started_at=None)
-    assert polls.times[-1] == pytest.approx(BILL_FOR, abs=0.2)
+    assert polls.times[-1] == pytest.approx(waits, abs=0.2)
+    assert (len(polls.times) == 1) == (waits == 0)
 
 
 def test_bill_is_not_waited_for_beyond_the_deadline():
@@ -124,7 +111,7 @@ TROUBLE = [
 
 
 @pytest.mark.parametrize("trouble", TROUBLE, ids=repr)
-def test_nothing_that_happens_while_a_bill_is_waited_for_fails_the_wait(trouble):
+def test_no_outage_fails_a_wait_for_a_bill(trouble):
     event, polls = poll(script(RUNNING, unbilled(20), then=trouble))
     assert event.succeeded
     assert polls.times[-1] - polls.times[1] <= BILL_FOR + 1
@@ -132,37 +119,36 @@ def test_nothing_that_happens_while_a_bill_is_waited_for_fails_the_wait(trouble)
     assert event.succeeded
 
 
-def test_silence_that_ends_in_time_is_kept_while_a_bill_is_waited_for():
+def test_retry_after_is_kept_while_a_bill_is_waited_for():
     event, polls = poll(script(RUNNING, unbilled(20), response(429, retry_after=60), then=unbilled(20, **BILL)))
     assert event.result()["charged_cost"] == 0.04
     assert polls.times[-1] - polls.times[-2] >= 60
 
 
-@pytest.mark.parametrize("row", [shown("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr)
+@pytest.mark.parametrize(
+    "row", [run_response("failed", 100, completed_at=BEGIN * 1000), unbilled(0, outputs=())], ids=repr
+)
 def test_run_that_has_no_result_has_no_bill_to_wait_for(row):
     assert len(poll(script(RUNNING, row))[1].times) == 2
 
 
 @pytest.mark.parametrize(
-    ("members", "awaits"),
+    ("row", "kind", "awaits"),
     [
-        ({}, True),
-        ({"charged_cost": 0.04}, False),
-        ({"completed_at": (BEGIN - 91) * 1000}, False),
-        ({"completed_at": None}, False),
-        ({"outputs": ()}, False),
+        (unbilled(0), "ended", True),
+        (unbilled(0, **BILL), "ended", False),
+        (unbilled(-91), "ended", False),
+        (unbilled(0, completed_at=None), "ended", False),
+        (unbilled(0, outputs=()), "ended", False),
+        (run_response("failed", 100, completed_at=BEGIN * 1000), "ended", False),
+        (RUNNING, "timed_out", False),
     ],
-    ids=str,
+    ids=repr,
 )
-def test_event_says_whether_a_bill_may_still_come(members, awaits):
-    event, _ = poll(script(unbilled(0, **members)), deadline=0)
-    assert event.kind == "ended"
-    assert event.awaits_bill(now=BEGIN + 1) is awaits
-
-
-def test_what_did_not_complete_awaits_no_bill():
-    assert not poll(lambda _: shown("failed", 100, completed_at=BEGIN * 1000))[0].awaits_bill(now=BEGIN)
-    assert not poll(lambda _: RUNNING, deadline=0)[0].awaits_bill(now=BEGIN)
+def test_event_says_whether_a_bill_may_still_come(row, kind, awaits):
+    event, _ = poll(lambda _: row, deadline=0)
+    assert event.kind == kind
+    assert [event.awaits_bill(now=now) for now in (BEGIN, BEGIN + 1)] == [awaits, awaits]
 
 
 def test_wait_that_is_overdue_ends_with_what_it_knows():

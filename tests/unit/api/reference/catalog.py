@@ -89,6 +89,7 @@ NODE = {
     "width": 640,
     "height": 480,
 }
+FEEDBACK = {"kind": "bug", "summary": "s", "detail": "d", "attempted_tools": ["generate"], "run_id": "run_1", **SCOPE}
 
 EXAMPLES = [
     (
@@ -127,11 +128,9 @@ EXAMPLES = [
         {"nodes": [NODE, {"node_id": "node_2", "type": "text"}], "meta": META, "project_id": "prj_1"},
     ),
     (
-        lambda: calls.send_feedback(
-            kind="bug", summary="s", detail="d", attempted_tools=["generate"], run_id="run_1", **SCOPE
-        ),
+        lambda: calls.send_feedback(**FEEDBACK),
         "POST /feedback",
-        {"kind": "bug", "summary": "s", "detail": "d", "attempted_tools": ["generate"], "run_id": "run_1", **SCOPE},
+        FEEDBACK,
         {"feedback_id": "fb_1", "received_at": 1750000000000},
     ),
     (

@@ -48,27 +48,29 @@ TECHNIQUE_RUN = RUN | {
     "technique": {"technique_id": "tech_1", "name": "CCTV cam"},
 }
 
+# What calls take under the names that FLORA gives it in the body.
+GENERATE = {
+    "type": "image",
+    "prompt": "a fern",
+    "model": "t2i-flux-2-pro",
+    "params": {"seed": 1},
+    "callback_url": "https://example.com/cb",
+    **SCOPE,
+}
+RUN_TECHNIQUE = {"technique_id": "tech_1", "workspace_id": "ws_1", "inputs": {"input_image": "https://a"}}
+RUN_ACTION = {
+    "action_id": "ken-burns-video",
+    "inputs": [{"type": "image", "url": "https://media.flora.ai/a.png"}],
+    "params": {"fps": "24"},
+    **SCOPE,
+}
+START_TECHNIQUE = {
+    "inputs": [{"id": "prompt", "type": "text", "value": "a fern"}],
+    "callback_url": "https://example.com/cb",
+}
+
 EXAMPLES = [
-    (
-        lambda: calls.generate(
-            type="image",
-            prompt="a fern",
-            model="t2i-flux-2-pro",
-            params={"seed": 1},
-            callback_url="https://example.com/cb",
-            **SCOPE,
-        ),
-        "POST /generate",
-        {
-            "type": "image",
-            "prompt": "a fern",
-            "model": "t2i-flux-2-pro",
-            "params": {"seed": 1},
-            "callback_url": "https://example.com/cb",
-            **SCOPE,
-        },
-        STARTED,
-    ),
+    (lambda: calls.generate(**GENERATE), "POST /generate", GENERATE, STARTED),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, RUN),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, FAILED),
     (
@@ -78,39 +80,21 @@ EXAMPLES = [
         {"generations": [GENERATION], "meta": META},
     ),
     (
-        lambda: calls.run_technique(technique_id="tech_1", workspace_id="ws_1", inputs={"input_image": "https://a"}),
+        lambda: calls.run_technique(**RUN_TECHNIQUE),
         "POST /runs/technique",
-        {"technique_id": "tech_1", "workspace_id": "ws_1", "inputs": {"input_image": "https://a"}},
+        RUN_TECHNIQUE,
         STARTED | {"type": "technique", "technique": {"technique_id": "tech_1", "name": "CCTV cam"}, "model": None},
     ),
     (
-        lambda: calls.run_action(
-            action_id="ken-burns-video",
-            inputs=[{"type": "image", "url": "https://media.flora.ai/a.png"}],
-            params={"fps": "24"},
-            **SCOPE,
-        ),
+        lambda: calls.run_action(**RUN_ACTION),
         "POST /runs/action",
-        {
-            "action_id": "ken-burns-video",
-            "inputs": [{"type": "image", "url": "https://media.flora.ai/a.png"}],
-            "params": {"fps": "24"},
-            **SCOPE,
-        },
+        RUN_ACTION,
         STARTED | {"type": "action", "action": {"action_id": "ken-burns-video"}, "estimated_seconds": None},
     ),
     (
-        lambda: calls.start_technique(
-            "cctv-cam",
-            inputs=[{"id": "prompt", "type": "text", "value": "a fern"}],
-            callback_url="https://example.com/cb",
-        ),
+        lambda: calls.start_technique("cctv-cam", **START_TECHNIQUE),
         "POST /techniques/cctv-cam/runs",
-        {
-            "inputs": [{"id": "prompt", "type": "text", "value": "a fern"}],
-            "mode": "async",
-            "callback_url": "https://example.com/cb",
-        },
+        {**START_TECHNIQUE, "mode": "async"},
         {"run_id": "run_1", "status": "pending", "progress": 0, "created_at": 1750000000000},
     ),
     (lambda: calls.get_technique_run("tech_1", "run_1"), "GET /techniques/tech_1/runs/run_1", None, RUN),
