@@ -279,12 +279,6 @@ def test_null_that_the_author_wrote_is_sent(run_dag, bodies):
     assert [body["params"] for body in bodies] == [asked, asked]
 
 
-@pytest.mark.parametrize("value", ["{{ None }}", "{{ {}.get('missing') }}"])
-def test_sensor_refuses_a_run_id_that_a_template_did_not_give(flora, wait_for, one_task, value):
-    one_task(wait_for(value)).fails_for_good(match="run_id is 'None'")
-    assert flora.requests == 0
-
-
 # ── Texts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TEXTS = [

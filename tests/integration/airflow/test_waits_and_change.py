@@ -223,15 +223,6 @@ def test_connection_lookup_that_fails_is_left_to_retries(flora, generate, one_ta
     assert flora.billed == 1
 
 
-def test_connection_that_is_not_there_is_left_to_retries_for_airflow_cannot_tell(flora, wait_for, one_task):
-    one_task(wait_for("run_1", flora_conn_id="absent")).fails_for_now(match="connection 'absent'.*make one of")
-
-
-def test_connection_that_is_there_but_wrong_is_bad_input(flora, generate, one_task):
-    flora.connect(password="")
-    one_task(generate()).fails_for_good(match="it has no API key")
-
-
 def test_name_that_is_none_is_bad_input():
     with pytest.raises(ValueError, match="flora_conn_id is ''"):
         _ = FloraHook("").settings
