@@ -110,10 +110,11 @@ def logged(caplog, capfd):
 
 @pytest.fixture
 def hook(flora_sandbox, monkeypatch):
-    """A hook of the connection `flora_default`, which leads to a FLORA on a port of its own."""
+    """A hook of the connection `flora_default`, to a FLORA on a port of its own; it gives the key to no other host."""
     monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", flora_sandbox.connection_uri)
     with FloraHook() as hook:
         yield hook
+    assert flora_sandbox.sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
 
 
 @pytest.fixture(scope="session")
