@@ -7,7 +7,6 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.operators.flora import FloraGenerateOperator
 
 # Parameter, what is given, and what the message says besides the value and the task.
 GENERATE = [
@@ -210,15 +209,3 @@ def test_nulls_and_empty_texts_of_a_saved_form_count_as_absent(flora, generate, 
     flora.connect(extra={**empty, "requests_per_second": ""})
     one_task(generate(wait_for_completion=True, deferrable=False)).run()
     assert flora.billed == 1
-
-
-def test_literals_of_mapped_tasks_are_refused_at_parse_time_too():
-    with pytest.raises(FloraInputError, match="task 'picture': workspace_id is 'team'"):
-        FloraGenerateOperator.partial(task_id="picture", type="image", workspace_id="team")
-
-    partial = FloraGenerateOperator.partial(task_id="picture", type="image", timeout=60, prompt="{{ ds }}")
-    with pytest.raises(FloraInputError, match="task 'picture': model_params is 7"):
-        partial.expand(model_params=[{"seed": 1}, 7])
-    with pytest.raises(FloraInputError, match="task 'picture': poll_interval is -1"):
-        partial.expand_kwargs([{"model": "t2i-flux-2-pro"}, {"poll_interval": -1}])
-    partial.expand(model_params=[{"seed": 1}])
