@@ -78,18 +78,15 @@ def test_key_that_stays_revoked_ends_the_wait(flora, short_tolerance, status):
     assert f"FLORA answered {status}" in event.detail
 
 
-def test_connection_that_stays_broken_ends_the_wait_with_the_reason(flora, short_tolerance):
-    run_id = flora.start()
-    flora.connect(password="")
-    event = run_within(wait_for(run_id))
+@pytest.mark.parametrize(
+    ("conn_id", "reason"),
+    [("broken", "it has no API key"), ("deleted", "connection 'deleted' could not be read")],
+)
+def test_connection_that_stays_broken_or_deleted_ends_the_wait_with_the_reason(flora, short_tolerance, conn_id, reason):
+    flora.connect("broken", password="")
+    event = run_within(wait_for(flora.start(), flora_conn_id=conn_id))
     assert event.kind == "refused"
-    assert "it has no API key" in event.detail
-
-
-def test_connection_that_stays_deleted_ends_the_wait_by_its_name(flora, short_tolerance):
-    event = run_within(wait_for(flora.start(), flora_conn_id="deleted"))
-    assert event.kind == "refused"
-    assert "connection 'deleted' could not be read" in event.detail
+    assert reason in event.detail
 
 
 def test_deadline_is_an_instant_and_is_kept(flora):
