@@ -71,11 +71,12 @@ def test_client_that_was_never_used_works_in_children_and_then_in_the_parent(mak
     assert start(client, scope, "parent").startswith("run_")
 
 
-def test_children_of_children_work(make, scope):
+def test_children_of_children_work_with_the_parents_client_and_their_own(make, scope):
     client = make()
     start(client, scope, "parent")
 
     def child(number):
+        start(make(), scope, f"own-{number}")
         start(client, scope, f"child-{number}")
         return in_children(lambda inner: start(client, scope, f"{number}-{inner}"), count=2)
 
