@@ -139,8 +139,8 @@ def results(stage: Stage, run_id: str) -> tuple[list[Row], list[FailedRow]]:
     for index, prompt in enumerate(prompts):
         of_row = [tasks[step, index] for step in STEPS if (step, index) in tasks]
         if not of_row:
-            failures = [ti for ti in tasks.values() if ti["state"] == "failed"]
-            raise BatchError(f"no row was begun: {[_reason(rest, run_id, ti) for ti in failures]}")
+            failed_tasks = [ti for ti in tasks.values() if ti["state"] == "failed"]
+            raise BatchError(f"no row was begun: {[_reason(rest, run_id, ti) for ti in failed_tasks]}")
         states = tuple(ti["state"] for ti in of_row)
         if failed := [ti for ti in of_row if ti["state"] == "failed"]:
             reason = _reason(rest, run_id, failed[0])

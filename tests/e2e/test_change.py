@@ -122,7 +122,7 @@ def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(cluste
 
 
 @concurrent
-def test_nothing_is_lost_while_the_secrets_backend_is_away(cluster):
+def test_waits_survive_a_secrets_backend_that_is_away(cluster):
     sandbox = cluster.new_sandbox()
     cluster.vault.put("flora_vault", **connection_to(sandbox))
     before = begin_every_wait(cluster, "flora_vault", sandbox, "Before the outage")

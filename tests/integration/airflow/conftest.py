@@ -127,9 +127,9 @@ def generate():
     """A task that makes a picture, by default one that is done at once."""
 
     def make(*, behavior=None, **kwargs):
-        given = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
-        given.setdefault("model_params", {"sandbox": INSTANT | (behavior or {})})
-        return FloraGenerateOperator(**given)
+        arguments = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
+        arguments.setdefault("model_params", {"sandbox": INSTANT | (behavior or {})})
+        return FloraGenerateOperator(**arguments)
 
     return make
 

@@ -60,7 +60,7 @@ def test_literal_is_refused_at_parse_time(generate, wait_for, kind, name, value,
     assert remedy in str(raised.value)
 
 
-def test_all_that_is_wrong_is_said_at_once(generate):
+def test_input_error_holds_every_problem(generate):
     with pytest.raises(FloraInputError) as raised:
         generate(type="picture", prompt="", workspace_id="team")
     assert len(raised.value.problems) == 3
@@ -81,9 +81,7 @@ TEMPLATED = [
 
 
 @named(TEMPLATED)
-def test_what_a_template_gives_is_refused_when_the_task_runs_before_any_request(
-    flora, generate, one_task, name, value, remedy
-):
+def test_rendered_value_is_refused_before_any_request(flora, generate, one_task, name, value, remedy):
     task = one_task(generate(**{name: value}))
     error = task.fails_for_good()
     assert f"{name} is " in str(error)
@@ -96,9 +94,7 @@ def test_what_a_template_gives_is_refused_when_the_task_runs_before_any_request(
 @pytest.mark.parametrize(
     ("template", "value"), [("{{ ds }}", "2026-01-01"), ("{{ None }}", "None"), ("{{ {}.get('missing') }}", "None")]
 )
-def test_what_a_template_gives_as_run_id_is_refused_before_any_request(
-    flora, wait_for, one_task, template, value, deferrable
-):
+def test_rendered_run_id_is_refused_before_any_request(flora, wait_for, one_task, template, value, deferrable):
     task = one_task(wait_for(template, deferrable=deferrable))
     task.fails_for_good(match=rf"run_id is '{value}'.*starts with 'run_'.*task 'finished'")
     assert flora.requests == 0
@@ -122,7 +118,7 @@ def test_another_tasks_result_passes_at_parse_time(generate, name):
         ({"project_id": ""}, "no project_id anywhere"),
     ],
 )
-def test_scope_that_is_given_nowhere_names_both_places_where_it_may_be_given(flora, generate, one_task, extra, problem):
+def test_missing_scope_is_reported_with_both_remedies(flora, generate, one_task, extra, problem):
     flora.connect(extra=extra)
     one_task(generate()).fails_for_good(match=problem)
     assert flora.requests == 0

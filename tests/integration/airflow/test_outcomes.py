@@ -24,9 +24,7 @@ FINAL = [
 
 
 @pytest.mark.parametrize(("status", "code", "sentence", "remedy"), FINAL, ids=lambda case: str(case)[:20])
-def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
-    flora, generate, one_task, status, code, sentence, remedy
-):
+def test_final_error_fails_the_task_for_good_in_floras_words(flora, generate, one_task, status, code, sentence, remedy):
     flora.inject(route="/generate", status=status, code=code, message=f"{sentence}.", headers={"request-id": "req_7"})
 
     error = one_task(generate()).fails_for_good()
@@ -38,7 +36,7 @@ def test_what_no_retry_can_cure_fails_for_good_in_floras_words(
     assert (flora.posts, flora.billed) == (1, 0)
 
 
-def test_refused_key_starts_nothing_and_is_left_to_retries_for_the_next_key_cures_it(flora, generate, one_task):
+def test_refused_key_starts_nothing_and_is_left_to_retries(flora, generate, one_task):
     flora.inject(route="/generate", status=401)
     task = one_task(generate())
     task.fails_for_now(match="FLORA answered 401")
@@ -80,7 +78,7 @@ BROKEN = {"cut-off body": {"delivery": "cut"}, "reset": {"delivery": "drop"}}
 
 
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
-def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_task, fault):
+def test_transient_error_is_retried_with_the_same_key(flora, generate, one_task, fault):
     flora.connect(extra={"max_retries": 2})
     flora.inject(route="/generate", **fault)
 
@@ -95,7 +93,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(flora, generate, one_ta
 
 
 @pytest.mark.parametrize("fault", [*PASSING.values(), *BROKEN.values()], ids=[*PASSING, *BROKEN])
-def test_what_does_not_pass_in_time_is_left_to_the_tasks_retries(flora, generate, one_task, fault):
+def test_lasting_error_is_left_to_the_tasks_retries(flora, generate, one_task, fault):
     flora.inject(Fault("/generate", times=None, **fault))
     error = one_task(generate()).fails_for_now()
     assert "[task 'picture', connection 'flora_default']" in str(error)
@@ -108,7 +106,7 @@ def test_success_that_is_html_is_not_sent_again(flora, generate, one_task):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_unknown_status_is_not_the_end(flora, wait_for, one_task, deferrable):
+def test_unknown_status_is_polled_again(flora, wait_for, one_task, deferrable):
     run_id = flora.start()
     flora.inject(route="/runs/{run_id}", edit={"status": "polishing", "progress": 100}, times=3)
     run = one_task(wait_for(run_id, deferrable=deferrable)).run()
@@ -123,7 +121,7 @@ def test_unknown_type_of_output_passes_through(flora, wait_for, one_task):
     assert output["url"].startswith(flora.server.url)
 
 
-def test_members_that_nobody_has_heard_of_do_no_harm(flora, generate, one_task):
+def test_unknown_members_are_ignored(flora, generate, one_task):
     flora.inject(Fault("/generate", edit={"mood": {"happy": [1, 2]}, "estimated_seconds": 0}))
     flora.inject(Fault("/runs/{run_id}", edit={"mood": "happy", "outputs_v2": []}))
     assert one_task(generate(wait_for_completion=True)).run()["status"] == "completed"

@@ -125,7 +125,7 @@ def test_triggerer_gets_a_deadline_and_airflow_a_later_one_for_a_triggerer_that_
     assert timedelta(seconds=150) < deferral.timeout < timedelta(seconds=200)
 
 
-def test_without_a_timeout_an_operator_waits_for_as_long_as_it_takes(flora, generate, one_task):
+def test_operator_without_timeout_is_deferred_without_one(flora, generate, one_task):
     deferral = one_task(generate(behavior=ENDLESS, wait_for_completion=True)).defers()
 
     assert deferral.timeout is None

@@ -29,7 +29,7 @@ class LoopDelay:
             self.late = max(self.late, time.perf_counter() - due)
 
 
-def test_what_the_metadata_database_keeps_makes_the_same_trigger_and_holds_no_secret(flora):
+def test_serialized_trigger_makes_the_same_trigger_and_holds_no_secret(flora):
     trigger = trigger_for("run_1", deadline=12.5, limit="execution_timeout", started_at=1.0, estimated_seconds=9.0)
     path, kwargs = trigger.serialize()
     assert path == "flora_provider.triggers.flora.FloraRunTrigger"
@@ -160,7 +160,7 @@ def test_progress_is_logged_when_it_changes_and_not_at_each_poll(flora, caplog):
     assert lines[-1].endswith("completed, 100 %")
 
 
-def test_losing_the_trigger_is_logged_and_changes_nothing(flora, logged):
+def test_on_kill_of_a_trigger_is_logged_and_sends_nothing(flora, logged):
     trigger = trigger_for(flora.start(**ENDLESS))
     before = flora.requests
     asyncio.run(trigger.on_kill())

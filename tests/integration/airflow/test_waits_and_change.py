@@ -144,7 +144,7 @@ def test_new_wait_polls_with_the_connection_as_it_is_and_the_old_one_goes_on(flo
     assert [event.kind for event in run_within(main())] == ["ended", "ended"]
 
 
-def test_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flora, elsewhere):
+def test_passing_refusal_does_not_move_a_wait_to_a_changed_connection(flora, elsewhere):
     old = flora.start(**TWO_SECONDS)
 
     async def main():
@@ -157,7 +157,7 @@ def test_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flora,
     assert run_within(main()).kind == "ended"
 
 
-def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, monkeypatch):
+def test_settings_that_are_refused_by_turns_are_polled_with_pauses(flora, elsewhere, monkeypatch):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 2.0)
     old = flora.start(**ENDLESS)
 
@@ -223,7 +223,7 @@ def test_connection_lookup_that_fails_is_left_to_retries(flora, generate, one_ta
     assert flora.billed == 1
 
 
-def test_name_that_is_none_is_bad_input():
+def test_empty_connection_id_is_bad_input():
     with pytest.raises(ValueError, match="flora_conn_id is ''"):
         _ = FloraHook("").settings
     assert not issubclass(ConnectionNotRead, ValueError)

@@ -202,8 +202,8 @@ from flora_provider.api.client import FloraClient
 
 client = FloraClient(api_key={flora_sandbox.sandbox.api_key!r}, base_url={flora_sandbox.base_url!r}, max_retries=0)
 client.send(calls.list_workspaces())
-answers = []
-threads = [threading.Thread(target=lambda: answers.append(client.send(calls.list_workspaces()))) for _ in range(5)]
+results = []
+threads = [threading.Thread(target=lambda: results.append(client.send(calls.list_workspaces()))) for _ in range(5)]
 for thread in threads:
     thread.start()
 time.sleep(0.5)
@@ -214,7 +214,7 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 for thread in threads:
     thread.join()
-print(len(answers), len(client.send(calls.list_workspaces())))
+print(len(results), len(client.send(calls.list_workspaces())))
 """
     )
     flora_sandbox.sandbox.faults.add(Fault("/workspaces", delay=2, times=5, skip=1))
