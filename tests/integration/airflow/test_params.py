@@ -62,7 +62,9 @@ def test_params_that_the_dag_declares_are_airflows(dag):
     with dag:
         picture = FloraGenerateOperator(task_id="picture", prompt="{{ params.seed }}", params={"seed": 3}, **COMMON)
         FloraGenerateOperator.partial(task_id="mapped", params={"seed": 3}, **COMMON).expand(prompt=["a fern"])
+        poster = Poster(task_id="poster", prompt="a fern", model_params={"seed": 7})
     assert (dict(picture.params), picture.model_params) == ({"folder": "album", "seed": 3}, None)
+    assert (dict(poster.params), poster.model_params) == ({"folder": "album", "seed": 1}, {"seed": 7})
 
 
 class Poster(FloraGenerateOperator):
@@ -144,7 +146,7 @@ def test_default_args_count_as_if_written_at_the_task(run_dag, bare_dag, bodies)
 @pytest.mark.parametrize("level", ["dag", "task group", "task", "default_args of the task"])
 def test_mode_makes_a_sensor_not_deferrable_wherever_it_is_written(level):
     mode = {"mode": "reschedule"}
-    dag_defaults, group_defaults, own = ({"dag": mode, "task group": {}}.get(level, {}), {}, {})
+    dag_defaults = mode if level == "dag" else {}
     group_defaults = mode if level == "task group" else {}
     own = {"task": mode, "default_args of the task": {"default_args": mode}}.get(level, {})
     with DAG("modes", schedule=None, default_args=dag_defaults), TaskGroup("group", default_args=group_defaults):
@@ -153,10 +155,3 @@ def test_mode_makes_a_sensor_not_deferrable_wherever_it_is_written(level):
 
     assert (sensor.mode, sensor.deferrable) == ("reschedule", False)
     assert deferred.deferrable is True
-
-
-def test_subclass_passes_model_params_on(dag):
-    with dag:
-        poster = Poster(task_id="poster", prompt="a fern", model_params={"seed": 7})
-    assert poster.model_params == {"seed": 7}
-    assert dict(poster.params) == {"folder": "album", "seed": 1}
