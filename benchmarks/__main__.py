@@ -36,7 +36,7 @@ def main() -> None:
         print(f"{part} ({time.monotonic() - began:.0f} s): {json.dumps(results[part])}", flush=True)
         if options.keep:
             options.keep.write_text(json.dumps(results))
-    print(*(" ".join(cells) for cells in report.verdicts(results)), sep="\n")
+    print(*(" ".join(cells) for cells in report.bound_rows(results)), sep="\n")
     if options.write:
         report.write(results)
 
