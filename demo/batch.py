@@ -51,7 +51,7 @@ class Row:
     Attributes:
         run: The finished run as the sensor returned it.
         name: What Airflow's pages show in place of its number.
-        deferred_seconds: How long the sensor waited in the triggerer; None if its run was over at the first look.
+        deferred_seconds: How long the sensor waited in the triggerer; None if its run was over at the first poll.
         file: Where the output was saved.
     """
 
@@ -92,7 +92,7 @@ def start(stage: Stage, folder: Path) -> str:
 
 
 def follow(stage: Stage, run_id: str, timeout: float) -> Iterator[Moment]:
-    """Look about once a second until the DAG run is over, in whatever way.
+    """Poll about once a second until the DAG run is over, in whatever way.
 
     Raises:
         BatchError: when it is not after `timeout` seconds.
