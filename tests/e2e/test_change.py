@@ -137,7 +137,7 @@ def test_waits_survive_a_secrets_backend_that_is_away(cluster):
 
     before.wait_well(timeout=150)
     during.wait_well(timeout=150)
-    # What waits in the triggerer is not ended by an outage: it looks again. What starts in a worker may take a retry.
+    # What waits in the triggerer is not ended by an outage: it reads again. What starts in a worker may take a retry.
     assert before.tries() == ONCE
     assert during.tries()["sensor"] == 1
     check_paid_once(before, sandbox)

@@ -28,7 +28,7 @@ def assert_is_floras_timeout(error, run_id):
 
 
 def first_poke_is_known(task, monkeypatch):
-    """Airflow 3 asks the task instance when a rescheduled sensor first looked; Airflow 2 asks its database."""
+    """Airflow 3 asks the task instance when a rescheduled sensor first poked; Airflow 2 asks its database."""
     task.ti.get_first_reschedule_date = lambda _context: task.ti.start_date
     try:
         from airflow.sensors import base

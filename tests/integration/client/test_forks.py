@@ -129,7 +129,7 @@ def test_client_that_was_closed_stays_so_in_children(make):
 
 
 def test_children_made_while_locks_are_held_do_not_wait_for_them(make, scope):
-    """By other threads: of the start of the loop, and of the pace that all clients share."""
+    """By other threads: of the start of the loop, and of the throttle that all clients share."""
     client = make(requests_per_second=1000)
     start(client, scope, "parent")
     throttle = throttle_for(client.settings)

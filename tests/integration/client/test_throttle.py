@@ -1,4 +1,4 @@
-"""How both clients keep the pace that is set for them or asked of them."""
+"""How both clients keep the rate limit that is set, and the pauses that FLORA asks for."""
 
 import asyncio
 import gc
