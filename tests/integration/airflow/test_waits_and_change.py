@@ -129,14 +129,20 @@ def elsewhere():
         yield server
 
 
+async def wait_begun_before_move(flora, elsewhere, run_id):
+    """A wait that has polled before its connection was changed to lead elsewhere."""
+    wait = asyncio.create_task(wait_for(run_id))
+    await until(lambda: flora.polls > 1)
+    flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+    return wait
+
+
 def test_new_wait_polls_with_the_connection_as_it_is_and_the_old_one_goes_on(flora, elsewhere):
     old = flora.start(seconds=3, no_estimate=True, estimated_seconds=None)
     new = start_run(elsewhere)
 
     async def main():
-        first = asyncio.create_task(wait_for(old))
-        await until(lambda: flora.polls > 1)
-        flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+        first = await wait_begun_before_move(flora, elsewhere, old)
         second = await wait_for(new)
         assert not first.done()
         return second, await first
@@ -148,9 +154,7 @@ def test_passing_refusal_does_not_move_a_wait_to_a_changed_connection(flora, els
     old = flora.start(**TWO_SECONDS)
 
     async def main():
-        wait = asyncio.create_task(wait_for(old))
-        await until(lambda: flora.polls > 1)
-        flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+        wait = await wait_begun_before_move(flora, elsewhere, old)
         flora.inject(Fault(POLL_ROUTE, status=404))
         return await wait
 
@@ -162,9 +166,7 @@ def test_settings_that_are_refused_by_turns_are_polled_with_pauses(flora, elsewh
     old = flora.start(**ENDLESS)
 
     async def main():
-        wait = asyncio.create_task(wait_for(old))
-        await until(lambda: flora.polls > 1)
-        flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+        wait = await wait_begun_before_move(flora, elsewhere, old)
         flora.inject(Fault(POLL_ROUTE, status=404, times=None))
         before = flora.polls
         return await wait, flora.polls - before
