@@ -28,16 +28,16 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--keep", type=Path, help="a JSON file to which results are added")
     parser.add_argument("--write", action="store_true", help=f"write {report.RESULTS.name} of all that was kept")
-    given = parser.parse_args()
-    results = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
-    for part in given.parts or ([] if results else PARTS):
+    options = parser.parse_args()
+    results = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
+    for part in options.parts or ([] if results else PARTS):
         began = time.monotonic()
         results[part] = PARTS[part]()
         print(f"{part} ({time.monotonic() - began:.0f} s): {json.dumps(results[part])}", flush=True)
-        if given.keep:
-            given.keep.write_text(json.dumps(results))
-    print(*(" ".join(cells) for cells in report.verdicts(results)), sep="\n")
-    if given.write:
+        if options.keep:
+            options.keep.write_text(json.dumps(results))
+    print(*(" ".join(cells) for cells in report.bound_rows(results)), sep="\n")
+    if options.write:
         report.write(results)
 
 

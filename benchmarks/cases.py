@@ -9,7 +9,7 @@ from typing import Any, Literal
 from benchmarks.processes import started
 
 Side = Literal["ours", "HttpEventTrigger"]
-INTERVAL = 5.0  # seconds between two looks at one run, on both sides
+INTERVAL = 5.0  # seconds between two polls of one run, on both sides
 DEFAULT_INTERVAL = 3.0  # seconds; that of our operators and sensors
 
 

@@ -1,7 +1,7 @@
 """How much the sandbox can answer at most, so that we know that it is not what the waits wait for.
 
 As a process it asks as fast as it can: it reads a job as a line of JSON, and prints how many answers it got per second.
-Requests are bytes made beforehand, and answers are not looked into, so that it can ask faster than the sandbox answers.
+Requests are bytes made beforehand, and answers are not parsed, so that it can ask faster than the sandbox answers.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from benchmarks.processes import say, started
 CONCURRENT_REQUESTS = 200  # requests on their way; with 30 ms of latency that allows for 6,600 a second
 SECONDS = 5.0
 KINDS = {
-    "look": "a look at one run, over connections that are kept",
-    "look, reconnecting": "a look at one run, each over a new connection",
+    "poll": "a poll of one run, over connections that are kept",
+    "poll, reconnecting": "a poll of one run, each over a new connection",
     "page": "a page of 100 runs, over connections that are kept",
 }
 
@@ -52,7 +52,7 @@ async def ask(job: dict[str, Any], until: float) -> int:
     path = (
         f"{url.path}/generations?limit=100" if job["kind"] == "page" else f"{url.path}/runs/{job['warm_up']['run_id']}"
     )
-    ends = job["kind"] == "look, reconnecting"
+    ends = job["kind"] == "poll, reconnecting"
     lines = [f"GET {path} HTTP/1.1", f"Host: {url.netloc}", f"Authorization: Bearer {job['api_key']}"]
     request = "\r\n".join([*lines, "Connection: close" if ends else "Accept: */*", "", ""]).encode()
     answered, reader, writer = 0, *await asyncio.open_connection(url.hostname, url.port)

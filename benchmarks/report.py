@@ -45,7 +45,7 @@ def page(results: dict[str, Any]) -> Iterator[str]:
     yield INTRODUCTION
     yield from _machine()
     yield "## What must hold\n"
-    yield from table(("", "measured", "at most", "holds"), verdicts(results))
+    yield from table(("", "measured", "at most", "holds"), bound_rows(results))
     yield f"## Alone, at our defaults (an interval of {DEFAULT_INTERVAL:g} s)\n"
     yield "Two hundred waits in groups of one, and of ten, each group with a connection of its own. They share nothing"
     yield "but the event loop: CPU, memory and connections are mostly those of two hundred, or twenty, clients.\n"
@@ -115,7 +115,7 @@ def side_by_side(results: dict[str, Any]) -> Iterator[list[str]]:
         ]
 
 
-def verdicts(results: dict[str, Any]) -> Iterator[list[str]]:
+def bound_rows(results: dict[str, Any]) -> Iterator[list[str]]:
     """Each bound, and whether it holds."""
     for bound in bounds(results):
         measured, most = (f"{number:.3g}{bound.unit}" for number in (bound.measured, bound.most))
@@ -160,6 +160,6 @@ def _peaks(results: dict[str, Any]) -> Iterator[list[str]]:
     found = results.get("load", {})
     for name, result in results.items():
         if "busiest_second" in result:
-            kind = "look, reconnecting" if "HttpEventTrigger" in name else "page" if "1000" in name else "look"
+            kind = "poll, reconnecting" if "HttpEventTrigger" in name else "page" if "1000" in name else "poll"
             share = result["busiest_second"] / found[kind]["per_second"] if found else float("nan")
             yield [name, f"{result['busiest_second']:,}", f"{share:.2f}"]

@@ -55,11 +55,11 @@ class RecordingSandbox(Sandbox):
 
     def start_runs(self, url: str, count: int, *between: float) -> list[dict[str, Any]]:
         """Start runs whose estimates are right within 30 %; the same ones for the same count."""
-        draw = random.Random(count)
+        rng = random.Random(count)
         behaviors = []
         for _ in range(count):
-            seconds = draw.uniform(*between)
-            behaviors.append((seconds, round(seconds * draw.uniform(0.7, 1.3))))
+            seconds = rng.uniform(*between)
+            behaviors.append((seconds, round(seconds * rng.uniform(0.7, 1.3))))
         return [self.start_run(url, seconds=seconds, estimated_seconds=about) for seconds, about in behaviors]
 
     def report(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from devstack.airflow_rest import FINISHED
 from devstack.stage import Stage
 
 BUSY = "airflow worker -- LocalExecutor: "
-PAUSE = 0.05  # seconds between two looks
+PAUSE = 0.05  # seconds between two checks
 RUNS = 6  # of each way
 ONE_A_CORE = {"AIRFLOW__CORE__PARALLELISM": "2"}  # more would wait for each other, and not for FLORA
 WAYS = {

@@ -51,7 +51,7 @@ class Row:
     Attributes:
         run: The finished run as the sensor returned it.
         name: What Airflow's pages show in place of its number.
-        deferred_seconds: How long the sensor waited in the triggerer; None if its run was over at the first look.
+        deferred_seconds: How long the sensor waited in the triggerer; None if its run was over at the first poll.
         file: Where the output was saved.
     """
 
@@ -92,7 +92,7 @@ def start(stage: Stage, folder: Path) -> str:
 
 
 def follow(stage: Stage, run_id: str, timeout: float) -> Iterator[Moment]:
-    """Look about once a second until the DAG run is over, in whatever way.
+    """Poll about once a second until the DAG run is over, in whatever way.
 
     Raises:
         BatchError: when it is not after `timeout` seconds.
@@ -139,8 +139,8 @@ def results(stage: Stage, run_id: str) -> tuple[list[Row], list[FailedRow]]:
     for index, prompt in enumerate(prompts):
         of_row = [tasks[step, index] for step in STEPS if (step, index) in tasks]
         if not of_row:
-            failures = [ti for ti in tasks.values() if ti["state"] == "failed"]
-            raise BatchError(f"no row was begun: {[_reason(rest, run_id, ti) for ti in failures]}")
+            failed_tasks = [ti for ti in tasks.values() if ti["state"] == "failed"]
+            raise BatchError(f"no row was begun: {[_reason(rest, run_id, ti) for ti in failed_tasks]}")
         states = tuple(ti["state"] for ti in of_row)
         if failed := [ti for ti in of_row if ti["state"] == "failed"]:
             reason = _reason(rest, run_id, failed[0])

@@ -53,7 +53,7 @@ def no_run_twice(rows: Sequence[Row], stats: dict[str, Any]) -> Check:
 
 
 def sensors_deferred(rows: Sequence[Row]) -> Check:
-    """Each sensor was deferred, unless its run was over before it looked."""
+    """Each sensor was deferred, unless its run was over at its first poll."""
     waits = sorted(row.deferred_seconds for row in rows if row.deferred_seconds is not None)
     if not waits:
         return Check(passed=False, text="no sensor was deferred")

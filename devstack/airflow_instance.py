@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 import httpx
 import psutil
@@ -27,7 +26,7 @@ class AirflowError(Exception):
 
 
 class AirflowInstance:
-    """A real Airflow, up while the `with` block runs.
+    """A real Airflow, up from `start` and `wait_healthy` to `stop`.
 
     The four parts are started one by one rather than through `airflow standalone`, so that each can be stopped, killed
     and started again by itself, and has a log of its own. Nothing but the api-server listens, and it does on 127.0.0.1:
@@ -62,18 +61,6 @@ class AirflowInstance:
                 "triggerer": ["--skip-serve-logs"],
             }.items()
         }
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-            self.wait_healthy()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Make the metadata database and start the four parts; returns before they are up."""

@@ -9,7 +9,7 @@ from tests.e2e.chaos.cluster import DAGS, Cluster
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """Airflow, with the DAGs of this folder, and a sandbox for each account of what a repeated key means."""
-    with Cluster(tmp_path_factory.mktemp("field")) as cluster:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 
 

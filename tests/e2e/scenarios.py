@@ -39,11 +39,11 @@ class ConcurrentScenarios:
         test.__name__ = test.__qualname__ = name
         return test
 
-    def begin(self, request, field):
+    def begin(self, request, cluster):
         """Start the selected ones; yield their futures by name."""
         wanted = {item.name for item in request.session.items if item.module is request.module}
         with ThreadPoolExecutor(max_workers=16) as pool:
-            yield {name: pool.submit(scenario, field) for name, scenario in self._scenarios.items() if name in wanted}
+            yield {name: pool.submit(scenario, cluster) for name, scenario in self._scenarios.items() if name in wanted}
 
 
 def buy(sandbox, prompt, *, key, **behavior):
@@ -66,14 +66,14 @@ class ObservedDagRun:
     """A DAG run under observation.
 
     Args:
-        field: where it runs: what has `stage` and `rest`.
+        cluster: where it runs: what has `stage` and `rest`.
         dag_id: of an unpaused DAG, or of one that is to be unpaused.
         conf: of the DAG run.
     """
 
-    def __init__(self, field, dag_id, **conf):
-        self._airflow = field.stage.airflow
-        self._rest = field.rest
+    def __init__(self, cluster, dag_id, **conf):
+        self._airflow = cluster.stage.airflow
+        self._rest = cluster.rest
         self._dag_id = dag_id
         self._rest.unpause(dag_id)
         self.run_id = self._rest.trigger(dag_id, **conf)

@@ -122,7 +122,7 @@ def test_new_waits_take_the_connection_as_it_is_now_and_old_ones_end_well(cluste
 
 
 @concurrent
-def test_nothing_is_lost_while_the_secrets_backend_is_away(cluster):
+def test_waits_survive_a_secrets_backend_that_is_away(cluster):
     sandbox = cluster.new_sandbox()
     cluster.vault.put("flora_vault", **connection_to(sandbox))
     before = begin_every_wait(cluster, "flora_vault", sandbox, "Before the outage")
@@ -137,7 +137,7 @@ def test_nothing_is_lost_while_the_secrets_backend_is_away(cluster):
 
     before.wait_well(timeout=150)
     during.wait_well(timeout=150)
-    # What waits in the triggerer is not ended by an outage: it looks again. What starts in a worker may take a retry.
+    # What waits in the triggerer is not ended by an outage: it reads again. What starts in a worker may take a retry.
     assert before.tries() == ONCE
     assert during.tries()["sensor"] == 1
     check_paid_once(before, sandbox)

@@ -8,7 +8,7 @@ SEED, ROUNDS = 7, 30
 DISASTERS_PER_BATCH = 5  # disasters a batch
 
 
-def test_the_few_rounds_strike_everywhere():
+def test_rounds_of_the_seed_cover_every_fault():
     rounds = draw_rounds(SEED, ROUNDS)
 
     assert {point for drawn in rounds for point in drawn.kills} == set(KILLS)
@@ -20,7 +20,7 @@ def test_the_few_rounds_strike_everywhere():
     assert any(drawn.clock for drawn in rounds)
 
 
-def test_whatever_is_killed_or_changed_every_run_is_paid_for_once_by_the_task_that_meant_it(cluster):
+def test_run_is_paid_for_once_by_its_task_whatever_is_killed_or_changed(cluster):
     batch = ROUNDS * DISASTERS_PER_BATCH // len(DISASTERS)
     others = {run["run_id"] for mode in MODES for run in cluster.runs(mode)}  # of tests before this one
     results = run_rounds(cluster, SEED, ROUNDS, batch=batch, concurrent=DISASTERS_PER_BATCH, longest=15.0)

@@ -33,7 +33,7 @@ def found(result, *runs):
     return " ".join(problems([result], {result.round.mode: list(runs)}))
 
 
-def test_nothing_is_found_where_nothing_is_wrong(good):
+def test_checker_finds_nothing_wrong_with_a_good_task(good):
     assert found(good, run()) == ""
 
 
@@ -79,7 +79,7 @@ def test_a_cleared_task_that_took_its_old_run_is_found(good):
     assert "run ['run_1'] taken twice" in found(cleared, run(), run("run_2"))
 
 
-def test_what_was_wrong_before_a_clear_is_found(good):
+def test_problem_before_a_clear_is_found(good):
     cleared = replace(good, clears=1, before_clear=replace(good, state="failed", errors="a bug", run_id=None))
     assert "failed, but not because the outcome is unknown: …a bug" in found(cleared, run())
 
@@ -93,8 +93,8 @@ def test_an_outcome_that_is_unknown_for_no_reason_is_found(good):
 
 
 def test_a_task_that_was_not_hit_where_it_was_to_be_is_found(good):
-    missed = replace(good, round=replace(good.round, kills=("before POST",)))
-    assert "never got to where it was to be killed" in found(missed, run())
+    not_hit = replace(good, round=replace(good.round, kills=("before POST",)))
+    assert "never got to where it was to be killed" in found(not_hit, run())
 
 
 def test_a_server_that_ignores_keys_excuses_only_answers_that_were_lost(good):

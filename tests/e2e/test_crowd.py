@@ -10,7 +10,7 @@ TASKS, KILLED = 50, 25
 
 
 @pytest.mark.parametrize("mode", ["duplicate_409", "replay"])
-def test_of_fifty_equal_tasks_half_of_them_killed_none_takes_a_run_of_another(cluster, mode):
+def test_equal_tasks_take_no_run_of_each_other_though_half_are_killed(cluster, mode):
     dice = random.Random(mode)  # noqa: S311 - chance, not secrets
     kills = [[dice.choice(START)] for _ in range(KILLED)] + [[]] * (TASKS - KILLED)
     cluster.rest.unpause("crowd")

@@ -10,7 +10,7 @@ from tests.e2e.chaos.cluster import control
 GOES_ON = "it goes on and is billed"
 
 
-def test_what_is_killed_says_so_and_the_retry_takes_the_same_run(cluster):
+def test_killed_task_says_so_and_its_retry_takes_the_same_run(cluster):
     rest, sandbox = cluster.rest, cluster.stage.sandbox
     billed = sandbox.stats()["runs_billed"]
     rest.unpause("endless")

@@ -17,7 +17,7 @@ PEACE = 4.0  # seconds between two pauses
 TIMEOUT = 300  # seconds for an attempt; one takes about 130
 
 
-def test_no_wait_fails_for_its_run_ends_just_after_the_deferral(on_sqlite):
+def test_wait_does_not_fail_when_its_run_ends_just_after_the_deferral(on_sqlite):
     stage = on_sqlite.stage
     billed = stage.sandbox.stats()["runs_billed"]
     stage.airflow.rest.unpause("short_waits")

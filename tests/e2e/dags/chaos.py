@@ -35,8 +35,8 @@ def chaos():
         return params[kind]
 
     for kind, operator in {"chaos": ChaosOperator, "resuming": ResumingChaosOperator}.items():
-        given = rows.override(task_id=f"{kind}_rows")(kind)
-        operator.partial(task_id=kind, poll_interval=1).expand_kwargs(given)
+        rows_of_kind = rows.override(task_id=f"{kind}_rows")(kind)
+        operator.partial(task_id=kind, poll_interval=1).expand_kwargs(rows_of_kind)
 
 
 chaos()

@@ -54,14 +54,14 @@ def short_waits():
     def seconds(kind, params=None):
         return params[kind]
 
-    def given(kind, make=lambda taken: {"seconds": taken}):
+    def rows(kind, make=lambda taken: {"seconds": taken}):
         return seconds.override(task_id=f"{kind}_seconds")(kind).map(make)
 
-    NaiveOperator.partial(task_id="naive").expand_kwargs(given("naive"))
+    NaiveOperator.partial(task_id="naive").expand_kwargs(rows("naive"))
     for kind, operator in {"operator": FloraGenerateOperator, "resuming_operator": ResumingGenerateOperator}.items():
-        operator.partial(task_id=kind, wait_for_completion=True, poll_interval=1).expand_kwargs(given(kind, arguments))
+        operator.partial(task_id=kind, wait_for_completion=True, poll_interval=1).expand_kwargs(rows(kind, arguments))
     for kind, sensor in {"sensor": Sensor, "resuming_sensor": ResumingSensor}.items():
-        sensor.partial(task_id=kind, poll_interval=1).expand_kwargs(given(kind))
+        sensor.partial(task_id=kind, poll_interval=1).expand_kwargs(rows(kind))
 
 
 short_waits()

@@ -110,10 +110,11 @@ def logged(caplog, capfd):
 
 @pytest.fixture
 def hook(flora_sandbox, monkeypatch):
-    """A hook of the connection `flora_default`, which leads to a FLORA on a port of its own."""
+    """A hook of the connection `flora_default`, to a FLORA on a port of its own; it gives the key to no other host."""
     monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", flora_sandbox.connection_uri)
     with FloraHook() as hook:
         yield hook
+    assert flora_sandbox.sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
 
 
 @pytest.fixture(scope="session")
@@ -126,9 +127,9 @@ def generate():
     """A task that makes a picture, by default one that is done at once."""
 
     def make(*, behavior=None, **kwargs):
-        given = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
-        given.setdefault("model_params", {"sandbox": INSTANT | (behavior or {})})
-        return FloraGenerateOperator(**given)
+        arguments = {"task_id": "picture", "type": "image", "prompt": "a fern", "poll_interval": 0.05, **kwargs}
+        arguments.setdefault("model_params", {"sandbox": INSTANT | (behavior or {})})
+        return FloraGenerateOperator(**arguments)
 
     return make
 

@@ -74,7 +74,7 @@ def test_hook_has_one_client_per_event_loop_and_closes_it_with_its_last_block(fl
     assert asyncio.run(main()) is not asyncio.run(main())
 
 
-def test_what_is_wrong_with_a_connection_names_it(flora):
+def test_connection_error_names_the_connection(flora):
     flora.connect("other", extra={"verify": "no"})
     with pytest.raises(FloraInputError, match=r"^connection 'other': verify is 'no', which is no readable CA bundle"):
         FloraHook("other").list_workspaces()

@@ -28,7 +28,7 @@ def test_local_refusal_is_left_to_retries_where_a_scheduler_runs_the_task(nothin
     one_task(generate()).fails_for_now(match="nothing listens there")
 
 
-def test_another_trouble_is_left_to_retries_in_dag_test(run_dag, flora):
+def test_server_error_is_left_to_retries_in_dag_test(run_dag, flora):
     flora.inject(route="/generate", status=503, times=1)
     with DAG("elsewhere", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         FloraGenerateOperator(task_id="picture", type="image", prompt="a fern", retries=1, retry_delay=timedelta(0))

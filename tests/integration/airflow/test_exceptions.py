@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -144,34 +143,3 @@ def test_task_code_around_ours_can_catch_floras_class(flora, generate, one_task)
     task = one_task(generate(behavior={"error_code": "SERVER_ERROR"}, wait_for_completion=True, deferrable=False))
     error = task.fails(errors.RunFailed)
     assert (error.code, error.run_id, error.advice) == ("SERVER_ERROR", task.xcoms["run_id"], RetryAdvice.RETRY_NOW)
-
-
-SENSOR_MODES = {"deferred": {"deferrable": True}, "poke": {"mode": "poke"}}
-
-
-@pytest.mark.parametrize("mode", SENSOR_MODES.values(), ids=SENSOR_MODES)
-def test_sensor_timeout_is_floras_class_too(flora, wait_for, one_task, mode):
-    run_id = flora.start(never_ends=True, no_estimate=True, estimated_seconds=None)
-    error = one_task(wait_for(run_id, timeout=0.2, **mode)).fails(AirflowSensorTimeout)
-    assert isinstance(error, errors.RunTimedOut)
-    assert error.run_id == run_id
-
-
-@pytest.mark.parametrize("mode", [{}, {"mode": "poke"}], ids=str)
-def test_execution_timeout_is_floras_class_too(flora, wait_for, one_task, mode):
-    run_id = flora.start(never_ends=True, no_estimate=True, estimated_seconds=None)
-    task = one_task(wait_for(run_id, timeout=60, execution_timeout=timedelta(seconds=0.3), **mode))
-    if mode:
-
-        class Interrupted(type(task.operator)):
-            """Interrupted, while it polls, by the alarm that Airflow sets for execution_timeout."""
-
-            def poke(self, context):
-                raise AirflowTaskTimeout("Timeout")
-
-        task.operator.__class__ = Interrupted
-
-    error = task.fails(AirflowTaskTimeout)
-
-    assert isinstance(error, errors.RunTimedOut)
-    assert error.run_id == run_id

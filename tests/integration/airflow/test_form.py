@@ -30,8 +30,8 @@ def test_airflow_shows_the_form_without_a_warning(caplog, recwarn):
     manager.initialize_providers_hooks()
 
     assert manager.hooks["flora"].hook_class_name == "flora_provider.hooks.flora.FloraHook"
-    shown = {name.removeprefix("extra__flora__") for name in manager.connection_form_widgets if "__flora__" in name}
-    assert shown == set(EXTRA_FIELDS)
+    fields = {name.removeprefix("extra__flora__") for name in manager.connection_form_widgets if "__flora__" in name}
+    assert fields == set(EXTRA_FIELDS)
     behaviour = manager.field_behaviours["flora"]
     assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
     assert "port" not in behaviour["hidden_fields"]

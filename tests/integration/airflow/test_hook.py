@@ -44,13 +44,13 @@ def untrusted_tls(folder):
         yield url.replace("http://127.0.0.1", "https://localhost"), certificate
 
 
-def test_test_button_lists_the_workspaces_of_the_key(flora):
+def test_connection_test_lists_the_workspaces_of_the_key(flora):
     works, sentence = FloraHook().test_connection()
     assert works
     assert sentence.startswith("FLORA accepts the key. Workspaces: Sandbox (ws_")
 
 
-def test_airflows_own_test_of_a_connection_reaches_it(flora):
+def test_connection_test_of_airflow_reaches_the_hook(flora):
     flora.connect("other")
     works, sentence = Connection(conn_id="other", **connection_of(flora)).test_connection()
     assert works, sentence
@@ -61,7 +61,7 @@ def connection_of(flora):
     return {**parts, "extra": json.dumps(parts["extra"])}
 
 
-def test_no_key(flora):
+def test_connection_without_a_key_is_reported(flora):
     flora.connect(password=None)
     assert said() == "connection 'flora_default': it has no API key: put one into its password"
 
@@ -77,19 +77,19 @@ def test_no_key(flora):
     ],
     ids=["a wrong key", "a host whose name nobody knows", "a host and a port given apart"],
 )  # fmt: skip
-def test_connection_that_does_not_work(flora, changes, sentences):
+def test_connection_that_does_not_work_is_reported(flora, changes, sentences):
     flora.connect(**changes)
     message = said()
     assert [sentence for sentence in sentences if sentence not in message] == []
 
 
-def test_port_on_which_nothing_listens(flora):
+def test_port_without_a_listener_is_reported(flora):
     port = unused_port()
     flora.connect(host=f"http://127.0.0.1:{port}")
     assert f"http://127.0.0.1:{port}/api/v1 cannot be reached: nothing listens there" in said()
 
 
-def test_tls_on_a_plain_port(flora):
+def test_tls_on_a_plain_port_is_reported(flora):
     flora.connect(host=flora.server.url.replace("http:", "https:"))
     assert "it does not speak TLS" in said()
     assert "check https or http in the host" in said()
@@ -115,7 +115,7 @@ def test_certificate_that_is_not_trusted_unless_its_bundle_is_named(flora, tmp_p
         ("HTTPS_PROXY", "gopher://proxy", "HTTPS_PROXY is 'gopher://proxy', which names no proxy that can be used"),
     ],
 )
-def test_variable_of_the_environment_that_cannot_be_used(flora, monkeypatch, variable, value, sentence):
+def test_variable_of_the_environment_that_cannot_be_used_is_reported(flora, monkeypatch, variable, value, sentence):
     for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("SSL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(variable, value)
@@ -136,22 +136,22 @@ def test_variable_of_the_environment_that_cannot_be_used(flora, monkeypatch, var
     ],
     ids=["HTML", "other JSON", "a redirect", "no HTTP"],
 )  # fmt: skip
-def test_server_that_is_not_floras(flora, answer, sentences):
+def test_server_that_is_not_floras_is_reported(flora, answer, sentences):
     with answering(answer) as url:
         flora.connect(host=url)
         message = said()
     assert [sentence for sentence in sentences if sentence not in message] == []
 
 
-def test_no_answer_in_time(flora):
+def test_timeout_is_reported(flora):
     flora.connect(extra={"timeout": 0.2})
     flora.inject(route="/workspaces", delay=2)
     assert "did not answer within the timeout" in said()
 
 
-def test_each_way_to_fail_has_its_own_sentence_without_the_key(flora):
+def test_error_status_is_reported_without_the_key(flora):
     key = flora.sandbox.api_key
-    for status in (401, 402, 403, 404, 429, 500, 503):
+    for status in (401, 402, 403, 404, 500, 503, 429):  # the last one pauses the client's next request
         flora.inject(route="/workspaces", status=status, message=f"No, {key}")
         assert f"FLORA answered {status}" in (sentence := said())
         assert key not in sentence

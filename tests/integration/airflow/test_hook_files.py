@@ -65,24 +65,15 @@ def test_runs_share_a_folder_and_a_retry_its_file(hook, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_text_is_saved_as_it_is(hook, tmp_path, lineage):
-    saved = hook.download_output({"run_id": "run_1", "output_id": "o", "type": "text", "text": "thé"}, tmp_path)
-    assert (saved.name, saved.read_text(encoding="utf-8")) == ("run_1-o.txt", "thé")
+@pytest.mark.parametrize(("text", "written"), [("thé", "thé"), ("a\ud800b", "a?b")], ids=ascii)
+def test_text_is_saved_as_it_is_but_for_half_a_character(hook, tmp_path, lineage, text, written):
+    saved = hook.download_output({"run_id": "run_1", "output_id": "o", "type": "text", "text": text}, tmp_path)
+    assert (saved.name, saved.read_text(encoding="utf-8")) == ("run_1-o.txt", written)
     assert lineage.inputs == set()
 
 
-def test_text_with_half_a_character_is_saved_too(hook, tmp_path):
-    output = {"run_id": "run_1", "output_id": "o", "type": "text", "text": "a\ud800b"}
-    assert hook.download_output(output, tmp_path).read_text(encoding="utf-8") == "a?b"
-
-
-@pytest.mark.parametrize("output", [{"run_id": "run_1", "outputs": []}, "https://media.flora.ai/a.png", None])
-def test_what_is_no_output_is_refused_with_what_to_give(hook, tmp_path, output):
-    with pytest.raises(FloraInputError, match="one of the outputs of a finished run"):
-        hook.download_output(output, tmp_path)
-
-
 OUTPUT = {"run_id": "run_1", "output_id": "o"}
+GIVE_OUTPUT = "give one of the outputs of a finished run"
 
 
 @pytest.mark.parametrize(
@@ -99,10 +90,13 @@ OUTPUT = {"run_id": "run_1", "output_id": "o"}
         ({"run_id": None, "output_id": "o", "text": "words"}, "the output's run_id is None"),
         ({"run_id": "run_1", "output_id": 7, "text": "words"}, "the output's output_id is 7"),
         ({"run_id": "run_1", "output_id": b"o", "text": "words"}, "the output's output_id is b'o'"),
-        ([("run_id", "run_1")], "one of the outputs"),
-        (5, "one of the outputs"),
-        (b"x", "one of the outputs"),
-        ({"run_id": "run_1"}, "one of the outputs"),
+        ([("run_id", "run_1")], GIVE_OUTPUT),
+        (5, GIVE_OUTPUT),
+        (b"x", GIVE_OUTPUT),
+        (None, GIVE_OUTPUT),
+        ("https://media.flora.ai/a.png", GIVE_OUTPUT),
+        ({"run_id": "run_1"}, GIVE_OUTPUT),
+        ({"run_id": "run_1", "outputs": []}, GIVE_OUTPUT),
     ],
 )
 def test_output_that_lacks_what_it_must_have_is_refused(hook, tmp_path, output, said):
@@ -166,10 +160,8 @@ def test_names_that_differ_in_case_are_two_files(hook, tmp_path):
     assert {path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {"full", "Full", "FULL"}
 
 
-@pytest.mark.parametrize(
-    ("content_type", "ending"), [("image/jpg", ".jpg"), ("application/octet-stream", ".jpg"), (None, ".jpg")]
-)
-def test_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, content_type, ending):
+@pytest.mark.parametrize("content_type", ["image/jpg", "application/octet-stream", None])
+def test_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, content_type):
     class Media(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -181,7 +173,7 @@ def test_file_whose_host_hardly_says_what_it_is_has_an_ending(hook, tmp_path, co
 
     with http_server(Media) as url:
         saved = hook.download_output({**OUTPUT, "url": f"{url}/a.jpg?x=.gif"}, tmp_path)
-    assert saved.name == f"run_1-o{ending}"
+    assert saved.name == "run_1-o.jpg"
 
 
 def test_folder_may_be_a_text(hook, picture, tmp_path):
@@ -199,20 +191,14 @@ def test_download_that_breaks_off_is_tried_again(hook, picture, tmp_path, flora_
     assert hook.download_output(picture, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 
-def test_key_is_never_sent_to_the_media_host(hook, picture, tmp_path, flora_sandbox):
-    hook.download_output(picture, tmp_path)
-    assert flora_sandbox.sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
-
-
 @pytest.mark.parametrize("size", [1_000, 5_000_000])
-def test_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, flora_sandbox, lineage, size):
+def test_local_file_becomes_an_asset_whatever_its_size(hook, tmp_path, lineage, size):
     file = tmp_path / "picture.png"
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(size))
     asset = hook.upload_asset(file)
     assert (asset.status, bool(asset.url)) == ("ready", True)
     assert lineage.inputs == {file.as_uri()}
     assert lineage.outputs == {asset.url.split("?")[0]}
-    assert flora_sandbox.sandbox.stats()["keys_leaked"]["storage"] == 0
 
 
 def test_empty_file_is_refused_before_it_is_sent(hook, tmp_path, flora_sandbox):

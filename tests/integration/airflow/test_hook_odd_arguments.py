@@ -27,8 +27,9 @@ METHODS = [
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_method_answers_or_refuses_odd_arguments(flora, tmp_path, name):
-    good = {**GOOD, "run_id": flora.start(), "folder": tmp_path, "ready_timeout": 0.1}
+def test_method_answers_or_refuses_odd_arguments(flora, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("flora_provider.api.files.upload.POLL_SECONDS", 0.05)
+    good = {**GOOD, "run_id": flora.start(), "folder": tmp_path, "ready_timeout": 1.0}
     with FloraHook() as hook:
         method = getattr(hook, name)
         parameters = inspect.signature(method).parameters

@@ -59,7 +59,7 @@ def test_dag_file_with_tasks_of_ours_loads_neither_the_http_client_nor_the_model
 
 
 @pytest.mark.parametrize("module", ["flora_provider", "flora_provider.hooks.connection", "flora_provider.api.errors"])
-def test_what_airflow_reads_at_its_start_needs_nothing_but_the_standard_library(module):
+def test_module_that_airflow_reads_at_its_start_needs_only_the_standard_library(module):
     _, added = modules_after(f"import {module}; import flora_provider; flora_provider.get_provider_info()")
     foreign = {name.partition(".")[0] for name in added} - set(sys.stdlib_module_names) - {"flora_provider"}
     assert not foreign

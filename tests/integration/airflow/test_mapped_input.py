@@ -43,8 +43,9 @@ CASES = [(FloraGenerateOperator, *case) for name, case in BAD_ROWS.items() if na
 
 @pytest.mark.parametrize(("kind", "row", "sentence"), CASES, ids=lambda case: str(case)[:40])
 def test_bad_literal_row_is_refused_at_parse_time(kind, row, sentence):
+    good = {"type": "image", "prompt": "a fern"} if kind is FloraGenerateOperator else {"run_id": "run_1"}
     with DAG("literal", schedule=None), pytest.raises(FloraInputError) as raised:
-        kind.partial(task_id="mapped").expand_kwargs([row])
+        kind.partial(task_id="mapped").expand_kwargs([good, row])
     assert sentence in str(raised.value)
     assert "task 'mapped'" in str(raised.value)
 
@@ -78,9 +79,12 @@ def test_bad_lists_of_expand_are_refused_at_parse_time():
             ({"prompt": ["a fern", 7]}, "prompt is 7"),
             ({"prompt": ["a fern"], "model": ["Flux 2 Pro"]}, "not a display name"),
             ({"model": ["t2i-flux-2-pro"]}, "prompt is missing"),
+            ({"prompt": ["a fern"], "model_params": [{"seed": 1}, 7]}, "model_params is 7"),
         ):
-            with pytest.raises(FloraInputError, match=sentence):
+            with pytest.raises(FloraInputError, match=rf"task 'mapped': .*{sentence}"):
                 FloraGenerateOperator.partial(**partial).expand(**mapped)
+        with pytest.raises(FloraInputError, match="task 'mapped': workspace_id is 'team'"):
+            FloraGenerateOperator.partial(**partial, workspace_id="team")
         with pytest.raises(FloraInputError, match="run_id is 'generation_1'"):
             FloraRunSensor.partial(task_id="mapped").expand(run_id=["generation_1"])
 

@@ -33,7 +33,7 @@ class LogCollector(logging.Handler):
 
 def make_dag(run_id, seen):
     with DAG("modes", start_date=datetime(2026, 1, 1), schedule=None, params={"folder": "album"}) as dag:
-        given = {
+        arguments = {
             "type": "image",
             "prompt": "a fern, {{ params.folder }}",
             "flora_conn_id": CONNECTION,
@@ -42,16 +42,16 @@ def make_dag(run_id, seen):
             "model_params": {"sandbox": {"seconds": 0.1, "no_estimate": True}},
         }
         poll = {"run_id": run_id, "flora_conn_id": CONNECTION, "poll_interval": 0.05, "poke_interval": 0.05}
-        started = FloraGenerateOperator(task_id="started", **{**given, "wait_for_completion": False})
+        started = FloraGenerateOperator(task_id="started", **{**arguments, "wait_for_completion": False})
         waits = [
-            FloraGenerateOperator(task_id="wait_in_worker", deferrable=False, **given),
-            FloraGenerateOperator(task_id="deferred", deferrable=True, **given),
+            FloraGenerateOperator(task_id="wait_in_worker", deferrable=False, **arguments),
+            FloraGenerateOperator(task_id="deferred", deferrable=True, **arguments),
             FloraRunSensor(task_id="sensor_deferred", **poll),
             FloraRunSensor(task_id="sensor_poke", mode="poke", **poll),
             FloraRunSensor(task_id="sensor_reschedule", mode="reschedule", **poll),
             FloraRunSensor(task_id="sensor_of_output", **{**poll, "run_id": started.output}),
         ]
-        FloraGenerateOperator(task_id="refused", **{**given, "model": "no-such-model"})
+        FloraGenerateOperator(task_id="refused", **{**arguments, "model": "no-such-model"})
 
         @task
         def see(runs, started, params=None):
@@ -113,7 +113,7 @@ def test_next_task_gets_the_same_dict_from_every_way_of_waiting(ran):
     assert [run["run_id"] for run in ran.seen["runs"][2:5]] == [ran.run_id] * 3
 
 
-def test_without_waiting_the_next_task_gets_the_run_id(ran):
+def test_operator_that_does_not_wait_gives_the_next_task_the_run_id(ran):
     assert ran.seen["started"].startswith("run_")
     assert ran.seen["runs"][5]["run_id"] == ran.seen["started"]
 
@@ -182,8 +182,8 @@ def test_key_is_in_no_error_text(flora, generate, one_task):
     for status in (400, 401, 404, 500):
         flora.inject(route="/generate", status=status, message=f"{key} is not welcome", code=key)
         error = one_task(generate()).fails(Exception, match=f"FLORA answered {status}")
-        shown = []
+        texts = []
         while error is not None:
-            shown.append(repr(error) + str(error))
+            texts.append(repr(error) + str(error))
             error = error.__cause__ or error.__context__
-        assert not [text for text in shown if key in text]
+        assert not [text for text in texts if key in text]

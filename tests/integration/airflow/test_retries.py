@@ -124,44 +124,26 @@ def test_another_dag_run_and_another_connection_are_runs_of_their_own(flora, gen
     assert len(run_ids) == flora.billed == 4
 
 
-def test_ones_own_key_is_sent_as_it_is(flora, generate, one_task):
-    one_task(generate(idempotency_key="order-{{ ds }}")).run()
-    assert flora.runs[0].idempotency_key == "order-2026-01-01"
-
-
-def test_without_a_memory_a_refused_duplicate_fails_for_good_and_starts_nothing(flora, generate, one_task):
+def test_duplicate_without_a_ledger_fails_for_good_and_starts_nothing(flora, generate, one_task):
     task = one_task(generate(), store=False)
     run_id = task.run()
     task.retry_fails(AirflowFailException, match=f"already started a run, but not which one.*{run_id}")
     assert (flora.started, flora.billed) == (1, 1)
 
 
-def test_on_unknown_outcome_lets_a_user_choose_to_adopt(flora, generate, one_task):
-    task = one_task(generate(on_unknown_outcome="adopt"), store=False)
-    assert task.run() == task.retry()
-    assert flora.billed == 1
+@pytest.mark.parametrize(("choice", "runs"), [("adopt", 1), ("submit_again", 2)])
+def test_on_unknown_outcome_lets_a_user_choose_to_adopt_or_to_pay_again(flora, generate, one_task, choice, runs):
+    task = one_task(generate(on_unknown_outcome=choice), store=False)
+    assert len({task.run(), task.retry()}) == flora.billed == runs
 
 
-def test_what_another_task_of_the_dag_run_has_started_is_not_adopted(flora, generate, one_task):
+def test_run_of_another_task_is_not_adopted(flora, generate, one_task):
     operator = generate(on_unknown_outcome="adopt")
     sibling = one_task(operator, map_index=0, store=False)
     task = one_task(operator, map_index=1, store=False, others=[sibling.ti])
     own, other = task.run(), sibling.run()
     assert task.retry() == own != other
     assert flora.billed == 2
-
-
-def test_on_unknown_outcome_lets_a_user_choose_to_pay_again(flora, generate, one_task):
-    task = one_task(generate(on_unknown_outcome="submit_again"), store=False)
-    assert task.run() != task.retry()
-    assert flora.billed == 2
-
-
-def test_ledger_alone_suffices_with_a_server_that_ignores_keys(flora, generate, one_task):
-    flora.sandbox.settings.idempotency = "none"
-    task = one_task(generate())
-    assert task.run() == task.retry()
-    assert flora.billed == 1
 
 
 def test_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
@@ -182,7 +164,7 @@ def test_run_id_is_in_xcom_when_the_wait_fails(flora, generate, one_task, monkey
     assert task.xcoms["run_id"] == flora.runs[0].run_id
 
 
-def test_killing_a_task_is_logged_and_asks_nobody(flora, generate, one_task, logged):
+def test_on_kill_of_an_operator_is_logged_and_sends_nothing(flora, generate, one_task, logged):
     operator = generate(behavior=ENDLESS, wait_for_completion=True)
     task = one_task(operator)
     running = operator.prepare_for_execution()

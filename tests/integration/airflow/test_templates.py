@@ -53,7 +53,7 @@ def test_arguments_of_a_mapped_task_group_are_placeholders(run_dag, flora, bodie
     with DAG("grouped", schedule=None, start_date=BEGIN) as made:
 
         @task
-        def given():
+        def result():
             return [{"prompt": "one", "kind": "image"}, {"prompt": "two", "kind": "text"}]
 
         @task_group
@@ -64,7 +64,7 @@ def test_arguments_of_a_mapped_task_group_are_placeholders(run_dag, flora, bodie
             FloraRunSensor(task_id="finished", run_id=picture.output, poke_interval=0.05)
 
         one.expand_kwargs(
-            given()
+            result()
             if rows == "from a task"
             else [{"prompt": "one", "kind": "image"}, {"prompt": "two", "kind": "text"}]
         )
@@ -106,18 +106,18 @@ PARTIAL = {FloraGenerateOperator: {"type": "image"}, FloraRunSensor: {}}
 
 def written(kind, name, way, value):
     """Make a task that is given the parameter in one of the ways in which an author may write it."""
-    given = {"task_id": "task"}
+    common = {"task_id": "task"}
     if way == "task":
-        return kind(**given, **REQUIRED[kind], **{name: value})
+        return kind(**common, **REQUIRED[kind], **{name: value})
     if way == "default_args":
-        return kind(**given, **REQUIRED[kind], default_args={name: value})
+        return kind(**common, **REQUIRED[kind], default_args={name: value})
     if way == "partial":
-        return kind.partial(**given, **PARTIAL[kind], **{name: value}).expand(**MAPPED[kind])
+        return kind.partial(**common, **PARTIAL[kind], **{name: value}).expand(**MAPPED[kind])
     if way == "partial's default_args":
-        return kind.partial(**given, **PARTIAL[kind], default_args={name: value}).expand(**MAPPED[kind])
+        return kind.partial(**common, **PARTIAL[kind], default_args={name: value}).expand(**MAPPED[kind])
     if way == "expand":
-        return kind.partial(**given, **REQUIRED[kind]).expand(**{name: [value]})
-    return kind.partial(**given).expand_kwargs([{**REQUIRED[kind], name: value}])
+        return kind.partial(**common, **REQUIRED[kind]).expand(**{name: [value]})
+    return kind.partial(**common).expand_kwargs([{**REQUIRED[kind], name: value}])
 
 
 WAYS = ["task", "default_args", "partial", "partial's default_args", "expand", "expand_kwargs"]
@@ -200,8 +200,8 @@ NULLS = {
 @pytest.mark.parametrize("path", GAPS)
 def test_template_that_gives_no_value_is_refused_with_its_path(run_dag, bodies, logged, path, native):
     with DAG("gaps", schedule=None, start_date=BEGIN, render_template_as_native_obj=native) as made:
-        given = {"type": "image", "prompt": "a fern", **GAPS[path]}
-        FloraGenerateOperator(task_id="picture", **given, **RETRIES)
+        arguments = {"type": "image", "prompt": "a fern", **GAPS[path]}
+        FloraGenerateOperator(task_id="picture", **arguments, **RETRIES)
     assert tries(run_dag(made)) == {("picture", -1): ("failed", 1)}
     assert bodies == []
     assert f"{path} is " in logged()
@@ -219,8 +219,8 @@ def test_result_that_is_null_is_refused_with_its_path(run_dag, bodies, logged, p
         def row():
             return {"seed": None}
 
-        given = {"type": "image", "prompt": "a fern", **NULLS[path](null(), row())}
-        FloraGenerateOperator(task_id="picture", **given, **RETRIES)
+        arguments = {"type": "image", "prompt": "a fern", **NULLS[path](null(), row())}
+        FloraGenerateOperator(task_id="picture", **arguments, **RETRIES)
 
     assert tries(run_dag(made))["picture", -1] == ("failed", 1)
     assert bodies == []
@@ -277,12 +277,6 @@ def test_null_that_the_author_wrote_is_sent(run_dag, bodies):
         FloraGenerateOperator.partial(task_id="mapped", type="image", prompt="a fern").expand(model_params=[asked])
     assert succeeded(run_dag(made))
     assert [body["params"] for body in bodies] == [asked, asked]
-
-
-@pytest.mark.parametrize("value", ["{{ None }}", "{{ {}.get('missing') }}"])
-def test_sensor_refuses_a_run_id_that_a_template_did_not_give(flora, wait_for, one_task, value):
-    one_task(wait_for(value)).fails_for_good(match="run_id is 'None'")
-    assert flora.requests == 0
 
 
 # ── Texts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

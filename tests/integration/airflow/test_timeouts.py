@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowTaskTimeout,
 )
 
+from flora_provider.api.errors import RunTimedOut
 from tests.support.airflow_tasks import ENDLESS
 
 SENSOR_MODES = {"deferred": {"deferrable": True}, "poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}}
@@ -18,13 +19,16 @@ modes = pytest.mark.parametrize("mode", SENSOR_MODES.values(), ids=SENSOR_MODES)
 deferrable = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "in the worker"])
 
 
-def says_what_becomes_of(run_id, error):
-    message = str(error)
-    return run_id in message and "it goes on and will be billed" in message and "FloraRunSensor(run_id=" in message
+def assert_is_floras_timeout(error, run_id):
+    """It says what becomes of the run, and is of FLORA's class, too, unless it skips the task."""
+    assert run_id in str(error)
+    assert "it goes on and will be billed" in str(error)
+    assert "FloraRunSensor(run_id=" in str(error)
+    assert isinstance(error, AirflowSkipException) or (isinstance(error, RunTimedOut) and error.run_id == run_id)
 
 
 def first_poke_is_known(task, monkeypatch):
-    """Airflow 3 asks the task instance when a rescheduled sensor first looked; Airflow 2 asks its database."""
+    """Airflow 3 asks the task instance when a rescheduled sensor first poked; Airflow 2 asks its database."""
     task.ti.get_first_reschedule_date = lambda _context: task.ti.start_date
     try:
         from airflow.sensors import base
@@ -49,7 +53,7 @@ def sensor(flora, wait_for, one_task, monkeypatch):
 def test_operators_timeout_is_left_to_its_retries(flora, generate, one_task, deferrable, timeout):
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable, timeout=timeout))
     error = task.fails_for_now()
-    assert says_what_becomes_of(task.xcoms["run_id"], error)
+    assert_is_floras_timeout(error, task.xcoms["run_id"])
 
 
 @deferrable
@@ -57,7 +61,7 @@ def test_operators_execution_timeout_is_airflows_own(flora, generate, one_task, 
     limits = {"timeout": 60, "execution_timeout": timedelta(seconds=0.3)}
     task = one_task(generate(behavior=ENDLESS, wait_for_completion=True, deferrable=deferrable, **limits))
     error = task.fails(AirflowTaskTimeout)
-    assert says_what_becomes_of(task.xcoms["run_id"], error)
+    assert_is_floras_timeout(error, task.xcoms["run_id"])
 
 
 @modes
@@ -65,7 +69,7 @@ def test_operators_execution_timeout_is_airflows_own(flora, generate, one_task, 
 def test_sensors_timeout_fails_it_for_good_or_skips_a_soft_one(flora, sensor, mode, soft):
     run_id = flora.start(**ENDLESS)
     error = sensor(run_id, timeout=0.2, **mode, **soft).fails(AirflowSkipException if soft else AirflowSensorTimeout)
-    assert says_what_becomes_of(run_id, error)
+    assert_is_floras_timeout(error, run_id)
 
 
 @modes
@@ -92,16 +96,16 @@ def test_deferred_sensors_execution_timeout_counts_from_the_tasks_start(flora, s
     run_id = flora.start(**ENDLESS)
     task = sensor(run_id, timeout=60, execution_timeout=timedelta(seconds=0.3), **soft)
     error = task.fails(AirflowSkipException if soft else AirflowTaskTimeout)
-    assert says_what_becomes_of(run_id, error)
+    assert_is_floras_timeout(error, run_id)
 
 
 @pytest.mark.parametrize("soft", [{}, *SOFT], ids=str)
 def test_polling_sensors_execution_timeout_says_what_becomes_of_the_run(flora, sensor, soft):
     run_id = flora.start(**ENDLESS)
-    task = sensor(run_id, mode="poke", **soft)
+    task = sensor(run_id, mode="poke", timeout=60, execution_timeout=timedelta(seconds=0.3), **soft)
     task.operator.__class__ = interrupted(task.operator.__class__)
     error = task.fails(AirflowSkipException if soft else AirflowTaskTimeout)
-    assert run_id in str(error)
+    assert_is_floras_timeout(error, run_id)
 
 
 def interrupted(kind):
@@ -121,7 +125,7 @@ def test_triggerer_gets_a_deadline_and_airflow_a_later_one_for_a_triggerer_that_
     assert timedelta(seconds=150) < deferral.timeout < timedelta(seconds=200)
 
 
-def test_without_a_timeout_an_operator_waits_for_as_long_as_it_takes(flora, generate, one_task):
+def test_operator_without_timeout_is_deferred_without_one(flora, generate, one_task):
     deferral = one_task(generate(behavior=ENDLESS, wait_for_completion=True)).defers()
 
     assert deferral.timeout is None

@@ -29,7 +29,7 @@ class LoopDelay:
             self.late = max(self.late, time.perf_counter() - due)
 
 
-def test_what_the_metadata_database_keeps_makes_the_same_trigger_and_holds_no_secret(flora):
+def test_serialized_trigger_makes_the_same_trigger_and_holds_no_secret(flora):
     trigger = trigger_for("run_1", deadline=12.5, limit="execution_timeout", started_at=1.0, estimated_seconds=9.0)
     path, kwargs = trigger.serialize()
     assert path == "flora_provider.triggers.flora.FloraRunTrigger"
@@ -78,18 +78,15 @@ def test_key_that_stays_revoked_ends_the_wait(flora, short_tolerance, status):
     assert f"FLORA answered {status}" in event.detail
 
 
-def test_connection_that_stays_broken_ends_the_wait_with_the_reason(flora, short_tolerance):
-    run_id = flora.start()
-    flora.connect(password="")
-    event = run_within(wait_for(run_id))
+@pytest.mark.parametrize(
+    ("conn_id", "reason"),
+    [("broken", "it has no API key"), ("deleted", "connection 'deleted' could not be read")],
+)
+def test_connection_that_stays_broken_or_deleted_ends_the_wait_with_the_reason(flora, short_tolerance, conn_id, reason):
+    flora.connect("broken", password="")
+    event = run_within(wait_for(flora.start(), flora_conn_id=conn_id))
     assert event.kind == "refused"
-    assert "it has no API key" in event.detail
-
-
-def test_connection_that_stays_deleted_ends_the_wait_by_its_name(flora, short_tolerance):
-    event = run_within(wait_for(flora.start(), flora_conn_id="deleted"))
-    assert event.kind == "refused"
-    assert "connection 'deleted' could not be read" in event.detail
+    assert reason in event.detail
 
 
 def test_deadline_is_an_instant_and_is_kept(flora):
@@ -163,7 +160,7 @@ def test_progress_is_logged_when_it_changes_and_not_at_each_poll(flora, caplog):
     assert lines[-1].endswith("completed, 100 %")
 
 
-def test_losing_the_trigger_is_logged_and_changes_nothing(flora, logged):
+def test_on_kill_of_a_trigger_is_logged_and_sends_nothing(flora, logged):
     trigger = trigger_for(flora.start(**ENDLESS))
     before = flora.requests
     asyncio.run(trigger.on_kill())

@@ -129,14 +129,20 @@ def elsewhere():
         yield server
 
 
+async def wait_begun_before_move(flora, elsewhere, run_id):
+    """A wait that has polled before its connection was changed to lead elsewhere."""
+    wait = asyncio.create_task(wait_for(run_id))
+    await until(lambda: flora.polls > 1)
+    flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+    return wait
+
+
 def test_new_wait_polls_with_the_connection_as_it_is_and_the_old_one_goes_on(flora, elsewhere):
     old = flora.start(seconds=3, no_estimate=True, estimated_seconds=None)
     new = start_run(elsewhere)
 
     async def main():
-        first = asyncio.create_task(wait_for(old))
-        await until(lambda: flora.polls > 1)
-        flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+        first = await wait_begun_before_move(flora, elsewhere, old)
         second = await wait_for(new)
         assert not first.done()
         return second, await first
@@ -144,27 +150,23 @@ def test_new_wait_polls_with_the_connection_as_it_is_and_the_old_one_goes_on(flo
     assert [event.kind for event in run_within(main())] == ["ended", "ended"]
 
 
-def test_refusal_of_a_moment_does_not_lead_an_old_wait_elsewhere_for_good(flora, elsewhere):
+def test_passing_refusal_does_not_move_a_wait_to_a_changed_connection(flora, elsewhere):
     old = flora.start(**TWO_SECONDS)
 
     async def main():
-        wait = asyncio.create_task(wait_for(old))
-        await until(lambda: flora.polls > 1)
-        flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+        wait = await wait_begun_before_move(flora, elsewhere, old)
         flora.inject(Fault(POLL_ROUTE, status=404))
         return await wait
 
     assert run_within(main()).kind == "ended"
 
 
-def test_two_settings_that_are_refused_by_turns_cost_no_storm(flora, elsewhere, monkeypatch):
+def test_settings_that_are_refused_by_turns_are_polled_with_pauses(flora, elsewhere, monkeypatch):
     monkeypatch.setattr("flora_provider.runs.tolerance.REFUSED_FOR", 2.0)
     old = flora.start(**ENDLESS)
 
     async def main():
-        wait = asyncio.create_task(wait_for(old))
-        await until(lambda: flora.polls > 1)
-        flora.connect(host=elsewhere.base_url, port=None, password=elsewhere.sandbox.api_key)
+        wait = await wait_begun_before_move(flora, elsewhere, old)
         flora.inject(Fault(POLL_ROUTE, status=404, times=None))
         before = flora.polls
         return await wait, flora.polls - before
@@ -223,16 +225,7 @@ def test_connection_lookup_that_fails_is_left_to_retries(flora, generate, one_ta
     assert flora.billed == 1
 
 
-def test_connection_that_is_not_there_is_left_to_retries_for_airflow_cannot_tell(flora, wait_for, one_task):
-    one_task(wait_for("run_1", flora_conn_id="absent")).fails_for_now(match="connection 'absent'.*make one of")
-
-
-def test_connection_that_is_there_but_wrong_is_bad_input(flora, generate, one_task):
-    flora.connect(password="")
-    one_task(generate()).fails_for_good(match="it has no API key")
-
-
-def test_name_that_is_none_is_bad_input():
+def test_empty_connection_id_is_bad_input():
     with pytest.raises(ValueError, match="flora_conn_id is ''"):
         _ = FloraHook("").settings
     assert not issubclass(ConnectionNotRead, ValueError)

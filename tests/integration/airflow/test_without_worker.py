@@ -17,11 +17,6 @@ def sensor(run_id="run_1", **kwargs):
     return FloraRunSensor(task_id="finished", run_id=run_id, **kwargs)
 
 
-@pytest.fixture
-def airflow_3_3():
-    return AIRFLOW_V_3_3_PLUS
-
-
 @pytest.mark.parametrize(
     ("template", "reference"),
     [
@@ -37,24 +32,24 @@ def airflow_3_3():
         ("{% if ds %}run_1{% endif %}", None),
     ],
 )
-def test_template_that_only_names_an_xcom_is_understood_and_no_other(airflow_3_3, template, reference):
+def test_template_that_only_names_an_xcom_is_understood_and_no_other(template, reference):
     task = sensor(template)
-    if not (airflow_3_3 and reference):
+    if not (AIRFLOW_V_3_3_PLUS and reference):
         assert not task.start_from_trigger
         return
     kwargs = task.start_trigger_args.trigger_kwargs
     assert (kwargs["run_id"], kwargs["run_id_from"]) == ("", dict(zip(("task_id", "key"), reference, strict=True)))
 
 
-def test_literal_and_an_upstream_result_are_had_in_the_triggerer(airflow_3_3):
+def test_literal_and_an_upstream_result_are_had_in_the_triggerer():
     with DAG("dag", schedule=None, start_date=pendulum.datetime(2026, 1, 1)):
         start = FloraGenerateOperator(task_id="start", type="text", prompt="a fern")
         after = sensor(start.output)
     literal = sensor("run_1", do_xcom_push=False).start_trigger_args
 
-    assert after.start_from_trigger == airflow_3_3
+    assert after.start_from_trigger == AIRFLOW_V_3_3_PLUS
     assert after.upstream_task_ids == {"start"}
-    if airflow_3_3:
+    if AIRFLOW_V_3_3_PLUS:
         assert after.start_trigger_args.trigger_kwargs["run_id_from"] == {"task_id": "start", "key": "return_value"}
         assert literal.trigger_kwargs["run_id"] == "run_1"
         assert literal.trigger_kwargs["do_xcom_push"] is False
@@ -107,14 +102,14 @@ ATTRIBUTES_FOR_WORKERS_AT_THE_END = {
 }
 
 
-def test_plain_sensor_reaches_the_scheduler_as_one_that_starts_in_the_triggerer(airflow_3_3):
+def test_plain_sensor_reaches_the_scheduler_as_one_that_starts_in_the_triggerer():
     with new_dag() as dag:
         sensor()
 
     task = serialized(dag).get_task("finished")
 
-    assert task.start_from_trigger == airflow_3_3
-    if airflow_3_3:
+    assert task.start_from_trigger == AIRFLOW_V_3_3_PLUS
+    if AIRFLOW_V_3_3_PLUS:
         from airflow.serialization.serialized_objects import BaseSerialization
 
         assert BaseSerialization.deserialize(task.start_trigger_args.trigger_kwargs)["end_from_trigger"] is True
@@ -177,10 +172,10 @@ def test_sensor_starts_in_a_worker(make):
     assert not serialized(dag).get_task("finished").start_from_trigger
 
 
-def test_sensor_before_a_mapped_task_that_is_not_mapped_over_it_needs_no_worker(airflow_3_3):
+def test_sensor_before_a_mapped_task_that_is_not_mapped_over_it_needs_no_worker():
     with new_dag() as dag:
         sensor() >> use.expand(member=[1, 2])
-    assert serialized(dag).get_task("finished").start_from_trigger == airflow_3_3
+    assert serialized(dag).get_task("finished").start_from_trigger == AIRFLOW_V_3_3_PLUS
 
 
 def ends_in_triggerer(flora, one_task, task):
@@ -197,10 +192,10 @@ def deferring(request, flora, wait_for, generate):
     return lambda **kwargs: generate(behavior=ENDLESS, wait_for_completion=True, **kwargs)
 
 
-def test_plain_task_is_ended_in_the_triggerer(flora, one_task, deferring, airflow_3_3):
+def test_plain_task_is_ended_in_the_triggerer(flora, one_task, deferring):
     with new_dag():
         task = deferring()
-    assert ends_in_triggerer(flora, one_task, task) == airflow_3_3
+    assert ends_in_triggerer(flora, one_task, task) == AIRFLOW_V_3_3_PLUS
 
 
 @pytest.mark.parametrize("name", FOR_WORKERS_AT_THE_END)
@@ -251,8 +246,8 @@ def test_task_that_was_changed_to_need_a_worker_is_ended_by_one(flora, one_task,
     assert not ends_in_triggerer(flora, one_task, task)
 
 
-def test_task_of_a_class_without_methods_of_its_own_is_ended_in_the_triggerer(flora, one_task, deferring, airflow_3_3):
+def test_task_of_a_class_without_methods_of_its_own_is_ended_in_the_triggerer(flora, one_task, deferring):
     with new_dag():
         task = deferring()
     own_class()(task)
-    assert ends_in_triggerer(flora, one_task, task) == airflow_3_3
+    assert ends_in_triggerer(flora, one_task, task) == AIRFLOW_V_3_3_PLUS

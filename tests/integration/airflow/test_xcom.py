@@ -53,7 +53,7 @@ def test_run_that_a_task_returns_reaches_the_next_one_whole(flora, run_dag):
     assert arrived.raw == sent.raw
 
 
-def test_what_the_hook_returns_is_read_from_an_xcom_as_what_it_was():
+def test_result_of_the_hook_is_read_from_an_xcom_as_it_was():
     try:
         from airflow.sdk.serde import deserialize, serialize
     except ImportError:  # Airflow 2

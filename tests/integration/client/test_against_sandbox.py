@@ -49,7 +49,7 @@ def generate(scope, kind="image"):
     return calls.generate(type=kind, prompt="a fern", **scope)
 
 
-def test_from_a_prompt_to_a_file(flora, server, scope, key, context):
+def test_run_is_started_polled_and_downloaded(flora, server, scope, key, context):
     started = flora.send(generate(scope).with_key(key()))
     assert started.type == "generation"
     assert started.charged_cost > 0

@@ -29,7 +29,7 @@ def test_error_of_ten_megabytes_is_read_in_part(any_client, stream):
     assert sum(taken) <= MAX_ERROR + 4096
 
 
-def test_success_larger_than_any_of_floras_is_refused(any_client, stream):
+def test_success_above_the_size_limit_is_refused(any_client, stream):
     client = any_client(lambda _request: httpx.Response(200, stream=stream(b" " * (MAX_ANSWER + 1))))
     with pytest.raises(errors.FloraAnswerError, match="larger than 16 MB, so it is not FLORA's"):
         client.send(calls.get_run("run_1"))
@@ -91,6 +91,6 @@ def test_error_that_cannot_be_decompressed_is_still_that_error(any_client, strea
     assert caught.value.status == status
 
 
-def test_no_name_of_a_compression_is_none(any_client, stream):
+def test_blank_content_encoding_counts_as_none(any_client, stream):
     client = any_client(lambda _request: compressed(stream, json.dumps(RUN).encode(), coding=" "))
     assert client.send(calls.get_run("run_1")).run_id == "run_1"

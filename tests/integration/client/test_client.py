@@ -101,8 +101,8 @@ def test_flow_is_closed_when_something_else_goes_wrong(any_client):
 
 
 def test_client_retries_by_itself(any_client):
-    answers = iter([httpx.Response(500), httpx.Response(200, json=RUN)])
-    assert any_client(lambda _request: next(answers)).send(calls.get_run("run_1")).run_id == "run_1"
+    responses = iter([httpx.Response(500), httpx.Response(200, json=RUN)])
+    assert any_client(lambda _request: next(responses)).send(calls.get_run("run_1")).run_id == "run_1"
     with pytest.raises(errors.FloraServerError):
         any_client(answering(status=500), max_retries=0).send(calls.get_run("run_1"))
 
@@ -163,7 +163,7 @@ def test_storage_is_named_by_its_host(any_client):
         any_client(raising(httpx.ReadError(""))).run(store())
 
 
-def test_one_answer_leaves_no_cookie_for_the_next_request(any_client):
+def test_cookie_is_not_sent_with_the_next_request(any_client):
     seen = []
 
     def flora(request):
@@ -178,7 +178,7 @@ def test_one_answer_leaves_no_cookie_for_the_next_request(any_client):
 # What must never be seen.
 
 
-def test_neither_key_nor_query_nor_signed_address_is_ever_shown(any_client, api_key, caplog):
+def test_texts_and_logs_hold_no_key_query_or_signed_address(any_client, api_key, caplog):
     caplog.set_level(logging.DEBUG)
     signed = "https://storage.example.com/a?signature=secret"
 
@@ -193,20 +193,20 @@ def test_neither_key_nor_query_nor_signed_address_is_ever_shown(any_client, api_
     post = calls.generate(
         type="text", prompt="secret", workspace_id="ws_1", project_id="prj_1", callback_url="https://e.com/?t=secret"
     )
-    shown = [call, post, client.client.settings, Send(call)]
+    objects = [call, post, client.client.settings, Send(call)]
     request = Request(method="PUT", url=signed, body=b"secret", headers=(("x", "secret"),))
 
     def store():
         yield Send(request)
 
-    for act in (lambda: client.send(call), lambda: client.run(store())):
+    for fail in (lambda: client.send(call), lambda: client.run(store())):
         with pytest.raises(errors.FloraError) as caught:
-            act()
-        shown += [caught.value, caught.value.args, caught.value.__cause__]
-    for text in [*map(repr, [*shown, request]), *map(str, shown), *caplog.messages]:
+            fail()
+        objects += [caught.value, caught.value.args, caught.value.__cause__]
+    for text in [*map(repr, [*objects, request]), *map(str, objects), *caplog.messages]:
         assert "secret" not in text
         assert api_key not in text
-    assert "Bearer (the API key) is not known" in str(shown)
+    assert "Bearer (the API key) is not known" in str(objects)
 
 
 def test_httpx_logs_none_of_our_addresses_and_all_of_others(any_client, caplog):
@@ -225,16 +225,16 @@ def test_client_that_was_closed_says_so(any_client):
         client.send(calls.get_run("run_1"))
 
 
-def test_what_does_not_come_in_pages_is_no_list_of_items(any_client):
+def test_items_refuses_a_call_without_pages(any_client):
     with pytest.raises(errors.FloraInputError, match="/workspaces does not come in pages"):
         any_client(answering(json={"workspaces": []})).items(calls.list_workspaces())
 
 
-def test_what_is_neither_call_nor_flow_is_refused(any_client):
+def test_client_refuses_what_is_neither_call_nor_flow(any_client):
     client = any_client(answering(json=RUN))
     for odd in (None, 5, b"x", "run_1", [], calls.get_run, object()):
-        for act in (client.send, client.items):
+        for send in (client.send, client.items):
             with pytest.raises(errors.FloraInputError, match="is no call: make one with a function"):
-                act(odd)
+                send(odd)
         with pytest.raises(errors.FloraInputError, match="is no flow: give what a function such as wait_for_run"):
             client.run(odd)

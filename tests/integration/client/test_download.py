@@ -85,7 +85,7 @@ def test_decompression_bomb_is_stopped_by_max_bytes(any_client, fetch, stream, b
     assert len(file.getvalue()) <= 1_000_000
 
 
-def test_what_is_compressed_all_the_same_is_saved_as_it_was(any_client, fetch, stream):
+def test_compressed_file_is_saved_decompressed(any_client, fetch, stream):
     content = b"a text of a run, " * 10_000
     packed = gzip.compress(content)
     headers = {"content-encoding": "gzip", "content-length": str(len(packed))}

@@ -36,20 +36,16 @@ def files(tmp_path):
     return {"missing": tmp_path / "missing.pem", "broken": broken, "empty": empty, "folder": tmp_path}
 
 
-@pytest.mark.parametrize("what", ["missing", "broken", "empty", "folder"])
-def test_bundle_of_the_environment_that_cannot_be_read_is_reported(any_client, monkeypatch, files, what):
-    monkeypatch.setenv("SSL_CERT_FILE", str(files[what]))
+@pytest.mark.parametrize(
+    ("variable", "what"),
+    [*(("SSL_CERT_FILE", what) for what in ("missing", "broken", "empty", "folder")),
+     *(("SSL_CERT_DIR", what) for what in ("missing", "broken"))],
+)  # fmt: skip
+def test_bundle_of_the_environment_that_cannot_be_read_is_reported(any_client, monkeypatch, files, variable, what):
+    monkeypatch.setenv(variable, str(files[what]))
     said = raised(any_client, verify=True)
-    assert said.startswith(f"SSL_CERT_FILE is '{files[what]}', which is no readable CA bundle: ")
+    assert said.startswith(f"{variable} is '{files[what]}', which is no readable CA bundle: ")
     assert said.endswith("; name one that is there, or unset it")
-
-
-@pytest.mark.parametrize("what", ["missing", "broken"])
-def test_folder_of_the_environment_that_is_none_is_reported(any_client, monkeypatch, files, what):
-    monkeypatch.setenv("SSL_CERT_DIR", str(files[what]))
-    assert raised(any_client, verify=True).startswith(
-        f"SSL_CERT_DIR is '{files[what]}', which is no readable CA bundle: "
-    )
 
 
 def test_variable_that_counts_is_named_and_no_other(any_client, monkeypatch, files, tmp_path):

@@ -71,11 +71,12 @@ def test_client_that_was_never_used_works_in_children_and_then_in_the_parent(mak
     assert start(client, scope, "parent").startswith("run_")
 
 
-def test_children_of_children_work(make, scope):
+def test_children_of_children_work_with_the_parents_client_and_their_own(make, scope):
     client = make()
     start(client, scope, "parent")
 
     def child(number):
+        start(make(), scope, f"own-{number}")
         start(client, scope, f"child-{number}")
         return in_children(lambda inner: start(client, scope, f"{number}-{inner}"), count=2)
 
@@ -128,7 +129,7 @@ def test_client_that_was_closed_stays_so_in_children(make):
 
 
 def test_children_made_while_locks_are_held_do_not_wait_for_them(make, scope):
-    """By other threads: of the start of the loop, and of the pace that all clients share."""
+    """By other threads: of the start of the loop, and of the throttle that all clients share."""
     client = make(requests_per_second=1000)
     start(client, scope, "parent")
     throttle = throttle_for(client.settings)
@@ -201,8 +202,8 @@ from flora_provider.api.client import FloraClient
 
 client = FloraClient(api_key={flora_sandbox.sandbox.api_key!r}, base_url={flora_sandbox.base_url!r}, max_retries=0)
 client.send(calls.list_workspaces())
-answers = []
-threads = [threading.Thread(target=lambda: answers.append(client.send(calls.list_workspaces()))) for _ in range(5)]
+results = []
+threads = [threading.Thread(target=lambda: results.append(client.send(calls.list_workspaces()))) for _ in range(5)]
 for thread in threads:
     thread.start()
 time.sleep(0.5)
@@ -213,7 +214,7 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 for thread in threads:
     thread.join()
-print(len(answers), len(client.send(calls.list_workspaces())))
+print(len(results), len(client.send(calls.list_workspaces())))
 """
     )
     flora_sandbox.sandbox.faults.add(Fault("/workspaces", delay=2, times=5, skip=1))

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import itertools
-import multiprocessing
 import signal
 import socket
 import time
@@ -137,21 +136,6 @@ def test_signal_ends_a_blocking_call_with_what_it_raises():
                 client.send(calls.get_run("run_1"))
     finally:
         signal.signal(signal.SIGALRM, before)
-
-
-def test_fork_of_a_process_that_has_asked_may_ask_too():
-    with answering(SUCCESS) as url:
-
-        def ask():
-            with FloraClient(api_key="k", base_url=url) as client:
-                assert client.send(calls.get_run("run_1")).run_id == "run_1"
-
-        ask()
-        child = multiprocessing.get_context("fork").Process(target=ask)
-        child.start()
-        child.join(20)
-        child.kill()
-    assert child.exitcode == 0
 
 
 def test_connection_that_closes_early_is_reported(any_client):

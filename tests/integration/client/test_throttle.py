@@ -1,4 +1,4 @@
-"""How both clients keep the pace that is set for them or asked of them."""
+"""How both clients keep the rate limit that is set, and the pauses that FLORA asks for."""
 
 import asyncio
 import gc
@@ -16,9 +16,9 @@ from flora_provider.api.http.flow import Request, Send
 from flora_provider.api.settings import Settings
 
 
-def timed(answers=()):
-    """A FLORA with these answers and then successes, and the times at which it was asked."""
-    times, left = [], list(answers)
+def timed(responses=()):
+    """A FLORA with these responses and then successes, and the times at which it was asked."""
+    times, left = [], list(responses)
 
     def flora(_request):
         times.append(time.monotonic())
@@ -49,7 +49,7 @@ def test_all_clients_of_a_process_keep_the_limit_of_their_key_together():
 
 
 @pytest.mark.parametrize("other", [{"api_key": "other"}, {"base_url": "https://flora.example.com"}])
-def test_who_has_another_key_or_another_flora_does_not_wait(other):
+def test_throttle_is_not_shared_with_another_key_or_base_url(other):
     flora, times = timed()
     for settings in ({"api_key": "k", "requests_per_second": 1}, {"api_key": "k", "requests_per_second": 1} | other):
         with FloraClient(Settings(**settings), transport=httpx.MockTransport(flora)) as client:
@@ -63,7 +63,7 @@ def sends(*targets):
         yield Send(Request(method="GET", url=url))
 
 
-def test_refusal_pauses_the_next_request_whatever_flow_it_is_from(any_client):
+def test_retry_after_pauses_the_requests_of_every_flow(any_client):
     flora, times = timed([httpx.Response(429, headers={"retry-after": "0.05"})])
     client = any_client(flora)
     client.run(sends("/a"))

@@ -7,7 +7,7 @@ from flora_provider.sandbox.world.media import render
 @pytest.mark.parametrize(
     ("medium", "description"), [("image", "PNG "), ("audio", "WAV "), ("video", "MP4"), ("text", "text")]
 )
-def test_what_the_sandbox_makes_can_be_decoded(tmp_path, medium, description):
+def test_output_of_the_sandbox_can_be_decoded(tmp_path, medium, description):
     file = tmp_path / "output"
     file.write_bytes(render(medium, "A fern", "seed"))
     assert describe(file, medium).startswith(description)

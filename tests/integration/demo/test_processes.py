@@ -55,7 +55,7 @@ def test_killed_part_can_be_started_again(part):
     assert part.exit_code is None
 
 
-def test_what_was_never_started_needs_no_stopping(tmp_path):
+def test_stop_ignores_a_part_that_was_never_started(tmp_path):
     assert stop([Part("idle", ["true"], {}, tmp_path / "log")], grace=1) == []
 
 
