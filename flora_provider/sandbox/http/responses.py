@@ -27,23 +27,15 @@ class ApiResponse:
         return httpx.Response(self.status, headers=headers, content=text.encode(errors="backslashreplace"))
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """A request FLORA does not carry out (contract, section 3); `fields` are problems as `(field, message)`."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        fields: list[tuple[str, str]] | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.fields = fields or []
-        self.headers = headers or {}
+    status: int
+    code: str
+    message: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def api_response(self) -> ApiResponse:
         """Return the envelope `{"error": {"code", "message", "fields"?}}`."""

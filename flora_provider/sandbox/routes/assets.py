@@ -82,11 +82,7 @@ def _create_asset(call: Call) -> ApiResponse:
         asset = assets.add_fetched(body.workspace_id, name, body.content_type or _guess(name), body.source)
     if body.project_id:
         _attach(call, asset, body.project_id)
-    now = call.sandbox.clock.now()
-    shown = ("asset_id", "workspace_id", "status", "uploaded_via", "url")
-    row = asset.row(now, call.root)
-    answer = {name: row[name] for name in shown} | {"visibility": "workspace"}
-    return ApiResponse(answer | asset.upload(now, call.root), 201)
+    return _upload_state(call, asset, "uploaded_via", status=201)
 
 
 def _direct(call: Call) -> _DirectAsset:
@@ -134,21 +130,21 @@ def _get_asset(call: Call) -> ApiResponse:
 def _complete_asset(call: Call) -> ApiResponse:
     asset = _asset(call)
     call.sandbox.assets.complete(asset)
-    return _upload_state(call, asset)
+    return _upload_state(call, asset, "failure_message")
 
 
 def _retry_asset(call: Call) -> ApiResponse:
     asset = _asset(call)
     call.sandbox.assets.retry(asset)
-    return _upload_state(call, asset)
+    return _upload_state(call, asset, "failure_message")
 
 
-def _upload_state(call: Call, asset: Asset) -> ApiResponse:
+def _upload_state(call: Call, asset: Asset, member: str, status: int = 200) -> ApiResponse:
+    """Return how far an asset is, and how to upload it if that is awaited; the routes differ in one member."""
     now = call.sandbox.clock.now()
-    row = asset.row(now, call.root)
-    answer = {name: row[name] for name in ("asset_id", "workspace_id", "status", "url")}
-    answer |= {"visibility": "workspace", "failure_message": asset.failure_at(now)}
-    return ApiResponse(answer | asset.upload(now, call.root))
+    row = asset.row(now, call.root) | {"visibility": "workspace", "failure_message": asset.failure_at(now)}
+    answer = {name: row[name] for name in ("asset_id", "workspace_id", "status", "url", "visibility", member)}
+    return ApiResponse(answer | asset.upload(now, call.root), status)
 
 
 def _attach_asset(call: Call) -> ApiResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -101,21 +102,13 @@ class Router:
     """Finds the route of a request."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._routes: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
-        for route in routes:
-            pattern = (route.prefix + route.template).split("/")
-            self._routes.setdefault((route.method, len(pattern)), []).append((pattern, route))
+        # A parameter is a whole segment of the path.
+        patterns = [re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route.prefix + route.template) for route in routes]
+        self._routes = list(zip(map(re.compile, patterns), routes, strict=True))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return route and path parameters, or refuse with a 404."""
-        segments = path.split("/")
-        for pattern, route in self._routes.get((method, len(segments)), ()):
-            found = {}
-            for expected, actual in zip(pattern, segments, strict=True):
-                if expected[:1] == "{" and actual:
-                    found[expected[1:-1]] = actual
-                elif expected != actual:
-                    break
-            else:
-                return route, found
+        for pattern, route in self._routes:
+            if route.method == method and (found := pattern.fullmatch(path)):
+                return route, found.groupdict()
         raise not_found(f"Route {method} {path}")

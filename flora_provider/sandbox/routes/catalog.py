@@ -99,7 +99,7 @@ def _list_techniques(call: Call) -> ApiResponse:
 
 
 def _get_technique(call: Call) -> ApiResponse:
-    return ApiResponse(find_technique(call).to_json())
+    return ApiResponse(find_technique(call.path["technique_id"]).to_json())
 
 
 def _list_actions(_: Call) -> ApiResponse:

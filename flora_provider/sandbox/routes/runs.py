@@ -24,6 +24,7 @@ from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES, TECHNIQUES_BY_NAME, Technique
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.sandbox.world.runs import Medium, Run
+from flora_provider.sandbox.world.state import Subject
 
 
 class _Generate(Body):
@@ -105,15 +106,7 @@ def _generate(call: Call) -> ApiResponse:
     if model is None:
         names = ", ".join(offered)
         raise invalid(("model", f'Unknown {body.type} model "{body.model}". Accessible models: {names}.'))
-    run = call.sandbox.state.start_run(
-        "generation",
-        model,
-        body.prompt,
-        workspace_id=body.workspace_id,
-        project_id=body.project_id,
-        behavior=_behavior(call, body.params),
-        idempotency_key=call.idempotency_key,
-    )
+    run = _start(call, model, body.prompt, (body.workspace_id, body.project_id), body.params)
     return ApiResponse(run.started(call.root), 201)
 
 
@@ -143,7 +136,7 @@ def _history(call: Call, kind: str, name: str, cls: type[_History]) -> ApiRespon
 def _run_technique(call: Call) -> ApiResponse:
     """Start a technique by id, billed to a named workspace."""
     body = call.json(_RunTechnique)
-    technique = _technique(body.technique_id)
+    technique = find_technique(body.technique_id)
     call.sandbox.state.require_workspace(body.workspace_id)
     run = _start_technique(call, technique, body.inputs, body.workspace_id)
     return ApiResponse(run.started(call.root), 201)
@@ -151,7 +144,7 @@ def _run_technique(call: Call) -> ApiResponse:
 
 def _run_nested(call: Call) -> ApiResponse:
     """Start a technique by id or slug, billed to the key's workspace."""
-    technique = find_technique(call)
+    technique = find_technique(call.path["technique_id"])
     body = call.json(_RunNested)
     types = {slot["id"]: slot["type"] for slot in technique.inputs}
     if wrong := [item.id for item in body.inputs if types.get(item.id, item.type) != item.type]:
@@ -163,7 +156,7 @@ def _run_nested(call: Call) -> ApiResponse:
 
 def _get_nested(call: Call) -> ApiResponse:
     """Return the state of a run that the nested route started; others are unknown here (contract, 2.5)."""
-    technique = find_technique(call)
+    technique = find_technique(call.path["technique_id"])
     run = call.sandbox.state.visible_run(call.path_id("run_id", RunId))
     if not run.nested or run.subject != technique.id:
         raise not_found(f"Run {run.run_id}")
@@ -181,24 +174,13 @@ def _run_action(call: Call) -> ApiResponse:
     if problems := action.check_params(body.params):
         raise invalid(*problems)
     call.sandbox.state.require_project(body.project_id, body.workspace_id)
-    run = call.sandbox.state.start_run(
-        "action",
-        action,
-        f"{action.id}: {' '.join(item.text or item.url for item in body.inputs)}",
-        workspace_id=body.workspace_id,
-        project_id=body.project_id,
-        behavior=_behavior(call, body.params),
-        idempotency_key=call.idempotency_key,
-    )
+    prompt = f"{action.id}: {' '.join(item.text or item.url for item in body.inputs)}"
+    run = _start(call, action, prompt, (body.workspace_id, body.project_id), body.params)
     return ApiResponse(run.started(call.root), 201)
 
 
-def find_technique(call: Call) -> Technique:
-    """Return the technique a path names by id or slug."""
-    return _technique(call.path["technique_id"])
-
-
-def _technique(name: str) -> Technique:
+def find_technique(name: str) -> Technique:
+    """Return the technique of an id or slug."""
     if name not in TECHNIQUES_BY_NAME:
         raise not_found(f"Technique {name}")
     return TECHNIQUES_BY_NAME[name]
@@ -208,22 +190,19 @@ def _start_technique(
     call: Call, technique: Technique, inputs: dict[str, Any], workspace_id: str, *, nested: bool = False
 ) -> Run:
     check(_INPUTS[technique.id], inputs, "inputs", root=call.root)
-    return call.sandbox.state.start_run(
-        "technique",
-        technique,
-        f"{technique.name}: {' '.join(inputs.values())}",
-        workspace_id=workspace_id,
-        project_id=call.sandbox.project_id,
-        behavior=_behavior(call, {}),
-        nested=nested,
-        idempotency_key=call.idempotency_key,
-    )
+    prompt = f"{technique.name}: {' '.join(inputs.values())}"
+    return _start(call, technique, prompt, (workspace_id, call.sandbox.project_id), {}, nested=nested)
 
 
-def _behavior(call: Call, params: dict[str, Any]) -> RunBehavior:
-    if call.fault is not None and call.fault.behavior is not None:
-        return call.fault.behavior
-    return check(RunBehavior, params["sandbox"], "params", "sandbox") if "sandbox" in params else RunBehavior()
+def _start(
+    call: Call, subject: Subject, prompt: str, scope: tuple[str, str], params: dict[str, Any], *, nested: bool = False
+) -> Run:
+    """Start a run in a workspace and project, which behaves as a fault has it, or else as its own params do."""
+    behavior = call.fault.behavior if call.fault is not None else None
+    if behavior is None:
+        behavior = check(RunBehavior, params.get("sandbox", {}), "params", "sandbox")
+    key = call.idempotency_key
+    return call.sandbox.state.start_run(subject, prompt, *scope, behavior=behavior, nested=nested, idempotency_key=key)
 
 
 ROUTES = [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from flora_provider.sandbox.world.runs import Medium
+from flora_provider.sandbox.world.runs import Medium, RunType
 
 CREDITS_PER_USD = 1000
 """FLORA: 1,000 credits = $1 (contract, 1.5)."""
@@ -15,6 +15,7 @@ CREDITS_PER_USD = 1000
 class Model:
     """A model as `GET /models` shows it; `params` are the contract's P objects."""
 
+    run_type: ClassVar[RunType] = "generation"
     id: str
     name: str
     provider: str
@@ -69,6 +70,7 @@ MODELS: tuple[Model, ...] = (
 class Technique:
     """A technique as `GET /techniques` shows it; `inputs` are the contract's TechniqueSlots (2.0)."""
 
+    run_type: ClassVar[RunType] = "technique"
     id: str
     slug: str
     name: str

@@ -129,27 +129,18 @@ class Run:
             "poll_url": self.poll_url(root),
         }
         if self.run_type == "technique":
-            answer["technique"] = {"technique_id": self.subject, "name": self.name}
-            return answer
-        answer["project_id"] = self.project_id
-        if self.run_type == "generation":
-            answer["model"] = {"model_id": self.subject}
-        else:
-            answer["action"] = {"action_id": self.subject}
-        return answer
+            return answer | {"technique": {"technique_id": self.subject, "name": self.name}}
+        kind = "model" if self.run_type == "generation" else "action"
+        return answer | {"project_id": self.project_id, kind: {f"{kind}_id": self.subject}}
 
     def row(self, now: float, root: str) -> dict[str, Any]:
         """Return the run as a row of its history list: GenerationItem or TechniqueRunItem."""
-        row = self.state(now, root)
-        row["project_id"] = self.project_id
-        row["workspace_id"] = self.workspace_id
+        row = self.state(now, root) | {"project_id": self.project_id, "workspace_id": self.workspace_id}
         if self.run_type == "technique":
-            row["technique_run_id"] = self.run_id
-            row["technique"] = {"technique_id": self.subject, "name": self.name}
-        else:
-            row["generation_id"] = self.run_id
-            row["model"] = {"model_id": self.subject if self.run_type == "generation" else None}
-        return row
+            technique = {"technique_id": self.subject, "name": self.name}
+            return row | {"technique_run_id": self.run_id, "technique": technique}
+        model_id = self.subject if self.run_type == "generation" else None
+        return row | {"generation_id": self.run_id, "model": {"model_id": model_id}}
 
 
 def _milliseconds(seconds: float) -> int:

@@ -16,7 +16,10 @@ from flora_provider.sandbox.world.actions import Action
 from flora_provider.sandbox.world.catalog import Model, Technique
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
-from flora_provider.sandbox.world.runs import Run, RunType
+from flora_provider.sandbox.world.runs import Run
+
+Subject = Model | Technique | Action
+"""What a run is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,11 @@ class State:
 
     def start_run(
         self,
-        run_type: RunType,
-        subject: Model | Technique | Action,
+        subject: Subject,
         prompt: str,
-        *,
         workspace_id: str,
         project_id: str,
+        *,
         behavior: RunBehavior,
         nested: bool = False,
         idempotency_key: str | None = None,
@@ -130,15 +132,13 @@ class State:
         run_id = self.new_id("run")
         chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
         seconds = subject.seconds / self.settings.speed
-        estimate = behavior.estimated_seconds
-        if estimate is None:
-            estimate = max(1, round(seconds))
+        stated = behavior.estimated_seconds
         # The settled cost of a run may differ from its quote both ways (contract, 2.2).
         factor = chance.choice((1.0, 1.0, 0.8, 1.5)) if behavior.error_code is None else 0.0
         duration = behavior.seconds if behavior.seconds is not None else seconds * chance.uniform(0.7, 1.3)
         run = Run(
             run_id=run_id,
-            run_type=run_type,
+            run_type=subject.run_type,
             subject=subject.id,
             name=subject.name,
             medium=subject.medium,
@@ -149,7 +149,7 @@ class State:
             idempotency_key=idempotency_key,
             created_at=self.clock.now(),
             seconds=math.inf if behavior.never_ends else duration,
-            estimated_seconds=None if behavior.no_estimate else estimate,
+            estimated_seconds=None if behavior.no_estimate else max(1, round(seconds)) if stated is None else stated,
             quote=subject.usd,
             settled=round(subject.usd * factor, 6),
             behavior=behavior,
