@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 from pydantic import AfterValidator, create_model
 
 from flora_provider.sandbox.http.responses import invalid
-from flora_provider.sandbox.http.validation import Body, Flag, Integer, Number, find_problems
+from flora_provider.sandbox.http.validation import Body, Flag, Integer, Number, check, find_problems
 
 IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
 IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
@@ -67,8 +67,7 @@ class Settings:
 
     def update(self, changes: Any) -> None:
         """Change some settings, or refuse all of `changes` with a 400 that names what is unknown, fixed or wrong."""
-        if problems := find_problems(_MODEL, changes):
-            raise invalid(*problems)
+        check(_MODEL, changes)
         if "seed" in changes:
             raise invalid(("seed", "It is fixed at the start."))
         for name, value in changes.items():

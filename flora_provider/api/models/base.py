@@ -13,6 +13,7 @@ read back by `model_validate` as what it was, also by Airflow, on the way from o
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -45,10 +46,14 @@ _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in millisecon
 # What JSON must hold to say half a surrogate pair or U+0000: an escape of either, a half pair in UTF-8 (Python's `json`
 # takes it), or a zero byte, which only UTF-16 and UTF-32 have. Most bodies hold none, and are not walked through.
 _MAY_BE_UNSTORABLE = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
+_MAY_BE_TOO_LARGE = re.compile(rb"\d{19}|[eE]\+?\d{3}|\x00")  # the same of a number that 64 bits cannot hold
 
 
 def parse_json(body: bytes) -> Any:
-    """A JSON value; an empty body (204) is None. Characters that no XCom or database can hold are replaced in it.
+    """A JSON value; an empty body (204) is None.
+
+    What Airflow's wire, XCom or database cannot hold is replaced in it: characters by U+FFFD, a whole number of more
+    than 64 bits by the nearest float, and a number beyond all floats by None.
 
     Raises:
         FloraAnswerError: not JSON, or JSON that only a hostile server sends (NaN, nested beyond reason).
@@ -56,7 +61,8 @@ def parse_json(body: bytes) -> Any:
     if not body.strip():
         return None
     try:
-        value = _shallow(json.loads(body, parse_constant=_refuse_constant))
+        number = _number if _MAY_BE_TOO_LARGE.search(body) else None
+        value = _shallow(json.loads(body, parse_constant=_refuse_constant, parse_int=number, parse_float=number))
     except (ValueError, RecursionError) as error:
         what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
         raise FloraAnswerError(
@@ -74,6 +80,13 @@ def _shallow(value: Any) -> Any:
         if not level:
             return value
     raise ValueError("nested too deeply")
+
+
+def _number(text: str) -> float | None:
+    number = float(text)
+    if text.lstrip("-").isdigit() and abs(number) < 2**63:
+        return int(text)
+    return number if math.isfinite(number) else None
 
 
 def _refuse_constant(name: str) -> None:

@@ -44,7 +44,7 @@ def _png(prompt: str, seed: str) -> bytes:
     hue = hashlib.blake2b(seed.encode(), digest_size=1).digest()[0] / 256
     background = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.55, 0.4))
     image = Image.new("RGB", (_SIZE, _SIZE), background)
-    draw = ImageDraw.Draw(image)
+    canvas = ImageDraw.Draw(image)
     room = _SIZE - 2 * _MARGIN
     # Pillow's built-in font knows no accents: rather "Fuchse" than a box in the middle of the word.
     prompt = "".join(sign for sign in unicodedata.normalize("NFKD", prompt) if not unicodedata.combining(sign))
@@ -52,10 +52,10 @@ def _png(prompt: str, seed: str) -> bytes:
         font = ImageFont.load_default(points)
         # The widest letters fill about 0.6 of their size; the box check below catches what does not fit.
         lines = "\n".join(textwrap.wrap(prompt, width=max(1, int(room / (points * 0.58))), max_lines=30)) or " "
-        left, top, right, bottom = draw.multiline_textbbox((0, 0), lines, font=font, spacing=points // 3)
+        left, top, right, bottom = canvas.multiline_textbbox((0, 0), lines, font=font, spacing=points // 3)
         if right - left <= room and bottom - top <= room:
             break
-    draw.multiline_text((_MARGIN, _MARGIN), lines, fill="white", font=font, spacing=points // 3)
+    canvas.multiline_text((_MARGIN, _MARGIN), lines, fill="white", font=font, spacing=points // 3)
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
@@ -86,12 +86,8 @@ def _mp4(prompt: str, seed: str) -> bytes:
     #     -crf 38 -preset veryslow -movflags +faststart -map_metadata -1 -fflags +bitexact -flags:v +bitexact clip.mp4
     # A `free` box behind the last one is ignored by players and makes every run's file its own.
     note = f"{prompt}\n{seed}".encode()
-    return _clip() + (len(note) + 8).to_bytes(4, "big") + b"free" + note
-
-
-@functools.cache
-def _clip() -> bytes:
-    return importlib.resources.files(__package__).joinpath("clip.mp4").read_bytes()
+    clip = importlib.resources.files(__package__).joinpath("clip.mp4").read_bytes()
+    return clip + (len(note) + 8).to_bytes(4, "big") + b"free" + note
 
 
 def _text(prompt: str, seed: str) -> bytes:

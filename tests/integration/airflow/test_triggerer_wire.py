@@ -127,6 +127,16 @@ def test_run_that_failed_with_any_text_is_reported(flora, text):
     assert event.error_message.startswith("Down ")
 
 
+@pytest.mark.parametrize("number", ["1e999", "9" * 30, "9" * 5000], ids=["infinity", "128 bits", "5,000 digits"])
+def test_run_with_any_number_in_an_output_is_reported(flora, number):
+    run_id = flora.start()
+    body = f"""{{"run_id": "{run_id}", "status": "completed", "progress": 100, "created_at": 1,
+        "outputs": [{{"output_id": "o", "type": "imageUrl", "url": "u", "k": {number}}}]}}"""
+    flora.inject(Fault("/runs/{run_id}", body=body, times=None))
+    event = event_of(trigger_in_triggerer(run_id))
+    assert (event.kind, event.run["outputs"][0]["output_id"]) == ("ended", "o")
+
+
 @pytest.mark.parametrize("cost", [1e999, "NaN", 10**400], ids=str)
 def test_run_of_any_cost_is_reported(flora, cost):
     run_id = flora.start()
@@ -162,7 +172,7 @@ def test_run_id_from_an_xcom_that_is_none_ends_the_task_with_the_reason(flora, s
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=ascii)
 def test_exception_with_any_text_ends_the_task_in_a_way_that_a_retry_cures(flora, supervisor, text):
-    supervisor.failures = [RuntimeError(f"no {text}")] * 20
+    supervisor.xcom_errors = [RuntimeError(f"no {text}")] * 20
     event = event_of_xcom()
     assert event.kind == "refused"
     assert event.detail.startswith("the wait broke off with RuntimeError: no ")
@@ -184,7 +194,7 @@ class Unspeakable(BaseException):
     ids=["no text", "an exit", "a group"],
 )
 def test_exception_of_any_class_ends_the_task(flora, supervisor, raised, named):
-    supervisor.failures = [raised]
+    supervisor.xcom_errors = [raised]
     event = event_of_xcom()
     assert (event.kind, event.detail.partition(";")[0]) == ("refused", f"the wait broke off with {named}")
 
@@ -192,7 +202,7 @@ def test_exception_of_any_class_ends_the_task(flora, supervisor, raised, named):
 def test_airflow_that_is_away_for_a_moment_is_asked_again(flora, supervisor):
     run_id = flora.start()
     supervisor.xcoms["start", "return_value"] = run_id
-    supervisor.failures = [RuntimeError("api-server is restarting")] * 2
+    supervisor.xcom_errors = [RuntimeError("api-server is restarting")] * 2
     event = event_of_xcom()
     assert (event.kind, event.run_id) == ("ended", run_id)
 
@@ -213,7 +223,7 @@ def test_wait_that_somebody_else_cancelled_ends_the_task(flora):
 
 
 def test_broken_off_wait_is_logged_with_where_it_happened_and_no_address(flora, supervisor, logged):
-    supervisor.failures = [RuntimeError("no https://s.example/a?sig=secret")] * 20
+    supervisor.xcom_errors = [RuntimeError("no https://s.example/a?sig=secret")] * 20
     event_of_xcom()
     log = logged()
     assert "RuntimeError: no https://s.example/a?…" in log
@@ -241,7 +251,7 @@ def test_text_output_of_any_characters_is_pushed(flora, supervisor, text):
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_push_that_fails_leaves_the_end_to_a_worker(flora, supervisor, times):
-    supervisor.failures = [RuntimeError("XCom backend is away \ud83d")] * times
+    supervisor.xcom_errors = [RuntimeError("XCom backend is away \ud83d")] * times
     run_id = flora.start()
     event = event_of(trigger_in_triggerer(run_id, end_from_trigger=True))
     assert event.result()["run_id"] == run_id
@@ -324,7 +334,7 @@ def test_traceback_is_never_sent(flora, supervisor):
     error = RuntimeError(HALF_AN_EMOJI)
     with pytest.raises(UnicodeEncodeError):
         msgspec.msgpack.encode(traceback.format_exception(error))
-    supervisor.failures = [error] * 20
+    supervisor.xcom_errors = [error] * 20
     assert event_of_xcom().kind == "refused"
 
 

@@ -227,7 +227,7 @@ def test_message_is_shown_in_a_readable_length():
         (b'{"run_id": "run_1", "status": NaN}', "the body is no JSON (ValueError)"),
         (b"[" * 200 + b"]" * 200, "the body is no JSON (ValueError)"),
         (b"[" * 100_000, "the body is no JSON (RecursionError)"),
-        (b"1" * 5000, "the body is no JSON (ValueError)"),
+        (b"1" * 5000, "FLORA's answer is no Run: the answer: Input should be"),
         (b"", "FLORA's answer is no Run: the answer: Input should be"),
         (b"[]", "FLORA's answer is no Run: the answer: Input should be"),
         (b'{"status": "running"}', "FLORA's answer is no Run: run_id: Field required"),

@@ -63,6 +63,36 @@ def test_json_holds_no_text_that_cannot_be_stored(body, read):
     assert parse_json(body) == read
 
 
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [
+        ("1e999", None),
+        ("-1E+400", None),
+        ("9" * 5000, None),
+        (f"{'9' * 400}.5", None),
+        ("1e30", 1e30),
+        ("1" + "0" * 30, 1e30),
+        (str(2**63), float(2**63)),
+        (str(10**18), 10**18),
+        ("-0", 0),
+        ("1e-999", 0.0),
+        ("12345678901234567.25", 12345678901234567.25),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_json_holds_no_number_that_cannot_be_stored(number, read, encoding):
+    value = parse_json(f'{{"outputs": [{{"k": {number}, "id": 7, "share": 0.5}}]}}'.encode(encoding))
+    assert value == {"outputs": [{"k": read, "id": 7, "share": 0.5}]}
+    assert type(value["outputs"][0]["k"]) is type(read)
+    assert type(value["outputs"][0]["id"]) is int
+
+
+@given(st.integers(-(2**62), 2**62) | st.floats(allow_nan=False, allow_infinity=False))
+def test_json_keeps_every_number_that_can_be_stored(number):
+    assert parse_json(json.dumps([number, 10**30]).encode())[0] == number
+
+
 @given(json_values(texts() | LOST, max_size=None, max_leaves=100))
 def test_json_of_any_text_in_any_spelling_can_be_stored(value):
     for body in (
