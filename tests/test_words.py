@@ -19,7 +19,8 @@ REFUSED = re.compile(
 REFUSED_NAMES = re.compile(
     "is_weather|vanished_for|gone_for|breath|_?ahead|singles|alone_for|_?at_once|overdue|unseen_end|tools|perform"
     "|is_for_flora|announced|came_from|_telling|in_worker|finish|own_params|tell_lost_wait|net_below|settled_after"
-    "|hold_until|ends_task|pushes_result|refusal|_door|follow_run|watched|watcher"
+    "|hold_until|ends_task|pushes_result|refusal|_door|follow_run|watched|watcher|act|answers|failures|given|listed|missed"
+    "|shown"
 )
 
 

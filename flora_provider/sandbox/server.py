@@ -128,15 +128,15 @@ class SandboxServer:
         """Close the port, or wait until it is open again, as the faults have it."""
         if self._server is None or not self._server.started or self._server.should_exit:
             return
-        refuse, in_loop = self._sandbox.faults.refuses_connections(), threading.current_thread() is self._thread
-        if refuse and self._listening.is_set():
+        closed, in_loop = self._sandbox.faults.refuses_connections(), threading.current_thread() is self._thread
+        if closed and self._listening.is_set():
             self._listening.clear()
             loop = self._server.servers[0].get_loop()
             if in_loop:  # a request to the control endpoint
                 self._close_port(self._server, loop)
             else:
                 asyncio.run_coroutine_threadsafe(self._close_port_and_wait(self._server, loop), loop).result()
-        elif not refuse and not in_loop:
+        elif not closed and not in_loop:
             self._listening.wait(START_SECONDS)
 
     async def _close_port_and_wait(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:

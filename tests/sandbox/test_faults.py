@@ -180,10 +180,10 @@ def test_fault_pad_makes_a_giant_body(flora, sandbox):
 def test_fault_gzip_with_pad_is_a_decompression_bomb(flora, sandbox):
     sandbox.faults.add(Fault(body="{}", pad=50_000_000, gzip=True))
     with flora.stream("GET", "/models") as response:
-        raw = b"".join(response.iter_raw())
+        sent = b"".join(response.iter_raw())
     assert response.headers["content-encoding"] == "gzip"
-    assert len(raw) == int(response.headers["content-length"]) < 100_000
-    assert len(gzip.decompress(raw)) == 50_000_002
+    assert len(sent) == int(response.headers["content-length"]) < 100_000
+    assert len(gzip.decompress(sent)) == 50_000_002
 
 
 def test_faults_affect_the_media_store(flora, sandbox):

@@ -67,14 +67,14 @@ class Supervisor:
 
     def __init__(self):
         self.xcoms = {}
-        self.failures = []  # what to raise, one each time it is asked for an XCom
+        self.xcom_errors = []  # what to raise, one each time it is asked for an XCom
         self.deleted = []
         self.answer = None  # an event, without which nothing that is pushed is answered
 
     def send(self, message):
         json.dumps(framed(message), allow_nan=False)
-        if isinstance(message, GetXCom | SetXCom | DeleteXCom) and self.failures:
-            raise self.failures.pop(0)
+        if isinstance(message, GetXCom | SetXCom | DeleteXCom) and self.xcom_errors:
+            raise self.xcom_errors.pop(0)
         if isinstance(message, SetXCom) and self.answer:
             self.answer.wait(10)
         if isinstance(message, SetXCom):

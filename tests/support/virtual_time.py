@@ -55,9 +55,9 @@ class VirtualFlora(httpx.AsyncBaseTransport):
     def true_time(self):
         return BEGIN + self.now - UPTIME
 
-    def start(self, seconds, *, listed="/generations"):
+    def start(self, seconds, *, history="/generations"):
         self.flora.now = self.true_time
-        return self.flora.start(seconds, history=listed)
+        return self.flora.start(seconds, history=history)
 
     def run(self, coroutine):
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_TimeSkippingSelector(self))) as runner:

@@ -34,8 +34,8 @@ def wait_for(virtual, run, **known):
 @pytest.mark.parametrize("hanging", [1, 6, 12, 30])
 @pytest.mark.parametrize("pages", ["answer 503", "hang", "show nothing"])
 def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
-    stuck = [virtual.start(3600, listed="") for _ in range(hanging)]
-    good = [virtual.start(30 + number, listed="") for number in range(4)]
+    stuck = [virtual.start(3600, history="") for _ in range(hanging)]
+    good = [virtual.start(30 + number, history="") for number in range(4)]
     virtual.hanging = {f"/runs/{run.run_id}": virtual.true_time + 5 for run in stuck}
     if pages == "hang":
         virtual.hanging |= dict.fromkeys(("/generations", "/technique-runs"), virtual.true_time)
@@ -58,7 +58,7 @@ def test_polls_that_hang_hold_up_nobody(virtual, hanging, pages):
 
 
 def test_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
-    run = virtual.start(60, listed="")
+    run = virtual.start(60, history="")
     virtual.hanging = {f"/runs/{run.run_id}": virtual.true_time}
 
     async def main():

@@ -121,7 +121,7 @@ def untrusted():
     return error
 
 
-FAILURES = [
+RAISED = [
     (httpx.ConnectTimeout(""), False, f"{FLORA} did not accept a connection in time"),
     (httpx.PoolTimeout(""), False, f"{FLORA} did not accept a connection in time"),
     (httpx.ReadTimeout(""), True, f"{FLORA} did not answer within the timeout"),
@@ -144,7 +144,7 @@ FAILURES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("failure", "ambiguous", "message"), FAILURES, ids=[str(n) for n in range(len(FAILURES))])
+@pytest.mark.parametrize(("failure", "ambiguous", "message"), RAISED, ids=[str(n) for n in range(len(RAISED))])
 def test_failure_of_httpx_is_reported_in_a_sentence(any_client, failure, ambiguous, message):
     with pytest.raises(errors.FloraConnectionError) as caught:
         any_client(raising(failure), max_retries=0).send(calls.get_run("run_1"))
