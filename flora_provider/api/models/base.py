@@ -53,18 +53,19 @@ def parse_json(body: bytes) -> Any:
     """A JSON value; an empty body (204) is None.
 
     What Airflow's wire, XCom or database cannot hold is replaced in it: characters by U+FFFD, a whole number of more
-    than 64 bits by the nearest float, and a number beyond all floats by None.
+    than 64 bits by the nearest float, and NaN and a number beyond all floats by None.
 
     Raises:
-        FloraAnswerError: not JSON, or JSON that only a hostile server sends (NaN, nested beyond reason).
+        FloraAnswerError: not JSON, or nested as only a hostile server does it.
     """
     if not body.strip():
         return None
     try:
         number = _number if _MAY_BE_TOO_LARGE.search(body) else None
-        value = _shallow(json.loads(body, parse_constant=_refuse_constant, parse_int=number, parse_float=number))
+        value = _shallow(json.loads(body, parse_constant=_number, parse_int=number, parse_float=number))
     except (ValueError, RecursionError) as error:
-        what = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
+        is_deep, is_html = isinstance(error, RecursionError), body.lstrip()[:1] == b"<"
+        what = "nested too deeply" if is_deep else "HTML" if is_html else "no JSON"
         raise FloraAnswerError(
             f"the body is {what} ({type(error).__name__}): a proxy may stand between, or the host is not FLORA's"
         ) from None
@@ -79,7 +80,7 @@ def _shallow(value: Any) -> Any:
         level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
         if not level:
             return value
-    raise ValueError("nested too deeply")
+    raise RecursionError
 
 
 def _number(text: str) -> float | None:
@@ -87,10 +88,6 @@ def _number(text: str) -> float | None:
     if text.lstrip("-").isdigit() and abs(number) < 2**63:
         return int(text)
     return number if math.isfinite(number) else None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def _instant(value: object) -> pendulum.DateTime:

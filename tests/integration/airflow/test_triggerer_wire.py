@@ -127,7 +127,9 @@ def test_run_that_failed_with_any_text_is_reported(flora, text):
     assert event.error_message.startswith("Down ")
 
 
-@pytest.mark.parametrize("number", ["1e999", "9" * 30, "9" * 5000], ids=["infinity", "128 bits", "5,000 digits"])
+@pytest.mark.parametrize(
+    "number", ["1e999", "NaN", "9" * 30, "9" * 5000], ids=["1e999", "NaN", "30 digits", "5,000 digits"]
+)
 def test_run_with_any_number_in_an_output_is_reported(flora, number):
     run_id = flora.start()
     body = f"""{{"run_id": "{run_id}", "status": "completed", "progress": 100, "created_at": 1,

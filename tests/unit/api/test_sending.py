@@ -224,9 +224,9 @@ def test_message_is_shown_in_a_readable_length():
     [
         (b"<!doctype html>", "the body is HTML (JSONDecodeError): a proxy may stand between"),
         (b"\xff\xfe\x00", "the body is no JSON (UnicodeDecodeError)"),
-        (b'{"run_id": "run_1", "status": NaN}', "the body is no JSON (ValueError)"),
-        (b"[" * 200 + b"]" * 200, "the body is no JSON (ValueError)"),
-        (b"[" * 100_000, "the body is no JSON (RecursionError)"),
+        (b'{"run_id": "run_1", "status": NaN}', "FLORA's answer is no Run: status.str"),
+        (b"[" * 200 + b"]" * 200, "the body is nested too deeply (RecursionError)"),
+        (b"[" * 100_000, "the body is nested too deeply (RecursionError)"),
         (b"1" * 5000, "FLORA's answer is no Run: the answer: Input should be"),
         (b"", "FLORA's answer is no Run: the answer: Input should be"),
         (b"[]", "FLORA's answer is no Run: the answer: Input should be"),

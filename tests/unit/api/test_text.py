@@ -66,6 +66,8 @@ def test_json_holds_no_text_that_cannot_be_stored(body, read):
 @pytest.mark.parametrize(
     ("number", "read"),
     [
+        ("NaN", None),
+        ("-Infinity", None),
         ("1e999", None),
         ("-1E+400", None),
         ("9" * 5000, None),
