@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -122,30 +123,29 @@ def canonical_json(value: object) -> bytes:
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode()
-    except UnicodeEncodeError:
-        where, found = next(_without_utf8("", value))
-        raise FloraInputError(
-            f"this cannot be sent as JSON: {where or 'the text'} holds half a surrogate pair ({found[:40]!a}), which "
-            "is no character, such as half of an emoji that was cut: remove it"
-        ) from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FloraInputError(
-            f"this cannot be sent as JSON: {error}; use plain strings, numbers, lists and dicts"
-        ) from None
+    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+        is_endless = isinstance(error, RecursionError) or "Circular" in str(error)
+        problem = str(error) if is_endless else next(_not_json("", value), str(error))
+        raise FloraInputError(f"this cannot be sent as JSON: {problem}") from None
 
 
-def _without_utf8(where: str, value: object) -> Iterator[tuple[str, str]]:
-    """The paths in a JSON value where a text, or a name, has no UTF-8; with what is left of it from there on."""
+def _not_json(where: str, value: object) -> Iterator[str]:
+    """What JSON or UTF-8 cannot say in a value, with its path."""
     if isinstance(value, str):
         if half := re.search("[\ud800-\udfff]", value):
-            yield where, value[half.start() :]
+            yield (
+                f"{where or 'the text'} holds half a surrogate pair ({value[half.start() :][:40]!a}), which is no "
+                "character, such as half of an emoji that was cut: remove it"
+            )
     elif isinstance(value, Mapping):
         for name, member in value.items():
-            yield from _without_utf8(f"a name in {where}".removesuffix(" in "), name)
-            yield from _without_utf8(f"{where}.{name}".removeprefix("."), member)
+            yield from _not_json(f"a name in {where}".removesuffix(" in "), name)
+            yield from _not_json(f"{where}.{name}".removeprefix("."), member)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _without_utf8(f"{where}[{index}]", item)
+            yield from _not_json(f"{where}[{index}]", item)
+    elif not isinstance(value, int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
+        yield f"{where or 'the value'} is {short_repr(value)}: use plain strings, finite numbers, lists and dicts"
 
 
 def query_of(**parameters: Any) -> tuple[tuple[str, str], ...]:

@@ -9,13 +9,28 @@ from flora_provider.api.errors import FloraInputError
 from tests.unit.api.reference.common import SCOPE
 
 TEXT = {"type": "text", "prompt": "p", **SCOPE}
+ENDLESS = {}
+ENDLESS["again"] = [ENDLESS]
 REFUSED = {
     "all problems at once": (
         lambda: calls.generate(type="t2i", prompt=" ", workspace_id="", project_id="proj_1", model="Two Words"),
         ["type is 't2i'", "prompt is ' '", "workspace_id is ''", "project_id is 'proj_1'", "model is 'Two Words'"],
     ),
     "params that are no dict": (lambda: calls.generate(params=[1], **TEXT), ["params is [1]: give a dict"]),
-    "params that are no JSON": (lambda: calls.generate(params={"a": {1, 2}}, **TEXT), ["this cannot be sent as JSON"]),
+    "params that are no JSON": (
+        lambda: calls.generate(params={"a": [0, {"b": {1, 2}}]}, **TEXT),
+        ["this cannot be sent as JSON: params.a[1].b is {1, 2}: use plain strings"],
+    ),
+    "params that are no number": (lambda: calls.generate(params={"a": float("nan")}, **TEXT), ["params.a is nan"]),
+    "params with odd names": (
+        lambda: calls.generate(params={"a": {(1,): 2}}, **TEXT),
+        ["cannot be sent as JSON: keys"],
+    ),
+    "params that hold themselves": (
+        lambda: calls.generate(params=ENDLESS, **TEXT),
+        ["cannot be sent as JSON: Circular"],
+    ),
+    "params of 5,000 digits": (lambda: calls.generate(params={"a": 10**5000}, **TEXT), ["cannot be sent as JSON"]),
     "text without UTF-8": (lambda: calls.generate(type="text", prompt="\ud800", **SCOPE), ["cannot be sent as JSON"]),
     "a query without UTF-8": (lambda: calls.list_techniques(query="\ud800"), ["cannot be sent as JSON"]),
     "a callback inside": (
