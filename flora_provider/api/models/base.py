@@ -41,12 +41,14 @@ from flora_provider.api.urls import redact_urls
 
 T = TypeVar("T")
 
+_DIGITS = 19  # of a whole number that may not fit into 64 bits
 _MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
 # What JSON must hold to say half a surrogate pair or U+0000: an escape of either, a half pair in UTF-8 (Python's `json`
-# takes it), or a zero byte, which only UTF-16 and UTF-32 have. Most bodies hold none, and are not walked through.
+# takes it), or a zero byte, which only UTF-16 and UTF-32 have. Most bodies hold none, and are not walked through; and
+# most hold not even what one begins with, which is four times as fast to see.
+_MARKS = (b"\\u", b"\xed", b"\x00")
 _MAY_BE_UNSTORABLE = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
-_MAY_BE_TOO_LARGE = re.compile(rb"\d{19}|[eE]\+?\d{3}|\x00")  # the same of a number that 64 bits cannot hold
 
 
 def parse_json(body: bytes) -> Any:
@@ -61,15 +63,14 @@ def parse_json(body: bytes) -> Any:
     if not body.strip():
         return None
     try:
-        number = _number if _MAY_BE_TOO_LARGE.search(body) else None
-        value = _shallow(json.loads(body, parse_constant=_number, parse_int=number, parse_float=number))
+        value = _shallow(json.loads(body, parse_constant=_float, parse_float=_float, parse_int=_int))
     except (ValueError, RecursionError) as error:
         is_deep, is_html = isinstance(error, RecursionError), body.lstrip()[:1] == b"<"
         what = "nested too deeply" if is_deep else "HTML" if is_html else "no JSON"
         raise FloraAnswerError(
             f"the body is {what} ({type(error).__name__}): a proxy may stand between, or the host is not FLORA's"
         ) from None
-    return storable(value) if _MAY_BE_UNSTORABLE.search(body) else value
+    return storable(value) if any(mark in body for mark in _MARKS) and _MAY_BE_UNSTORABLE.search(body) else value
 
 
 def _shallow(value: Any) -> Any:
@@ -83,11 +84,13 @@ def _shallow(value: Any) -> Any:
     raise RecursionError
 
 
-def _number(text: str) -> float | None:
+def _float(text: str) -> float | None:
     number = float(text)
-    if text.lstrip("-").isdigit() and abs(number) < 2**63:
-        return int(text)
     return number if math.isfinite(number) else None
+
+
+def _int(digits: str) -> float | None:
+    return int(digits) if len(digits) < _DIGITS or abs(float(digits)) < 2**63 else _float(digits)
 
 
 def _instant(value: object) -> pendulum.DateTime:
