@@ -84,11 +84,11 @@ SUCCESS = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s
 
 def test_waiting_for_a_free_connection_is_no_part_of_the_attempt(any_client):
     def slow(connection, stop):
-        stop.wait(0.3)
+        stop.wait(0.6)
         connection.sendall(SUCCESS)
 
     with serving(slow) as url:
-        client = any_client(base_url=url, timeout=0.5, max_retries=0)
+        client = any_client(base_url=url, timeout=1.5, max_retries=0)  # the last of three turns ends after 1.8 s
         runs = client.send_at_once([calls.get_run("run_1")] * (3 * CONNECTIONS))
     assert len(runs) == 3 * CONNECTIONS
 
