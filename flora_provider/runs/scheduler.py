@@ -82,6 +82,7 @@ class PollScheduler:
         # On which page of which history a run was last found, and until when it is polled singly.
         self._page_position: dict[RunRef, tuple[str, int]] = {}
         self._single_until: dict[RunRef, float] = {}
+        self.pages_read = 0  # since the beginning: whether pages hang, or merely are many
         self._pages_off_until = 0.0
         self._pages_failed = 0  # times in a row
         self._not_before = 0.0  # as FLORA's latest 429 asks
@@ -197,6 +198,7 @@ class PollScheduler:
             except FloraError as failure:
                 yield from self._on_page_error(failure, missing)
                 return set()
+            self.pages_read += 1
             before = len(missing)
             yield from self._read_rows(rows, (path, number), missing)
             # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.

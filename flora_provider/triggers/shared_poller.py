@@ -97,7 +97,10 @@ class SharedPoller:
         """Poll what is due. Neither slow pages nor slow polls delay the others for long."""
         pages = polls.create_task(self._pages(client))
         while True:
+            read = self._scheduler.pages_read
             await asyncio.wait([pages], timeout=SLOW_AFTER)
+            if not pages.done() and self._scheduler.pages_read > read:
+                continue  # many pages under a low limit: single polls would only queue with them
             for ref in pages.result() if pages.done() else self._scheduler.due_now():
                 await self._slots.acquire()
                 poll = polls.create_task(self._poll(client, ref))

@@ -6,9 +6,11 @@ import time
 import pytest
 
 from flora_provider.api.http.flow import Response
+from flora_provider.api.settings import Settings
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
+from flora_provider.triggers.connection_reader import ConnectionReader
 from flora_provider.triggers.shared_poller import waits_over
 from tests.support.fake_flora import Fault
 from tests.support.polling_simulation import on_pages
@@ -71,6 +73,21 @@ def test_run_whose_polls_hang_for_a_while_is_noticed_afterwards(virtual):
 
     assert event.kind == "ended"
     assert lag < 60 + 45
+
+
+def test_pages_that_come_slowly_for_a_limit_are_read_to_their_end(virtual, monkeypatch):
+    settings = Settings(api_key="key", requests_per_second=5)
+    monkeypatch.setattr(ConnectionReader, "read", lambda _: asyncio.sleep(0, settings))
+    runs = [virtual.start(20 + number % 40) for number in range(10000)]
+
+    async def main():
+        return await asyncio.gather(*(wait_for(virtual, run, estimated_seconds=40) for run in runs))
+
+    found = virtual.run(main())
+
+    assert {event.kind for event, _ in found} == {"ended"}
+    # A scan of a hundred pages takes 20 s. Single polls of those who wait for it would have to queue with its pages.
+    assert max(lag for _, lag in found) < 60
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
