@@ -45,8 +45,7 @@ _DIGITS = 19  # of a whole number that may not fit into 64 bits
 _MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
 # What JSON must hold to say half a surrogate pair or U+0000: an escape of either, a half pair in UTF-8 (Python's `json`
-# takes it), or a zero byte, which only UTF-16 and UTF-32 have. Most bodies hold none, and are not walked through; and
-# most hold not even what one begins with, which is four times as fast to see.
+# takes it), or a zero byte, which only UTF-16 and UTF-32 have. Most bodies hold none, nor what one begins with.
 _MARKS = (b"\\u", b"\xed", b"\x00")
 _MAY_BE_UNSTORABLE = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
 

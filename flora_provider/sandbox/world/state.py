@@ -18,8 +18,7 @@ from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.sandbox.world.runs import Run
 
-Subject = Model | Technique | Action
-"""What a run is of."""
+Subject = Model | Technique | Action  # what a run is of
 
 
 @dataclass(frozen=True, slots=True)
