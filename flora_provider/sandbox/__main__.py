@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 from dataclasses import asdict
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.server import MissingExtraError, SandboxServer
-from flora_provider.sandbox.settings import IDEMPOTENCY_MODES, Settings
+from flora_provider.sandbox.settings import IdempotencyMode, Settings
 
 MAX_PORT = 65535
 
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, help="how many times faster than FLORA runs are")
     parser.add_argument("--seed", type=int, help="same seed and same requests, same answers")
     meaning = "what a repeated Idempotency-Key means (default: %(default)s)"
-    parser.add_argument("--idempotency", choices=IDEMPOTENCY_MODES, help=meaning)
+    parser.add_argument("--idempotency", choices=get_args(IdempotencyMode), help=meaning)
     parser.add_argument("--idempotency-window", type=float, metavar="S", help="seconds (%(default)s)")
     parser.add_argument("--requests-per-second", type=float, metavar="R", help="rate limit (default: none)")
     parser.add_argument("--latency-ms", type=float, metavar="MS", help="delay of each answer")

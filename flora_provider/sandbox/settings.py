@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_type_hints
 
 from pydantic import AfterValidator, create_model
 
@@ -13,7 +13,6 @@ from flora_provider.sandbox.http.responses import invalid
 from flora_provider.sandbox.http.validation import Body, Flag, Integer, Number, check, find_problems
 
 IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
-IDEMPOTENCY_MODES: tuple[str, ...] = get_args(IdempotencyMode)
 
 
 def _number(least: float, words: str) -> AfterValidator:
