@@ -32,7 +32,8 @@ def sendable(value: Any) -> Any:
         TypeError, ValueError, RecursionError: there is none: it is not JSON, holds a number that is none (infinity), or
             a whole number that does not fit into 64 bits, or is nested too deeply.
     """
-    return storable(json.loads(json.dumps(value, allow_nan=False), parse_int=_int64))
+    read = json.loads(text := json.dumps(value, allow_nan=False), parse_int=_int64)
+    return storable(read) if "\\u" in text else read  # what cannot be stored is an escape there
 
 
 def _int64(digits: str) -> int:

@@ -41,7 +41,6 @@ from flora_provider.api.urls import redact_urls
 
 T = TypeVar("T")
 
-_DIGITS = 19  # of a whole number that may not fit into 64 bits
 _MAX_DEPTH = 100  # of an answer's JSON; FLORA's deepest are below 10
 _SECONDS_BELOW = 1e11  # as a unix time: in seconds the year 5138, in milliseconds 1973
 # What JSON must hold to say half a surrogate pair or U+0000: an escape of either, a half pair in UTF-8 (Python's `json`
@@ -89,7 +88,7 @@ def _float(text: str) -> float | None:
 
 
 def _int(digits: str) -> float | None:
-    return int(digits) if len(digits) < _DIGITS or abs(float(digits)) < 2**63 else _float(digits)
+    return int(digits) if len(digits) < 19 or abs(float(digits)) < 2**63 else _float(digits)  # noqa: PLR2004 - 64 bits
 
 
 def _instant(value: object) -> pendulum.DateTime:
