@@ -83,12 +83,11 @@ def _shallow(value: Any) -> Any:
 
 
 def _float(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
+    return number if math.isfinite(number := float(text)) else None
 
 
 def _int(digits: str) -> float | None:
-    return int(digits) if len(digits) < 19 or abs(float(digits)) < 2**63 else _float(digits)  # noqa: PLR2004 - 64 bits
+    return int(digits) if len(digits) <= len(str(-(2**63))) and -(2**63) <= int(digits) < 2**63 else _float(digits)
 
 
 def _instant(value: object) -> pendulum.DateTime:

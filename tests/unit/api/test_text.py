@@ -75,6 +75,8 @@ def test_json_holds_no_text_that_cannot_be_stored(body, read):
         ("1e30", 1e30),
         ("1" + "0" * 30, 1e30),
         (str(2**63), float(2**63)),
+        (str(2**63 - 1), 2**63 - 1),
+        (str(-(2**63)), -(2**63)),
         (str(10**18), 10**18),
         ("-0", 0),
         ("1e-999", 0.0),
