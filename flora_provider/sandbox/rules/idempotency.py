@@ -88,8 +88,9 @@ def _json_or_none(call: Call) -> Any:
 
 
 def _key(call: Call, body: Any, carrier: KeyCarrier | None) -> str | None:
-    holder = call.request.headers if carrier == "header" else body if carrier and isinstance(body, dict) else {}
-    value = holder.get("idempotency-key" if carrier == "header" else "idempotency_key")
+    value: Any = call.request.headers.get("idempotency-key") if carrier == "header" else None
+    if carrier == "body" and isinstance(body, dict):
+        value = body.get("idempotency_key")
     return value if isinstance(value, str) else None
 
 
