@@ -16,7 +16,7 @@ def _get_output(call: Call) -> ApiResponse:
         raise not_found("File")
     if asked not in paths:
         raise ApiError(403, "forbidden", "The URL was altered: its query string is part of it.")
-    content = media.render(run.medium, run.prompt, call.path["file"] + run.run_id)
+    content = media.render(run.medium, run.request.prompt, call.path["file"] + run.run_id)
     return ApiResponse(content, headers={"content-type": media.CONTENT_TYPES[run.medium]})
 
 

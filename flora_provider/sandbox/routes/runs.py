@@ -20,11 +20,10 @@ from flora_provider.sandbox.http.validation import (
     check,
 )
 from flora_provider.sandbox.routes.call import Call, Route
+from flora_provider.sandbox.routes.starting import start
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES, TECHNIQUES_BY_NAME, Technique
-from flora_provider.sandbox.world.run_behavior import RunBehavior
-from flora_provider.sandbox.world.runs import Medium, Run
-from flora_provider.sandbox.world.state import Subject
+from flora_provider.sandbox.world.runs import MEDIA, Medium, Run, RunInput, RunRequest
 
 
 class _Generate(Body):
@@ -106,7 +105,8 @@ def _generate(call: Call) -> ApiResponse:
     if model is None:
         names = ", ".join(offered)
         raise invalid(("model", f'Unknown {body.type} model "{body.model}". Accessible models: {names}.'))
-    run = _start(call, model, body.prompt, (body.workspace_id, body.project_id), body.params)
+    request = RunRequest(body.prompt, body.workspace_id, body.project_id, body.params, callback_url=body.callback_url)
+    run = start(call, model, request)
     return ApiResponse(run.started(call.root), 201)
 
 
@@ -150,7 +150,8 @@ def _run_nested(call: Call) -> ApiResponse:
     if wrong := [item.id for item in body.inputs if types.get(item.id, item.type) != item.type]:
         raise invalid(*((f"inputs.{name}", f"Expected type {types[name]}.") for name in wrong))
     inputs = {item.id: item.value for item in body.inputs}
-    run = _start_technique(call, technique, inputs, call.sandbox.workspace_id, nested=True)
+    workspace_id = call.sandbox.workspace_id
+    run = _start_technique(call, technique, inputs, workspace_id, callback_url=body.callback_url, nested=True)
     return ApiResponse(run.state(call.sandbox.clock.now(), call.root), 201)
 
 
@@ -175,7 +176,8 @@ def _run_action(call: Call) -> ApiResponse:
         raise invalid(*problems)
     call.sandbox.state.require_project(body.project_id, body.workspace_id)
     prompt = f"{action.id}: {' '.join(item.text or item.url for item in body.inputs)}"
-    run = _start(call, action, prompt, (body.workspace_id, body.project_id), body.params)
+    inputs = tuple(RunInput(item.name, item.type, item.text or item.url) for item in body.inputs)
+    run = start(call, action, RunRequest(prompt, body.workspace_id, body.project_id, body.params, inputs))
     return ApiResponse(run.started(call.root), 201)
 
 
@@ -187,22 +189,21 @@ def find_technique(name: str) -> Technique:
 
 
 def _start_technique(
-    call: Call, technique: Technique, inputs: dict[str, Any], workspace_id: str, *, nested: bool = False
+    call: Call,
+    technique: Technique,
+    values: dict[str, Any],
+    workspace_id: str,
+    *,
+    callback_url: str = "",
+    nested: bool = False,
 ) -> Run:
-    check(_INPUTS[technique.id], inputs, "inputs", root=call.root)
-    prompt = f"{technique.name}: {' '.join(inputs.values())}"
-    return _start(call, technique, prompt, (workspace_id, call.sandbox.project_id), {}, nested=nested)
-
-
-def _start(
-    call: Call, subject: Subject, prompt: str, scope: tuple[str, str], params: dict[str, Any], *, nested: bool = False
-) -> Run:
-    """Start a run in a workspace and project, which behaves as a fault has it, or else as its own params do."""
-    behavior = call.fault.behavior if call.fault is not None else None
-    if behavior is None:
-        behavior = check(RunBehavior, params.get("sandbox", {}), "params", "sandbox")
-    key = call.idempotency_key
-    return call.sandbox.state.start_run(subject, prompt, *scope, behavior=behavior, nested=nested, idempotency_key=key)
+    check(_INPUTS[technique.id], values, "inputs", root=call.root)
+    prompt = f"{technique.name}: {' '.join(values.values())}"
+    media = {slot["id"]: MEDIA[slot["type"]] for slot in technique.inputs}
+    inputs = tuple(RunInput(name, media[name], value) for name, value in values.items())
+    project_id = call.sandbox.project_id
+    request = RunRequest(prompt, workspace_id, project_id, inputs=inputs, callback_url=callback_url, nested=nested)
+    return start(call, technique, request)
 
 
 ROUTES = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flora_provider.sandbox.world.run_behavior import RunBehavior
@@ -13,10 +13,34 @@ RunType = Literal["generation", "technique", "action"]
 Medium = Literal["image", "video", "audio", "text"]
 
 OUTPUT_TYPES: dict[Medium, str] = {"image": "imageUrl", "video": "videoUrl", "audio": "audioUrl", "text": "text"}
+MEDIA: dict[str, Medium] = {output_type: medium for medium, output_type in OUTPUT_TYPES.items()}
 SUFFIXES: dict[Medium, str] = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
 
 PENDING_SHARE = 0.1
 """Share of a run's time it spends `pending`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """What a run was given beside its prompt."""
+
+    name: str  # the slot of a technique, or the member of `params`
+    medium: Medium
+    value: str  # a text itself, or where a file is
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What was asked for when a run was started."""
+
+    prompt: str  # shown in its media
+    workspace_id: str  # billed
+    project_id: str  # where it is listed
+    params: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[RunInput, ...] = ()
+    callback_url: str = ""
+    nested: bool = False  # started by `POST /techniques/{id}/runs`, thus served by that route only
+    idempotency_key: str | None = None  # as honoured by the route
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +52,7 @@ class Run:
     subject: str  # id of its model, technique or action
     name: str  # display name of the same
     medium: Medium
-    prompt: str  # shown in its media
-    workspace_id: str  # billed
-    project_id: str  # where it is listed
-    nested: bool  # started by `POST /techniques/{id}/runs`, thus served by that route only
-    idempotency_key: str | None  # as honoured by the route
+    request: RunRequest
     created_at: float  # unix seconds
     seconds: float  # `inf` if it never ends
     estimated_seconds: int | None
@@ -98,12 +118,12 @@ class Run:
 
     def poll_url(self, root: str) -> str:
         """Return where to poll this run (contract, 7.3)."""
-        if self.nested:
+        if self.request.nested:
             return f"{root}/api/v1/techniques/{self.subject}/runs/{self.run_id}"
         return f"{root}/api/v1/runs/{self.run_id}"
 
     def _output(self, number: int, root: str) -> dict[str, str]:
-        text = f"A sandbox's answer to: {self.prompt}" if self.behavior.text is None else self.behavior.text
+        text = f"A sandbox's answer to: {self.request.prompt}" if self.behavior.text is None else self.behavior.text
         return {
             "output_id": f"output_{number}",
             "type": self.behavior.output_type or OUTPUT_TYPES[self.medium],
@@ -131,11 +151,11 @@ class Run:
         if self.run_type == "technique":
             return answer | {"technique": {"technique_id": self.subject, "name": self.name}}
         kind = "model" if self.run_type == "generation" else "action"
-        return answer | {"project_id": self.project_id, kind: {f"{kind}_id": self.subject}}
+        return answer | {"project_id": self.request.project_id, kind: {f"{kind}_id": self.subject}}
 
     def row(self, now: float, root: str) -> dict[str, Any]:
         """Return the run as a row of its history list: GenerationItem or TechniqueRunItem."""
-        row = self.state(now, root) | {"project_id": self.project_id, "workspace_id": self.workspace_id}
+        row = self.state(now, root) | {"project_id": self.request.project_id, "workspace_id": self.request.workspace_id}
         if self.run_type == "technique":
             technique = {"technique_id": self.subject, "name": self.name}
             return row | {"technique_run_id": self.run_id, "technique": technique}

@@ -16,7 +16,7 @@ from flora_provider.sandbox.world.actions import Action
 from flora_provider.sandbox.world.catalog import Model, Technique
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
-from flora_provider.sandbox.world.runs import Run
+from flora_provider.sandbox.world.runs import Run, RunRequest
 
 Subject = Model | Technique | Action  # what a run is of
 
@@ -116,18 +116,8 @@ class State:
             sentence = "Project does not belong to the specified workspace."
             raise ApiError(400, "input_validation_error", sentence, [("project_id", sentence)])
 
-    def start_run(
-        self,
-        subject: Subject,
-        prompt: str,
-        workspace_id: str,
-        project_id: str,
-        *,
-        behavior: RunBehavior,
-        nested: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Run:
-        """Start a run and bill it, unless its behavior is to fail; `Run` says what the arguments mean."""
+    def start_run(self, subject: Subject, request: RunRequest, behavior: RunBehavior) -> Run:
+        """Start a run and bill it, unless its behavior is to fail."""
         run_id = self.new_id("run")
         chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
         seconds = subject.seconds / self.settings.speed
@@ -141,11 +131,7 @@ class State:
             subject=subject.id,
             name=subject.name,
             medium=subject.medium,
-            prompt=prompt,
-            workspace_id=workspace_id,
-            project_id=project_id,
-            nested=nested,
-            idempotency_key=idempotency_key,
+            request=request,
             created_at=self.clock.now(),
             seconds=math.inf if behavior.never_ends else duration,
             estimated_seconds=None if behavior.no_estimate else max(1, round(seconds)) if stated is None else stated,
@@ -158,10 +144,11 @@ class State:
 
     def _remember(self, run: Run) -> None:
         self.runs[run.run_id] = run
-        self.projects[run.project_id].last_modified = run.created_at
+        project_id = run.request.project_id
+        self.projects[project_id].last_modified = run.created_at
         kind = "technique" if run.run_type == "technique" else "generation"
         self._histories[(kind,)].append(run)
-        self._histories[kind, run.project_id].append(run)
+        self._histories[kind, project_id].append(run)
         if run.is_billed:
             self.runs_billed += 1
             self.usd_billed += run.settled
@@ -184,7 +171,7 @@ class State:
         # Iterators keep a full page of 10,000 waiting runs cheap: no filter, no test per row.
         found: Iterator[Run] = reversed(rows)
         if workspace_id := filters.get("workspace_id"):
-            found = (run for run in found if run.workspace_id == workspace_id)
+            found = (run for run in found if run.request.workspace_id == workspace_id)
         if technique_id := filters.get("technique_id"):
             found = (run for run in found if run.subject == technique_id)
         if status := filters.get("status"):

@@ -1,0 +1,19 @@
+"""What every route that starts a run does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flora_provider.sandbox.http.validation import check
+from flora_provider.sandbox.routes.call import Call
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.sandbox.world.runs import Run, RunRequest
+from flora_provider.sandbox.world.state import Subject
+
+
+def start(call: Call, subject: Subject, request: RunRequest) -> Run:
+    """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do."""
+    behavior = call.fault.behavior if call.fault is not None else None
+    if behavior is None:
+        behavior = check(RunBehavior, request.params.get("sandbox", {}), "params", "sandbox")
+    return call.sandbox.state.start_run(subject, replace(request, idempotency_key=call.idempotency_key), behavior)
