@@ -13,7 +13,8 @@ import httpx
 
 from flora_provider.sandbox.faults.faults import Faults
 from flora_provider.sandbox.http.delivery import DeliveredResponse
-from flora_provider.sandbox.http.responses import ApiError, ApiResponse
+from flora_provider.sandbox.http.request import Request
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse
 from flora_provider.sandbox.routes import assets, catalog, control, media, runs
 from flora_provider.sandbox.routes.call import Call, Route, Router
 from flora_provider.sandbox.rules.idempotency import IdempotencyKeys
@@ -92,18 +93,17 @@ class Sandbox:
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer a request for `httpx.MockTransport`, or raise the `httpx.TransportError` that a fault asks for."""
-        return self.answer(request).through_mock(request)
+        return self.answer(Request.from_httpx(request)).through_mock(request)
 
-    def answer(self, request: httpx.Request) -> DeliveredResponse:
+    def answer(self, request: Request) -> DeliveredResponse:
         """Answer a request, and say how the response is delivered."""
         with self._lock:
             return self._answer(request)
 
-    def _answer(self, request: httpx.Request) -> DeliveredResponse:
-        root = f"{request.url.scheme}://{request.url.netloc.decode()}"
-        call = Call(self, request, root, {})
+    def _answer(self, request: Request) -> DeliveredResponse:
+        call = Call(self, request, {})
         try:
-            route, call.path = _ROUTER.find(request.method, request.url.path)
+            route, call.path = _ROUTER.find(request.method, request.path)
         except ApiError as error:
             route, api_response = None, error.api_response()
         self._count(route, request)
@@ -111,7 +111,7 @@ class Sandbox:
             if route.prefix != "/_sandbox":
                 call.fault = self.faults.take(request.method, route.route_template, call.path, request.content)
             if call.fault is not None and call.fault.breaks_before():
-                return DeliveredResponse(httpx.Response(200), delivery=call.fault.delivery)
+                return DeliveredResponse(EncodedResponse(200, {}, b""), delivery=call.fault.delivery)
             try:
                 api_response = self._serve(route, call)
             except ApiError as error:
@@ -123,7 +123,7 @@ class Sandbox:
             api_response.headers.setdefault("request-id", request_id)
         if route is None or route.prefix != "/_sandbox":
             self._statuses[str(api_response.status)] += 1
-        response = api_response.to_response()
+        response = api_response.encode()
         return call.fault.send(response) if call.fault is not None else DeliveredResponse(response)
 
     def _serve(self, route: Route, call: Call) -> ApiResponse:
@@ -138,14 +138,14 @@ class Sandbox:
             return instead
         return route.handler(call)
 
-    def _authenticate(self, request: httpx.Request) -> None:
+    def _authenticate(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise ApiError(401, "unauthorized", "Missing or malformed Authorization header; expected Bearer <api key>.")
         if not secrets.compare_digest(key.strip().encode(), self.api_key.encode()):
             raise ApiError(401, "invalid_api_key", "Invalid API key.")
 
-    def _count(self, route: Route | None, request: httpx.Request) -> None:
+    def _count(self, route: Route | None, request: Request) -> None:
         if route is not None and route.prefix == "/_sandbox":
             return
         self._requests[route.name if route is not None else "unknown"] += 1

@@ -9,10 +9,9 @@ import struct
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import httpx
-
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.http.delivery import DeliveredResponse
+from flora_provider.sandbox.http.request import Request
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -75,9 +74,10 @@ class AsgiApp:
             await _gone(receive)
 
     async def _send(self, answer: DeliveredResponse, send: Send) -> None:
-        start = {"status": answer.response.status_code, "headers": answer.response.headers.raw}
-        await send({"type": "http.response.start", **start})
-        body = answer.body()
+        body = answer.response.content
+        headers = {"content-length": str(len(body)), **answer.response.headers}
+        raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": answer.response.status, "headers": raw_headers})
         if answer.delivery == "cut":
             await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
             return
@@ -89,7 +89,7 @@ class AsgiApp:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.Request | None:
+async def _request(scope: MutableMapping[str, Any], receive: Receive) -> Request | None:
     """Return the whole request, or None if the client went away in the middle of it."""
     chunks, more = [], True
     while more:
@@ -98,10 +98,7 @@ async def _request(scope: MutableMapping[str, Any], receive: Receive) -> httpx.R
             return None
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1")
-    query = b"?" + scope["query_string"] if scope["query_string"] else b""
-    url = (b"http://" + host + scope["raw_path"] + query).decode("latin-1")
-    return httpx.Request(scope["method"], url, headers=scope["headers"], content=b"".join(chunks))
+    return Request.from_asgi(scope, b"".join(chunks))
 
 
 async def _gone(receive: Receive) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, get_args
 
-import httpx
 from pydantic import ConfigDict
 
 from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery
 from flora_provider.sandbox.http.paging import cursor_of
-from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse, invalid
 from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
@@ -151,16 +150,12 @@ class Fault:
             body["meta"] = {"next_cursor": body["meta"]["next_cursor"] or cursor_of(_BEYOND_ANY_LIST)}
         return ApiResponse(body, api_response.status, headers)
 
-    def send(self, response: httpx.Response) -> DeliveredResponse:
+    def send(self, response: EncodedResponse) -> DeliveredResponse:
         """Return the response with its delivery."""
-        if self.pad or self.gzip:
-            content = response.content + b" " * self.pad
-            headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-            if self.gzip:
-                content = gzip.compress(content)
-                headers["content-encoding"] = "gzip"
-            headers["content-length"] = str(len(content))
-            response = httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))
+        content, headers = response.content + b" " * self.pad, response.headers
+        if self.gzip:
+            content, headers = gzip.compress(content), {**headers, "content-encoding": "gzip"}
+        response = EncodedResponse(response.status, headers, content)
         return DeliveredResponse(response, self.delay, self.delivery)
 
 

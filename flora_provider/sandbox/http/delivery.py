@@ -8,6 +8,8 @@ from typing import Literal
 
 import httpx
 
+from flora_provider.sandbox.http.responses import EncodedResponse
+
 Delivery = Literal["refuse", "drop", "cut", "trickle"]
 """What happens to the connection.
 
@@ -22,7 +24,7 @@ middle of the body, `trickle` sends the body byte by byte.
 class DeliveredResponse:
     """A response and how it travels."""
 
-    response: httpx.Response
+    response: EncodedResponse
     delay: float = 0.0
     """Seconds until its first byte; between any two bytes for `trickle`."""
     delivery: Delivery | None = None
@@ -36,15 +38,12 @@ class DeliveredResponse:
         limit = request.extensions.get("timeout", {}).get("read")
         if limit is not None and self.delay > limit:
             raise httpx.ReadTimeout("The sandbox took its time.", request=request)
+        status, headers, content = self.response.status, self.response.headers, self.response.content
         if self.delivery == "cut":
-            stream = _CutStream(self.body(), request)
-            return httpx.Response(self.response.status_code, headers=self.response.headers, stream=stream)
-        return self.response
-
-    def body(self) -> bytes:
-        """Return the body as it is sent."""
-        stream = self.response.stream
-        return b"".join(stream) if isinstance(stream, httpx.SyncByteStream) else b""
+            return httpx.Response(status, headers=headers, stream=_CutStream(content, request))
+        # As a stream, so that the client decodes what is encoded, as it does behind a port.
+        headers = {"content-length": str(len(content)), **headers}
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
 
 
 class _CutStream(httpx.SyncByteStream, httpx.AsyncByteStream):

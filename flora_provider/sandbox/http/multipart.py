@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.message import Message
 
-import httpx
-
+from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import invalid
 
 
@@ -20,7 +19,7 @@ class Part:
     content_type: str | None
 
 
-def read_parts(request: httpx.Request) -> list[Part]:
+def read_parts(request: Request) -> list[Part]:
     """Return the parts of a form in their order, which a signed upload prescribes, or refuse the body with a 400."""
     boundary = _parameters(request.headers.get("content-type", "")).get("boundary")
     if not boundary:

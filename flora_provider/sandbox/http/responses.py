@@ -6,7 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+
+@dataclass(frozen=True, slots=True)
+class EncodedResponse:
+    """A response as it is sent; `content-length` is added where it is missing."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
 
 
 @dataclass(slots=True)
@@ -17,14 +24,14 @@ class ApiResponse:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
-    def to_response(self) -> httpx.Response:
-        """Encode the response."""
+    def encode(self) -> EncodedResponse:
+        """Return the response as it is sent."""
         if isinstance(self.body, bytes):
-            return httpx.Response(self.status, headers=self.headers, content=self.body)
+            return EncodedResponse(self.status, self.headers, self.body)
         # Half a surrogate pair is no UTF-8, but FLORA may well send one as JSON's escape: so does this.
         text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
         headers = {"content-type": "application/json", **self.headers}
-        return httpx.Response(self.status, headers=headers, content=text.encode(errors="backslashreplace"))
+        return EncodedResponse(self.status, headers, text.encode(errors="backslashreplace"))
 
 
 @dataclass(eq=False)

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import httpx
-
 from flora_provider.sandbox.faults.faults import Fault
 from flora_provider.sandbox.http.paging import PageQuery, cursor_of, offset_of
+from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
 from flora_provider.sandbox.http.validation import Body, Query, check
 
@@ -31,12 +30,16 @@ class Call:
     """A request with what the router found out about it."""
 
     sandbox: Sandbox
-    request: httpx.Request
-    root: str  # scheme, host and port the client used; absolute URLs in answers start with it
+    request: Request
     path: dict[str, str]
     fault: Fault | None = None
     idempotency_key: str | None = None  # if the route honours one
     _json: Any = field(default=None)
+
+    @property
+    def root(self) -> str:
+        """Scheme, host and port the client used; absolute URLs in answers start with it."""
+        return self.request.root
 
     def any_json(self, *, any_text: bool = False) -> Any:
         """Return the body as JSON, or refuse it, also an empty one, with a 400 `invalid_json` (contract, 3.2).
@@ -58,8 +61,8 @@ class Call:
         return check(cls, self.any_json(), root=self.root)
 
     def query(self, cls: type[Q]) -> Q:
-        """Return the checked query, or refuse it with a 400; an empty value counts as absent."""
-        query = check(cls, {name: value for name, value in self.request.url.params.items() if value})
+        """Return the checked query, or refuse it with a 400."""
+        query = check(cls, self.request.query)
         if self.fault and self.fault.overlap and isinstance(query, PageQuery) and query.cursor:
             query.cursor = cursor_of(max(0, offset_of(query.cursor) - self.fault.overlap))
         return query

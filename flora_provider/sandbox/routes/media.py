@@ -10,7 +10,7 @@ from flora_provider.sandbox.world import media
 def _get_output(call: Call) -> ApiResponse:
     """Return the file of a completed run's output."""
     run, now = call.sandbox.state.visible_run(call.path["run_id"]), call.sandbox.clock.now()
-    asked = call.request.url.raw_path.decode()
+    asked = call.request.target
     paths = [run.media_path(number) for number in range(1, run.behavior.outputs + 1)]
     if run.status(now) != "completed" or asked.split("?")[0] not in [path.split("?")[0] for path in paths]:
         raise not_found("File")

@@ -113,7 +113,7 @@ def _generate(call: Call) -> ApiResponse:
 def _get_run(call: Call) -> ApiResponse:
     """Return the state of a run, unless the nested route started it."""
     run = call.sandbox.state.visible_run(call.path_id("run_id", RunId))
-    if run.nested:
+    if run.request.nested:
         # FLORA does not document whether this route serves such runs; the sandbox is the stricter server.
         raise not_found(f"Run {run.run_id}")
     return _state(call, run)
@@ -159,7 +159,7 @@ def _get_nested(call: Call) -> ApiResponse:
     """Return the state of a run that the nested route started; others are unknown here (contract, 2.5)."""
     technique = find_technique(call.path["technique_id"])
     run = call.sandbox.state.visible_run(call.path_id("run_id", RunId))
-    if not run.nested or run.subject != technique.id:
+    if not run.request.nested or run.subject != technique.id:
         raise not_found(f"Run {run.run_id}")
     return _state(call, run)
 

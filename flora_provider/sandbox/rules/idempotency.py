@@ -45,7 +45,7 @@ class IdempotencyKeys:
         call.idempotency_key = key
         if settings.idempotency == "none":
             return work()
-        scope = (_workspace(call, body), call.request.method, call.request.url.path, key)
+        scope = (_workspace(call, body), call.request.method, call.request.path, key)
         entry = self._entries.get(scope)
         fingerprint = json.dumps(body, sort_keys=True) if body is not None else repr(call.request.content)
         if entry is not None and now - entry.at < settings.idempotency_window:
