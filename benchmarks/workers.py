@@ -54,7 +54,7 @@ def measure() -> dict[str, float]:
             before, polled = polled, time.monotonic()
             for process in psutil.Process(scheduler.pid).children():
                 with suppress(psutil.Error):
-                    held[" ".join(process.cmdline()).partition(BUSY)[2]] += polled - before
+                    held[" ".join(process.cmdline()).partition(BUSY)[2].strip()] += polled - before
             if polled - asked > 2:  # noqa: PLR2004 - seconds
                 asked = polled
                 if (state := rest.dag_run("workers", dag_run)["state"]) in FINISHED:
