@@ -17,7 +17,7 @@ from flora_provider.runs.tolerance import BILL_PAUSE, Refusals, bill_expected_fo
 log = logging.getLogger(__name__)
 
 _MOST = 1e15  # seconds; beyond it, clocks and sums of floats break
-LOG_EVERY_PERCENT = 25.0  # of progress: at thousands of runs, log lines cost more than polls
+LOG_EVERY_PERCENT = 50.0  # of progress: at thousands of runs, log lines cost more than polls
 
 
 class RunPoller:
