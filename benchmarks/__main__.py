@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import imports, load, report, workers
+from benchmarks import imports, load, report, sandbox, workers
 from benchmarks.cases import ALONE, LIMITED, SIDE_BY_SIDE
 
 PARTS: dict[str, Callable[[], Any]] = {
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     **{f"{count} {side}": case.measure for count, pair in SIDE_BY_SIDE.items() for side, case in pair.items()},
     "10000 limited": LIMITED.measure,
     "load": load.measure,
+    "sandbox": sandbox.measure,
     "imports": imports.measure,
     "workers": lambda: {workers.WAYS[way]: held for way, held in workers.measure().items()},
 }

@@ -37,6 +37,12 @@ def bounds(results: dict[str, Any]) -> Iterator[Bound]:
         yield Bound("1,000 waits: loop lag p99", ours["loop_lag"][P99], 20, " ms")
         yield Bound("1,000 waits: CPU over that of HttpEventTrigger", ours["cpu"] / peer["cpu"], 0.1)
         yield Bound("1,000 waits: memory per run", ours["memory"] / ours["count"] / 1000, 10, " KB")
+    if polls := results.get("load", {}).get("poll"):
+        yield Bound("the sandbox: time for a poll", 1e6 / polls["per_second"], 200, " us")
+    if sandbox := results.get("sandbox"):
+        yield Bound("the sandbox: memory of 100,000 runs", sandbox["memory"] / 1e9, 1, " GB")
+        yield Bound("the sandbox: a page of 100,000 runs over one of 100", sandbox["many"] / sandbox["few"], 1.2)
+        yield Bound("the sandbox: their last page over the first", sandbox["oldest"] / sandbox["many"], 1.2)
     if ours := results.get("10000 ours"):
         yield Bound("10,000 waits: not noticed", ours["count"] - ours["noticed"], 0)
         yield Bound("10,000 waits: loop lag p99", ours["loop_lag"][P99], 20, " ms")

@@ -22,6 +22,7 @@ import httpx
 from benchmarks.processes import say
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.http.delivery import DeliveredResponse
+from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 
@@ -36,11 +37,11 @@ class RecordingSandbox(Sandbox):
         super().__init__(settings)
         self.record: list[tuple[float, int, float]] = []
 
-    def answer(self, request: httpx.Request) -> DeliveredResponse:
-        """DeliveredResponse, and remember."""
+    def answer(self, request: Request) -> DeliveredResponse:
+        """Answer, and remember."""
         came, answer = time.monotonic(), super().answer(request)
         headers = answer.response.headers
-        self.record.append((came, answer.response.status_code, float(headers.get("retry-after", 0))))
+        self.record.append((came, answer.response.status, float(headers.get("retry-after", 0))))
         return answer
 
     def start_run(self, url: str, *, seconds: float, estimated_seconds: int) -> dict[str, Any]:

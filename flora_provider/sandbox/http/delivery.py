@@ -41,8 +41,10 @@ class DeliveredResponse:
         status, headers, content = self.response.status, self.response.headers, self.response.content
         if self.delivery == "cut":
             return httpx.Response(status, headers=headers, stream=_CutStream(content, request))
-        # As a stream, so that the client decodes what is encoded, as it does behind a port.
-        headers = {"content-length": str(len(content)), **headers}
+        if "content-encoding" not in headers:
+            return httpx.Response(status, headers=headers, content=content)
+        # httpx would decode it here; as a stream the client does, as far as it wants to.
+        headers = {**headers, "content-length": str(len(content))}
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
 
 

@@ -7,7 +7,7 @@ import binascii
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator
@@ -51,13 +51,36 @@ def offset_of(cursor: str) -> int:
     return offset
 
 
-def page(name: str, items: Iterable[T], query: PageQuery, render: Callable[[T], dict[str, Any]]) -> ApiResponse:
-    """Answer one page of rows under `name`; no more of `items` (newest first) is consumed than it needs.
+class NewestFirst(Sequence[T]):
+    """A view of rows that were appended as they came; a copy of 100,000 takes longer than a page of them."""
+
+    def __init__(self, rows: Sequence[T]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the row at `index`, 0 being the newest."""
+        return self._rows[-1 - index]
+
+
+def page(
+    name: str,
+    items: Sequence[T],
+    query: PageQuery,
+    render: Callable[[T], dict[str, Any]],
+    keep: Callable[[T], bool] = lambda _: True,
+) -> ApiResponse:
+    """Answer one page of the rows to `keep` under `name`; no more of `items` (newest first) is looked at than it needs.
 
     A cursor is an offset into a list that grows at its front, as FLORA's seem to be: a row can appear on two pages
     when new ones arrive between the requests.
     """
-    start, limit = offset_of(query.cursor) if query.cursor else 0, query.limit
-    rows = list(itertools.islice(items, start, start + limit + 1))
-    meta = {"next_cursor": cursor_of(start + limit) if len(rows) > limit else None}
-    return ApiResponse({name: [render(item) for item in rows[:limit]], "meta": meta})
+    start = offset_of(query.cursor) if query.cursor else 0
+    offsets = (offset for offset in range(start, len(items)) if keep(items[offset]))
+    found = list(itertools.islice(offsets, query.limit))
+    following = next(offsets, None)
+    meta = {"next_cursor": None if following is None else cursor_of(following)}
+    return ApiResponse({name: [render(items[offset]) for offset in found], "meta": meta})

@@ -104,13 +104,13 @@ def _list_assets(call: Call) -> ApiResponse:
         for project in call.sandbox.state.projects.values()
         for node in project.nodes
     }
-    found = (
+    found = [
         asset
         for asset in call.sandbox.assets.newest_first()
         if query.workspace_id in ("", asset.workspace_id)
         and query.query.lower() in asset.name.lower()
         and query.project_id in ("", nodes.get(asset.asset_id, (None, None))[1])
-    )
+    ]
 
     def render(asset: Asset) -> dict[str, Any]:
         node_id, project_id = nodes.get(asset.asset_id, (None, None))

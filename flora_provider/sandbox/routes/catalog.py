@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flora_provider.sandbox.http.paging import PageQuery, page
+from flora_provider.sandbox.http.paging import NewestFirst, PageQuery, page
 from flora_provider.sandbox.http.responses import ApiResponse, not_found
 from flora_provider.sandbox.http.validation import Body, ProjectId, Query, RunId, Text, WorkspaceId
 from flora_provider.sandbox.routes.call import Call, Route
@@ -80,7 +80,7 @@ def _get_project(call: Call) -> ApiResponse:
 def _list_nodes(call: Call) -> ApiResponse:
     """Return a page of a project's canvas nodes: the assets attached to it, newest first."""
     project = _project(call)
-    api_response = page("nodes", reversed(project.nodes), call.query(PageQuery), dict)
+    api_response = page("nodes", NewestFirst(project.nodes), call.query(PageQuery), dict)
     api_response.body |= {"project_id": project.project_id, "canvas_url": canvas_url(call, project)}
     return api_response
 

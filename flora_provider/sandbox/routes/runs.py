@@ -130,7 +130,8 @@ def _list_technique_runs(call: Call) -> ApiResponse:
 def _history(call: Call, kind: str, name: str, cls: type[_History]) -> ApiResponse:
     query, now = call.query(cls), call.sandbox.clock.now()
     filters = query.model_dump(exclude={"limit", "cursor"}, exclude_defaults=True)
-    return page(name, call.sandbox.state.history(kind, filters), query, lambda run: run.row(now, call.root))
+    rows, keep = call.sandbox.state.history(kind, filters)
+    return page(name, rows, query, lambda run: run.row(now, call.root), keep)
 
 
 def _run_technique(call: Call) -> ApiResponse:

@@ -6,10 +6,11 @@ import hashlib
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flora_provider.sandbox.http.paging import NewestFirst
 from flora_provider.sandbox.http.responses import ApiError, not_found
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.actions import Action
@@ -67,7 +68,7 @@ class State:
         self.workspaces: dict[str, list[Workspace]] = {}
         self.projects: dict[str, Project] = {}
         self.runs: dict[str, Run] = {}
-        self._histories: defaultdict[tuple[str, ...], list[Run]] = defaultdict(list)
+        self._histories: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
         self.usd_billed = 0.0
         self.runs_billed = 0
         settings.api_key = settings.api_key or self.new_id("sk_test")
@@ -147,8 +148,8 @@ class State:
         project_id = run.request.project_id
         self.projects[project_id].last_modified = run.created_at
         kind = "technique" if run.run_type == "technique" else "generation"
-        self._histories[(kind,)].append(run)
-        self._histories[kind, project_id].append(run)
+        for scope in ("", run.request.workspace_id, project_id, run.subject):
+            self._histories[kind, scope].append(run)
         if run.is_billed:
             self.runs_billed += 1
             self.usd_billed += run.settled
@@ -160,23 +161,26 @@ class State:
             raise not_found(f"Run {run_id}")
         return run
 
-    def history(self, kind: str, filters: dict[str, str]) -> Iterator[Run]:
-        """Yield the runs of a history list that match its filters, newest first.
+    def history(self, kind: str, filters: dict[str, str]) -> tuple[Sequence[Run], Callable[[Run], bool]]:
+        """Return the runs of a history list, newest first, and which of them match all its filters.
 
         The list `generation` has actions too (contract, 2.4); the other is `technique`. Filters are `workspace_id`,
         `project_id`, `technique_id` and `status`.
         """
         now = self.clock.now()
-        rows = self._histories.get((kind, filters["project_id"]) if "project_id" in filters else (kind,), [])
-        # Iterators keep a full page of 10,000 waiting runs cheap: no filter, no test per row.
-        found: Iterator[Run] = reversed(rows)
-        if workspace_id := filters.get("workspace_id"):
-            found = (run for run in found if run.request.workspace_id == workspace_id)
-        if technique_id := filters.get("technique_id"):
-            found = (run for run in found if run.subject == technique_id)
-        if status := filters.get("status"):
-            found = (run for run in found if run.status(now) == status)
-        return filter(lambda run: run.is_listed(now), found)
+        # The narrowest list that is kept: a page of 100,000 waiting runs is then as quick as one of a hundred.
+        scope = next((filters[name] for name in ("technique_id", "project_id", "workspace_id") if name in filters), "")
+        workspace_id, project_id, status = map(filters.get, ("workspace_id", "project_id", "status"))
+
+        def keep(run: Run) -> bool:
+            return (
+                run.is_listed(now)
+                and workspace_id in (None, run.request.workspace_id)
+                and project_id in (None, run.request.project_id)
+                and (status is None or status == run.status(now))
+            )
+
+        return NewestFirst(self._histories.get((kind, scope), [])), keep
 
     def count_by_status(self) -> dict[str, int]:
         """Return how many runs are in which state now."""
