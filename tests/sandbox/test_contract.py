@@ -24,7 +24,8 @@ def closed(required, **optional):
     return st.fixed_dictionaries(required, optional=optional)
 
 
-text = st.sampled_from(["A fern", "Ein Farn, grün", "a\u0000b \U0001f33f", "<img src=x>"]) | st.text(min_size=1, max_size=20)
+texts = ["A fern", "Ein Farn, grün", "a\u0000b \U0001f33f", "<img src=x>"]
+text = st.sampled_from(texts) | st.text(min_size=1, max_size=20)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
