@@ -27,7 +27,7 @@ class RunPoller:
     wall clock that is set meanwhile, or that differs from the one that wrote an instant, neither delays a poll nor
     moves the deadline.
 
-    Each change of status is logged, each quarter of progress, and each failed poll.
+    Each change of status is logged, each half of its progress, and each failed poll.
 
     Args:
         ref: the run.
