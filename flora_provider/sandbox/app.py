@@ -15,17 +15,30 @@ from flora_provider.sandbox.faults.faults import Faults
 from flora_provider.sandbox.http.delivery import DeliveredResponse
 from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse
-from flora_provider.sandbox.routes import assets, catalog, control, media, runs
+from flora_provider.sandbox.routes import (
+    assets,
+    canvas,
+    catalog,
+    changeset,
+    control,
+    library,
+    media,
+    nodes,
+    projects,
+    runs,
+)
 from flora_provider.sandbox.routes.call import Call, Route, Router
 from flora_provider.sandbox.rules.idempotency import IdempotencyKeys
 from flora_provider.sandbox.rules.rate_limit import RateLimit
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.assets import Assets
 from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.library import Library
 from flora_provider.sandbox.world.state import State
 
-_ROUTES = [*runs.ROUTES, *catalog.ROUTES, *assets.ROUTES, *media.ROUTES]
-_ROUTER = Router([*_ROUTES, *control.ROUTES])
+_ROOMS = (runs, catalog, projects, assets, canvas, changeset, nodes, library, media)
+ROUTES = [route for room in (*_ROOMS, control) for route in room.ROUTES]
+_ROUTER = Router(ROUTES)
 
 
 class Sandbox:
@@ -39,9 +52,10 @@ class Sandbox:
     def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
         self.settings = dataclasses.replace(settings) if settings else Settings()
         self.clock = clock or Clock()
-        self.faults = Faults(self.clock, {route.route_template for route in _ROUTES})
+        self.faults = Faults(self.clock, {route.route_template for route in ROUTES if route.prefix != "/_sandbox"})
         self.state = State(self.settings, self.clock)
         self.assets = Assets(self.state)
+        self.library = Library()
         self.connections = 0  # opened so far; SandboxServer counts them
         self._keys = IdempotencyKeys()
         self._limit = RateLimit(self.settings, self.clock)

@@ -1,14 +1,14 @@
 """Whatever comes in, an answer in FLORA's envelope goes out."""
 
+import re
 from json import dumps
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given, settings
 
-from flora_provider.sandbox.routes import assets, catalog, control, runs
+from flora_provider.sandbox.app import ROUTES
 
-ROUTES = [*runs.ROUTES, *catalog.ROUTES, *assets.ROUTES, *control.ROUTES]
 WORDS = """
 type prompt workspace_id project_id model params callback_url inputs mode source technique_id action_id idempotency_key
 name kind summary detail id value url text route times edit behavior delivery speed idempotency advance sandbox limit
@@ -41,7 +41,7 @@ def filled(value, sandbox):
 def test_every_request_is_answered(make_flora, route, body, words, key):
     flora = make_flora()
     path = route.prefix + route.template
-    for name, word in zip(("{run_id}", "{technique_id}", "{project_id}", "{asset_id}"), words * 2, strict=True):
+    for name, word in zip(re.findall(r"{\w+}", path), words * 2, strict=False):
         path = path.replace(name, word.encode(errors="replace").hex() if word not in VALUES[8:17] else word)
     query = {name: word.encode(errors="replace") for name, word in zip(("limit", "cursor"), words, strict=True)}
     content = dumps(filled(body, flora.sandbox))

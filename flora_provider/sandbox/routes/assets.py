@@ -13,7 +13,6 @@ from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
 from flora_provider.sandbox.http.validation import AssetId, Body, ProjectId, Text, WorkspaceId, check, media_url
 from flora_provider.sandbox.routes.call import Call, Route
-from flora_provider.sandbox.routes.catalog import canvas_url
 from flora_provider.sandbox.world.assets import CONTENT_TYPES, Asset, iso
 
 DIRECT_LIMIT = 4 * 1024 * 1024
@@ -100,9 +99,9 @@ def _list_assets(call: Call) -> ApiResponse:
     query = call.query(_AssetsQuery)
     now = call.sandbox.clock.now()
     nodes = {
-        node["asset_id"]: (node["node_id"], project.project_id)
+        node.text("asset_id"): (node.node_id, project.project_id)
         for project in call.sandbox.state.projects.values()
-        for node in project.nodes
+        for node in project.canvas.nodes.values()
     }
     found = [
         asset
@@ -148,25 +147,20 @@ def _upload_state(call: Call, asset: Asset, member: str, status: int = 200) -> A
 
 
 def _attach_asset(call: Call) -> ApiResponse:
-    project, asset = call.sandbox.state.own_project(call.path_id("project_id", ProjectId)), _asset(call)
+    project, asset = call.project(), _asset(call)
     if asset.status(call.sandbox.clock.now()) != "ready":
         raise ApiError(409, "conflict", "Asset is not ready.")
     node_id = _attach(call, asset, project.project_id)
     members = {"project_id": project.project_id, "asset_id": asset.asset_id, "node_id": node_id}
-    return ApiResponse(members | {"canvas_url": canvas_url(call, project)}, 201)
+    return ApiResponse(members | {"canvas_url": call.canvas_url(project)}, 201)
 
 
 def _attach(call: Call, asset: Asset, project_id: str) -> str:
-    node_id = call.sandbox.state.new_id("node")
+    canvas, node_id = call.sandbox.state.projects[project_id].canvas, call.sandbox.state.new_id("node")
+    canvas.require_room(1)
     medium = asset.content_type.split("/")[0]
-    node = {
-        "node_id": node_id,
-        "type": medium if medium in ("image", "video", "audio") else "text",
-        "asset_id": asset.asset_id,
-        "label": asset.name,
-        "url": asset.url(call.root),
-    }
-    call.sandbox.state.projects[project_id].nodes.append(node)
+    block = f"static{medium.capitalize()}Block" if medium in ("image", "video", "audio") else "documentNode"
+    canvas.add(node_id, block, {"label": asset.name, "asset_id": asset.asset_id, "url": asset.url(call.root)})
     return node_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from flora_provider.sandbox.faults.faults import Fault
 from flora_provider.sandbox.http.paging import PageQuery, cursor_of, offset_of
 from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
-from flora_provider.sandbox.http.validation import Body, Query, check
+from flora_provider.sandbox.http.validation import Body, ProjectId, Query, WorkspaceId, check
 
 if TYPE_CHECKING:
     from flora_provider.sandbox.app import Sandbox
+    from flora_provider.sandbox.world.state import Project
 
 B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
@@ -48,7 +50,7 @@ class Call:
         """
         if self._json is None:
             try:
-                value = json.loads(self.request.content)
+                value = json.loads(self.request.content, parse_constant=_finite, parse_float=_finite)
                 if b"\\u" in self.request.content and not any_text:
                     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
                 self._json = value
@@ -67,9 +69,34 @@ class Call:
             query.cursor = cursor_of(max(0, offset_of(query.cursor) - self.fault.overlap))
         return query
 
+    def workspace_id(self) -> str:
+        """Return the workspace in the path, or refuse one that is malformed, unknown or not the key's."""
+        workspace_id = self.path_id("workspace_id", WorkspaceId)
+        self.sandbox.state.require_workspace(workspace_id)
+        return workspace_id
+
+    def project(self) -> Project:
+        """Return the project in the path, or refuse one that is malformed, unknown, not the key's or elsewhere."""
+        workspace_id = self.workspace_id() if "workspace_id" in self.path else None
+        project = self.sandbox.state.own_project(self.path_id("project_id", ProjectId))
+        if workspace_id not in (None, project.workspace_id):
+            raise not_found(f"Project {project.project_id}")
+        return project
+
+    def canvas_url(self, project: Project) -> str:
+        """Return where people look at a project."""
+        return f"{self.root}/projects/{project.project_id}"
+
     def path_id(self, name: str, cls: type[T]) -> T:
         """Return an id of the path, or refuse a malformed one with a 400 that names the prefix."""
         return check(cls, self.path[name], name)
+
+
+def _finite(text: str) -> float:
+    """Read a number as JSON knows it: neither NaN nor one beyond all floats, which no answer could repeat."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return number
 
 
 Handler = Callable[[Call], ApiResponse]
@@ -114,4 +141,4 @@ class Router:
         for pattern, route in self._routes:
             if route.method == method and (found := pattern.fullmatch(path)):
                 return route, found.groupdict()
-        raise not_found(f"Route {method} {path}")
+        raise ApiError(404, "not_found", "Not found.")

@@ -1,4 +1,4 @@
-"""What the key can see and use: workspaces, projects, models, techniques, actions (contract, 2.8 to 2.14, 2.18)."""
+"""What the key can see and use: workspaces, models, techniques, actions (contract, 2.8 to 2.13); and feedback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flora_provider.sandbox.http.paging import NewestFirst, PageQuery, page
+from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiResponse, not_found
 from flora_provider.sandbox.http.validation import Body, ProjectId, Query, RunId, Text, WorkspaceId
 from flora_provider.sandbox.routes.call import Call, Route
@@ -14,7 +14,6 @@ from flora_provider.sandbox.routes.runs import find_technique
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES
 from flora_provider.sandbox.world.runs import Medium
-from flora_provider.sandbox.world.state import Project
 
 
 class _TechniquesQuery(PageQuery):
@@ -22,17 +21,8 @@ class _TechniquesQuery(PageQuery):
     query: Text = ""
 
 
-class _ProjectsQuery(_TechniquesQuery):
-    workspace_id: WorkspaceId
-
-
 class _ModelsQuery(Query):
     type: Medium | None = None
-
-
-class _NewProject(Body):
-    workspace_id: WorkspaceId
-    name: Text
 
 
 class _Feedback(Body):
@@ -52,37 +42,6 @@ def _list_workspaces(call: Call) -> ApiResponse:
         for w in call.sandbox.state.workspaces["own"]
     ]
     return ApiResponse({"workspaces": rows})
-
-
-def _list_projects(call: Call) -> ApiResponse:
-    """Return a page of a workspace's projects, by recent activity."""
-    query = call.query(_ProjectsQuery)
-    call.sandbox.state.require_workspace(query.workspace_id)
-    found = [
-        project
-        for project in call.sandbox.state.projects.values()
-        if project.workspace_id == query.workspace_id and query.query.lower() in project.name.lower()
-    ]
-    found.sort(key=lambda project: project.last_modified, reverse=True)
-    return page("projects", found, query, Project.to_json)
-
-
-def _create_project(call: Call) -> ApiResponse:
-    body = call.json(_NewProject)
-    call.sandbox.state.require_workspace(body.workspace_id)
-    return ApiResponse(call.sandbox.state.add_project(body.workspace_id, body.name).to_json(), 201)
-
-
-def _get_project(call: Call) -> ApiResponse:
-    return ApiResponse(_project(call).to_json())
-
-
-def _list_nodes(call: Call) -> ApiResponse:
-    """Return a page of a project's canvas nodes: the assets attached to it, newest first."""
-    project = _project(call)
-    api_response = page("nodes", NewestFirst(project.nodes), call.query(PageQuery), dict)
-    api_response.body |= {"project_id": project.project_id, "canvas_url": canvas_url(call, project)}
-    return api_response
 
 
 def _list_models(call: Call) -> ApiResponse:
@@ -122,21 +81,8 @@ def _give_feedback(call: Call) -> ApiResponse:
     )
 
 
-def _project(call: Call) -> Project:
-    return call.sandbox.state.own_project(call.path_id("project_id", ProjectId))
-
-
-def canvas_url(call: Call, project: Project) -> str:
-    """Return where people look at a project."""
-    return f"{call.root}/projects/{project.project_id}"
-
-
 ROUTES = [
     Route("GET", "/workspaces", _list_workspaces),
-    Route("GET", "/projects", _list_projects),
-    Route("POST", "/projects", _create_project, key="header"),
-    Route("GET", "/projects/{project_id}", _get_project),
-    Route("GET", "/projects/{project_id}/nodes", _list_nodes),
     Route("GET", "/models", _list_models),
     Route("GET", "/techniques", _list_techniques),
     Route("GET", "/techniques/{technique_id}", _get_technique),

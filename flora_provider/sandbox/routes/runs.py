@@ -21,7 +21,7 @@ from flora_provider.sandbox.http.validation import (
 )
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.routes.starting import start
-from flora_provider.sandbox.world.actions import ACTIONS
+from flora_provider.sandbox.world.actions import ACTIONS, known_action
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES, TECHNIQUES_BY_NAME, Technique
 from flora_provider.sandbox.world.runs import MEDIA, Medium, Run, RunInput, RunRequest
 
@@ -62,14 +62,8 @@ class _ActionInput(Body):
     name: Text = ""
 
 
-def _known_action(action_id: str) -> str:
-    if action_id not in ACTIONS:
-        raise ValueError(f"Unknown action {action_id!r}.")
-    return action_id
-
-
 class _RunAction(Body):
-    action_id: Annotated[str, AfterValidator(_known_action)]
+    action_id: Annotated[str, AfterValidator(known_action)]
     workspace_id: WorkspaceId
     project_id: ProjectId
     inputs: Annotated[list[_ActionInput], Field(min_length=1)]

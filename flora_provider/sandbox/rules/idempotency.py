@@ -95,5 +95,5 @@ def _key(call: Call, body: Any, carrier: KeyCarrier | None) -> str | None:
 
 
 def _workspace(call: Call, body: Any) -> str:
-    named = body.get("workspace_id") if isinstance(body, dict) else None
+    named = call.path.get("workspace_id") or (body.get("workspace_id") if isinstance(body, dict) else None)
     return named if isinstance(named, str) else call.sandbox.workspace_id

@@ -64,3 +64,10 @@ def _param(name: str, values: list[str]) -> dict[str, Any]:
 
 _LISTED = json.loads(importlib.resources.files(__package__).joinpath("actions.json").read_bytes())
 ACTIONS = {action["id"]: Action(**action) for action in _LISTED}
+
+
+def known_action(action_id: str) -> str:
+    """Accept the id of an action."""
+    if action_id not in ACTIONS:
+        raise ValueError(f"Unknown action {action_id!r}.")
+    return action_id

@@ -14,6 +14,7 @@ from flora_provider.sandbox.http.paging import NewestFirst
 from flora_provider.sandbox.http.responses import ApiError, not_found
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.actions import Action
+from flora_provider.sandbox.world.canvas import Canvas
 from flora_provider.sandbox.world.catalog import Model, Technique
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
@@ -40,7 +41,7 @@ class Project:
     name: str
     created_at: float
     last_modified: float
-    nodes: list[dict[str, Any]] = field(default_factory=list)
+    canvas: Canvas = field(default_factory=Canvas)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's Project (2.0)."""
@@ -67,6 +68,7 @@ class State:
         self._numbers: Counter[str] = Counter()
         self.workspaces: dict[str, list[Workspace]] = {}
         self.projects: dict[str, Project] = {}
+        self._folders: set[tuple[str, str]] = set()  # of projects, each with its workspace
         self.runs: dict[str, Run] = {}
         self._histories: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
         self.usd_billed = 0.0
@@ -95,6 +97,17 @@ class State:
         project = Project(self.new_id("prj"), workspace_id, name, now, now)
         self.projects[project.project_id] = project
         return project
+
+    def add_folder(self, workspace_id: str) -> str:
+        """Make a folder for projects, as people do in FLORA's app, and return its id."""
+        folder_id = self.new_id("fld")
+        self._folders.add((workspace_id, folder_id))
+        return folder_id
+
+    def require_folder(self, workspace_id: str, folder_id: str) -> None:
+        """Refuse a folder that the workspace does not have."""
+        if (workspace_id, folder_id) not in self._folders:
+            raise not_found(f"Folder {folder_id}")
 
     def require_workspace(self, workspace_id: str) -> None:
         """Refuse a workspace that is not the key's, as if there were none."""

@@ -1,0 +1,182 @@
+"""A canvas as a diagram, a graph and a definition."""
+
+from contextlib import suppress
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from flora_provider.sandbox.world import mermaid
+
+names = st.from_regex(r"[A-Za-z]\w{0,5}", fullmatch=True)
+labels = st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1, max_size=20)
+
+
+@pytest.fixture
+def at(flora):
+    """Return the path of the project's canvas, below the workspace."""
+    return f"/workspaces/{flora.sandbox.workspace_id}/projects/{flora.sandbox.project_id}"
+
+
+@pytest.fixture
+def draw(flora):
+    def draw(diagram, **node_params):
+        body = {"diagram": diagram, "node_params": node_params}
+        return flora.patch(f"/projects/{flora.sandbox.project_id}/canvas", json=body)
+
+    return draw
+
+
+def graph(flora, at):
+    return flora.get(f"{at}/graph").json()
+
+
+@given(st.dictionaries(names, labels, min_size=1, max_size=6), st.data())
+def test_diagram_that_was_written_is_read_back(nodes, data):
+    ends = st.sampled_from(list(nodes))
+    links = data.draw(st.lists(st.tuples(ends, ends, st.none() | labels), max_size=4))
+    diagram = mermaid.Diagram(nodes, links)
+    assert mermaid.read(mermaid.write(diagram)) == diagram
+
+
+@given(st.text(st.sampled_from('ab[]{}()"|-> %\n;<flowchart')) | st.text())
+def test_any_text_is_a_diagram_or_a_value_error(text):
+    for diagram in (text, f"flowchart LR\n{text}"):
+        with suppress(ValueError):
+            assert isinstance(mermaid.read(diagram), mermaid.Diagram)
+
+
+@pytest.mark.parametrize(
+    ("line", "links"),
+    [
+        ("a --> b", [("a", "b", None)]),
+        ("a -->|image| b", [("a", "b", "image")]),
+        ("a -- image --> b", [("a", "b", "image")]),
+        ("a[A fern] --> b{B} --> c(C);", [("a", "b", None), ("b", "c", None)]),
+        ("a -.-> b", [("a", "b", None)]),
+        ("a ==> b", [("a", "b", None)]),
+    ],
+)
+def test_links_of_every_form_are_read(line, links):
+    assert mermaid.read(f"%% a comment\ngraph TD\nsubgraph x\n{line}\nend").links == links
+
+
+def test_diagram_adds_nodes_and_links_with_their_params(flora, at, draw):
+    answer = draw(
+        "flowchart LR\n a[A fern] --> b[image: Greener]",
+        b={
+            "prompt": "A greener fern",
+            "model": "t2i-flux-2-pro",
+            "aspect_ratio": "16:9",
+            "model_parameters": {"seed": 7},
+        },
+    ).json()
+    assert (answer["created_node_count"], answer["created_edge_count"]) == (2, 1)
+    assert "warnings" not in answer
+    text, image = graph(flora, at)["nodes"]
+    assert (text["type"], text["prompt"], text["status"]) == ("text", "A fern", "idle")
+    assert (image["type"], image["prompt"], image["model_id"]) == ("image", "A greener fern", "t2i-flux-2-pro")
+    assert image["params"] == {"aspect_ratio": "16:9", "seed": 7}
+    assert graph(flora, at)["edges"] == [{"from": text["id"], "to": image["id"], "in": None}]
+
+
+def test_node_that_exists_is_added_once_more_with_a_warning(flora, at, draw):
+    draw("flowchart LR\n a[A fern]")
+    diagram = flora.get(f"/projects/{flora.sandbox.project_id}/canvas").json()["diagram"]
+    assert draw(diagram).json()["warnings"] == ["Node n1 exists already; another one was created."]
+    assert len(graph(flora, at)["nodes"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("diagram", "node_params", "field"),
+    [
+        ("no chart", {}, "diagram"),
+        ("flowchart LR\n a[", {}, "diagram"),
+        ("flowchart LR\n a", {"b": {"prompt": "x"}}, "node_params.b"),
+        ("flowchart LR\n a", {"a": {"prompt": "x", "content_url": "https://example.com/a.png"}}, "node_params.a"),
+        ("flowchart LR\n a", {"a": {"content_url": "http://10.0.0.1/a.png"}}, "node_params.a.content_url"),
+        ("flowchart LR\n a", {"a": {"promt": "x"}}, "node_params.a.promt"),
+    ],
+)
+def test_diagram_with_one_problem_adds_nothing(flora, at, draw, diagram, node_params, field):
+    before = graph(flora, at)
+    response = draw(diagram, **node_params)
+    assert response.status_code == 400
+    assert [problem["field"] for problem in response.json()["error"]["fields"]] == [field]
+    assert graph(flora, at) == before
+
+
+def test_summary_counts_workflows_and_nodes_that_stand_alone(flora, draw):
+    draw("flowchart LR\n a --> b --> c\n d --> e\n f")
+    summary = flora.get(f"/projects/{flora.sandbox.project_id}/canvas").json()["summary"]
+    assert summary == {
+        "node_count": 6, "edge_count": 3, "group_count": 0, "isolated_node_count": 1, "workflow_count": 2,
+    }  # fmt: skip
+
+
+def test_definition_that_was_put_is_what_is_got(flora, at):
+    definition = {
+        "nodes": [
+            {
+                "id": "n1",
+                "type": "textBlock",
+                "data": {"prompt": "x", "odd": [1]},
+                "position": {"x": 1, "y": 2},
+                "width": 5,
+            },
+            {"id": "n2", "type": "group", "data": {}, "position": {"x": 0, "y": 0}},
+        ],
+        "edges": [{"id": "e", "source": "n1", "target": "n2", "source_handle": "out", "target_handle": None}],
+        "node_inputs": {"n1": {"a": 1}},
+        "node_outputs": {},
+    }
+    put = flora.put(f"{at}/canvas/definition", json={"definition": definition})
+    assert put.json()["definition"] == definition
+    assert put.json()["summary"]["group_count"] == 1
+    got = flora.get(f"{at}/canvas/definition").json()
+    assert got == put.json()
+    assert flora.put(f"{at}/canvas/definition", json={"definition": got["definition"]}).json() == got
+
+
+def test_definition_with_any_problem_replaces_nothing(flora, at, draw):
+    draw("flowchart LR\n a[A fern]")
+    before = flora.get(f"{at}/canvas/definition").json()
+    node = {"id": "n1", "type": "textBlock", "data": {}}
+    edge = {"id": "e", "source": "n1", "target": "gone", "source_handle": None, "target_handle": None}
+    definition = {"nodes": [node, node], "edges": [edge], "node_inputs": {}, "node_outputs": {}}
+    response = flora.put(f"{at}/canvas/definition", json={"definition": definition})
+    fields = [problem["field"] for problem in response.json()["error"]["fields"]]
+    assert fields == ["definition.nodes[0].id", "definition.edges[0].target"]
+    assert flora.get(f"{at}/canvas/definition").json() == before
+
+
+def test_revision_changes_with_the_canvas_only(flora, at, draw):
+    empty = graph(flora, at)["revision"]
+    assert graph(flora, at)["revision"] == empty
+    draw("flowchart LR\n a[A fern]")
+    one = graph(flora, at)["revision"]
+    assert one not in ("", empty)
+    flora.sandbox.clock.advance(60)
+    assert graph(flora, at)["revision"] == one
+
+
+def test_project_of_another_workspace_is_not_found(flora):
+    sandbox = flora.sandbox
+    second = sandbox.state.add_workspace("Second").workspace_id
+    foreign = sandbox.state.foreign_workspace.workspace_id
+    for workspace_id in (second, foreign, "ws_unknown"):
+        assert flora.get(f"/workspaces/{workspace_id}/projects/{sandbox.project_id}/graph").status_code == 404
+    assert flora.get(f"/workspaces/nonsense/projects/{sandbox.project_id}/graph").status_code == 400
+
+
+def test_canvas_has_a_most_number_of_nodes(flora, draw, monkeypatch):
+    monkeypatch.setattr("flora_provider.sandbox.world.canvas.MAX_NODES", 2)
+    assert draw("flowchart LR\n a --> b").status_code == 200
+    assert draw("flowchart LR\n c").status_code == 400
+
+
+def test_unknown_route_and_method_are_answered_as_flora_does(flora):
+    for method, path in (("GET", "/nonsense"), ("DELETE", f"/projects/{flora.sandbox.project_id}"), ("GET", "/")):
+        response = flora.request(method, path)
+        assert response.status_code == 404
+        assert response.json() == {"error": {"code": "not_found", "message": "Not found."}}
