@@ -52,4 +52,53 @@ seen.duplicate = await flora.generations.create(body, header).catch((error) => [
 seen.refused = await flora.generations.create({ ...body, type: 't2i' }).catch((error) => error.constructor.name);
 seen.models = (await flora.models.list()).models.length > 0;
 seen.workspace = (await flora.workspaces.list()).workspaces[0].workspace_id === workspace_id;
+
+// The operations that are left.
+await flora.runs.startGeneration(body);
+const { techniques } = await flora.techniques.list({ query: 'storyboard' });
+const { technique_id } = techniques[0];
+await flora.techniques.retrieve('storyboard');
+await flora.runs.startTechnique({ technique_id, workspace_id, inputs: { instructions: 'Go' } });
+seen.technique_runs = (await flora.techniques.runs.list({ project_id })).technique_runs.length;
+seen.actions = (await flora.actions.list()).actions.length;
+await flora.actions.retrieve('ken-burns-video');
+await flora.feedback.record({ kind: 'bug', summary: 'A bug', detail: 'None' });
+
+const made = await flora.projects.create({ workspace_id, name: 'Ferns' });
+seen.project = (await flora.projects.retrieve(made.project_id)).name;
+await flora.projects.list({ workspace_id });
+await flora.workspaces.projects.create(workspace_id, { name: 'Mosses' });
+await flora.workspaces.folders.createProject(process.env.FOLDER_ID, { workspaceId: workspace_id, name: 'Foldered' });
+
+const reserved = await flora.assets.create({ source: 'signed-url', workspace_id });
+await fetch(process.env.SANDBOX_URL + '/_sandbox/clock', { method: 'POST', body: '{"advance": 4000}' });
+seen.expired = (await flora.assets.retrieve(reserved.asset_id)).status;
+seen.retried = (await flora.assets.retry(reserved.asset_id)).status;
+const { assets } = await flora.assets.list({ workspace_id });
+const ready = assets.find((asset) => asset.status === 'ready');
+await flora.projects.assets.attachAsset(ready.asset_id, { projectId: project_id });
+seen.nodes = (await flora.projects.listNodes(project_id)).nodes[0].asset_id === ready.asset_id;
+
+seen.drawn = (await flora.projects.canvas.update(project_id, { diagram: 'flowchart LR\n a --> b' })).created_edge_count;
+seen.canvas = (await flora.projects.canvas.retrieve(project_id)).summary.node_count;
+const node = await flora.projects.actions.create(project_id, { action_id: 'qr-code-generator-browser' });
+const scope = { workspaceId: workspace_id };
+const change = await flora.workspaces.projects.canvas.applyChangeset(project_id, {
+  ...scope,
+  add: [{ ref: 'fern', type: 'image', prompt: 'A fern', model: 't2i-flux-2-pro' }],
+  connect: [{ from: 'n2', to: node.node_id }],
+});
+seen.changed = [change.applied.added, change.applied.connected];
+seen.action_node = (await flora.projects.actions.run(node.node_id, { projectId: project_id })).type;
+const ran = await flora.workspaces.projects.runNodes(project_id, { ...scope, node_ids: [change.created.fern.node_id] });
+seen.ran = ran.runs[0].status;
+seen.revision = (await flora.workspaces.projects.graph(project_id, scope)).revision === change.revision;
+const { definition } = await flora.workspaces.projects.canvas.retrieveDefinition(project_id, scope);
+const put = await flora.workspaces.projects.canvas.replaceDefinition(project_id, { ...scope, definition });
+seen.replaced = JSON.stringify(put.definition) === JSON.stringify(definition);
+
+const { folder_id } = await flora.workspaces.library.folders.create(workspace_id, { name: 'Kept' });
+const item = await flora.workspaces.library.folders.addItem(folder_id, { ...scope, type: 'text', text: 'A fern' });
+seen.item = item.folder_id === folder_id;
+seen.deleted = (await flora.workspaces.library.folders.delete(folder_id, scope)).deleted;
 console.log(JSON.stringify(seen));

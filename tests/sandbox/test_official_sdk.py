@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.contract import OPERATIONS
+
 SDK = "@flora-ai/flora@0.11.0"
 NODE, NPM = shutil.which("node"), shutil.which("npm")
 
@@ -23,7 +25,7 @@ def sdk(tmp_path_factory):
     return folder
 
 
-def test_floras_own_sdk_generates_polls_pages_and_uploads(sdk, flora_sandbox):
+def test_floras_own_sdk_does_all_its_operations(sdk, flora_sandbox):
     sandbox = flora_sandbox.sandbox
     sandbox.settings.speed = 200
     environment = {
@@ -32,6 +34,8 @@ def test_floras_own_sdk_generates_polls_pages_and_uploads(sdk, flora_sandbox):
         "FLORA_BASE_URL": flora_sandbox.base_url,
         "WORKSPACE_ID": sandbox.workspace_id,
         "PROJECT_ID": sandbox.project_id,
+        "FOLDER_ID": sandbox.state.add_folder(sandbox.workspace_id),
+        "SANDBOX_URL": flora_sandbox.url,
     }
     script = [NODE, "official_sdk.mjs"]
     done = subprocess.run(script, cwd=sdk, env=environment, capture_output=True, text=True, check=False, timeout=60)
@@ -46,6 +50,22 @@ def test_floras_own_sdk_generates_polls_pages_and_uploads(sdk, flora_sandbox):
         "refused": "BadRequestError",
         "models": True,
         "workspace": True,
+        "technique_runs": 2,
+        "actions": 40,
+        "project": "Ferns",
+        "expired": "failed",
+        "retried": "pending_upload",
+        "nodes": True,
+        "drawn": 1,
+        "canvas": 3,
+        "changed": [1, 1],
+        "action_node": "action",
+        "ran": "started",
+        "revision": True,
+        "replaced": True,
+        "item": True,
+        "deleted": True,
     }
-    assert sandbox.stats()["runs_started"] == 7
+    assert set(OPERATIONS) <= set(sandbox.stats()["requests"])
+    assert sandbox.stats()["runs_started"] == 11
     assert sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
