@@ -17,7 +17,7 @@ from flora_provider.runs.tolerance import BILL_PAUSE, Refusals, bill_expected_fo
 log = logging.getLogger(__name__)
 
 _MOST = 1e15  # seconds; beyond it, clocks and sums of floats break
-LOG_EVERY_PERCENT = 50.0  # of progress: at thousands of runs, log lines cost more than polls
+LOG_EVERY = 60.0  # seconds: at thousands of runs, log lines cost more than polls
 
 
 class RunPoller:
@@ -27,7 +27,7 @@ class RunPoller:
     wall clock that is set meanwhile, or that differs from the one that wrote an instant, neither delays a poll nor
     moves the deadline.
 
-    Each change of status is logged, each half of its progress, and each failed poll.
+    Its end is logged, until then its progress once a minute, and each failed poll.
 
     Args:
         ref: the run.
@@ -65,7 +65,7 @@ class RunPoller:
         self._deadline: float | None = None
         self._started_at: float | None = None
         self._refusals = Refusals()
-        self._logged: tuple[str, float] = ("", 0.0)  # status and progress in the last log line
+        self._log_at = inf  # when its progress is worth a log line again
         self._failures = 0
         self._went_on = False  # FLORA has shown it unfinished
         self._not_before: tuple[float, FloraError] | None = None  # when FLORA allows a poll again; which answer said so
@@ -92,7 +92,7 @@ class RunPoller:
         if self._begun is not None:
             return
         _, now, deadline, started_at, estimated_seconds, not_found_since = self._given
-        self._begun, self._unix_then = at, now
+        self._begun, self._unix_then, self._log_at = at, now, at + LOG_EVERY
         self._deadline = None if deadline is None else at + max(deadline - now, 0.0)
         self._refusals = Refusals(None if not_found_since is None else at - max(now - not_found_since, 0.0))
         pause = 0.0
@@ -119,8 +119,8 @@ class RunPoller:
         """Take in the state of the run. Returns how the wait ended, or None when it goes on at `due`."""
         self._refusals.none()
         self._failures, self._not_before, self.seen = 0, None, True
-        if run.status != self._logged[0] or run.progress - self._logged[1] >= LOG_EVERY_PERCENT:
-            self._logged = (run.status, run.progress)
+        if now >= self._log_at or (run.is_terminal and self._unbilled is None):
+            self._log_at = now + LOG_EVERY
             log.info("FLORA run %s: %s, %g %%", self.ref.run_id, run.status, run.progress)
         if run.is_terminal:
             return self._ended(run, now)

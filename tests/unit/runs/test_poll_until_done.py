@@ -245,14 +245,10 @@ def test_wait_ends_with_its_run_or_at_its_deadline(responses, last, deadline, es
     assert not [seen for seen in sent[:-1] if seen in TERMINAL]
 
 
-def test_changes_of_status_progress_by_halves_and_failures_are_logged(caplog):
+def test_end_of_a_run_its_progress_once_a_minute_and_failures_are_logged(caplog):
     caplog.set_level(logging.INFO)
-    poll(script(run_response("pending"), *(run_response("running", n) for n in range(0, 100, 10)), response(503), DONE))
+    poll(script(*(run_response("running", n) for n in range(0, 100, 4)), response(503), DONE))
     reported = [record.message for record in caplog.records]
-    assert reported[:3] == [
-        "FLORA run run_1: pending, 0 %",
-        "FLORA run run_1: running, 0 %",
-        "FLORA run run_1: running, 50 %",
-    ]
-    assert reported[3].startswith("FLORA run run_1 could not be polled: FLORA answered 503")
-    assert reported[4:] == ["FLORA run run_1: completed, 100 %"]
+    assert reported[:-2] == [f"FLORA run run_1: running, {percent} %" for percent in (20, 40, 60, 80)]
+    assert reported[-2].startswith("FLORA run run_1 could not be polled: FLORA answered 503")
+    assert reported[-1] == "FLORA run run_1: completed, 100 %"
