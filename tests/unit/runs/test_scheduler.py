@@ -231,7 +231,7 @@ def test_end_all_notifies_every_wait_of_the_reason(simulation):
     assert len(simulation.scheduler) == 0
 
 
-def test_progress_of_a_run_is_logged_in_the_context_of_its_wait(caplog, monkeypatch):
+def test_end_of_a_run_is_logged_in_the_context_of_its_wait(caplog, monkeypatch):
     caplog.set_level("INFO")
     task = ContextVar("task", default="nobody")
     scheduler = PollScheduler(FlowContext(ONE_TRY, lambda: BEGIN, lambda: 0.5))
@@ -245,7 +245,7 @@ def test_progress_of_a_run_is_logged_in_the_context_of_its_wait(caplog, monkeypa
                 RunPoller(RunRef(name), policy=PollPolicy(), now=BEGIN), on_end=lambda _: None, context=context
             )
         )
-    rows = [{"run_id": name, "status": "running", "progress": 10} for name in ("first", "second")]
+    rows = [{"run_id": name, "status": "failed", "progress": 100} for name in ("first", "second")]
     run_with_response(scheduler.round(), response(200, {"generations": rows, "meta": {"next_cursor": None}}))
     assert sorted(logged) == [("first", "first"), ("second", "second")]
 
