@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--idempotency", choices=get_args(IdempotencyMode), help=meaning)
     parser.add_argument("--idempotency-window", type=float, metavar="S", help="seconds (%(default)s)")
     parser.add_argument("--requests-per-second", type=float, metavar="R", help="rate limit (default: none)")
+    parser.add_argument("--webhook-secret", metavar="S", help="signs webhooks; made from the seed if not given")
     parser.add_argument("--latency-ms", type=float, metavar="MS", help="delay of each answer")
     parser.set_defaults(**asdict(Settings()))
     return parser
@@ -75,6 +76,7 @@ def _card(server: SandboxServer) -> dict[str, str]:
         "api_key": server.sandbox.api_key,
         "workspace_id": server.sandbox.workspace_id,
         "project_id": server.sandbox.project_id,
+        "webhook_secret": server.sandbox.webhook_secret,
         "AIRFLOW_CONN_FLORA_DEFAULT": server.connection_uri,
     }
 

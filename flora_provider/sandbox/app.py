@@ -35,6 +35,7 @@ from flora_provider.sandbox.world.assets import Assets
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.library import Library
 from flora_provider.sandbox.world.state import State
+from flora_provider.sandbox.world.webhooks import Webhooks
 
 _ROOMS = (runs, catalog, projects, assets, canvas, changeset, nodes, library, media)
 ROUTES = [route for room in (*_ROOMS, control) for route in room.ROUTES]
@@ -56,6 +57,7 @@ class Sandbox:
         self.state = State(self.settings, self.clock)
         self.assets = Assets(self.state)
         self.library = Library()
+        self.webhooks = Webhooks(self.settings, self.clock)
         self.connections = 0  # opened so far; SandboxServer counts them
         self._keys = IdempotencyKeys()
         self._limit = RateLimit(self.settings, self.clock)
@@ -68,6 +70,11 @@ class Sandbox:
     def api_key(self) -> str:
         """The valid API key."""
         return self.settings.api_key or ""
+
+    @property
+    def webhook_secret(self) -> str:
+        """The secret of the workspace's webhooks."""
+        return self.settings.webhook_secret or ""
 
     @property
     def workspace_id(self) -> str:
@@ -103,6 +110,7 @@ class Sandbox:
                 "runs_by_status": self.state.count_by_status(),
                 "duplicates_refused": self._keys.duplicates_refused,
                 "keys_leaked": dict(self._keys_leaked),
+                "webhooks": self.webhooks.count_by_state(),
             }
 
     def handle(self, request: httpx.Request) -> httpx.Response:

@@ -6,10 +6,12 @@ import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.asgi import AsgiApp, counting_protocol
+from flora_provider.sandbox.sending import keep_sending
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -47,6 +49,7 @@ class SandboxServer:
         self._thread: threading.Thread | None = None
         self._asgi_app = AsgiApp(lambda: self._sandbox)
         self._reopening: asyncio.Task[None] | None = None
+        self._sending: Future[None] | None = None
         self.sandbox = sandbox or Sandbox()
 
     @property
@@ -112,6 +115,8 @@ class SandboxServer:
                 raise RuntimeError("The sandbox's server did not start.")
             time.sleep(0.005)
         self._listening.set()
+        loop = self._server.servers[0].get_loop()
+        self._sending = asyncio.run_coroutine_threadsafe(keep_sending(lambda: self._sandbox), loop)
         self._apply_refusal()
         return self
 
@@ -119,6 +124,8 @@ class SandboxServer:
         """Stop listening; answers still on their way are sent at once."""
         if self._server is not None and self._thread is not None:
             self._asgi_app.close()
+            if self._sending is not None:
+                self._sending.cancel()
             self._server.should_exit = True
             self._thread.join()
         if self._listener is not None:

@@ -46,6 +46,8 @@ class Settings:
             `replay` B, `current_state` C, `none` a server that ignores keys.
         idempotency_window: Seconds for which a key is remembered (accounts A and D: 7200).
         replay_failures: In `replay`, remember failed answers too; FLORA does not say whether it does.
+        webhook_secret: Signs the webhooks; None makes one from the seed.
+        webhook_secret_before: Signs them, too, as long as it is set: a secret that is being rotated.
         requests_per_second: Token bucket of one second's size per workspace; None for no limit. FLORA publishes none.
         latency_ms: How long every answer takes at least, in milliseconds. `Sandbox.handle` does not wait.
     """
@@ -56,6 +58,8 @@ class Settings:
     idempotency: IdempotencyMode = "duplicate_409"
     idempotency_window: _NotNegative = 7200.0
     replay_failures: Flag = False
+    webhook_secret: Annotated[str, AfterValidator(_header_text)] | None = None
+    webhook_secret_before: Annotated[str, AfterValidator(_header_text)] | None = None
     requests_per_second: _Positive | None = None
     latency_ms: _NotNegative = 0.0
 

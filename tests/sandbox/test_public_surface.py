@@ -5,7 +5,7 @@ from flora_provider import sandbox
 
 
 def test_public_names_of_the_sandbox():
-    expected = "ApiError Clock Fault MissingExtraError RunBehavior Sandbox SandboxServer Settings"
+    expected = "ApiError Clock Fault MissingExtraError RunBehavior Sandbox SandboxServer Settings send_webhooks"
     assert sandbox.__all__ == expected.split()
     assert all(hasattr(sandbox, name) for name in sandbox.__all__)
 

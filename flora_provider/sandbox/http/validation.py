@@ -23,6 +23,8 @@ from flora_provider.sandbox.http.responses import invalid
 
 T = TypeVar("T")
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""The hosts of this machine: the only ones that webhooks are sent to, for the sandbox reaches no network."""
 CLOSED = ConfigDict(extra="forbid")
 """Unknown members are problems (contract, section 1.5, "Strictness of requests")."""
 
@@ -120,6 +122,16 @@ def _is_private(host: str) -> bool:
         return False
 
 
+def _callback_url(value: str) -> str:
+    """Accept what FLORA calls back, and a receiver of this machine, which FLORA refuses."""
+    try:
+        parts = urlsplit(value)
+        is_loopback = parts.scheme in ("http", "https") and parts.hostname in LOOPBACK and parts.port != 0
+    except ValueError:  # e.g. a port that is no number
+        is_loopback = False
+    return value if is_loopback else _public_https(value)
+
+
 def media_url(value: str, info: ValidationInfo) -> str:
     """Accept a public HTTPS URL or one of this sandbox's media."""
     # Over plain http only the sandbox's own media count as FLORA's: the output of one run feeds the next.
@@ -137,5 +149,5 @@ ProjectId = Annotated[str, _public_id("prj_")]
 TechniqueId = Annotated[str, _public_id("tech_")]
 RunId = Annotated[str, _public_id("run_")]
 AssetId = Annotated[str, _public_id("asset_")]
-PublicUrl = Annotated[str, AfterValidator(_public_https)]
+CallbackUrl = Annotated[str, AfterValidator(_callback_url)]
 MediaUrl = Annotated[str, AfterValidator(media_url)]

@@ -63,6 +63,11 @@ def _advance_clock(call: Call) -> ApiResponse:
     return ApiResponse({"now": call.sandbox.clock.now()})
 
 
+def _list_webhooks(call: Call) -> ApiResponse:
+    """Return the deliveries of webhooks, newest first, with their attempts."""
+    return ApiResponse({"webhooks": [delivery.to_json() for delivery in call.sandbox.webhooks.newest_first()]})
+
+
 def _change_settings(call: Call) -> ApiResponse:
     """Change settings; the answer is the settings that took effect."""
     call.sandbox.settings.update(call.any_json())
@@ -75,6 +80,7 @@ ROUTES = [
     Route("GET", "/faults", _list_faults, prefix="/_sandbox"),
     Route("POST", "/faults", _add_faults, prefix="/_sandbox"),
     Route("DELETE", "/faults", _clear_faults, prefix="/_sandbox"),
+    Route("GET", "/webhooks", _list_webhooks, prefix="/_sandbox"),
     Route("POST", "/clock", _advance_clock, prefix="/_sandbox"),
     Route("POST", "/settings", _change_settings, prefix="/_sandbox"),
 ]

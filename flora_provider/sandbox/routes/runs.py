@@ -10,9 +10,9 @@ from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.responses import ApiResponse, invalid, not_found
 from flora_provider.sandbox.http.validation import (
     Body,
+    CallbackUrl,
     MediaUrl,
     ProjectId,
-    PublicUrl,
     RunId,
     TechniqueId,
     Text,
@@ -33,7 +33,7 @@ class _Generate(Body):
     project_id: ProjectId
     model: Text = ""
     params: dict[str, Any] = Field({})
-    callback_url: PublicUrl = ""
+    callback_url: CallbackUrl = ""
 
 
 class _RunTechnique(Body):
@@ -51,7 +51,7 @@ class _NestedInput(Body):
 class _RunNested(Body):
     inputs: Annotated[list[_NestedInput], Field(min_length=1)]
     mode: Literal["async", "stream"]
-    callback_url: PublicUrl = ""
+    callback_url: CallbackUrl = ""
     idempotency_key: Text = ""
 
 

@@ -16,4 +16,8 @@ def start(call: Call, subject: Subject, request: RunRequest) -> Run:
     behavior = call.fault.behavior if call.fault is not None else None
     if behavior is None:
         behavior = check(RunBehavior, request.params.get("sandbox", {}), "params", "sandbox")
-    return call.sandbox.state.start_run(subject, replace(request, idempotency_key=call.idempotency_key), behavior)
+    request = replace(request, idempotency_key=call.idempotency_key)
+    run = call.sandbox.state.start_run(subject, request, behavior)
+    if request.callback_url:
+        call.sandbox.webhooks.register(run, call.sandbox.state.new_id("whd"))
+    return run

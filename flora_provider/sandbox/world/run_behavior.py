@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
 
@@ -29,6 +29,9 @@ class RunBehavior:
         listed_after: Seconds after the start for which no list shows the run, although FLORA knows it.
         outputs: Number of outputs on completion; 0 gives an empty array.
         output_type: Type to state instead of the true one, e.g. `modelUrl`.
+        webhook_signature: How its webhook is signed: `good`, `bad` under another secret, or `stale` an hour ago.
+        webhook_duplicates: How many times more its webhook comes after it was acknowledged.
+        webhook_failures: Attempts that fail before one is sent; 4 use all of FLORA's up.
         text: What a text output says. It and `error_message` may hold any character, also half a surrogate pair and
             U+0000, which travel as JSON's escapes. A test sends such a behavior by the control endpoint; as a client's
             `params` it is refused, as any text that is none.
@@ -47,4 +50,7 @@ class RunBehavior:
     listed_after: Number = 0.0
     outputs: Integer = 1
     output_type: AnyText | None = None
+    webhook_signature: Literal["good", "bad", "stale"] = "good"
+    webhook_duplicates: Annotated[Integer, Field(ge=0, le=100)] = 0
+    webhook_failures: Annotated[Integer, Field(ge=0, le=100)] = 0
     text: AnyText | None = None

@@ -74,6 +74,7 @@ class State:
         self.usd_billed = 0.0
         self.runs_billed = 0
         settings.api_key = settings.api_key or self.new_id("sk_test")
+        settings.webhook_secret = settings.webhook_secret or self.new_id("whsec")
         self.workspace = self.add_workspace("Sandbox")
         self.project = self.add_project(self.workspace.workspace_id, "Airflow")
         self.foreign_workspace = self.add_workspace("Somebody else", owner="foreign")
