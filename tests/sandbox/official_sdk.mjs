@@ -1,4 +1,5 @@
 // What FLORA's official SDK does against the sandbox. Prints one JSON object.
+import { createServer } from 'node:http';
 import { writeFile } from 'node:fs/promises';
 import FLORA from '@flora-ai/flora';
 
@@ -101,4 +102,22 @@ const { folder_id } = await flora.workspaces.library.folders.create(workspace_id
 const item = await flora.workspaces.library.folders.addItem(folder_id, { ...scope, type: 'text', text: 'A fern' });
 seen.item = item.folder_id === folder_id;
 seen.deleted = (await flora.workspaces.library.folders.delete(folder_id, scope)).deleted;
+
+// A webhook, and one under another secret.
+const received = [];
+const receiver = createServer(async (request, response) => {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  received.push([Buffer.concat(chunks), request.headers]);
+  response.writeHead(204).end();
+});
+await new Promise((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+const callback_url = `http://127.0.0.1:${receiver.address().port}/`;
+const called = await flora.generations.create({ ...body, prompt: 'Call me', callback_url });
+while (!received.length) await pause();
+receiver.close();
+const unwrap = (secret) => flora.webhooks.unwrap(...received[0], secret);
+const event = await unwrap(process.env.FLORA_WEBHOOK_SECRET);
+seen.webhook = [event.type, event.data.run_id === called.run_id];
+seen.forged = await unwrap('whsec_other').catch((error) => error instanceof Error);
 console.log(JSON.stringify(seen));

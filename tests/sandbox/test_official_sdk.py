@@ -35,6 +35,7 @@ def test_floras_own_sdk_does_all_its_operations(sdk, flora_sandbox):
         "WORKSPACE_ID": sandbox.workspace_id,
         "PROJECT_ID": sandbox.project_id,
         "FOLDER_ID": sandbox.state.add_folder(sandbox.workspace_id),
+        "FLORA_WEBHOOK_SECRET": sandbox.webhook_secret,
         "SANDBOX_URL": flora_sandbox.url,
     }
     script = [NODE, "official_sdk.mjs"]
@@ -65,7 +66,9 @@ def test_floras_own_sdk_does_all_its_operations(sdk, flora_sandbox):
         "replaced": True,
         "item": True,
         "deleted": True,
+        "webhook": ["run.completed", True],
+        "forged": True,
     }
     assert set(OPERATIONS) <= set(sandbox.stats()["requests"])
-    assert sandbox.stats()["runs_started"] == 11
+    assert sandbox.stats()["runs_started"] == 12
     assert sandbox.stats()["keys_leaked"] == {"media": 0, "storage": 0}
