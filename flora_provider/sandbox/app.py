@@ -33,6 +33,7 @@ from flora_provider.sandbox.rules.rate_limit import RateLimit
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.assets import Assets
 from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.files import Files
 from flora_provider.sandbox.world.library import Library
 from flora_provider.sandbox.world.state import State
 from flora_provider.sandbox.world.webhooks import Webhooks
@@ -56,6 +57,7 @@ class Sandbox:
         self.faults = Faults(self.clock, {route.route_template for route in ROUTES if route.prefix != "/_sandbox"})
         self.state = State(self.settings, self.clock)
         self.assets = Assets(self.state)
+        self.files = Files(self.state, self.assets)
         self.library = Library()
         self.webhooks = Webhooks(self.settings, self.clock)
         self.connections = 0  # opened so far; SandboxServer counts them

@@ -11,8 +11,8 @@ import httpx
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.world.webhooks import TIMEOUT, Delivery, Webhooks
 
-LOOK_EVERY = 0.02
-"""Seconds between two looks at what is due; the sandbox's clock may be moved at any time."""
+SEND_EVERY = 0.02
+"""Seconds between two checks of what is due; the sandbox's clock may be moved at any time."""
 
 
 def send_webhooks(sandbox: Sandbox, client: httpx.Client) -> int:
@@ -40,7 +40,7 @@ async def keep_sending(sandbox: Callable[[], Sandbox]) -> None:
             webhooks = sandbox().webhooks
             for delivery in webhooks.take_due():
                 attempts.create_task(_attempt(client, webhooks, delivery))
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(SEND_EVERY)
 
 
 async def _attempt(client: httpx.AsyncClient, webhooks: Webhooks, delivery: Delivery) -> None:

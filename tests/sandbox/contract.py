@@ -99,12 +99,12 @@ class RunState(Shape):
 
     @model_validator(mode="after")
     def members_fit_the_status(self):
-        given = self.model_fields_set
-        assert (self.status == "failed") == ("error_code" in given)
-        assert (self.status == "completed") == ("outputs" in given)
-        assert (self.status in ("completed", "failed")) == ("completed_at" in given)
+        present = self.model_fields_set
+        assert (self.status == "failed") == ("error_code" in present)
+        assert (self.status == "completed") == ("outputs" in present)
+        assert (self.status in ("completed", "failed")) == ("completed_at" in present)
         assert self.status == "pending" or self.created_at <= self.started_at
-        assert "completed_at" not in given or self.started_at <= self.completed_at
+        assert "completed_at" not in present or self.started_at <= self.completed_at
         assert self.status not in ("completed", "failed") or self.progress == 100
         return self
 

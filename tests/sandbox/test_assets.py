@@ -1,9 +1,9 @@
 import httpx
 import pytest
 
-from flora_provider.sandbox.world import media
+from flora_provider.sandbox.world import pictures
 
-PNG = media.render("image", "A fox", "test")
+PNG = pictures.png(pictures.draw("A fox", "", "test", (64, 64)))
 
 
 @pytest.fixture

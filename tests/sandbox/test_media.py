@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from flora_provider.sandbox.world import media
+from flora_provider.sandbox.world import pictures
 
 PROMPTS = ["A fox", "word " * 400, "x" * 900, "", "Füchse 狐狸 🦊\n\nzwei Zeilen\t.", "{}%s<script>"]
 
@@ -36,17 +36,60 @@ def test_an_image_is_a_png_that_differs_with_its_prompt(flora, sandbox):
     with Image.open(io.BytesIO(response.content)) as image:
         image.load()
         assert (image.format, image.size) == ("PNG", (512, 512))
-    assert response.content != media.render("image", "A dog", "x")
+    assert response.content != fetch(sandbox, output(flora, sandbox, "image", prompt="A dog")["url"]).content
 
 
+@pytest.mark.parametrize("size", [(512, 512), (512, 288), (64, 512), (16, 16)])
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_any_prompt_is_drawn_inside_the_picture(prompt):
-    with Image.open(io.BytesIO(media.render("image", prompt, "seed"))) as image:
-        rgb = image.convert("RGB")
-        border = [rgb.getpixel((x, y)) for x in (0, 8, 503, 511) for y in range(512)]
-        assert len(set(border)) == 1
-        drawn = rgb.getcolors(1 << 18)
-    assert (len(drawn) > 1) is bool(prompt)
+def test_any_prompt_is_drawn_inside_the_picture(prompt, size):
+    image = pictures.draw(prompt, "", "seed", size)
+    width, height = image.size
+    border = {image.getpixel((x, y)) for x in (0, width - 1) for y in range(height)}
+    border |= {image.getpixel((x, y)) for x in range(width) for y in (0, height - 1)}
+    assert image.size == size
+    assert len(border) == 1
+    if min(size) > 16:
+        assert (len(image.getcolors(1 << 18)) > 1) is bool(prompt)
+
+
+@pytest.mark.parametrize(
+    ("params", "size"),
+    [
+        ({"aspect_ratio": "16:9"}, (512, 288)),
+        ({"aspect_ratio": "9:16", "resolution": "2K"}, (576, 1024)),
+        ({"width": 300, "height": 200}, (300, 200)),
+        ({"width": 10**9, "height": 1}, (1024, 16)),
+        ({"aspect_ratio": "nonsense"}, (512, 512)),
+        ({"aspect_ratio": "0:0"}, (512, 512)),
+        ({"aspect_ratio": ["16:9"], "width": "x", "height": None, "resolution": 4}, (512, 512)),
+    ],
+)
+def test_image_has_the_size_that_was_asked_for(flora, sandbox, params, size):
+    url = output(flora, sandbox, "image", params=params)["url"]
+    with Image.open(io.BytesIO(fetch(sandbox, url).content)) as image:
+        assert image.size == size
+
+
+def test_seed_makes_the_same_picture_again_and_another_seed_another(flora, sandbox):
+    def picture(**params):
+        return fetch(sandbox, output(flora, sandbox, "image", params=params)["url"]).content
+
+    assert picture(seed=7) == picture(seed=7)
+    assert len({picture(seed=7), picture(seed=8), picture(), picture()}) == 4
+
+
+def test_several_images_of_one_run_differ(flora, sandbox):
+    run_id = flora.start(params={"num_images": 3, "seed": 7})
+    sandbox.clock.advance(1000)
+    urls = [item["url"] for item in flora.run(run_id)["outputs"]]
+    assert len({fetch(sandbox, url).content for url in urls}) == len(urls) == 3
+
+
+def test_audio_has_the_asked_duration_within_bounds(flora, sandbox):
+    for asked, seconds in ((4, 4), (1e9, 30), ("x", 2)):
+        url = output(flora, sandbox, "audio", params={"duration": asked})["url"]
+        with wave.open(io.BytesIO(fetch(sandbox, url).content)) as sound:
+            assert sound.getnframes() / sound.getframerate() == seconds
 
 
 def test_audio_is_a_wav_that_plays(flora, sandbox):
@@ -91,7 +134,7 @@ def test_media_url_needs_its_whole_query(flora, sandbox):
 
 def test_nothing_is_served_before_the_run_is_completed(flora, sandbox):
     run_id = flora.start()
-    url = "https://flora.test" + sandbox.state.runs[run_id].media_path(1)
+    url = "https://flora.test" + sandbox.state.runs[run_id].media_path(sandbox.state.runs[run_id].outputs[0])
     assert fetch(sandbox, url).status_code == 404
 
 

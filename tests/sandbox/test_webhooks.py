@@ -39,7 +39,7 @@ def deliver(flora):
     return deliver
 
 
-def listed(flora):
+def deliveries(flora):
     return flora.get("https://flora.test/_sandbox/webhooks").json()["webhooks"]
 
 
@@ -97,7 +97,7 @@ def test_failing_receiver_is_tried_four_times_on_floras_schedule(make_flora, spe
         made.append((early, send_webhooks(flora.sandbox, client)))
     assert made == [(0, 1), (0, 1), (0, 1), (0, 1), (0, 0)]
     assert len({request.content for request in receiver.requests}) == 1
-    (delivery,) = listed(flora)
+    (delivery,) = deliveries(flora)
     assert (delivery["state"], delivery["next_attempt"]) == ("failed", None)
     assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 302, 404, 500]
 
@@ -106,7 +106,7 @@ def test_receiver_that_recovers_is_left_alone_from_then_on(flora, deliver):
     flora.start(callback_url=RECEIVER, params=behave())
     receiver = Receiver(503, 200)
     assert [deliver(receiver, seconds) for seconds in (10, 10, 1000)] == [1, 1, 0]
-    assert listed(flora)[0]["state"] == "delivered"
+    assert deliveries(flora)[0]["state"] == "delivered"
 
 
 def test_attempts_can_be_made_to_fail_without_a_receiver(flora, deliver):
@@ -114,7 +114,7 @@ def test_attempts_can_be_made_to_fail_without_a_receiver(flora, deliver):
     flora.start(callback_url=RECEIVER, params=behave(webhook_failures=4))
     receiver = Receiver()
     assert [deliver(receiver, seconds) for seconds in (10, 10, 60, 300)] == [0, 0, 1, 0]
-    assert sorted(row["state"] for row in listed(flora)) == ["delivered", "failed"]
+    assert sorted(row["state"] for row in deliveries(flora)) == ["delivered", "failed"]
 
 
 def test_webhook_can_come_more_than_once_under_one_id(flora, sandbox, deliver):
@@ -148,7 +148,7 @@ def test_webhook_is_signed_under_both_secrets_while_they_are_rotated(flora, sand
 def test_public_receiver_is_taken_and_not_called(flora, deliver):
     flora.start(callback_url="https://example.com/hook?token=mine", params=behave())
     assert deliver(Receiver(), 1000) == 0
-    (delivery,) = listed(flora)
+    (delivery,) = deliveries(flora)
     assert (delivery["state"], delivery["url"]) == ("not_sent", "https://example.com/hook")
 
 

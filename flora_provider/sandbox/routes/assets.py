@@ -10,7 +10,7 @@ from pydantic import AfterValidator, InstanceOf, ValidationInfo
 
 from flora_provider.sandbox.http.multipart import Part, read_parts
 from flora_provider.sandbox.http.paging import PageQuery, page
-from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid
 from flora_provider.sandbox.http.validation import AssetId, Body, ProjectId, Text, WorkspaceId, check, media_url
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.world.assets import CONTENT_TYPES, Asset, iso
@@ -171,14 +171,6 @@ def _asset(call: Call) -> Asset:
     return call.sandbox.assets.find(asset_id)
 
 
-def _get_file(call: Call) -> ApiResponse:
-    """Serve the file of a ready asset, to anybody."""
-    asset = call.sandbox.assets.find(call.path["file"].split(".")[0])
-    if asset.content is None or asset.status(call.sandbox.clock.now()) != "ready":
-        raise not_found("File")
-    return ApiResponse(asset.content, headers={"content-type": asset.content_type})
-
-
 def _store_form(call: Call) -> ApiResponse:
     """Take a file as the last part of a form whose other fields FLORA prescribed."""
     asset = _awaited(call)
@@ -219,7 +211,6 @@ ROUTES = [
     Route("POST", "/assets/{asset_id}/complete", _complete_asset, key="header"),
     Route("POST", "/assets/{asset_id}/retry", _retry_asset, key="header"),
     Route("POST", "/projects/{project_id}/assets/{asset_id}/attach", _attach_asset, key="header"),
-    Route("GET", "/assets/{file}", _get_file, prefix="/media"),
     Route("POST", "/{upload_id}", _store_form, prefix="/_storage"),
     Route("PUT", "/{upload_id}", _store_bytes, prefix="/_storage"),
 ]

@@ -23,6 +23,9 @@ B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
 T = TypeVar("T")
 
+MAX_DEPTH = 50
+"""Levels of objects and lists in a body."""
+
 KeyCarrier = Literal["header", "body"]
 """Where a route looks for an idempotency key; it ignores the other form (contract, 4.1, account D)."""
 
@@ -51,6 +54,7 @@ class Call:
         if self._json is None:
             try:
                 value = json.loads(self.request.content, parse_constant=_finite, parse_float=_finite)
+                _check_depth(value)
                 if b"\\u" in self.request.content and not any_text:
                     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
                 self._json = value
@@ -90,6 +94,17 @@ class Call:
     def path_id(self, name: str, cls: type[T]) -> T:
         """Return an id of the path, or refuse a malformed one with a 400 that names the prefix."""
         return check(cls, self.path[name], name)
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested deeper than any request of FLORA's, before something walks through it and fails."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        groups = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [item for group in groups for item in group if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def _finite(text: str) -> float:

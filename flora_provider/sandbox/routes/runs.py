@@ -99,8 +99,8 @@ def _generate(call: Call) -> ApiResponse:
     if model is None:
         names = ", ".join(offered)
         raise invalid(("model", f'Unknown {body.type} model "{body.model}". Accessible models: {names}.'))
-    request = RunRequest(body.prompt, body.workspace_id, body.project_id, body.params, callback_url=body.callback_url)
-    run = start(call, model, request)
+    scope = body.workspace_id, body.project_id
+    run = start(call, model, RunRequest(body.prompt, *scope, body.params, model.inputs(body.params), body.callback_url))
     return ApiResponse(run.started(call.root), 201)
 
 
@@ -193,9 +193,9 @@ def _start_technique(
     nested: bool = False,
 ) -> Run:
     check(_INPUTS[technique.id], values, "inputs", root=call.root)
-    prompt = f"{technique.name}: {' '.join(values.values())}"
     media = {slot["id"]: MEDIA[slot["type"]] for slot in technique.inputs}
     inputs = tuple(RunInput(name, media[name], value) for name, value in values.items())
+    prompt = " ".join([f"{technique.name}:", *(item.value for item in inputs if item.medium == "text")])
     project_id = call.sandbox.project_id
     request = RunRequest(prompt, workspace_id, project_id, inputs=inputs, callback_url=callback_url, nested=nested)
     return start(call, technique, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from flora_provider.sandbox.http.validation import check
@@ -11,11 +12,18 @@ from flora_provider.sandbox.world.runs import Run, RunRequest
 from flora_provider.sandbox.world.state import Subject
 
 
+def _addresses(request: RunRequest) -> Iterator[str]:
+    return (item.value for item in request.inputs if item.medium != "text")
+
+
 def start(call: Call, subject: Subject, request: RunRequest) -> Run:
     """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do."""
     behavior = call.fault.behavior if call.fault is not None else None
     if behavior is None:
         behavior = check(RunBehavior, request.params.get("sandbox", {}), "params", "sandbox")
+    if subject.run_type != "generation" and not all(map(call.sandbox.files.can_load, _addresses(request))):
+        # FLORA takes the request, and its runtime finds no file (contract, 2.10).
+        behavior = replace(behavior, error_code="input_unreachable", error_message="Failed to load inputs")
     request = replace(request, idempotency_key=call.idempotency_key)
     run = call.sandbox.state.start_run(subject, request, behavior)
     if request.callback_url:

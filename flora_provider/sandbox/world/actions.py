@@ -27,6 +27,11 @@ class Action:
         return self.id.removesuffix("-browser").replace("-", " ").capitalize()
 
     @property
+    def base_id(self) -> str:
+        """Id without `-browser`: FLORA's older ids for the same."""
+        return base_id(self.id)
+
+    @property
     def seconds(self) -> int:
         """Estimated duration: a browser's work is quick, a video's is not."""
         return 8 if "video" in (self.takes, self.medium) else 2
@@ -64,6 +69,11 @@ def _param(name: str, values: list[str]) -> dict[str, Any]:
 
 _LISTED = json.loads(importlib.resources.files(__package__).joinpath("actions.json").read_bytes())
 ACTIONS = {action["id"]: Action(**action) for action in _LISTED}
+
+
+def base_id(action_id: str) -> str:
+    """Return an action's id without `-browser`."""
+    return action_id.removesuffix("-browser")
 
 
 def known_action(action_id: str) -> str:

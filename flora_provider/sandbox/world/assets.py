@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flora_provider.sandbox.http.responses import ApiError, not_found
-from flora_provider.sandbox.world import media
+from flora_provider.sandbox.world import media, pictures
 from flora_provider.sandbox.world.runs import Medium
 from flora_provider.sandbox.world.state import State
 
@@ -111,6 +111,10 @@ class Assets:
         """Return all assets."""
         return list(reversed(self._by_id.values()))
 
+    def get(self, asset_id: str) -> Asset | None:
+        """Return one asset, if there is such."""
+        return self._by_id.get(asset_id)
+
     def find(self, asset_id: str) -> Asset:
         """Return one asset, or refuse with a 404."""
         if asset_id not in self._by_id:
@@ -129,7 +133,7 @@ class Assets:
         """Keep what a URL leads to. The sandbox reaches no network: it draws a picture of the URL instead."""
         medium: Medium = "video" if content_type[:5] == "video" else "audio" if content_type[:5] == "audio" else "image"
         ready_at = self._state.clock.now() + FETCH_SECONDS / self._state.settings.speed
-        content = media.render(medium, source, "fetched")
+        content = fetched(medium, source)
         return self._add("url", workspace_id, name, media.CONTENT_TYPES[medium], content=content, ready_at=ready_at)
 
     def add_signed(self, workspace_id: str, name: str, content_type: str) -> Asset:
@@ -166,6 +170,16 @@ class Assets:
         asset = Asset(self._state.new_id("asset"), workspace_id, name, content_type, via, now, **more)
         self._by_id[asset.asset_id] = asset
         return asset
+
+
+def fetched(medium: Medium, source: str) -> bytes:
+    """Return a file that stands for what an address leads to."""
+    address = source.partition("?")[0]
+    if medium == "video":
+        return media.mp4(address)
+    if medium == "audio":
+        return media.wav(address, "fetched")
+    return pictures.png(pictures.draw(address, "fetched", address, (pictures.SIDE, pictures.SIDE)))
 
 
 def iso(seconds: float) -> str:

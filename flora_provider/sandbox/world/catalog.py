@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flora_provider.sandbox.world.runs import Medium, RunType
+from flora_provider.sandbox.world.runs import Medium, RunInput, RunType
 
 CREDITS_PER_USD = 1000
 """FLORA: 1,000 credits = $1 (contract, 1.5)."""
+
+MAX_INPUTS = 16
+# By family: the param that takes media, and whether it is a list (contract, 2.2). Others take none.
+_MEDIA_PARAMS = {
+    "i2i": ("image_url", False),
+    "i2v": ("image_url", False),
+    "is2i": ("image_urls", True),
+    "i2t": ("image_urls", True),
+    "v2t": ("video_urls", True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,19 @@ class Model:
     credits: int
     seconds: int
     params: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def family(self) -> str:
+        """What goes in and what comes out, such as `i2v`: the first part of its id."""
+        return self.id.partition("-")[0]
+
+    def inputs(self, params: dict[str, Any]) -> tuple[RunInput, ...]:
+        """Return the media among the params in the one form that this family takes; others are ignored and billed."""
+        name, is_list = _MEDIA_PARAMS.get(self.family, ("", False))
+        value = params.get(name)
+        values = value if is_list and isinstance(value, list) else [] if is_list else [value]
+        medium: Medium = "video" if name.startswith("video") else "image"
+        return tuple(RunInput(name, medium, item) for item in values[:MAX_INPUTS] if isinstance(item, str) and item)
 
     @property
     def usd(self) -> float:
@@ -79,16 +102,21 @@ class Technique:
     seconds: int
     inputs: tuple[dict[str, Any], ...]
 
+    @property
+    def outputs(self) -> tuple[dict[str, Any], ...]:
+        """The contract's TechniqueSlots of what comes out."""
+        output_type = "text" if self.medium == "text" else f"{self.medium}Url"
+        return ({"id": "output_1", "name": "Result", "type": output_type},)
+
     def to_json(self) -> dict[str, Any]:
         """Return the contract's Technique, with the extra `slug` that FLORA's guide shows."""
-        output_type = "text" if self.medium == "text" else f"{self.medium}Url"
         return {
             "technique_id": self.id,
             "slug": self.slug,
             "name": self.name,
             "run_cost": self.usd,
             "inputs": list(self.inputs),
-            "outputs": [{"id": "output_1", "name": "Result", "type": output_type}],
+            "outputs": list(self.outputs),
         }
 
 

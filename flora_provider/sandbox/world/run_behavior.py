@@ -27,7 +27,7 @@ class RunBehavior:
         cost_lag: Seconds after the end for which `charged_cost` is missing (measured at FLORA: about a minute).
         hidden_for: Seconds after the start for which FLORA does not know the run: 404, and in no list.
         listed_after: Seconds after the start for which no list shows the run, although FLORA knows it.
-        outputs: Number of outputs on completion; 0 gives an empty array.
+        outputs: Number of outputs on completion; 0 gives an empty array. None: as many as its request asks for.
         output_type: Type to state instead of the true one, e.g. `modelUrl`.
         webhook_signature: How its webhook is signed: `good`, `bad` under another secret, or `stale` an hour ago.
         webhook_duplicates: How many times more its webhook comes after it was acknowledged.
@@ -48,7 +48,7 @@ class RunBehavior:
     cost_lag: Number = 0.0
     hidden_for: Number = 0.0
     listed_after: Number = 0.0
-    outputs: Integer = 1
+    outputs: Annotated[Integer, Field(ge=0, le=100)] | None = None
     output_type: AnyText | None = None
     webhook_signature: Literal["good", "bad", "stale"] = "good"
     webhook_duplicates: Annotated[Integer, Field(ge=0, le=100)] = 0

@@ -30,6 +30,15 @@ class RunInput:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOutput:
+    """What a run puts out."""
+
+    output_id: str
+    medium: Medium
+    text: str = ""  # what a text says
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """What was asked for when a run was started."""
 
@@ -51,7 +60,6 @@ class Run:
     run_type: RunType
     subject: str  # id of its model, technique or action
     name: str  # display name of the same
-    medium: Medium
     request: RunRequest
     created_at: float  # unix seconds
     seconds: float  # `inf` if it never ends
@@ -59,6 +67,7 @@ class Run:
     quote: float  # USD announced at the start
     settled: float  # USD charged on completion, 0 if it fails
     behavior: RunBehavior
+    outputs: tuple[RunOutput, ...]
 
     @property
     def is_billed(self) -> bool:
@@ -99,7 +108,7 @@ class Run:
         if status in ("completed", "failed"):
             state["completed_at"] = _milliseconds(self.created_at + self.seconds)
         if status == "completed":
-            state["outputs"] = [self._output(number, root) for number in range(1, self.behavior.outputs + 1)]
+            state["outputs"] = [self._output(output, root) for output in self.outputs]
             if now >= self.created_at + self.seconds + self.behavior.cost_lag:
                 state["charged_cost"] = self.settled
         if status == "failed":
@@ -122,22 +131,27 @@ class Run:
             return f"{root}/api/v1/techniques/{self.subject}/runs/{self.run_id}"
         return f"{root}/api/v1/runs/{self.run_id}"
 
-    def _output(self, number: int, root: str) -> dict[str, str]:
-        text = f"A sandbox's answer to: {self.request.prompt}" if self.behavior.text is None else self.behavior.text
+    def _output(self, output: RunOutput, root: str) -> dict[str, str]:
         return {
-            "output_id": f"output_{number}",
-            "type": self.behavior.output_type or OUTPUT_TYPES[self.medium],
-            "url": text if self.medium == "text" else f"{root}{self.media_path(number)}",
+            "output_id": output.output_id,
+            "type": self.behavior.output_type or OUTPUT_TYPES[output.medium],
+            "url": output.text if output.medium == "text" else f"{root}{self.media_path(output)}",
         }
 
-    def media_path(self, number: int) -> str:
+    def media_path(self, output: RunOutput) -> str:
         """Return path and query of an output's file.
 
         The query is part of the address (contract, section 9: "keep it whole"): the store refuses a URL without it,
         and a client that logs it whole has not redacted a thing that looks like a secret.
         """
-        signature = hashlib.blake2b(f"{self.run_id}/{number}".encode(), digest_size=12).hexdigest()
-        return f"/media/{self.run_id}/output_{number}.{SUFFIXES[self.medium]}?sig={signature}"
+        signature = hashlib.blake2b(f"{self.run_id}/{output.output_id}".encode(), digest_size=12).hexdigest()
+        return f"/media/{self.run_id}/{output.output_id}.{SUFFIXES[output.medium]}?sig={signature}"
+
+    def output_of(self, file_name: str) -> int | None:
+        """Return which output a file of this name is, counted from 0; None if there is none, or it is a text."""
+        names = [f"{output.output_id}.{SUFFIXES[output.medium]}" for output in self.outputs]
+        is_file = file_name in names and not file_name.endswith(SUFFIXES["text"])
+        return names.index(file_name) if is_file else None
 
     def started(self, root: str) -> dict[str, Any]:
         """Return the contract's RunStarted: the answer to the call that started the run; it has no status."""

@@ -17,6 +17,7 @@ from flora_provider.sandbox.world.actions import Action
 from flora_provider.sandbox.world.canvas import Canvas
 from flora_provider.sandbox.world.catalog import Model, Technique
 from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.outputs import planned
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.sandbox.world.runs import Run, RunRequest
 
@@ -145,7 +146,6 @@ class State:
             run_type=subject.run_type,
             subject=subject.id,
             name=subject.name,
-            medium=subject.medium,
             request=request,
             created_at=self.clock.now(),
             seconds=math.inf if behavior.never_ends else duration,
@@ -153,6 +153,7 @@ class State:
             quote=subject.usd,
             settled=round(subject.usd * factor, 6),
             behavior=behavior,
+            outputs=planned(subject, request, behavior),
         )
         self._remember(run)
         return run

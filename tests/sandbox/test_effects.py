@@ -1,0 +1,241 @@
+"""Actions do what they say, and techniques use what they are given."""
+
+import io
+import wave
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from PIL import Image
+
+from flora_provider.sandbox.world.actions import ACTIONS
+from flora_provider.sandbox.world.effects import sounds
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+FOREIGN = "https://storage.googleapis.com/bucket/a.png"
+
+
+@pytest.fixture
+def upload(flora):
+    """Return a function that makes an asset of a file and returns its address."""
+
+    def upload(content, content_type="image/png"):
+        files, data = {"file": ("a", content, content_type)}, {"workspace_id": flora.sandbox.workspace_id}
+        return flora.post("/assets", files=files, data=data).json()["url"]
+
+    return upload
+
+
+@pytest.fixture
+def picture(upload):
+    """Return the address of a picture whose left half is red and whose right half is blue."""
+    image = Image.new("RGB", (200, 100), RED)
+    image.paste(BLUE, (100, 0, 200, 100))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return upload(file.getvalue())
+
+
+@pytest.fixture
+def run_action(flora):
+    """Return a function that runs an action and returns its outputs."""
+
+    def run_action(action_id, *urls, texts=(), medium="image", **params):
+        inputs = [{"type": medium, "url": url} for url in urls] + [{"type": "text", "text": text} for text in texts]
+        scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
+        started = flora.post("/runs/action", json={"action_id": action_id, "inputs": inputs, "params": params, **scope})
+        assert started.status_code == 201, started.text
+        flora.sandbox.clock.advance(1000)
+        run = flora.run(started.json()["run_id"])
+        assert run["status"] == "completed", run
+        return [output["url"] for output in run["outputs"]]
+
+    return run_action
+
+
+def opened(flora, url):
+    content = flora.get(url).content
+    with Image.open(io.BytesIO(content)) as image:
+        return image.convert("RGB")
+
+
+@pytest.fixture
+def pixels(flora, run_action):
+    """Return a function that runs an action on pictures and returns the picture it makes."""
+
+    def pixels(action_id, *urls, **more):
+        return opened(flora, run_action(action_id, *urls, **more)[0])
+
+    return pixels
+
+
+def is_near(color, other, by=12):
+    return all(abs(a - b) <= by for a, b in zip(color, other, strict=True))
+
+
+def test_rotate_turns_clockwise_and_swaps_the_sides(pixels, picture):
+    image = pixels("rotate-image-browser", picture, angle=90)
+    assert image.size == (100, 200)
+    assert is_near(image.getpixel((50, 10)), RED)
+    assert is_near(image.getpixel((50, 190)), BLUE)
+
+
+def test_rotate_mirrors(pixels, picture):
+    image = pixels("rotate-image-browser", picture, direction="horizontal")
+    assert is_near(image.getpixel((10, 50)), BLUE)
+
+
+def test_crop_keeps_the_part_around_its_center(pixels, picture):
+    image = pixels("crop-image-browser", picture, center={"x": 0.25, "y": 0.5}, size={"x": 0.5, "y": 0.5})
+    assert image.size == (100, 50)
+    assert {image.getpixel((x, 25)) for x in range(100)} == {RED}
+
+
+def test_resize_by_each_mode(pixels, picture):
+    assert pixels("resize-image-browser", picture, mode="exact", width=50, height=80, fit="cover").size == (50, 80)
+    assert pixels("resize-image-browser", picture, mode="percent", percent=50).size == (100, 50)
+    assert pixels("resize-image-browser", picture, mode="longest", longest=400).size == (400, 200)
+    padded = pixels("resize-image-browser", picture, width=100, height=100, bg_color="#00ff00")
+    assert padded.getpixel((50, 2)) == (0, 255, 0)
+
+
+def test_aspect_ratio_is_cropped_or_padded(pixels, picture):
+    assert pixels("change-image-ar-browser", picture, aspect_ratio="1:1").size == (100, 100)
+    padded = pixels("change-image-ar-browser", picture, aspect_ratio="1:1", fit="pad", pad_color="#0f0")
+    assert (padded.size, padded.getpixel((100, 5))) == ((200, 200), (0, 255, 0))
+
+
+def test_tint_moves_every_color_towards_its_own(pixels, picture):
+    image = pixels("color-tint-image-browser", picture, color="#00ff00", intensity=50)
+    assert is_near(image.getpixel((10, 50)), (100, 142, 15))
+
+
+def test_filters_without_color_make_gray(pixels, picture):
+    red, green, blue = pixels("color-filter-image-browser", picture).getpixel((10, 50))
+    assert red == green == blue
+
+
+def test_side_by_side_puts_pictures_in_a_row(pixels, picture):
+    image = pixels("side-by-side-composite-browser", picture, picture, gap=10, background="#00ff00")
+    assert image.size == (410, 100)
+    assert image.getpixel((205, 50)) == (0, 255, 0)
+
+
+def test_overlay_puts_one_picture_on_another(pixels, picture):
+    image = pixels("overlay-image-browser", picture, picture, size={"x": 0.2, "y": 0.5}, center={"x": 0.25, "y": 0.5})
+    assert is_near(image.getpixel((60, 50)), BLUE)
+    assert is_near(image.getpixel((10, 50)), RED)
+
+
+def test_text_is_written_in_its_color(pixels, picture):
+    plain = pixels("resize-image-browser", picture)
+    image = pixels("add-text-to-image-browser", picture, text="FERN", color="#00ff00", font_size=40)
+    assert image.size == plain.size
+    assert (0, 255, 0) in [color for _, color in image.getcolors(1 << 16)]
+
+
+def test_qr_code_has_its_colors_and_differs_with_its_text(pixels):
+    code = pixels("qr-code-generator-browser", texts=["https://flora.ai"], size=300, fg_color="#102030")
+    assert code.size == (300, 300)
+    assert {color for _, color in code.getcolors(1 << 16)} == {(0x10, 0x20, 0x30), (255, 255, 255)}
+    other = pixels("qr-code-generator-browser", texts=["https://flora.ai/2"], size=300, fg_color="#102030")
+    assert code.tobytes() != other.tobytes()
+
+
+def test_duplicate_makes_as_many_as_asked_for(run_action, picture):
+    assert len(run_action("duplicate-image-browser", picture, count=3)) == 3
+    assert len(run_action("duplicate-image-browser", picture, count=10**9)) == 8
+
+
+@pytest.mark.parametrize(
+    ("action_id", "texts", "params", "expected"),
+    [
+        ("split-text-browser", ["a, b,,c"], {}, ["a", "b", "c"]),
+        ("split-text-browser", ["a|b|c"], {"separator": "|", "max_parts": 2}, ["a", "b"]),
+        ("split-text-browser", ["one\n\ntwo\nthree"], {"split_mode": "paragraph"}, ["one", "two\nthree"]),
+        ("split-text-browser", ["- one\n- two"], {"split_mode": "bullets"}, ["one", "two"]),
+        ("split-text-browser", ["abcde"], {"split_mode": "charCount", "chars_per_part": 2}, ["ab", "cd", "e"]),
+        ("find-and-replace-text-browser", ["Fern fern"], {"find": "fern", "replace": "moss"}, ["moss moss"]),
+        (
+            "find-and-replace-text-browser",
+            ["fernery"],
+            {"find": "fern", "replace": "x", "whole_word": True},
+            ["fernery"],
+        ),
+        ("find-and-replace-text-browser", ["a.b"], {"find": ".", "replace": r"\1"}, [r"a\1b"]),
+        ("concat-text-browser", ["one", " two "], {"separator": "-", "prefix": "<", "suffix": ">"}, ["<one-two>"]),
+    ],
+)
+def test_texts_are_split_replaced_and_joined(run_action, action_id, texts, params, expected):
+    assert run_action(action_id, texts=texts, **params) == expected
+
+
+def test_wav_is_sped_up_slowed_down_and_reversed(flora, run_action, upload):
+    sound = upload(sounds.write(sounds.samples([100] * 8000 + [-100] * 8000), 1, 2, 8000), "audio/wav")
+
+    def frames(action_id, **params):
+        (url,) = run_action(action_id, sound, medium="audio", **params)
+        with wave.open(io.BytesIO(flora.get(url).content)) as made:
+            return made.readframes(made.getnframes())
+
+    assert len(frames("speed-up-video", factor=2)) == 16_000
+    assert len(frames("slow-down-video", factor=2)) == 64_000
+    assert frames("reverse-video")[:2] == (-100).to_bytes(2, "little", signed=True)
+
+
+def test_chain_shows_its_history_in_the_last_picture(flora, picture, run_action):
+    params = {"image_url": picture, "seed": 7}
+    generated = flora.start(model="i2i-flux-kontext", params=params)
+    flora.sandbox.clock.advance(1000)
+    first = flora.run(generated)["outputs"][0]["url"]
+    body = {
+        "technique_id": "tech_cctvcam01",
+        "workspace_id": flora.sandbox.workspace_id,
+        "inputs": {"input_image": first},
+    }
+    technique = flora.post("/runs/technique", json=body).json()["run_id"]
+    flora.sandbox.clock.advance(1000)
+    second = flora.run(technique)["outputs"][0]["url"]
+    (last,) = run_action("rotate-image-browser", second, angle=90)
+    seen = opened(flora, last).getcolors(1 << 20)
+    for color in (RED, BLUE):
+        assert sum(count for count, other in seen if is_near(color, other)) > 100
+
+
+def test_media_in_the_wrong_form_are_ignored_and_billed(flora, picture):
+    run_id = flora.start(model="i2i-flux-kontext", params={"image_urls": [picture]})
+    assert flora.sandbox.state.runs[run_id].request.inputs == ()
+    assert flora.sandbox.stats()["runs_billed"] == 1
+
+
+@pytest.mark.parametrize("url", ["https://example.com/a.png", "https://evil-storage.googleapis.com.example.com/a.png"])
+def test_action_on_a_file_it_cannot_load_fails_as_a_run(flora, url):
+    scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
+    body = {"action_id": "rotate-image-browser", "inputs": [{"type": "image", "url": url}], **scope}
+    run_id = flora.post("/runs/action", json=body).json()["run_id"]
+    flora.sandbox.clock.advance(1000)
+    assert flora.run(run_id)["error_message"] == "Failed to load inputs"
+
+
+def test_file_that_is_no_picture_is_shown_by_its_address(pixels, upload):
+    assert pixels("rotate-image-browser", upload(b"no picture"), angle=90).size == (512, 512)
+
+
+odd = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.just({"x": 1e308, "y": -1})
+
+
+@settings(max_examples=60, deadline=None)
+@given(action_id=st.sampled_from(sorted(ACTIONS)), data=st.data())
+def test_action_with_any_params_makes_a_file(make_flora, action_id, data):
+    flora, action = make_flora(), ACTIONS[action_id]
+    params = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(action.params, odd)))
+    item = {"type": "text", "text": "A fern"} if action.takes == "text" else {"type": action.takes, "url": FOREIGN}
+    scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
+    # NaN is no JSON; what is no value of an enumeration is refused.
+    params = {name: value for name, value in params.items() if value == value and value not in (1e400, -1e400)}  # noqa: PLR0124
+    started = flora.post("/runs/action", json={"action_id": action_id, "inputs": [item], "params": params, **scope})
+    if started.status_code == 400:
+        return
+    flora.sandbox.clock.advance(1000)
+    for output in flora.run(started.json()["run_id"])["outputs"]:
+        assert output["type"] == "text" or flora.get(output["url"]).status_code == 200
