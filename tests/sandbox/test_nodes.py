@@ -53,20 +53,18 @@ def test_node_whose_run_failed_shows_why(flora, at, change, run):
     assert (shown["status"], shown["error_code"], shown["error_message"]) == ("error", "LLM_REFUSAL", "No.")
 
 
-def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, change, run):
-    created = change(
-        add=[
-            IMAGE,
-            {"ref": "group", "type": "group"},
-            {"ref": "bare", "type": "image", "prompt": "x"},
-            {"ref": "mute", "type": "text", "model": "t2t-writer"},
-        ]
-    ).json()["created"]
+def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, at, change, run):
+    definition = {"nodes": [{"id": "bare", "type": "videoBlock", "data": {"prompt": "x"}}], "edges": []}
+    flora.put(f"{at}/canvas/definition", json={"definition": {**definition, "node_inputs": {}, "node_outputs": {}}})
+    odd = {"ref": "odd", "type": "image", "prompt": "x", "params": {"sandbox": {"spelling": "wrong"}}}
+    created = change(add=[IMAGE, {"ref": "group", "type": "group"}, {"ref": "mute", "type": "text"}, odd]).json()[
+        "created"
+    ]
     ids = {ref: made["node_id"] for ref, made in created.items()}
-    rows = run("n99", ids["group"], ids["bare"], ids["mute"], ids["fern"], ids["fern"])
+    rows = run("n99", ids["group"], "bare", ids["mute"], ids["odd"], ids["fern"], ids["fern"])
     assert [row.get("reason") for row in rows] == [
-        "node_not_found", "node_not_executable", "no_model_configured", "run_failed_to_start", None,
-        "generation_already_running",
+        "node_not_found", "node_not_executable", "no_model_configured", "run_failed_to_start",
+        "run_failed_to_start", None, "generation_already_running",
     ]  # fmt: skip
     assert flora.sandbox.stats()["runs_started"] == 1
 
@@ -112,3 +110,46 @@ def test_repeated_key_runs_nodes_once(flora, at, change):
         answer = flora.post(f"{at}/nodes/run", json={"node_ids": [node_id]}, headers=headers)
         assert answer.status_code == status
     assert flora.sandbox.stats()["runs_started"] == 1
+
+
+def test_chain_runs_in_one_request_whatever_its_order(flora, at, change, run):
+    chain = [IMAGE, {"ref": "greener", "type": "image", "prompt": "Greener"}]
+    ids = change(add=chain, connect=[{"from": "fern", "to": "greener"}]).json()["created"]
+    second, first = run(ids["greener"]["id"], ids["fern"]["id"])
+    assert [second["node_id"], first["node_id"]] == [ids["greener"]["id"], ids["fern"]["id"]]
+    runs = flora.sandbox.state.runs
+    assert runs[second["run_id"]].seconds > runs[first["run_id"]].seconds
+    flora.sandbox.clock.advance(100)
+    (made,) = flora.run(first["run_id"])["outputs"]
+    assert [item.value for item in runs[second["run_id"]].request.inputs] == [made["url"]]
+
+
+def test_circle_of_nodes_runs_once(change, run):
+    ids = change(
+        add=[IMAGE, {**IMAGE, "ref": "b"}], connect=[{"from": "fern", "to": "b"}, {"from": "b", "to": "fern"}]
+    ).json()["created"]
+    assert [row["status"] for row in run(ids["fern"]["id"], ids["b"]["id"])] == ["started", "started"]
+
+
+def test_output_of_an_action_node_is_taken_by_the_next_node(flora, change, run):
+    project = f"/projects/{flora.sandbox.project_id}"
+    action = flora.post(f"{project}/actions", json={"action_id": "qr-code-generator-browser"}).json()["node_id"]
+    ids = change(add=[IMAGE], connect=[{"from": action, "to": "fern"}]).json()["created"]
+    action_run = flora.post(f"{project}/actions/{action}/run").json()["run_id"]
+    flora.sandbox.clock.advance(100)
+    (row,) = run(ids["fern"]["id"])
+    (item,) = flora.sandbox.state.runs[row["run_id"]].request.inputs
+    assert item.value == flora.run(action_run)["outputs"][0]["url"]
+
+
+def test_texts_that_double_in_a_circle_stop_at_a_bound(flora, change, run):
+    text = {"type": "text", "prompt": "A fern"}
+    links = [{"from": a, "to": b} for a, b in ("ab", "ac", "ba", "ca")]
+    ids = change(add=[{"ref": ref, **text} for ref in "abc"], connect=links).json()["created"]
+    rows = []
+    for _ in range(30):
+        for ref in "abc":
+            rows += run(ids[ref]["id"])
+            flora.sandbox.clock.advance(100)
+    assert rows[0]["status"] == "started"
+    assert rows[-3]["reason"] == "run_failed_to_start"

@@ -11,13 +11,16 @@ from flora_provider.sandbox.world.runs import Run, RunRequest
 from flora_provider.sandbox.world.state import Subject
 
 
-def start(call: Call, subject: Subject, request: RunRequest) -> Run:
-    """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do."""
+def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0) -> Run:
+    """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do.
+
+    `wait` is how many seconds later than usual it ends, for its inputs are not ready yet.
+    """
     behavior = call.fault.behavior if call.fault is not None else None
     if behavior is None:
         behavior = check(RunBehavior, request.params.get("sandbox", {}), "params", "sandbox")
     request = replace(request, idempotency_key=call.idempotency_key)
-    run = call.sandbox.state.start_run(subject, request, behavior)
+    run = call.sandbox.state.start_run(subject, request, behavior, wait)
     if request.callback_url:
         call.sandbox.webhooks.register(run, call.sandbox.state.new_id("whd"))
     return run
