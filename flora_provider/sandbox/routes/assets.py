@@ -101,6 +101,7 @@ def _list_assets(call: Call) -> ApiResponse:
     nodes = {
         node.text("asset_id"): (node.node_id, project.project_id)
         for project in call.sandbox.state.projects.values()
+        if query.project_id in ("", project.project_id)
         for node in project.canvas.nodes.values()
     }
     found = [

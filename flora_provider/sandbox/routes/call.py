@@ -23,6 +23,8 @@ B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
 T = TypeVar("T")
 
+MAX_DEPTH = 100
+"""Most levels of arrays and objects in a body; FLORA publishes no number."""
 KeyCarrier = Literal["header", "body"]
 """Where a route looks for an idempotency key; it ignores the other form (contract, 4.1, account D)."""
 
@@ -53,6 +55,7 @@ class Call:
                 value = json.loads(self.request.content, parse_constant=_finite, parse_float=_finite)
                 if b"\\u" in self.request.content and not any_text:
                     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+                _check_depth(value)
                 self._json = value
             except (ValueError, RecursionError) as error:  # UnicodeErrors are ValueErrors too
                 raise ApiError(400, "invalid_json", f"The body is not JSON: {error}") from None
@@ -97,6 +100,20 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text} is no number of JSON")
     return number
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested so deeply that an answer around it could not be written."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 Handler = Callable[[Call], ApiResponse]
