@@ -58,6 +58,8 @@ def test_node_is_named_by_id_short_id_or_ref(flora, at, change):
         ({"add": [{"ref": "n1", "type": "image"}]}, "add[0].ref"),
         ({"add": [{"ref": "c", "type": "image", "model": "t2v-veo-3"}]}, "add[0].model"),
         ({"add": [{"ref": "c", "type": "image", "group": "n1"}]}, "add[0].group"),
+        ({"add": [{"ref": "c", "type": "video", "params": {"duration": "9"}}]}, "add[0].params.duration"),
+        ({"update": [{"id": "n2", "params": {"aspect_ratio": "5:1"}}]}, "update[0].params.aspect_ratio"),
         ({"add": [{"ref": "c", "type": "image", "content_url": URL, "prompt": "x"}]}, "add[0].content_url"),
         ({"add": [{"ref": "c", "type": "group", "content_url": URL}]}, "add[0].content_url"),
         ({"add": [{"ref": "c", "type": "image", "position": {"x": 1e308, "y": 0}}]}, "add[0].position.x"),

@@ -6,6 +6,7 @@ import pytest
 
 from flora_provider.sandbox.app import ROUTES
 
+ADD = [{"ref": "a", "type": "image"}]
 PNG = b"\x89PNG\r\n\x1a\n"
 SCOPED = [
     (route, kind)
@@ -64,7 +65,7 @@ def test_project_whose_canvas_changed_last_is_listed_first(flora, at):
     changes = (
         lambda project: flora.patch(f"/projects/{project}/canvas", json={"diagram": "graph TD\n a"}),
         lambda project: flora.post(f"/projects/{project}/actions", json={"action_id": "qr-code-generator-browser"}),
-        lambda project: flora.post(f"{at}/projects/{project}/canvas/changeset", json={}),
+        lambda project: flora.post(f"{at}/projects/{project}/canvas/changeset", json={"add": ADD}),
     )
     for project, change in zip(ids, changes, strict=True):
         flora.sandbox.clock.advance(1)

@@ -11,7 +11,7 @@ from flora_provider.sandbox.http.responses import ApiResponse, invalid
 from flora_provider.sandbox.http.validation import Body, MediaUrl, Number, Text
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.routes.graph import graph
-from flora_provider.sandbox.routes.nodes import find_model
+from flora_provider.sandbox.routes.nodes import find_model, param_problems
 from flora_provider.sandbox.world.canvas import BLOCKS, GENERATIVE, Canvas, Edge, Node
 from flora_provider.sandbox.world.runs import Medium
 
@@ -118,6 +118,9 @@ class _Changes:
             self._problem(f"{where}.model", f"Unknown model {name!r} for a node of this type.")
         return {"model": model.id} if model is not None else {}
 
+    def _check_params(self, where: str, node: Node) -> None:
+        self.problems += [(f"{where}.{name}", message) for name, message in param_problems(node)]
+
     def _add(self, where: str, new: _Add) -> bool:
         if new.ref in self.created or self._before.find(new.ref):
             self._problem(f"{where}.ref", f"{new.ref!r} names another node already.")
@@ -136,6 +139,7 @@ class _Changes:
             self._problem(f"{where}.group", f"{new.group!r} is no group.")
         node = self.canvas.add(self._new_id(), block, data, group.node_id if group else None)
         new.place(self.canvas, node)
+        self._check_params(where, node)
         self.created[new.ref] = node
         return True
 
@@ -153,6 +157,7 @@ class _Changes:
             node.data |= self._model(where, GENERATIVE.get(node.block), change.model)
         if change.params:
             node.data["params"] = (node.members("params") or {}) | change.params
+            self._check_params(where, node)
         change.place(self.canvas, node)
         if before == (node.data, node.position):
             self.warnings.append(f"{where}: node {change.id} is like this already.")

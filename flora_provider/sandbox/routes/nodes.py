@@ -35,6 +35,30 @@ def find_model(medium: Medium | None, name: str | None) -> Model | None:
     return next((model for model in MODELS if model.medium == medium and name in (None, model.id, model.name)), None)
 
 
+def param_problems(node: Node) -> list[tuple[str, str]]:
+    """Return the params that a node's action or model does not allow; those it does not know are let pass."""
+    params = node.members("params") or {}
+    if node.text("action_id") in ACTIONS:
+        return ACTIONS[node.data["action_id"]].check_params(params)
+    model = find_model(GENERATIVE.get(node.block), node.text("model"))
+    problems = []
+    for param in model.params if model is not None else ():
+        name, value = param["name"], params.get(param["name"])
+        allowed = [option["value"] for option in param.get("options", [])]
+        least, most = param.get("min", -math.inf), param.get("max", math.inf)
+        if value is None:
+            continue
+        if allowed and value not in allowed:
+            problems.append((f"params.{name}", f"Expected one of {', '.join(allowed)}; got {value!r}."))
+        elif (least, most) != (-math.inf, math.inf) and not (_is_number(value) and least <= value <= most):
+            problems.append((f"params.{name}", f"Expected a number from {least} to {most}; got {value!r}."))
+    return problems
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def latest_run(call: Call, node: Node) -> Run | None:
     """Return the run that was last started from a node."""
     return call.sandbox.state.runs.get(node.run_id or "")
