@@ -138,14 +138,14 @@ def test_subgraph_is_left_out_with_a_warning(draw):
     assert answer["warnings"] == ["Subgraphs are not applied; their nodes were added without a group."]
 
 
-def test_diagram_of_a_canvas_can_be_drawn_again_whatever_its_nodes_say(flora, draw):
-    for label in ('A "fern" | <b>', "x" * 50_000, "A\nB", "end", "#quot;"):
-        assert flora.patch(
-            f"/projects/{flora.sandbox.project_id}/canvas",
-            json={"diagram": "flowchart LR\n a", "node_params": {"a": {"prompt": label}}},
-        ).is_success
+def test_diagram_of_a_canvas_can_be_drawn_again_whatever_its_nodes_say(flora, at, draw):
+    prompts = ('A "fern" | <b>', "x" * 50_000, "A\nB", "end", "#quot;", "(Image)")
+    add = [{"ref": f"r{i}", "type": "text", "prompt": prompt} for i, prompt in enumerate(prompts)]
+    flora.post(f"{at}/canvas/changeset", json={"add": add})
     diagram = flora.get(f"/projects/{flora.sandbox.project_id}/canvas").json()["diagram"]
-    assert draw(diagram).json()["created_node_count"] == 5
+    assert draw(diagram).json()["created_node_count"] == 6
+    labels = [node["label"] for node in graph(flora, at)["nodes"][6:]]
+    assert labels == [prompts[0], "x" * 79 + "…", *prompts[2:]]
 
 
 def test_summary_counts_workflows_and_nodes_that_stand_alone(flora, draw):
@@ -201,6 +201,17 @@ def test_definition_with_any_problem_replaces_nothing(flora, at, draw):
         "definition.edges[2].id", "definition.edges[2]", "definition.edges[3]", "definition.node_inputs.gone",
     ]  # fmt: skip
     assert flora.get(f"{at}/canvas/definition").json() == before
+
+
+def test_node_that_is_kept_keeps_its_run_and_one_that_goes_takes_its_documents_along(flora, at):
+    nodes = [{"id": name, "type": "textBlock", "data": {"prompt": "x", "model": "t2t-writer"}} for name in "ab"]
+    definition = {"nodes": nodes, "edges": [], "node_inputs": {"a": {}, "b": {}}, "node_outputs": {}}
+    flora.put(f"{at}/canvas/definition", json={"definition": definition})
+    flora.post(f"{at}/nodes/run", json={"node_ids": ["a"]})
+    flora.put(f"{at}/canvas/definition", json={"definition": definition})
+    assert [node["status"] for node in graph(flora, at)["nodes"]] == ["generating", "idle"]
+    flora.post(f"{at}/canvas/changeset", json={"remove": [{"id": "a"}]})
+    assert flora.get(f"{at}/canvas/definition").json()["definition"]["node_inputs"] == {"b": {}}
 
 
 def test_node_without_a_position_is_placed_below_the_others(flora, at):

@@ -123,6 +123,12 @@ def test_group_is_made_before_its_members_and_removed_with_them(flora, at, chang
     change(update=[{"id": "n1", "position": {"x": 0, "y": 0}}])
     positions = {node["id"]: node["position"] for node in flora.get(f"{at}/graph").json()["nodes"]}
     assert positions[created["b"]["id"]] == {"x": 50, "y": 20}
-    assert change(remove=[{"id": "n1"}, {"id": created["b"]["id"]}]).json()["applied"]["removed"] == 2
+    assert change(remove=[{"id": "n1"}]).json()["applied"]["removed"] == 2
     left = flora.get(f"{at}/graph").json()
     assert ([node["id"] for node in left["nodes"]], left["edges"]) == ([created["a"]["id"]], [])
+
+
+def test_group_and_its_member_may_both_be_named_for_removal(change):
+    created = change(add=[{"ref": "board", "type": "group"}, {**ADD[1], "group": "board"}]).json()["created"]
+    names = [created["board"]["id"], created["b"]["id"]]
+    assert change(remove=[{"id": name} for name in names]).json()["applied"]["removed"] == 2

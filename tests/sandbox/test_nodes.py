@@ -112,16 +112,27 @@ def test_repeated_key_runs_nodes_once(flora, at, change):
     assert flora.sandbox.stats()["runs_started"] == 1
 
 
-def test_chain_runs_in_one_request_whatever_its_order(flora, at, change, run):
-    chain = [IMAGE, {"ref": "greener", "type": "image", "prompt": "Greener"}]
-    ids = change(add=chain, connect=[{"from": "fern", "to": "greener"}]).json()["created"]
-    second, first = run(ids["greener"]["id"], ids["fern"]["id"])
-    assert [second["node_id"], first["node_id"]] == [ids["greener"]["id"], ids["fern"]["id"]]
-    runs = flora.sandbox.state.runs
-    assert runs[second["run_id"]].seconds > runs[first["run_id"]].seconds
-    flora.sandbox.clock.advance(100)
-    (made,) = flora.run(first["run_id"])["outputs"]
-    assert [item.value for item in runs[second["run_id"]].request.inputs] == [made["url"]]
+def test_chain_runs_in_one_request_whatever_its_order(flora, change, run):
+    first = {**IMAGE, "params": {"sandbox": {"seconds": 50}}}
+    second = {"ref": "greener", "type": "image", "prompt": "Greener", "params": {"sandbox": {"seconds": 5}}}
+    ids = change(add=[first, second], connect=[{"from": "fern", "to": "greener"}]).json()["created"]
+    later, sooner = run(ids["greener"]["id"], ids["fern"]["id"])
+    assert [later["node_id"], sooner["node_id"]] == [ids["greener"]["id"], ids["fern"]["id"]]
+    flora.sandbox.clock.advance(52)
+    assert [flora.run(row["run_id"])["status"] for row in (sooner, later)] == ["completed", "running"]
+    flora.sandbox.clock.advance(4)
+    assert flora.run(later["run_id"])["status"] == "completed"
+    (made,) = flora.run(sooner["run_id"])["outputs"]
+    assert [item.value for item in flora.sandbox.state.runs[later["run_id"]].request.inputs] == [made["url"]]
+
+
+def test_run_that_waits_for_one_that_never_ends_does_not_end_either(flora, change, run):
+    first = {**IMAGE, "params": {"sandbox": {"never_ends": True}}}
+    ids = change(add=[first, {**IMAGE, "ref": "b"}], connect=[{"from": "fern", "to": "b"}]).json()["created"]
+    rows = run(ids["fern"]["id"], ids["b"]["id"])
+    flora.sandbox.clock.advance(10_000)
+    assert [flora.run(row["run_id"])["status"] for row in rows] == ["running", "running"]
+    assert flora.sandbox.state.runs[rows[1]["run_id"]].request.inputs == ()
 
 
 def test_circle_of_nodes_runs_once(change, run):
@@ -147,7 +158,7 @@ def test_texts_that_double_in_a_circle_stop_at_a_bound(flora, change, run):
     links = [{"from": a, "to": b} for a, b in ("ab", "ac", "ba", "ca")]
     ids = change(add=[{"ref": ref, **text} for ref in "abc"], connect=links).json()["created"]
     rows = []
-    for _ in range(30):
+    for _ in range(14):
         for ref in "abc":
             rows += run(ids[ref]["id"])
             flora.sandbox.clock.advance(100)
