@@ -38,10 +38,10 @@ def test_node_run_is_polled_billed_and_shown_in_the_graph(flora, at, change, run
     assert node(flora, at, node_id)["status"] == "generating"
     assert flora.sandbox.stats()["runs_billed"] == 1
     flora.sandbox.clock.advance(100)
-    shown, state = node(flora, at, node_id), flora.run(started["run_id"])
-    assert (shown["status"], shown["output_url"]) == ("done", state["outputs"][0]["url"])
+    done, state = node(flora, at, node_id), flora.run(started["run_id"])
+    assert (done["status"], done["output_url"]) == ("done", state["outputs"][0]["url"])
     row = flora.get(f"/projects/{flora.sandbox.project_id}/nodes").json()["nodes"][0]
-    assert (row["type"], row["url"]) == ("image", shown["output_url"])
+    assert (row["type"], row["url"]) == ("image", done["output_url"])
 
 
 def test_node_whose_run_failed_shows_why(flora, at, change, run):
@@ -49,8 +49,8 @@ def test_node_whose_run_failed_shows_why(flora, at, change, run):
     node_id = change(add=[{**IMAGE, "params": params}]).json()["created"]["fern"]["node_id"]
     run(node_id)
     flora.sandbox.clock.advance(100)
-    shown = node(flora, at, node_id)
-    assert (shown["status"], shown["error_code"], shown["error_message"]) == ("error", "LLM_REFUSAL", "No.")
+    failed = node(flora, at, node_id)
+    assert (failed["status"], failed["error_code"], failed["error_message"]) == ("error", "LLM_REFUSAL", "No.")
 
 
 def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, at, change, run):

@@ -76,8 +76,8 @@ def test_project_whose_canvas_changed_last_is_listed_first(flora, at):
 
 def test_media_nodes_are_listed_newest_first(flora, at, nodes):
     hidden = {"id": "h", "type": "textBlock", "data": {}, "hidden": True}
-    shown = {"id": "t", "type": "textBlock", "data": {"prompt": "A fern", "label": "Idea"}}
-    definition = {"nodes": [hidden, shown], "edges": [], "node_inputs": {}, "node_outputs": {}}
+    visible = {"id": "t", "type": "textBlock", "data": {"prompt": "A fern", "label": "Idea"}}
+    definition = {"nodes": [hidden, visible], "edges": [], "node_inputs": {}, "node_outputs": {}}
     flora.put(f"{at}/projects/{flora.sandbox.project_id}/canvas/definition", json={"definition": definition})
     add = [{"ref": "g", "type": "group"}, {"ref": "i", "type": "image", "content_url": "https://example.com/i.png"}]
     flora.post(f"{at}/projects/{flora.sandbox.project_id}/canvas/changeset", json={"add": add})

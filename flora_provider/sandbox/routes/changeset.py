@@ -36,10 +36,10 @@ class _Change(Body):
         """Return the members that go into a node's data as they are."""
         return self.model_dump(include={"label", "prompt"}, exclude_unset=True)
 
-    def place(self, canvas: Canvas, node: Node) -> None:
-        """Put the node where it is wanted, if that is said."""
+    def move(self, canvas: Canvas, node: Node) -> None:
+        """Move the node to the position, if one was given."""
         if "position" in self.model_fields_set:
-            canvas.place(node, self.position.x, self.position.y)
+            canvas.move(node, self.position.x, self.position.y)
 
 
 class _Add(_Change):
@@ -138,7 +138,7 @@ class _Changes:
         if group is not None and group.block != "group":
             self._problem(f"{where}.group", f"{new.group!r} is no group.")
         node = self.canvas.add(self._new_id(), block, data, group.node_id if group else None)
-        new.place(self.canvas, node)
+        new.move(self.canvas, node)
         self._check_params(where, node)
         self.created[new.ref] = node
         return True
@@ -158,7 +158,7 @@ class _Changes:
         if change.params:
             node.data["params"] = (node.members("params") or {}) | change.params
             self._check_params(where, node)
-        change.place(self.canvas, node)
+        change.move(self.canvas, node)
         if before == (node.data, node.position):
             self.warnings.append(f"{where}: node {change.id} is like this already.")
         return before != (node.data, node.position)

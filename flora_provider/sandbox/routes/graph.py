@@ -23,9 +23,9 @@ def graph(call: Call, project: Project) -> dict[str, Any]:
     edges = [
         {"from": names[edge.source], "to": names[edge.target], "in": edge.handle} for edge in canvas.edges.values()
     ]
-    shown = {"edges": edges, "nodes": [_node(call, node, positions[node.node_id]) for node in canvas.nodes.values()]}
-    revision = hashlib.blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=10).hexdigest()
-    return {"project_id": project.project_id, "canvas_url": call.canvas_url(project), "revision": revision, **shown}
+    members = {"edges": edges, "nodes": [_node(call, node, positions[node.node_id]) for node in canvas.nodes.values()]}
+    revision = hashlib.blake2b(json.dumps(members, sort_keys=True).encode(), digest_size=10).hexdigest()
+    return {"project_id": project.project_id, "canvas_url": call.canvas_url(project), "revision": revision, **members}
 
 
 def label_of(node: Node) -> str:

@@ -66,14 +66,14 @@ def latest_run(call: Call, node: Node) -> Run | None:
 
 def output_url(call: Call, node: Node) -> str | None:
     """Return the address of what a node shows: the output of its run, or its own content."""
-    shown = _outputs(latest_run(call, node), call.sandbox.clock.now(), call.root)
-    return next((value for medium, value in shown if medium != "text"), node.text("url"))
+    made = _outputs(latest_run(call, node), call.sandbox.clock.now(), call.root)
+    return next((value for medium, value in made if medium != "text"), node.text("url"))
 
 
 def output_text(call: Call, node: Node) -> str | None:
     """Return the text that a node's run has written."""
-    shown = _outputs(latest_run(call, node), call.sandbox.clock.now(), call.root)
-    return next((value for medium, value in shown if medium == "text"), None)
+    made = _outputs(latest_run(call, node), call.sandbox.clock.now(), call.root)
+    return next((value for medium, value in made if medium == "text"), None)
 
 
 def _outputs(run: Run | None, now: float, root: str) -> list[tuple[Medium, str]]:
@@ -191,8 +191,8 @@ def _inputs(call: Call, canvas: Canvas, node: Node, batch: dict[str, Run]) -> tu
         if run is not None and source.node_id in batch and math.isfinite(run.seconds):
             at = run.created_at + run.seconds
         own = source.text("prompt") if source.medium == "text" else source.text("url")
-        shown = _outputs(run, at, call.root)[:1] or ([(source.medium, own)] if source.medium and own else [])
-        found += [RunInput(handle or f"input_{number}", medium, value) for medium, value in shown]
+        made = _outputs(run, at, call.root)[:1] or ([(source.medium, own)] if source.medium and own else [])
+        found += [RunInput(handle or f"input_{number}", medium, value) for medium, value in made]
     return tuple(found)
 
 

@@ -169,8 +169,8 @@ class Canvas:
         }
         return len(gone)
 
-    def place(self, node: Node, x: float, y: float) -> None:
-        """Put a node at an absolute position."""
+    def move(self, node: Node, x: float, y: float) -> None:
+        """Move a node to an absolute position."""
         group = node.group
         while group:
             x, y = x - self.nodes[group].position[0], y - self.nodes[group].position[1]

@@ -52,8 +52,8 @@ def _read_chain(line: str, diagram: Diagram) -> bool:
     while found := _NODE.match(line, position):
         name, *texts = found.groups()
         diagram.nodes.setdefault(name, None)
-        if (shown := next((text for text in texts if text is not None), None)) is not None:
-            diagram.nodes[name] = _unescaped(shown)
+        if (text := next((text for text in texts if text is not None), None)) is not None:
+            diagram.nodes[name] = _unescaped(text)
         if before is not None:
             diagram.links.append((before, name, label))
         if found.end() == len(line):
