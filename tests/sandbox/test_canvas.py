@@ -100,6 +100,7 @@ def test_node_that_exists_is_added_once_more_with_a_warning(flora, at, draw):
     [
         ("no chart", {}, "diagram"),
         ("flowchart LR\n a[", {}, "diagram"),
+        (f"flowchart LR\n a[{'x' * 2000}]", {}, "diagram"),
         ("flowchart LR\n a", {"b": {"prompt": "x"}}, "node_params.b"),
         ("flowchart LR\n a", {"a": {"prompt": "x", "content_url": "https://example.com/a.png"}}, "node_params.a"),
         ("flowchart LR\n a", {"a": {"content_url": "http://10.0.0.1/a.png"}}, "node_params.a.content_url"),

@@ -98,6 +98,15 @@ def test_action_node_runs_on_what_is_connected_to_it(flora, at, change, run):
     assert flora.post(f"/projects/{flora.sandbox.project_id}/actions/{fern}/run").status_code == 404
 
 
+@pytest.mark.parametrize(("fps", "status"), [("24", 200), (24, 400)])
+def test_params_of_an_action_node_are_checked(flora, change, fps, status):
+    project = f"/projects/{flora.sandbox.project_id}"
+    action = {"action_id": "ken-burns-video", "params": {"fps": fps}}
+    assert flora.post(f"{project}/actions", json=action).status_code == (201 if status == 200 else status)
+    node_id = flora.post(f"{project}/actions", json={"action_id": "ken-burns-video"}).json()["node_id"]
+    assert change(update=[{"id": node_id, "params": {"fps": fps}}]).status_code == status
+
+
 def test_fifty_nodes_may_run_at_once_and_no_more(flora, at):
     for count, status in ((0, 400), (1, 200), (50, 200), (51, 400)):
         assert flora.post(f"{at}/nodes/run", json={"node_ids": ["n1"] * count}).status_code == status
