@@ -21,6 +21,8 @@ from flora_provider.sandbox.routes import (
     catalog,
     changeset,
     control,
+    definition,
+    graph,
     library,
     media,
     nodes,
@@ -38,7 +40,7 @@ from flora_provider.sandbox.world.library import Library
 from flora_provider.sandbox.world.state import State
 from flora_provider.sandbox.world.webhooks import Webhooks
 
-_ROOMS = (runs, catalog, projects, assets, canvas, changeset, nodes, library, media)
+_ROOMS = (runs, catalog, projects, assets, canvas, graph, changeset, definition, nodes, library, media)
 ROUTES = [route for room in (*_ROOMS, control) for route in room.ROUTES]
 _ROUTER = Router(ROUTES)
 

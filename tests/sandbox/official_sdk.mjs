@@ -90,10 +90,10 @@ const change = await flora.workspaces.projects.canvas.applyChangeset(project_id,
   connect: [{ from: 'n2', to: node.node_id }],
 });
 seen.changed = [change.applied.added, change.applied.connected];
+seen.revision = (await flora.workspaces.projects.graph(project_id, scope)).revision === change.revision;
 seen.action_node = (await flora.projects.actions.run(node.node_id, { projectId: project_id })).type;
 const ran = await flora.workspaces.projects.runNodes(project_id, { ...scope, node_ids: [change.created.fern.node_id] });
 seen.ran = ran.runs[0].status;
-seen.revision = (await flora.workspaces.projects.graph(project_id, scope)).revision === change.revision;
 const { definition } = await flora.workspaces.projects.canvas.retrieveDefinition(project_id, scope);
 const put = await flora.workspaces.projects.canvas.replaceDefinition(project_id, { ...scope, definition });
 seen.replaced = JSON.stringify(put.definition) === JSON.stringify(definition);

@@ -12,7 +12,8 @@ from flora_provider.sandbox.app import ROUTES
 WORDS = """
 type prompt workspace_id project_id model params callback_url inputs mode source technique_id action_id idempotency_key
 name kind summary detail id value url text route times edit behavior delivery speed idempotency advance sandbox limit
-cursor""".split()  # noqa: SIM905 - a list of its own would take 33 lines
+cursor diagram node_params content_url node_ids add update connect disconnect remove ref from to definition nodes edges
+node_inputs node_outputs data position x y""".split()  # noqa: SIM905 - a list of its own would take 54 lines
 VALUES = (
     *("image", "A fox", "t2i-flux-2-pro", "async", "signed-url", "https://[", "https://example.com/x.png", "bug"),
     *("tech_storybrd1", "storyboard", "ken-burns-video", "instructions", "text", "asset_1", "run_1", "prj_1", "ws_1"),
@@ -24,6 +25,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5),
     max_leaves=12,
 )
+FLAGS = {"key": st.booleans(), "own": st.booleans()}
 HOLES = {"$workspace": "workspace_id", "$project": "project_id"}
 
 
@@ -36,11 +38,14 @@ def filled(value, sandbox):
 
 
 @settings(max_examples=400, deadline=None)
-@given(route=st.sampled_from(ROUTES), body=values, words=st.lists(texts, min_size=2, max_size=2), key=st.booleans())
-@example(route=ROUTES[0], body={"prompt": "\ud800"}, words=["a", "b"], key=True)
-def test_every_request_is_answered(make_flora, route, body, words, key):
+@given(route=st.sampled_from(ROUTES), body=values, words=st.lists(texts, min_size=2, max_size=2), **FLAGS)
+@example(route=ROUTES[0], body={"prompt": "\ud800"}, words=["a", "b"], key=True, own=False)
+def test_every_request_is_answered(make_flora, route, body, words, key, own):
     flora = make_flora()
     path = route.prefix + route.template
+    if own:
+        path = path.replace("{workspace_id}", flora.sandbox.workspace_id)
+        path = path.replace("{project_id}", flora.sandbox.project_id)
     for name, word in zip(re.findall(r"{\w+}", path), words * 2, strict=False):
         path = path.replace(name, word.encode(errors="replace").hex() if word not in VALUES[8:17] else word)
     query = {name: word.encode(errors="replace") for name, word in zip(("limit", "cursor"), words, strict=True)}

@@ -1,4 +1,4 @@
-"""Library folders, and projects with their workspace in the path."""
+"""Library folders, and what is saved into them."""
 
 import pytest
 
@@ -42,21 +42,3 @@ def test_item_without_its_content_is_refused(flora, at, folder, item, field):
 def test_folder_of_another_workspace_is_not_found(flora, folder):
     second = flora.sandbox.state.add_workspace("Second").workspace_id
     assert flora.delete(f"/workspaces/{second}/library/folders/{folder['folder_id']}").status_code == 404
-
-
-def test_project_is_made_in_a_workspace_and_in_a_folder(flora, at):
-    folder_id = flora.sandbox.state.add_folder(flora.sandbox.workspace_id)
-    for path in (f"{at}/projects", f"{at}/folders/{folder_id}/projects"):
-        response = flora.post(path, json={"name": "Posters"})
-        assert response.status_code == 201
-        assert response.json()["workspace_id"] == flora.sandbox.workspace_id
-        assert flora.get(f"/projects/{response.json()['project_id']}").json() == response.json()
-    assert flora.post(f"{at}/folders/fld_unknown/projects", json={"name": "Posters"}).status_code == 404
-    assert flora.post(f"{at}/projects", json={}).status_code == 400
-
-
-def test_key_is_good_for_one_call_per_workspace_in_the_path(flora, at):
-    second = flora.sandbox.state.add_workspace("Second").workspace_id
-    headers = {"idempotency-key": "once"}
-    for path, status in ((at, 201), (f"/workspaces/{second}", 201), (at, 409)):
-        assert flora.post(f"{path}/projects", json={"name": "Posters"}, headers=headers).status_code == status

@@ -38,10 +38,10 @@ def test_node_run_is_polled_billed_and_shown_in_the_graph(flora, at, change, run
     assert node(flora, at, node_id)["status"] == "generating"
     assert flora.sandbox.stats()["runs_billed"] == 1
     flora.sandbox.clock.advance(100)
-    shown, state = node(flora, at, node_id), flora.run(started["run_id"])
-    assert (shown["status"], shown["output_url"]) == ("done", state["outputs"][0]["url"])
+    done, state = node(flora, at, node_id), flora.run(started["run_id"])
+    assert (done["status"], done["output_url"]) == ("done", state["outputs"][0]["url"])
     row = flora.get(f"/projects/{flora.sandbox.project_id}/nodes").json()["nodes"][0]
-    assert (row["type"], row["url"]) == ("image", shown["output_url"])
+    assert (row["type"], row["url"]) == ("image", done["output_url"])
 
 
 def test_node_whose_run_failed_shows_why(flora, at, change, run):
@@ -49,24 +49,22 @@ def test_node_whose_run_failed_shows_why(flora, at, change, run):
     node_id = change(add=[{**IMAGE, "params": params}]).json()["created"]["fern"]["node_id"]
     run(node_id)
     flora.sandbox.clock.advance(100)
-    shown = node(flora, at, node_id)
-    assert (shown["status"], shown["error_code"], shown["error_message"]) == ("error", "LLM_REFUSAL", "No.")
+    failed = node(flora, at, node_id)
+    assert (failed["status"], failed["error_code"], failed["error_message"]) == ("error", "LLM_REFUSAL", "No.")
 
 
-def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, change, run):
-    created = change(
-        add=[
-            IMAGE,
-            {"ref": "group", "type": "group"},
-            {"ref": "bare", "type": "image", "prompt": "x"},
-            {"ref": "mute", "type": "text", "model": "t2t-writer"},
-        ]
-    ).json()["created"]
+def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, at, change, run):
+    definition = {"nodes": [{"id": "bare", "type": "videoBlock", "data": {"prompt": "x"}}], "edges": []}
+    flora.put(f"{at}/canvas/definition", json={"definition": {**definition, "node_inputs": {}, "node_outputs": {}}})
+    odd = {"ref": "odd", "type": "image", "prompt": "x", "params": {"sandbox": {"spelling": "wrong"}}}
+    created = change(add=[IMAGE, {"ref": "group", "type": "group"}, {"ref": "mute", "type": "text"}, odd]).json()[
+        "created"
+    ]
     ids = {ref: made["node_id"] for ref, made in created.items()}
-    rows = run("n99", ids["group"], ids["bare"], ids["mute"], ids["fern"], ids["fern"])
+    rows = run("n99", ids["group"], "bare", ids["mute"], ids["odd"], ids["fern"], ids["fern"])
     assert [row.get("reason") for row in rows] == [
-        "node_not_found", "node_not_executable", "no_model_configured", "run_failed_to_start", None,
-        "generation_already_running",
+        "node_not_found", "node_not_executable", "no_model_configured", "run_failed_to_start",
+        "run_failed_to_start", None, "generation_already_running",
     ]  # fmt: skip
     assert flora.sandbox.stats()["runs_started"] == 1
 
@@ -100,6 +98,15 @@ def test_action_node_runs_on_what_is_connected_to_it(flora, at, change, run):
     assert flora.post(f"/projects/{flora.sandbox.project_id}/actions/{fern}/run").status_code == 404
 
 
+@pytest.mark.parametrize(("fps", "status"), [("24", 200), (24, 400)])
+def test_params_of_an_action_node_are_checked(flora, change, fps, status):
+    project = f"/projects/{flora.sandbox.project_id}"
+    action = {"action_id": "ken-burns-video", "params": {"fps": fps}}
+    assert flora.post(f"{project}/actions", json=action).status_code == (201 if status == 200 else status)
+    node_id = flora.post(f"{project}/actions", json={"action_id": "ken-burns-video"}).json()["node_id"]
+    assert change(update=[{"id": node_id, "params": {"fps": fps}}]).status_code == status
+
+
 def test_fifty_nodes_may_run_at_once_and_no_more(flora, at):
     for count, status in ((0, 400), (1, 200), (50, 200), (51, 400)):
         assert flora.post(f"{at}/nodes/run", json={"node_ids": ["n1"] * count}).status_code == status
@@ -112,3 +119,57 @@ def test_repeated_key_runs_nodes_once(flora, at, change):
         answer = flora.post(f"{at}/nodes/run", json={"node_ids": [node_id]}, headers=headers)
         assert answer.status_code == status
     assert flora.sandbox.stats()["runs_started"] == 1
+
+
+def test_chain_runs_in_one_request_whatever_its_order(flora, change, run):
+    first = {**IMAGE, "params": {"sandbox": {"seconds": 50}}}
+    second = {"ref": "greener", "type": "image", "prompt": "Greener", "params": {"sandbox": {"seconds": 5}}}
+    ids = change(add=[first, second], connect=[{"from": "fern", "to": "greener"}]).json()["created"]
+    later, sooner = run(ids["greener"]["id"], ids["fern"]["id"])
+    assert [later["node_id"], sooner["node_id"]] == [ids["greener"]["id"], ids["fern"]["id"]]
+    flora.sandbox.clock.advance(52)
+    assert [flora.run(row["run_id"])["status"] for row in (sooner, later)] == ["completed", "running"]
+    flora.sandbox.clock.advance(4)
+    assert flora.run(later["run_id"])["status"] == "completed"
+    (made,) = flora.run(sooner["run_id"])["outputs"]
+    assert [item.value for item in flora.sandbox.state.runs[later["run_id"]].request.inputs] == [made["url"]]
+
+
+def test_run_that_waits_for_one_that_never_ends_does_not_end_either(flora, change, run):
+    first = {**IMAGE, "params": {"sandbox": {"never_ends": True}}}
+    ids = change(add=[first, {**IMAGE, "ref": "b"}], connect=[{"from": "fern", "to": "b"}]).json()["created"]
+    rows = run(ids["fern"]["id"], ids["b"]["id"])
+    flora.sandbox.clock.advance(10_000)
+    assert [flora.run(row["run_id"])["status"] for row in rows] == ["running", "running"]
+    assert flora.sandbox.state.runs[rows[1]["run_id"]].request.inputs == ()
+
+
+def test_circle_of_nodes_runs_once(change, run):
+    ids = change(
+        add=[IMAGE, {**IMAGE, "ref": "b"}], connect=[{"from": "fern", "to": "b"}, {"from": "b", "to": "fern"}]
+    ).json()["created"]
+    assert [row["status"] for row in run(ids["fern"]["id"], ids["b"]["id"])] == ["started", "started"]
+
+
+def test_output_of_an_action_node_is_taken_by_the_next_node(flora, change, run):
+    project = f"/projects/{flora.sandbox.project_id}"
+    action = flora.post(f"{project}/actions", json={"action_id": "qr-code-generator-browser"}).json()["node_id"]
+    ids = change(add=[IMAGE], connect=[{"from": action, "to": "fern"}]).json()["created"]
+    action_run = flora.post(f"{project}/actions/{action}/run").json()["run_id"]
+    flora.sandbox.clock.advance(100)
+    (row,) = run(ids["fern"]["id"])
+    (item,) = flora.sandbox.state.runs[row["run_id"]].request.inputs
+    assert item.value == flora.run(action_run)["outputs"][0]["url"]
+
+
+def test_texts_that_double_in_a_circle_stop_at_a_bound(flora, change, run):
+    text = {"type": "text", "prompt": "A fern"}
+    links = [{"from": a, "to": b} for a, b in ("ab", "ac", "ba", "ca")]
+    ids = change(add=[{"ref": ref, **text} for ref in "abc"], connect=links).json()["created"]
+    rows = []
+    for _ in range(14):
+        for ref in "abc":
+            rows += run(ids[ref]["id"])
+            flora.sandbox.clock.advance(100)
+    assert rows[0]["status"] == "started"
+    assert rows[-3]["reason"] == "run_failed_to_start"

@@ -101,6 +101,7 @@ def _list_assets(call: Call) -> ApiResponse:
     nodes = {
         node.text("asset_id"): (node.node_id, project.project_id)
         for project in call.sandbox.state.projects.values()
+        if query.project_id in ("", project.project_id)
         for node in project.canvas.nodes.values()
     }
     found = [
@@ -156,11 +157,12 @@ def _attach_asset(call: Call) -> ApiResponse:
 
 
 def _attach(call: Call, asset: Asset, project_id: str) -> str:
-    canvas, node_id = call.sandbox.state.projects[project_id].canvas, call.sandbox.state.new_id("node")
-    canvas.require_room(1)
+    project, node_id = call.sandbox.state.projects[project_id], call.sandbox.state.new_id("node")
+    project.canvas.require_room(1)
     medium = asset.content_type.split("/")[0]
     block = f"static{medium.capitalize()}Block" if medium in ("image", "video", "audio") else "documentNode"
-    canvas.add(node_id, block, {"label": asset.name, "asset_id": asset.asset_id, "url": asset.url(call.root)})
+    project.canvas.add(node_id, block, {"label": asset.name, "asset_id": asset.asset_id, "url": asset.url(call.root)})
+    project.last_modified = call.sandbox.clock.now()
     return node_id
 
 

@@ -23,8 +23,8 @@ B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
 T = TypeVar("T")
 
-MAX_DEPTH = 50
-"""Levels of objects and lists in a body."""
+MAX_DEPTH = 100
+"""Most levels of arrays and objects in a body; FLORA publishes no number."""
 
 KeyCarrier = Literal["header", "body"]
 """Where a route looks for an idempotency key; it ignores the other form (contract, 4.1, account D)."""
@@ -54,9 +54,9 @@ class Call:
         if self._json is None:
             try:
                 value = json.loads(self.request.content, parse_constant=_finite, parse_float=_finite)
-                _check_depth(value)
                 if b"\\u" in self.request.content and not any_text:
                     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+                _check_depth(value)
                 self._json = value
             except (ValueError, RecursionError) as error:  # UnicodeErrors are ValueErrors too
                 raise ApiError(400, "invalid_json", f"The body is not JSON: {error}") from None
@@ -96,22 +96,25 @@ class Call:
         return check(cls, self.path[name], name)
 
 
-def _check_depth(value: Any) -> None:
-    """Refuse what is nested deeper than any request of FLORA's, before something walks through it and fails."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_DEPTH):
-        groups = [item.values() if isinstance(item, dict) else item for item in level]
-        level = [item for group in groups for item in group if isinstance(item, dict | list)]
-        if not level:
-            return
-    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-
-
 def _finite(text: str) -> float:
     """Read a number as JSON knows it: neither NaN nor one beyond all floats, which no answer could repeat."""
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text} is no number of JSON")
     return number
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested so deeply that an answer around it could not be written."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 Handler = Callable[[Call], ApiResponse]

@@ -8,7 +8,7 @@ from flora_provider.sandbox.http.paging import NewestFirst, PageQuery, page
 from flora_provider.sandbox.http.responses import ApiResponse
 from flora_provider.sandbox.http.validation import Body, Text, WorkspaceId
 from flora_provider.sandbox.routes.call import Call, Route
-from flora_provider.sandbox.routes.nodes import output_url
+from flora_provider.sandbox.routes.nodes import output_text, output_url
 from flora_provider.sandbox.world.canvas import Node
 from flora_provider.sandbox.world.state import Project
 
@@ -63,15 +63,17 @@ def _get_project(call: Call) -> ApiResponse:
 def _list_nodes(call: Call) -> ApiResponse:
     """Return a page of a canvas's media nodes, newest first."""
     project = call.project()
-    visible = [node for node in project.canvas.nodes.values() if node.medium is not None]
+    visible = [node for node in project.canvas.nodes.values() if node.medium and not node.layout.get("hidden")]
     api_response = page("nodes", NewestFirst(visible), call.query(PageQuery), lambda node: _row(call, node))
     api_response.body |= {"project_id": project.project_id, "canvas_url": call.canvas_url(project)}
     return api_response
 
 
 def _row(call: Call, node: Node) -> dict[str, Any]:
+    """Return a media node; the `url` of a text is the text itself, as that of an output."""
+    url = output_text(call, node) or node.text("prompt") if node.medium == "text" else output_url(call, node)
     members = {"node_id": node.node_id, "type": node.medium, "label": node.text("label")}
-    return members | {"asset_id": node.text("asset_id"), "url": output_url(call, node)}
+    return members | {"asset_id": node.text("asset_id"), "url": url}
 
 
 ROUTES = [

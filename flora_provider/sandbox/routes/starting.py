@@ -16,16 +16,19 @@ def _addresses(request: RunRequest) -> Iterator[str]:
     return (item.value for item in request.inputs if item.medium != "text")
 
 
-def start(call: Call, subject: Subject, request: RunRequest) -> Run:
-    """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do."""
+def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0) -> Run:
+    """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do.
+
+    `wait` is how many seconds later than usual it ends, for its inputs are not ready yet.
+    """
     behavior = call.fault.behavior if call.fault is not None else None
     if behavior is None:
         behavior = check(RunBehavior, request.params.get("sandbox", {}), "params", "sandbox")
-    if subject.run_type != "generation" and not all(map(call.sandbox.files.can_load, _addresses(request))):
+    if subject.run_type != "generation" and not wait and not all(map(call.sandbox.files.can_load, _addresses(request))):
         # FLORA takes the request, and its runtime finds no file (contract, 2.10).
         behavior = replace(behavior, error_code="input_unreachable", error_message="Failed to load inputs")
     request = replace(request, idempotency_key=call.idempotency_key)
-    run = call.sandbox.state.start_run(subject, request, behavior)
+    run = call.sandbox.state.start_run(subject, request, behavior, wait)
     if request.callback_url:
         call.sandbox.webhooks.register(run, call.sandbox.state.new_id("whd"))
     return run

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flora_provider.sandbox.http.responses import invalid
@@ -14,6 +12,10 @@ from flora_provider.sandbox.world.runs import Medium
 
 MAX_NODES = 5000
 """Most nodes of a canvas; FLORA publishes no number."""
+MAX_EDGES = 20_000
+"""Most edges of a canvas; FLORA publishes no number."""
+SPACING = 320.0
+"""Pixels from a node that was placed automatically to the next one below it."""
 
 BLOCKS = {
     "image": "emptyImageBlock",
@@ -21,6 +23,8 @@ BLOCKS = {
     "audio": "audioBlock",
     "text": "textBlock",
     "static_image": "staticImageBlock",
+    "static_video": "staticVideoBlock",
+    "static_audio": "staticAudioBlock",
     "group": "group",
     "layer_editor": "layerEditorNode",
     "action": "codeBlock",
@@ -31,7 +35,7 @@ GENERATIVE: dict[str, Medium] = {BLOCKS[medium]: medium for medium in ("image", 
 _TYPES = {block: name for name, block in BLOCKS.items()}
 _MEDIA = {
     **GENERATIVE,
-    **{f"static{medium.capitalize()}Block": medium for medium in GENERATIVE.values() if medium != "text"},
+    **{BLOCKS[f"static_{medium}"]: medium for medium in GENERATIVE.values() if medium != "text"},
     **{f"result{medium.capitalize()}Block": medium for medium in GENERATIVE.values()},
 }
 
@@ -41,17 +45,12 @@ class Node:
     """A node. `data` is what its definition holds, which a client may have written in any form."""
 
     node_id: str
-    number: int
+    id: str  # short id, as a graph shows it
     block: str
     data: dict[str, Any] = field(default_factory=dict)
-    position: tuple[float, float] = (0.0, 0.0)
+    position: tuple[float, float] = (0.0, 0.0)  # in its group, if it has one
     layout: dict[str, Any] = field(default_factory=dict)  # further members of its definition, e.g. width
     run_id: str | None = None  # the latest run that was started from it
-
-    @property
-    def id(self) -> str:
-        """Short id, as a graph shows it."""
-        return f"n{self.number}"
 
     @property
     def type(self) -> str:
@@ -62,6 +61,11 @@ class Node:
     def medium(self) -> Medium | None:
         """What it shows, or is to show; None for groups, comments and the like."""
         return _MEDIA.get(self.block)
+
+    @property
+    def group(self) -> str | None:
+        """The `node_id` of the group it is in."""
+        return self.layout.get("parent_id")
 
     def text(self, name: str) -> str | None:
         """Return a member of `data` if it is a text."""
@@ -82,70 +86,108 @@ class Edge:
     target: str
     handle: str | None = None  # the input, where it is named
     source_handle: str | None = None
-    edge_id: str = field(default="", compare=False)
-    more: dict[str, Any] = field(default_factory=dict, compare=False)  # further members of its definition
+    edge_id: str = ""
+    more: dict[str, Any] = field(default_factory=dict)  # further members of its definition
 
 
 class Canvas:
-    """The nodes and edges of one project, in the order they came."""
+    """The nodes and edges of one project, in the order they came; a group comes before its members.
 
-    def __init__(self) -> None:
+    Args:
+        before: The canvas whose place this one is to take; its nodes keep their short ids, and others get new ones.
+        reserved: Node ids that are to come, which no short id may look like.
+    """
+
+    def __init__(self, before: Canvas | None = None, reserved: Collection[str] = ()) -> None:
         self.nodes: dict[str, Node] = {}  # by node_id
-        self.edges: list[Edge] = []
-        self.documents: dict[str, Any] = {}  # further members of a definition that was put
-        self._last_number = 0
+        self.edges: dict[tuple[str, str], Edge] = {}  # by source and target: FLORA has one edge per pair
+        self.documents: dict[str, dict[str, Any]] = {}  # further members of a definition, each by node_id
+        self.node_ids: dict[str, str] = {}  # by short id
+        self.last_number: int = before.last_number if before else 0
+        self._kept = {node.node_id: node.id for node in before.nodes.values()} if before else {}
+        self._reserved = reserved
 
-    def emptied(self) -> Canvas:
-        """Return an empty canvas that gives no short id away twice."""
-        canvas = Canvas()
-        canvas._last_number = self._last_number
-        return canvas
-
-    def require_room(self, count: int) -> None:
-        """Refuse with a 400 to add so many nodes, if there would be too many."""
-        if len(self.nodes) + count > MAX_NODES:
-            raise invalid(("canvas", f"A canvas holds at most {MAX_NODES} nodes; it has {len(self.nodes)}."))
+    def require_room(self, nodes: int, edges: int = 0) -> None:
+        """Refuse with a 400 to add so many nodes and edges, if there would be too many."""
+        for name, most, now, more in (
+            ("nodes", MAX_NODES, len(self.nodes), nodes),
+            ("edges", MAX_EDGES, len(self.edges), edges),
+        ):
+            if now + more > most:
+                raise invalid(
+                    ("canvas", f"A canvas holds at most {most} {name}; it has {now}, and {more} are to come.")
+                )
 
     def copy(self) -> Canvas:
         """Return a canvas to change, which takes this one's place only if all changes were valid."""
-        return copy.deepcopy(self)
+        canvas = copy.copy(self)
+        canvas.nodes = {node_id: replace(node, data={**node.data}) for node_id, node in self.nodes.items()}
+        canvas.edges, canvas.node_ids = {**self.edges}, {**self.node_ids}
+        return canvas
 
-    def add(self, node_id: str, block: str, data: dict[str, Any], position: tuple[float, float] | None = None) -> Node:
-        """Add a node; without a position it goes to the right of the last one."""
-        self._last_number += 1
-        node = Node(node_id, self._last_number, block, data, position or (self._last_number * 320.0, 0.0))
+    def add(self, node_id: str, block: str, data: dict[str, Any], group: str | None = None) -> Node:
+        """Add a node to the canvas or to a group; it is placed below those that came before."""
+        short_id = self._kept.get(node_id, "")
+        while not short_id or short_id in self._reserved:
+            self.last_number += 1
+            short_id = f"n{self.last_number}"
+        node = Node(node_id, short_id, block, data, (0.0, len(self.nodes) * SPACING))
+        if group is not None:
+            node.layout["parent_id"] = group
         self.nodes[node_id] = node
+        self.node_ids[short_id] = node_id
         return node
 
     def find(self, name: str) -> Node | None:
         """Return the node with this `node_id` or short id."""
-        return self.nodes.get(name) or next((node for node in self.nodes.values() if node.id == name), None)
+        return self.nodes.get(name) or self.nodes.get(self.node_ids.get(name, ""))
 
     def connect(self, edge: Edge) -> bool:
-        """Add an edge; return whether it is new."""
-        is_new = edge not in self.edges
-        if is_new:
-            self.edges.append(edge)
-        return is_new
+        """Add an edge; return whether its nodes were not connected yet."""
+        return self.edges.setdefault((edge.source, edge.target), edge) is edge
 
     def disconnect(self, source: str, target: str, handle: str | None = None) -> bool:
-        """Remove the edges between two nodes, or the one into a named input; return whether there was any."""
-        kept = [
-            edge
-            for edge in self.edges
-            if (edge.source, edge.target) != (source, target) or handle not in (None, edge.handle)
-        ]
-        found, self.edges = len(kept) < len(self.edges), kept
+        """Remove the edge between two nodes, if it goes into the named input; return whether there was one."""
+        edge = self.edges.get((source, target))
+        found = edge is not None and handle in (None, edge.handle)
+        if found:
+            del self.edges[source, target]
         return found
 
-    def remove(self, node_id: str) -> None:
-        """Remove a node and its edges."""
-        del self.nodes[node_id]
-        self.edges = [edge for edge in self.edges if node_id not in (edge.source, edge.target)]
+    def remove(self, node_ids: Collection[str]) -> int:
+        """Remove nodes, with the members of groups and all their edges; return how many nodes there were."""
+        gone = set(node_ids)
+        for node in self.nodes.values():
+            if node.group in gone:
+                gone.add(node.node_id)
+        for node_id in gone:
+            del self.node_ids[self.nodes.pop(node_id).id]
+        self.edges = {pair: edge for pair, edge in self.edges.items() if gone.isdisjoint(pair)}
+        self.documents = {
+            name: {node_id: document for node_id, document in documents.items() if node_id not in gone}
+            for name, documents in self.documents.items()
+        }
+        return len(gone)
+
+    def move(self, node: Node, x: float, y: float) -> None:
+        """Move a node to an absolute position."""
+        group = node.group
+        while group:
+            x, y = x - self.nodes[group].position[0], y - self.nodes[group].position[1]
+            group = self.nodes[group].group
+        node.position = (x, y)
+
+    def positions(self) -> dict[str, tuple[float, float]]:
+        """Return the absolute position of each node."""
+        found: dict[str, tuple[float, float]] = {}
+        for node in self.nodes.values():
+            left, top = found[node.group] if node.group else (0.0, 0.0)
+            found[node.node_id] = (left + node.position[0], top + node.position[1])
+        return found
 
     def inputs_of(self, node_id: str) -> Iterator[tuple[str | None, Node]]:
         """Yield the nodes that are connected to a node, with the input they go to."""
-        for edge in self.edges:
+        for edge in self.edges.values():
             if edge.target == node_id:
                 yield edge.handle, self.nodes[edge.source]
 
@@ -158,9 +200,9 @@ class Canvas:
                 parent[node_id] = node_id = parent[parent[node_id]]
             return node_id
 
-        for edge in self.edges:
+        for edge in self.edges.values():
             parent[root(edge.source)] = root(edge.target)
-        connected = {node_id for edge in self.edges for node_id in (edge.source, edge.target)}
+        connected = {node_id for pair in self.edges for node_id in pair}
         return {
             "node_count": len(self.nodes),
             "edge_count": len(self.edges),
@@ -190,11 +232,6 @@ class Canvas:
                 "target": edge.target,
                 "target_handle": edge.handle,
             }
-            for edge in self.edges
+            for edge in self.edges.values()
         ]
         return {"nodes": nodes, "edges": edges, "node_inputs": {}, "node_outputs": {}, **self.documents}
-
-    def revision(self) -> str:
-        """Return an opaque text that differs whenever the canvas does."""
-        canonical = json.dumps(self.definition(), sort_keys=True).encode()
-        return hashlib.blake2b(canonical, digest_size=10).hexdigest()

@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass, field
 
 _HEADER = re.compile(r"(?:flowchart|graph)(?:\s+(?:LR|RL|TD|TB|BT))?\s*;?")
-_IGNORED = re.compile(r"%%.*|(?:subgraph|end|style|classDef|class|linkStyle|direction|click)\b.*|;?")
-_NODE = re.compile(r'\s*(\w+)(?:[\[({]+(?:"([^"]*)"|([^"\])}]*))[\])}]+)?\s*')
+_SUBGRAPH = re.compile(r"subgraph\b.*")
+_IGNORED = re.compile(r"(?:%%.*|end|(?:style|classDef|class|linkStyle|direction|click)\s+\w.*)?;?")
+_SHAPES = (r'[\[({]+"([^"]*)"[\])}]+', r'\[+([^"\]]*)\]+', r'\(\[([^"\]]*)\]\)', r'\(+([^")]*)\)+', r'\{+([^"}]*)\}+')
+_NODE = re.compile(rf"\s*(\w+)(?:{'|'.join(_SHAPES)})?\s*")
 _LINK = re.compile(r'(?:-->|---|-\.->|==>|--\s*([^\s|>-][^|>]*?)\s*-->)(?:\|\s*(?:"([^"]*)"|([^|]*?))\s*\|)?')
 _LONGEST_LINE = 2000
 _ESCAPES = (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), ("\n", "<br/>"), ("|", "#124;"))
@@ -19,10 +21,11 @@ _ESCAPES = (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), ("\n", "<br/>"), ("|"
 
 @dataclass(slots=True)
 class Diagram:
-    """The nodes of a flowchart with their texts, and its links: from, to, label."""
+    """The nodes of a flowchart with their texts, None where links only name them; and links: from, to, label."""
 
-    nodes: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, str | None] = field(default_factory=dict)
     links: list[tuple[str, str, str | None]] = field(default_factory=list)
+    has_subgraphs: bool = False
 
 
 def read(text: str) -> Diagram:
@@ -33,6 +36,8 @@ def read(text: str) -> Diagram:
             has_header = True
         elif len(line) > _LONGEST_LINE:
             raise ValueError(f"Line {number} has {len(line)} characters; expected at most {_LONGEST_LINE}.")
+        elif has_header and _SUBGRAPH.fullmatch(line):
+            diagram.has_subgraphs = True
         elif not _IGNORED.fullmatch(line) and not (has_header and _read_chain(line, diagram)):
             expected = "a node or a link" if has_header else "flowchart or graph"
             raise ValueError(f"Line {number} cannot be read; expected {expected}; got {line[:80]!r}.")
@@ -45,11 +50,10 @@ def _read_chain(line: str, diagram: Diagram) -> bool:
     """Take in `a[text] -->|label| b --> c`; return whether all of the line could be read."""
     line, position, before, label = line.rstrip(";"), 0, None, None
     while found := _NODE.match(line, position):
-        name, quoted, plain = found.groups()
-        shown = quoted if quoted is not None else plain
-        diagram.nodes.setdefault(name, name)
-        if shown is not None:
-            diagram.nodes[name] = _unescaped(shown)
+        name, *texts = found.groups()
+        diagram.nodes.setdefault(name, None)
+        if (text := next((text for text in texts if text is not None), None)) is not None:
+            diagram.nodes[name] = _unescaped(text)
         if before is not None:
             diagram.links.append((before, name, label))
         if found.end() == len(line):
@@ -64,7 +68,7 @@ def _read_chain(line: str, diagram: Diagram) -> bool:
 
 def write(diagram: Diagram) -> str:
     """Return the flowchart, which `read` reads back as it is."""
-    nodes = [f'  {name}["{_escaped(text)}"]' for name, text in diagram.nodes.items()]
+    nodes = [f'  {name}["{_escaped(text)}"]' for name, text in diagram.nodes.items() if text is not None]
     links = [f"  {a} -->{_label(label)} {b}" for a, b, label in diagram.links]
     return "\n".join(["flowchart LR", *nodes, *links])
 

@@ -132,8 +132,8 @@ class State:
             sentence = "Project does not belong to the specified workspace."
             raise ApiError(400, "input_validation_error", sentence, [("project_id", sentence)])
 
-    def start_run(self, subject: Subject, request: RunRequest, behavior: RunBehavior) -> Run:
-        """Start a run and bill it, unless its behavior is to fail."""
+    def start_run(self, subject: Subject, request: RunRequest, behavior: RunBehavior, wait: float = 0.0) -> Run:
+        """Start a run, which ends `wait` seconds later than usual, and bill it, unless its behavior is to fail."""
         run_id = self.new_id("run")
         chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
         seconds = subject.seconds / self.settings.speed
@@ -148,7 +148,7 @@ class State:
             name=subject.name,
             request=request,
             created_at=self.clock.now(),
-            seconds=math.inf if behavior.never_ends else duration,
+            seconds=math.inf if behavior.never_ends else wait + duration,
             estimated_seconds=None if behavior.no_estimate else max(1, round(seconds)) if stated is None else stated,
             quote=subject.usd,
             settled=round(subject.usd * factor, 6),
