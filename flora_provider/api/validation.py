@@ -43,6 +43,13 @@ def identifier(name: str, value: object) -> str | None:
     return f"{name} is {short_repr(value)}, but such an id starts with {prefix!r}: {WHERE[name]}"
 
 
+def opaque_id(name: str, value: object) -> str | None:
+    """An id of no fixed form, such as a node's `n3`."""
+    if _is_word(value):
+        return None
+    return f"{name} is {short_repr(value)}: give the id as FLORA gave it"
+
+
 def run_id(name: str, value: object) -> str | None:
     """A run's id, and not what a task returns that has waited for the run."""
     if isinstance(value, Mapping):

@@ -5,7 +5,8 @@
 Every function checks its arguments before anything is sent and raises `FloraInputError` with all problems at once.
 What sending may raise is in `errors.py`.
 
-A GET is resent after any failure that may pass. Every POST here takes an `Idempotency-Key` (FLORA's SDK), given with
+A GET is resent after any failure that may pass. What changes something takes an `Idempotency-Key` where FLORA's SDK
+says so (all do, but `extend_canvas`, `create_action_node`, `run_action_node` and `delete_library_folder`), given with
 `Call.with_key`: with one it is resent as a GET is, in the same bytes; without one only if FLORA surely did not act on
 it, which is after 429 and when no connection was made. For two hours a key starts nothing twice: FLORA answers it with
 409, or, by other pages of its docs, as it did the first time.
@@ -30,8 +31,21 @@ from flora_provider.api.calls.assets import (
     retry_asset,
 )
 from flora_provider.api.calls.base import PAGE_SIZE, Call, request
+from flora_provider.api.calls.canvas import (
+    apply_changeset,
+    create_action_node,
+    extend_canvas,
+    get_canvas,
+    get_canvas_definition,
+    get_graph,
+    replace_canvas_definition,
+    run_action_node,
+    run_nodes,
+)
 from flora_provider.api.calls.catalog import (
+    create_folder_project,
     create_project,
+    create_workspace_project,
     get_action,
     get_project,
     get_technique,
@@ -43,6 +57,7 @@ from flora_provider.api.calls.catalog import (
     list_workspaces,
     send_feedback,
 )
+from flora_provider.api.calls.library import create_library_folder, delete_library_folder, save_library_item
 from flora_provider.api.calls.runs import (
     generate,
     get_run,
@@ -55,9 +70,12 @@ from flora_provider.api.calls.runs import (
 )
 
 __all__ = [
-    "PAGE_SIZE", "SIGNED_UPLOAD", "Call", "attach_asset", "complete_asset", "create_asset",
-    "create_asset_from_file", "create_project", "generate", "get_action", "get_asset", "get_project", "get_run",
-    "get_technique", "get_technique_run", "list_actions", "list_assets", "list_generations", "list_models",
-    "list_nodes", "list_projects", "list_technique_runs", "list_techniques", "list_workspaces", "request",
-    "retry_asset", "run_action", "run_technique", "send_feedback", "start_technique",
+    "PAGE_SIZE", "SIGNED_UPLOAD", "Call", "apply_changeset", "attach_asset", "complete_asset", "create_action_node",
+    "create_asset", "create_asset_from_file", "create_folder_project", "create_library_folder", "create_project",
+    "create_workspace_project", "delete_library_folder", "extend_canvas", "generate", "get_action", "get_asset",
+    "get_canvas", "get_canvas_definition", "get_graph", "get_project", "get_run", "get_technique",
+    "get_technique_run", "list_actions", "list_assets", "list_generations", "list_models", "list_nodes",
+    "list_projects", "list_technique_runs", "list_techniques", "list_workspaces", "replace_canvas_definition",
+    "request", "retry_asset", "run_action", "run_action_node", "run_nodes", "run_technique", "save_library_item",
+    "send_feedback", "start_technique",
 ]  # fmt: skip

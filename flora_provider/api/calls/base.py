@@ -34,6 +34,9 @@ RULES: Mapping[str, validation.Check] = {
     **validation.GENERATION,
     **dict.fromkeys(validation.PREFIXES, validation.identifier),
     **dict.fromkeys(("name", "summary", "detail", "cursor"), validation.non_empty_text),
+    **dict.fromkeys(("diagram", "text", "description"), validation.non_empty_text),
+    **dict.fromkeys(("node_id", "folder_id"), validation.opaque_id),
+    **dict.fromkeys(("node_params", "definition"), validation.mapping),
     **dict.fromkeys(("file_name", "folder"), validation.single_line),
     "technique": validation.slug_or_id,
     "action_id": validation.slug,
@@ -249,6 +252,18 @@ def required(**values: object) -> list[str]:
 def optional(**values: object) -> list[str]:
     """The same; None is left out."""
     return required(**drop_none(**values))
+
+
+def row_problems(
+    name: str, row: object, members: Mapping[str, validation.Check], *, needed: Iterable[str] = ()
+) -> list[str]:
+    """What is wrong with a row that may have these members and no others."""
+    if not isinstance(row, Mapping):
+        return [f"{name} is {short_repr(row)}: give a dict of {', '.join(members)}"]
+    asked = [(member, check) for member, check in members.items() if member in row or member in needed]
+    found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
+    unknown = sorted(set(row) - set(members), key=str)
+    return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])
 
 
 def paged(

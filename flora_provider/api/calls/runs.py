@@ -17,8 +17,8 @@ from flora_provider.api.calls.base import (
     paged,
     post,
     required,
+    row_problems,
 )
-from flora_provider.api.text import short_repr
 
 MediaType = Literal["image", "video", "audio", "text"]
 
@@ -133,7 +133,7 @@ def run_action(
     found = required(action_id=action_id, workspace_id=workspace_id, project_id=project_id) + optional(params=params)
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
     for index, row in enumerate(rows):
-        found += _row_problems(f"inputs[{index}]", row, _ACTION_INPUT, required=("type",))
+        found += row_problems(f"inputs[{index}]", row, _ACTION_INPUT, needed=("type",))
         if isinstance(row, Mapping) and not row.keys() & {"url", "text"}:
             found.append(f"inputs[{index}] has neither url nor text: give one")
     validation.raise_problems(found)
@@ -166,7 +166,7 @@ def start_technique(
     for index, row in enumerate(rows):
         is_media = isinstance(row, Mapping) and row.get("type") in _TECHNIQUE_MEDIA
         members = _TECHNIQUE_INPUT | {"value": validation.media if is_media else validation.non_empty_text}
-        found += _row_problems(f"inputs[{index}]", row, members, required=tuple(members))
+        found += row_problems(f"inputs[{index}]", row, members, needed=tuple(members))
     validation.raise_problems(found)
     payload = drop_none(inputs=rows, mode="async", callback_url=callback_url)
     call = post(models.Run.read, "techniques", technique, "runs", payload=payload)
@@ -194,15 +194,3 @@ def list_technique_runs(
     """`GET /technique-runs`: one page of the technique run history, newest first."""
     asked = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id, "status": status}
     return paged("technique_runs", models.TechniqueRun, "technique-runs", limit=limit, cursor=cursor, query=asked)
-
-
-def _row_problems(
-    name: str, row: object, members: Mapping[str, validation.Check], *, required: Iterable[str]
-) -> list[str]:
-    """What is wrong with a row that may have these members and no others."""
-    if not isinstance(row, Mapping):
-        return [f"{name} is {short_repr(row)}: give a dict of {', '.join(members)}"]
-    asked = [(member, check) for member, check in members.items() if member in row or member in required]
-    found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
-    unknown = sorted(set(row) - set(members), key=str)
-    return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])

@@ -1,6 +1,21 @@
 """What FLORA answers, as types."""
 
 from flora_provider.api.models.base import FloraModel, Page
+from flora_provider.api.models.canvas import (
+    ActionNode,
+    AppliedChangeset,
+    Canvas,
+    CanvasDefinition,
+    CanvasSummary,
+    DeletedFolder,
+    ExtendedCanvas,
+    Graph,
+    GraphNode,
+    LibraryFolder,
+    LibraryItem,
+    NodeRun,
+    NodeRuns,
+)
 from flora_provider.api.models.catalog import (
     Action,
     ActionParam,
@@ -34,8 +49,10 @@ from flora_provider.api.models.runs import (
 )
 
 __all__ = [
-    "Action", "ActionParam", "ActionRef", "ActionSlot", "Asset", "AttachedAsset", "Feedback", "FileOutput",
-    "FinishedRun", "FloraModel", "Generation", "Model", "ModelParam", "ModelRef", "Node", "Page", "Project", "Run",
-    "RunStatus", "Started", "Technique", "TechniqueRef", "TechniqueRun", "TechniqueSlot", "TextOutput", "Upload",
-    "WebhookEvent", "WebhookRun", "Workspace",
+    "Action", "ActionNode", "ActionParam", "ActionRef", "ActionSlot", "AppliedChangeset", "Asset", "AttachedAsset",
+    "Canvas", "CanvasDefinition", "CanvasSummary", "DeletedFolder", "ExtendedCanvas", "Feedback", "FileOutput",
+    "FinishedRun", "FloraModel", "Generation", "Graph", "GraphNode", "LibraryFolder", "LibraryItem", "Model",
+    "ModelParam", "ModelRef", "Node", "NodeRun", "NodeRuns", "Page", "Project", "Run", "RunStatus", "Started",
+    "Technique", "TechniqueRef", "TechniqueRun", "TechniqueSlot", "TextOutput", "Upload", "WebhookEvent",
+    "WebhookRun", "Workspace",
 ]  # fmt: skip
