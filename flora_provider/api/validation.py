@@ -127,6 +127,18 @@ def mapping(name: str, value: object) -> str | None:
     return f"{name} is {short_repr(value)}: give a dict with string keys"
 
 
+def sequence(name: str, value: object) -> str | None:
+    """A list or a tuple, of whatever."""
+    return None if isinstance(value, list | tuple) else f"{name} is {short_repr(value)}: give a list"
+
+
+def number(name: str, value: object) -> str | None:
+    """A finite number."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
+        return None
+    return f"{name} is {short_repr(value)}: give a finite number"
+
+
 def non_negative_int(name: str, value: object) -> str | None:
     """How many; maybe none."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

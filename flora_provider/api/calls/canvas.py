@@ -1,14 +1,22 @@
-"""A project's canvas: drawing, changing and running it."""
+"""A project's canvas: read it, change it, and run what is on it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from flora_provider.api import models, validation
-from flora_provider.api.calls.base import Call, as_list, drop_none, get, optional, post, required, row_problems
+from flora_provider.api.calls.base import (
+    Call,
+    as_list,
+    drop_none,
+    get,
+    optional,
+    post,
+    required,
+    row_problems,
+    send_json,
+)
 from flora_provider.api.text import short_repr
 
 MAX_NODE_RUNS = 50
@@ -16,46 +24,52 @@ MAX_NODE_RUNS = 50
 
 
 def _position(name: str, value: object) -> str | None:
-    members = [value.get("x"), value.get("y")] if isinstance(value, Mapping) and len(value) == 2 else []  # noqa: PLR2004
-    numbers = [item for item in members if isinstance(item, int | float) and not isinstance(item, bool)]
-    if len(numbers) == len(members) > 0 and all(math.isfinite(min(max(item, -1e300), 1e300)) for item in numbers):
-        return None
-    return f"{name} is {short_repr(value)}: give {{'x': …, 'y': …}} in pixels"
+    members = dict.fromkeys(("x", "y"), validation.number)
+    return "; ".join(row_problems(name, value, members, needed=members)) or None
 
 
+_TEXT = validation.non_empty_text
+_NODE_PARAMS: Mapping[str, validation.Check] = {
+    **dict.fromkeys(("prompt", "model", "aspect_ratio", "resolution"), validation.optional(_TEXT)),
+    "content_url": validation.optional(validation.source_url),
+    "model_parameters": validation.optional(validation.mapping),
+}
+
+# What an operation of a changeset may hold, and what it must hold. A model is an id, or a name, which has spaces.
 _CHANGE: Mapping[str, validation.Check] = {
-    "label": validation.non_empty_text,
-    "model": validation.slug,
+    **dict.fromkeys(("label", "model", "prompt"), _TEXT),
     "params": validation.mapping,
     "position": _position,
-    "prompt": validation.non_empty_text,
 }
-_LINK: Mapping[str, validation.Check] = dict.fromkeys(("from", "to", "in"), validation.non_empty_text)
 _NODE_TYPES = ("image", "video", "text", "audio", "group", "static_image", "layer_editor")
-# The members of each operation of a changeset, and those that it must have.
+_LINK = {"from": _TEXT, "to": _TEXT, "in": validation.optional(_TEXT)}
 _OPERATIONS: Mapping[str, tuple[Mapping[str, validation.Check], tuple[str, ...]]] = {
     "add": (
         {
-            "ref": validation.non_empty_text,
+            "ref": _TEXT,
             "type": validation.one_of(*_NODE_TYPES),
             "content_url": validation.source_url,
-            "group": validation.non_empty_text,
+            "group": _TEXT,
             **_CHANGE,
         },
         ("ref", "type"),
     ),
-    "update": ({"id": validation.non_empty_text, **_CHANGE}, ("id",)),
+    "update": ({"id": _TEXT, **_CHANGE}, ("id",)),
     "connect": (_LINK, ("from", "to")),
     "disconnect": (_LINK, ("from", "to")),
-    "remove": ({"id": validation.non_empty_text}, ("id",)),
+    "remove": ({"id": _TEXT}, ("id",)),
 }
-_NODE_PARAMS: Mapping[str, validation.Check] = {
-    "prompt": validation.optional(validation.non_empty_text),
-    "model": validation.optional(validation.slug),
-    "content_url": validation.optional(validation.source_url),
-    "aspect_ratio": validation.optional(validation.non_empty_text),
-    "resolution": validation.optional(validation.non_empty_text),
-    "model_parameters": validation.optional(validation.mapping),
+# The member that names a new node, and a changed one: FLORA takes each name once.
+_NAMES = {"add": "ref", "update": "id"}
+
+_DEFINITION: Mapping[str, validation.Check] = {
+    **dict.fromkeys(("nodes", "edges"), validation.sequence),
+    **dict.fromkeys(("node_inputs", "node_outputs"), validation.mapping),
+}
+_HANDLES = dict.fromkeys(("source_handle", "target_handle"), validation.optional(validation.any_string))
+_DEFINED: Mapping[str, Mapping[str, validation.Check]] = {
+    "nodes": {"id": _TEXT, "type": _TEXT, "data": validation.mapping},
+    "edges": {"id": _TEXT, "source": _TEXT, "target": _TEXT, **_HANDLES},
 }
 
 
@@ -70,24 +84,22 @@ def extend_canvas(
 ) -> Call[models.ExtendedCanvas]:
     r"""`PATCH /projects/{project_id}/canvas`: add the nodes and links of a Mermaid flowchart. Takes no key.
 
-    It only adds: a node that is there already is created once more, with a warning. So it is not resent after a
-    failure that leaves open whether FLORA acted on it.
+    It only adds: a node that is there already is created once more, with a warning. An edge may name it, though.
 
     Args:
         project_id: whose canvas.
-        diagram: such as `flowchart LR\n a[A fern] --> b[Greener]`.
-        node_params: by the node's name in the diagram: `prompt` or `content_url`, `model`, `aspect_ratio`,
-            `resolution`, `model_parameters`, each of which may be None.
+        diagram: such as `graph LR\n a["A fern (Image)"] --> b["Greener (Image)"]`.
+        node_params: by the node's name in the diagram: `prompt` (else the label) or `content_url` (of media to show),
+            `model`, `aspect_ratio`, `resolution`, `model_parameters`, each of which may be None.
     """
     found = required(project_id=project_id, diagram=diagram) + optional(node_params=node_params)
     for name, params in node_params.items() if isinstance(node_params, Mapping) else ():
         found += row_problems(f"node_params.{name}", params, _NODE_PARAMS)
-        if isinstance(params, Mapping) and params.get("prompt") and params.get("content_url"):
-            found.append(f"node_params.{name} has both prompt and content_url: give one of them")
+        found += _excluded(f"node_params.{name}", params, "prompt")
     validation.raise_problems(found)
     payload = drop_none(diagram=diagram, node_params=node_params)
-    call = post(models.ExtendedCanvas.read, "projects", project_id, "canvas", payload=payload)
-    return replace(call, method="PATCH", takes_key=False)
+    path = ("projects", project_id, "canvas")
+    return send_json("PATCH", models.ExtendedCanvas.read, *path, payload=payload, takes_key=False)
 
 
 def create_action_node(
@@ -98,12 +110,12 @@ def create_action_node(
     Args:
         project_id: whose canvas.
         action_id: such as `ken-burns-video`; see `list_actions`.
-        params: per action.
+        params: per action; None for its defaults.
     """
     validation.raise_problems(required(project_id=project_id, action_id=action_id) + optional(params=params))
     payload = drop_none(action_id=action_id, params=params)
-    call = post(models.ActionNode.read, "projects", project_id, "actions", payload=payload)
-    return replace(call, takes_key=False)
+    path = ("projects", project_id, "actions")
+    return send_json("POST", models.ActionNode.read, *path, payload=payload, takes_key=False)
 
 
 def run_action_node(*, project_id: str, node_id: str) -> Call[models.Started]:
@@ -112,34 +124,35 @@ def run_action_node(*, project_id: str, node_id: str) -> Call[models.Started]:
     Takes no key. Look at the run with `get_run`.
     """
     validation.raise_problems(required(project_id=project_id, node_id=node_id))
-    call = post(models.Started.read, "projects", project_id, "actions", node_id, "run", payload={})
-    return replace(call, takes_key=False)
+    path = ("projects", project_id, "actions", node_id, "run")
+    return send_json("POST", models.Started.read, *path, payload={}, takes_key=False)
 
 
 def get_graph(*, workspace_id: str, project_id: str) -> Call[models.Graph]:
     """`GET …/projects/{project_id}/graph`: all nodes and edges, with a revision that changes when they do."""
+    validation.raise_problems(required(workspace_id=workspace_id, project_id=project_id))
     return get(models.Graph.read, *_project(workspace_id, project_id), "graph")
 
 
 def run_nodes(*, workspace_id: str, project_id: str, node_ids: Iterable[str]) -> Call[models.NodeRuns]:
-    """`POST …/projects/{project_id}/nodes/run`: run generation nodes. Bills at once.
+    """`POST …/projects/{project_id}/nodes/run`: run generation nodes as they are configured. Bills at once.
 
-    Credits are not checked before: what they do not suffice for fails as a run (FLORA's SDK). Look at the runs with
-    `get_run`.
+    One that cannot run is skipped, with a reason, and hinders no other. Credits are not checked before: a run for which
+    they do not suffice fails (FLORA's SDK). Look at the runs with `get_run`.
 
     Args:
         workspace_id: the workspace that is billed.
         project_id: whose canvas.
-        node_ids: 1 to 50 nodes; the answer has them in this order.
+        node_ids: 1 to 50 nodes by short id or UUID, in any order: FLORA runs first what others need.
     """
     names = as_list(node_ids)
-    found = _scope_problems(workspace_id, project_id)
+    found = required(workspace_id=workspace_id, project_id=project_id)
     if not 1 <= len(names) <= MAX_NODE_RUNS:
         found.append(f"node_ids holds {len(names)} nodes: FLORA runs 1 to {MAX_NODE_RUNS} at once")
     found += validation.problems((f"node_ids[{i}]", name, validation.opaque_id) for i, name in enumerate(names))
     validation.raise_problems(found)
-    path = _project(workspace_id, project_id)
-    return post(models.NodeRuns.read, *path, "nodes", "run", payload={"node_ids": names})
+    path = (*_project(workspace_id, project_id), "nodes", "run")
+    return post(models.NodeRuns.read, *path, payload={"node_ids": names})
 
 
 def apply_changeset(
@@ -154,34 +167,40 @@ def apply_changeset(
 ) -> Call[models.AppliedChangeset]:
     """`POST …/projects/{project_id}/canvas/changeset`: change a canvas in one transaction, all or nothing.
 
-    FLORA applies the operations in the order of these parameters. A node is named by its `node_id`, its short id such
-    as `n3`, or the `ref` it was added under. What is removed cannot be brought back.
+    FLORA applies the operations in the order of these parameters. A node is named by the short id or the UUID that
+    `get_graph` shows, or by the `ref` under which this changeset adds it.
 
     Args:
         workspace_id: the project's.
         project_id: whose canvas.
-        add: each `{ref, type, prompt?, model?, params?, content_url?, label?, position?, group?}`, type being image,
-            video, text, audio, group, static_image or layer_editor.
-        update: each `{id, prompt?, model?, params?, label?, position?}`.
-        connect: each `{from, to, in?}`; `in` names the input where there are several.
-        disconnect: the same.
-        remove: each `{id}`.
+        add: each `{ref, type, prompt?, model?, params?, content_url?, label?, position?, group?}`; type is image,
+            video, text, audio, group, static_image or layer_editor, position `{x, y}`, and `content_url` the address
+            of media to show, without prompt, model and params.
+        update: each `{id, prompt?, model?, params?, label?, position?}`, one per node; params are merged.
+        connect: each `{from, to, in?}`; `in` names an input of the target.
+        disconnect: the same; without `in` every edge between the two.
+        remove: each `{id}`, with the node's edges and a group's members. FLORA cannot undo it.
     """
-    given = {"add": add, "update": update, "connect": connect, "disconnect": disconnect, "remove": remove}
-    changes = {name: rows for name, value in given.items() if (rows := as_list(value))}
-    found = _scope_problems(workspace_id, project_id)
+    operations = {"add": add, "update": update, "connect": connect, "disconnect": disconnect, "remove": remove}
+    changes = {name: rows for name, value in operations.items() if (rows := as_list(value))}
+    found = required(workspace_id=workspace_id, project_id=project_id)
     found += [] if changes else ["the changeset is empty: give at least one operation"]
     for name, rows in changes.items():
         members, needed = _OPERATIONS[name]
         for index, row in enumerate(rows):
             found += row_problems(f"{name}[{index}]", row, members, needed=needed)
+            found += _excluded(f"{name}[{index}]", row, "prompt", "model", "params") if name == "add" else []
+        found += _repeated(name, rows)
     validation.raise_problems(found)
-    path = _project(workspace_id, project_id)
-    return post(models.AppliedChangeset.read, *path, "canvas", "changeset", payload=changes)
+    # An edge of the graph may land in no input in particular: its `in` is None there, and absent here.
+    payload = {name: [drop_none(**row) for row in rows] for name, rows in changes.items()}
+    path = (*_project(workspace_id, project_id), "canvas", "changeset")
+    return post(models.AppliedChangeset.read, *path, payload=payload)
 
 
 def get_canvas_definition(*, workspace_id: str, project_id: str) -> Call[models.CanvasDefinition]:
-    """`GET …/projects/{project_id}/canvas/definition`: the canonical JSON of a canvas."""
+    """`GET …/projects/{project_id}/canvas/definition`: all that it takes to make the canvas anew."""
+    validation.raise_problems(required(workspace_id=workspace_id, project_id=project_id))
     return get(models.CanvasDefinition.read, *_project(workspace_id, project_id), "canvas", "definition")
 
 
@@ -190,21 +209,42 @@ def replace_canvas_definition(
 ) -> Call[models.CanvasDefinition]:
     """`PUT …/projects/{project_id}/canvas/definition`: replace the whole canvas, all or nothing.
 
+    It is resent without a key, too; under a key FLORA refuses what it has done already.
+
     Args:
         workspace_id: the project's.
         project_id: whose canvas.
-        definition: `nodes`, `edges`, `node_inputs`, `node_outputs`, as `get_canvas_definition` shows them.
+        definition: `nodes`, `edges`, `node_inputs`, `node_outputs`, as `get_canvas_definition` shows them. A node
+            without a `position` gets one.
     """
-    found = _scope_problems(workspace_id, project_id) + required(definition=definition)
+    found = required(workspace_id=workspace_id, project_id=project_id)
+    found += row_problems("definition", definition, _DEFINITION, needed=_DEFINITION, closed=False)
+    for name, members in _DEFINED.items():
+        rows = definition.get(name) if isinstance(definition, Mapping) else None
+        for index, row in enumerate(rows if isinstance(rows, list | tuple) else ()):
+            found += row_problems(f"definition.{name}[{index}]", row, members, needed=members, closed=False)
     validation.raise_problems(found)
     path = (*_project(workspace_id, project_id), "canvas", "definition")
-    return replace(post(models.CanvasDefinition.read, *path, payload={"definition": definition}), method="PUT")
-
-
-def _scope_problems(workspace_id: str, project_id: str) -> list[str]:
-    return required(workspace_id=workspace_id, project_id=project_id)
+    return send_json("PUT", models.CanvasDefinition.read, *path, payload={"definition": definition}, takes_key=True)
 
 
 def _project(workspace_id: str, project_id: str) -> tuple[str, ...]:
-    validation.raise_problems(_scope_problems(workspace_id, project_id))
     return ("workspaces", workspace_id, "projects", project_id)
+
+
+def _excluded(name: str, row: object, *members: str) -> list[str]:
+    """What a node that shows given media has besides."""
+    if not isinstance(row, Mapping) or not row.get("content_url"):
+        return []
+    return [f"{name} has both content_url and {it}: give one of them" for it in members if row.get(it)]
+
+
+def _repeated(operation: str, rows: list[Any]) -> list[str]:
+    """The names of nodes that are there twice, of operations that take each once."""
+    member = _NAMES.get(operation, "")
+    names = [row.get(member) if isinstance(row, Mapping) else None for row in rows]
+    return [
+        f"{operation}[{index}].{member} is {short_repr(name)}, as of {operation}[{names.index(name)}]: give each once"
+        for index, name in enumerate(names)
+        if isinstance(name, str) and names.index(name) < index
+    ]

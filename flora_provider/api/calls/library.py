@@ -7,13 +7,16 @@ from flora_provider.api.calls.base import Call, drop_none, optional, path, post,
 
 
 def create_library_folder(*, workspace_id: str, name: str | None = None) -> Call[models.LibraryFolder]:
-    """`POST …/library/folders`: a new folder; None for FLORA's own name for it."""
+    """`POST …/library/folders`: a new folder; without a name FLORA gives it one."""
     validation.raise_problems(required(workspace_id=workspace_id) + optional(name=name))
     return post(models.LibraryFolder.read, *_folders(workspace_id), payload=drop_none(name=name))
 
 
 def delete_library_folder(*, workspace_id: str, folder_id: str) -> Call[models.DeletedFolder]:
-    """`DELETE …/library/folders/{folder_id}`: delete a folder; a second time it is a 404. Takes no key."""
+    """`DELETE …/library/folders/{folder_id}`: delete a folder; what was saved in it stays.
+
+    Takes no key, and is resent after every failure that may pass: a 404 may then mean that the first attempt did it.
+    """
     validation.raise_problems(required(workspace_id=workspace_id, folder_id=folder_id))
     return Call(method="DELETE", url=path(*_folders(workspace_id), folder_id), read=models.DeletedFolder.read)
 
@@ -31,17 +34,17 @@ def save_library_item(
     Args:
         workspace_id: the library's.
         folder_id: as `create_library_folder` returned it.
-        source: public https address of an image.
-        text: a text; give either.
-        description: shown beside it.
+        source: a public https address of an image, which FLORA fetches. Give this or `text`.
+        text: a text.
+        description: shown with it.
     """
     found = required(workspace_id=workspace_id, folder_id=folder_id)
     found += optional(source=source, text=text, description=description)
     if (source is None) == (text is None):
-        found.append("give either source (an image's address) or text")
+        found.append("the item has both source and text, or neither: give an image's address, or a text")
     validation.raise_problems(found)
-    members = drop_none(type="image" if text is None else "text", source=source, text=text, description=description)
-    return post(models.LibraryItem.read, *_folders(workspace_id), folder_id, "items", payload=members)
+    payload = drop_none(type="image" if text is None else "text", source=source, text=text, description=description)
+    return post(models.LibraryItem.read, *_folders(workspace_id), folder_id, "items", payload=payload)
 
 
 def _folders(workspace_id: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from flora_provider.api.calls.base import (
     get,
     optional,
     paged,
+    path,
     post,
     required,
     row_problems,
@@ -66,8 +67,24 @@ def generate(
     return post(models.Started.read, "generate", payload=members)
 
 
+def run_generation(
+    *,
+    type: MediaType | str,  # noqa: A002 - FLORA's own name for it
+    prompt: str,
+    workspace_id: str,
+    project_id: str,
+    model: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    callback_url: str | None = None,
+) -> Call[models.Started]:
+    """`POST /runs/generation`: the older name of `generate`, which FLORA deprecates. Bills; all else is the same."""
+    scope = {"workspace_id": workspace_id, "project_id": project_id}
+    call = generate(type=type, prompt=prompt, model=model, params=params, callback_url=callback_url, **scope)
+    return replace(call, url=path("runs", "generation"))
+
+
 def get_run(run_id: str) -> Call[models.Run]:
-    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique` or `run_action` started.
+    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique`, `run_action` or a node's run started.
 
     Whether it also shows those of `start_technique` is not documented; `get_technique_run` does. Right after a start
     FLORA may answer 404 for some seconds.

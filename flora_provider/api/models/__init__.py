@@ -7,14 +7,15 @@ from flora_provider.api.models.canvas import (
     Canvas,
     CanvasDefinition,
     CanvasSummary,
-    DeletedFolder,
+    ChangeCounts,
+    CreatedNode,
     ExtendedCanvas,
     Graph,
     GraphNode,
-    LibraryFolder,
-    LibraryItem,
+    NodeAction,
     NodeRun,
     NodeRuns,
+    Position,
 )
 from flora_provider.api.models.catalog import (
     Action,
@@ -32,6 +33,7 @@ from flora_provider.api.models.catalog import (
     Upload,
     Workspace,
 )
+from flora_provider.api.models.library import DeletedFolder, LibraryFolder, LibraryItem
 from flora_provider.api.models.runs import (
     ActionRef,
     FileOutput,
@@ -50,9 +52,9 @@ from flora_provider.api.models.runs import (
 
 __all__ = [
     "Action", "ActionNode", "ActionParam", "ActionRef", "ActionSlot", "AppliedChangeset", "Asset", "AttachedAsset",
-    "Canvas", "CanvasDefinition", "CanvasSummary", "DeletedFolder", "ExtendedCanvas", "Feedback", "FileOutput",
-    "FinishedRun", "FloraModel", "Generation", "Graph", "GraphNode", "LibraryFolder", "LibraryItem", "Model",
-    "ModelParam", "ModelRef", "Node", "NodeRun", "NodeRuns", "Page", "Project", "Run", "RunStatus", "Started",
-    "Technique", "TechniqueRef", "TechniqueRun", "TechniqueSlot", "TextOutput", "Upload", "WebhookEvent",
-    "WebhookRun", "Workspace",
+    "Canvas", "CanvasDefinition", "CanvasSummary", "ChangeCounts", "CreatedNode", "DeletedFolder", "ExtendedCanvas",
+    "Feedback", "FileOutput", "FinishedRun", "FloraModel", "Generation", "Graph", "GraphNode", "LibraryFolder",
+    "LibraryItem", "Model", "ModelParam", "ModelRef", "Node", "NodeAction", "NodeRun", "NodeRuns", "Page",
+    "Position", "Project", "Run", "RunStatus", "Started", "Technique", "TechniqueRef", "TechniqueRun",
+    "TechniqueSlot", "TextOutput", "Upload", "WebhookEvent", "WebhookRun", "Workspace",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from tests.unit.api.reference.runs import GENERATION, RUN
 def assert_holds(value, said):
     """Everything FLORA said is in the answer, under FLORA's own name, and in the promised type."""
     match value:
-        case None | bool() | str() | int() | float():
+        case None | bool() | str() | int() | float() | list():
             assert value == said
         case Decimal():
             assert value == Decimal(str(said))
@@ -29,7 +29,9 @@ def assert_holds(value, said):
             assert value == (pendulum.parse(said) if isinstance(said, str) else pendulum.from_timestamp(said / 1000))
             assert value.tzinfo is not None
         case dict():
-            assert value == said
+            assert value.keys() == said.keys()
+            for name, theirs in said.items():
+                assert_holds(value[name], theirs)
         case tuple():
             assert len(value) == len(said)
             for mine, theirs in zip(value, said, strict=True):

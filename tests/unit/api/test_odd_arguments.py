@@ -34,7 +34,16 @@ GOOD = {
     "method": "GET",
     "segments": "projects",
     "inputs": {"a": "b"},
+    "folder_id": "libfolder_1",
+    "node_id": "n3",
+    "node_ids": ["n3"],
+    "diagram": "graph LR",
+    "definition": {"nodes": [], "edges": [], "node_inputs": {}, "node_outputs": {}},
+    "remove": [{"id": "n3"}],
+    "text": "t",
 }
+# What is not required alone, but some of which is.
+ALSO = {"apply_changeset": ("remove",), "save_library_item": ("text",)}
 INPUTS = {"run_action": [{"type": "text", "text": "t"}], "start_technique": [{"id": "a", "type": "text", "value": "t"}]}
 
 
@@ -55,7 +64,8 @@ def asked(name, changes):
     function = getattr(calls, name)
     parameters = inspect.signature(function).parameters
     values = GOOD | {"inputs": INPUTS.get(name, GOOD["inputs"])}
-    arguments = {key: values[key] for key, it in parameters.items() if it.default is it.empty} | changes
+    needed = [key for key, it in parameters.items() if it.default is it.empty or key in ALSO.get(name, ())]
+    arguments = {key: values[key] for key in needed} | changes
     several = [arguments.pop(key) for key, it in parameters.items() if it.kind is it.VAR_POSITIONAL]
     ordered = [arguments.pop(key) for key, it in parameters.items() if several and it.kind is it.POSITIONAL_OR_KEYWORD]
     return function(*ordered, *several, **arguments)
