@@ -178,9 +178,12 @@ def test_body_of_a_call_is_not_affected_by_later_changes_to_its_rows():
     assert [run_action.body, start.body] == checked
 
 
-def test_only_calls_with_a_key_and_gets_may_be_sent_twice():
+def test_post_or_patch_may_be_sent_twice_only_under_a_key():
     create = calls.create_project(workspace_id="ws_1", name="n")
-    assert calls.get_run("run_1").resendable
+    may_be_sent_twice = {
+        method: calls.request(method, "x").resendable for method in ("GET", "PUT", "DELETE", "POST", "PATCH")
+    }
+    assert may_be_sent_twice == {"GET": True, "PUT": True, "DELETE": True, "POST": False, "PATCH": False}
     assert not create.resendable
     assert create.with_key("k").resendable
     with pytest.raises(FloraInputError, match="PATCH /x takes no idempotency key"):
