@@ -10,7 +10,7 @@
     │   ├── FloraAuthenticationError   401: no key, or a wrong or revoked one
     │   ├── FloraPaymentError          402: out of credits; nothing was started
     │   ├── FloraPermissionError       403: role or plan does not allow it
-    │   ├── FloraNotFoundError         404: unknown, or not visible to this key
+    │   ├── FloraNotFoundError         404: unknown, or not visible to this key; or no such endpoint
     │   ├── FloraConflictError         409: asset in the wrong state
     │   │   └── FloraDuplicateError      409 idempotency_duplicate: the key has already started something
     │   ├── FloraRateLimitError        429: `.retry_after` says when to come back
@@ -184,7 +184,7 @@ class FloraPermissionError(FloraStatusError):
 
 
 class FloraNotFoundError(FloraStatusError):
-    """404: no such thing, or this key cannot see it; FLORA does not tell which."""
+    """404: no such thing, or this key cannot see it; FLORA does not tell which. Or there is no such endpoint."""
 
     remedy = "The id is unknown, or belongs to a workspace this API key cannot see"
 

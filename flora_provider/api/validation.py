@@ -43,6 +43,13 @@ def identifier(name: str, value: object) -> str | None:
     return f"{name} is {short_repr(value)}, but such an id starts with {prefix!r}: {WHERE[name]}"
 
 
+def opaque_id(name: str, value: object) -> str | None:
+    """An id of no fixed form, such as a node's `n3`."""
+    if _is_word(value):
+        return None
+    return f"{name} is {short_repr(value)}: give the id as FLORA gave it"
+
+
 def run_id(name: str, value: object) -> str | None:
     """A run's id, and not what a task returns that has waited for the run."""
     if isinstance(value, Mapping):
@@ -118,6 +125,18 @@ def mapping(name: str, value: object) -> str | None:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return None
     return f"{name} is {short_repr(value)}: give a dict with string keys"
+
+
+def sequence(name: str, value: object) -> str | None:
+    """A list or a tuple, of whatever."""
+    return None if isinstance(value, list | tuple) else f"{name} is {short_repr(value)}: give a list"
+
+
+def number(name: str, value: object) -> str | None:
+    """A finite number."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
+        return None
+    return f"{name} is {short_repr(value)}: give a finite number"
 
 
 def non_negative_int(name: str, value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""A hook's connection and its clients; the verbs are in `flora.py`."""
+"""A hook's connection and its clients; the verbs are in the files beside it, by subject."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from flora_provider.api import validation
+from flora_provider.api.calls.base import call_problems
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
@@ -20,10 +21,12 @@ from flora_provider.hooks.lazy import lazy
 from flora_provider.runs.polling import poll_once
 
 if TYPE_CHECKING:
+    from flora_provider.api.calls import Call
     from flora_provider.api.settings import Settings
     from flora_provider.runs.event import RunEvent
     from flora_provider.runs.poller import RunPoller
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # Seconds that a poll may take, in the triggerer: it is tried again anyway, and others wait for its place meanwhile.
@@ -179,6 +182,15 @@ class ConnectedHook(BaseHook):
     def get_conn(self) -> FloraClient:
         """The same, under Airflow's usual name."""
         return self.client()
+
+    def send(self, call: Call[T], idempotency_key: str | None = None) -> T:
+        """Send any call of `flora_provider.api.calls`, as the client does, under a key if one is given.
+
+        Raises:
+            FloraInputError: this is no call, or it takes no key, or this is none.
+        """
+        validation.raise_problems(call_problems(call))
+        return self.client().send(call if idempotency_key is None else call.with_key(idempotency_key))
 
     @asynccontextmanager
     async def async_client(self) -> AsyncIterator[AsyncFloraClient]:

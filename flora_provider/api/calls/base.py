@@ -34,6 +34,9 @@ RULES: Mapping[str, validation.Check] = {
     **validation.GENERATION,
     **dict.fromkeys(validation.PREFIXES, validation.identifier),
     **dict.fromkeys(("name", "summary", "detail", "cursor"), validation.non_empty_text),
+    **dict.fromkeys(("diagram", "text", "description"), validation.non_empty_text),
+    **dict.fromkeys(("node_id", "folder_id"), validation.opaque_id),
+    "node_params": validation.mapping,
     **dict.fromkeys(("file_name", "folder"), validation.single_line),
     "technique": validation.slug_or_id,
     "action_id": validation.slug,
@@ -66,8 +69,8 @@ class Call(Request, Generic[T]):
 
     @property
     def resendable(self) -> bool:
-        """Whether sending it twice does no more than sending it once."""
-        return self.method == "GET" or "Idempotency-Key" in dict(self.headers)
+        """Whether sending it twice does no more than sending it once, as by HTTP of every GET, PUT and DELETE."""
+        return self.method in ("GET", "PUT", "DELETE") or "Idempotency-Key" in dict(self.headers)
 
     def with_key(self, key: str) -> Call[T]:
         """The same call with an `Idempotency-Key`.
@@ -168,7 +171,14 @@ def get(read: Callable[[Any], T], *segments: str, **query: Any) -> Call[T]:
 
 def post(read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any]) -> Call[T]:
     """A JSON POST that takes a key."""
-    return Call(method="POST", url=path(*segments), body=canonical_json(payload), read=read, takes_key=True)
+    return send_json("POST", read, *segments, payload=payload, takes_key=True)
+
+
+def send_json(
+    method: str, read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any], takes_key: bool
+) -> Call[T]:
+    """A call with a JSON body."""
+    return Call(method=method, url=path(*segments), body=canonical_json(payload), read=read, takes_key=takes_key)
 
 
 def request(
@@ -180,15 +190,15 @@ def request(
 ) -> Call[Any]:
     """Any other endpoint; the answer is its parsed JSON.
 
-        client.send(calls.request("GET", "projects", "prj_1", "canvas"))
+        client.send(calls.request("GET", "projects", "prj_1", "comments"))
 
     Args:
         method: GET, POST, PUT, PATCH or DELETE.
         segments: of the path below the base URL, not yet percent-encoded.
         query: its parameters.
         payload: JSON members of the body; None for no body.
-        takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a call that is no GET is not
-            resent after a failure that leaves open whether FLORA acted on it.
+        takes_key: whether FLORA documents an `Idempotency-Key` for it. Without a key a POST or PATCH is not resent
+            after a failure that leaves open whether FLORA acted on it.
     """
     verb = method.upper() if isinstance(method, str) else method
     found = segment_problems(*segments)
@@ -249,6 +259,23 @@ def required(**values: object) -> list[str]:
 def optional(**values: object) -> list[str]:
     """The same; None is left out."""
     return required(**drop_none(**values))
+
+
+def row_problems(
+    name: str,
+    row: object,
+    members: Mapping[str, validation.Check],
+    *,
+    needed: Iterable[str] = (),
+    closed: bool = True,
+) -> list[str]:
+    """What is wrong with a row that may have these members and, if it is `closed`, no others."""
+    if not isinstance(row, Mapping):
+        return [f"{name} is {short_repr(row)}: give a dict of {', '.join(members)}"]
+    asked = [(member, check) for member, check in members.items() if member in row or member in needed]
+    found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
+    unknown = sorted(set(row) - set(members), key=str) if closed else []
+    return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])
 
 
 def paged(

@@ -88,6 +88,22 @@ def create_project(*, workspace_id: str, name: str) -> Call[models.Project]:
     return post(models.Project.read, "projects", payload={"workspace_id": workspace_id, "name": name})
 
 
+def create_workspace_project(*, workspace_id: str, name: str) -> Call[models.Project]:
+    """`POST /workspaces/{workspace_id}/projects`: as `create_project`, with the workspace in the path."""
+    validation.raise_problems(required(workspace_id=workspace_id, name=name))
+    return post(models.Project.read, "workspaces", workspace_id, "projects", payload={"name": name})
+
+
+def create_folder_project(*, workspace_id: str, folder_id: str, name: str) -> Call[models.Project]:
+    """`POST /workspaces/{workspace_id}/folders/{folder_id}/projects`: a new project in a folder of projects.
+
+    A folder that the key cannot reach is a 404.
+    """
+    validation.raise_problems(required(workspace_id=workspace_id, folder_id=folder_id, name=name))
+    path = ("workspaces", workspace_id, "folders", folder_id, "projects")
+    return post(models.Project.read, *path, payload={"name": name})
+
+
 def get_project(project_id: str) -> Call[models.Project]:
     """`GET /projects/{project_id}`: one project; a missing and a forbidden one are both 404."""
     validation.raise_problems(required(project_id=project_id))

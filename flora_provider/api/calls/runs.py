@@ -15,10 +15,11 @@ from flora_provider.api.calls.base import (
     get,
     optional,
     paged,
+    path,
     post,
     required,
+    row_problems,
 )
-from flora_provider.api.text import short_repr
 
 MediaType = Literal["image", "video", "audio", "text"]
 
@@ -66,8 +67,24 @@ def generate(
     return post(models.Started.read, "generate", payload=members)
 
 
+def run_generation(
+    *,
+    type: MediaType | str,  # noqa: A002 - FLORA's own name for it
+    prompt: str,
+    workspace_id: str,
+    project_id: str,
+    model: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    callback_url: str | None = None,
+) -> Call[models.Started]:
+    """`POST /runs/generation`: the older name of `generate`, which FLORA deprecates. Bills; all else is the same."""
+    scope = {"workspace_id": workspace_id, "project_id": project_id}
+    call = generate(type=type, prompt=prompt, model=model, params=params, callback_url=callback_url, **scope)
+    return replace(call, url=path("runs", "generation"))
+
+
 def get_run(run_id: str) -> Call[models.Run]:
-    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique` or `run_action` started.
+    """`GET /runs/{run_id}`: the state of a run that `generate`, `run_technique`, `run_action` or a node's run started.
 
     Whether it also shows those of `start_technique` is not documented; `get_technique_run` does. Right after a start
     FLORA may answer 404 for some seconds.
@@ -133,7 +150,7 @@ def run_action(
     found = required(action_id=action_id, workspace_id=workspace_id, project_id=project_id) + optional(params=params)
     found += [] if rows else ["inputs is empty: give at least one {type, url or text}"]
     for index, row in enumerate(rows):
-        found += _row_problems(f"inputs[{index}]", row, _ACTION_INPUT, required=("type",))
+        found += row_problems(f"inputs[{index}]", row, _ACTION_INPUT, needed=("type",))
         if isinstance(row, Mapping) and not row.keys() & {"url", "text"}:
             found.append(f"inputs[{index}] has neither url nor text: give one")
     validation.raise_problems(found)
@@ -166,7 +183,7 @@ def start_technique(
     for index, row in enumerate(rows):
         is_media = isinstance(row, Mapping) and row.get("type") in _TECHNIQUE_MEDIA
         members = _TECHNIQUE_INPUT | {"value": validation.media if is_media else validation.non_empty_text}
-        found += _row_problems(f"inputs[{index}]", row, members, required=tuple(members))
+        found += row_problems(f"inputs[{index}]", row, members, needed=tuple(members))
     validation.raise_problems(found)
     payload = drop_none(inputs=rows, mode="async", callback_url=callback_url)
     call = post(models.Run.read, "techniques", technique, "runs", payload=payload)
@@ -194,15 +211,3 @@ def list_technique_runs(
     """`GET /technique-runs`: one page of the technique run history, newest first."""
     asked = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id, "status": status}
     return paged("technique_runs", models.TechniqueRun, "technique-runs", limit=limit, cursor=cursor, query=asked)
-
-
-def _row_problems(
-    name: str, row: object, members: Mapping[str, validation.Check], *, required: Iterable[str]
-) -> list[str]:
-    """What is wrong with a row that may have these members and no others."""
-    if not isinstance(row, Mapping):
-        return [f"{name} is {short_repr(row)}: give a dict of {', '.join(members)}"]
-    asked = [(member, check) for member, check in members.items() if member in row or member in required]
-    found = validation.problems((f"{name}.{member}", row.get(member), check) for member, check in asked)
-    unknown = sorted(set(row) - set(members), key=str)
-    return found + ([f"{name} has the unknown members {unknown}: remove them"] if unknown else [])

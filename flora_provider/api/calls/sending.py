@@ -92,10 +92,15 @@ def status_error(response: Response, *, now: float, call: Call[Any]) -> errors.F
 
 # What FLORA's ids are of, in words and as the names of members.
 _ID_WORDS = re.compile("workspace|project|technique|asset", re.IGNORECASE)
+# An id in a path, which no word of FLORA's own paths looks like, or a slug.
+_ID_IN_PATH = re.compile("/[a-z]+_|^/(techniques|actions)/")
 
 
 def _hint(call: Call[Any], status: int, code: str | None, said: str) -> str:
-    """What to do about ids that FLORA refuses, such as a project of another workspace, or cannot read; else nothing."""
+    """What to do about a path that leads nowhere, and about ids that FLORA refuses or cannot read; else nothing."""
+    # FLORA's errors have a code. Without one, somebody else has answered, or FLORA's own host outside of its API.
+    if status == 404 and (not code or not (call.ids() or _ID_IN_PATH.search(call.url))):  # noqa: PLR2004 - HTTP
+        return f"This address has no endpoint {call}: check the path, and base_url (the connection's host)"
     if status in (400, 422) and _ID_WORDS.search(bounded(said)):
         because = "Sent were"
     elif status == 500 and code == "unknown_error":  # noqa: PLR2004 - HTTP

@@ -1,6 +1,22 @@
 """What FLORA answers, as types."""
 
 from flora_provider.api.models.base import FloraModel, Page
+from flora_provider.api.models.canvas import (
+    ActionNode,
+    AppliedChangeset,
+    Canvas,
+    CanvasDefinition,
+    CanvasSummary,
+    ChangeCounts,
+    CreatedNode,
+    ExtendedCanvas,
+    Graph,
+    GraphNode,
+    NodeAction,
+    NodeRun,
+    NodeRuns,
+    Position,
+)
 from flora_provider.api.models.catalog import (
     Action,
     ActionParam,
@@ -17,6 +33,7 @@ from flora_provider.api.models.catalog import (
     Upload,
     Workspace,
 )
+from flora_provider.api.models.library import DeletedFolder, LibraryFolder, LibraryItem
 from flora_provider.api.models.runs import (
     ActionRef,
     FileOutput,
@@ -34,8 +51,10 @@ from flora_provider.api.models.runs import (
 )
 
 __all__ = [
-    "Action", "ActionParam", "ActionRef", "ActionSlot", "Asset", "AttachedAsset", "Feedback", "FileOutput",
-    "FinishedRun", "FloraModel", "Generation", "Model", "ModelParam", "ModelRef", "Node", "Page", "Project", "Run",
-    "RunStatus", "Started", "Technique", "TechniqueRef", "TechniqueRun", "TechniqueSlot", "TextOutput", "Upload",
-    "WebhookEvent", "WebhookRun", "Workspace",
+    "Action", "ActionNode", "ActionParam", "ActionRef", "ActionSlot", "AppliedChangeset", "Asset", "AttachedAsset",
+    "Canvas", "CanvasDefinition", "CanvasSummary", "ChangeCounts", "CreatedNode", "DeletedFolder", "ExtendedCanvas",
+    "Feedback", "FileOutput", "FinishedRun", "FloraModel", "Generation", "Graph", "GraphNode", "LibraryFolder",
+    "LibraryItem", "Model", "ModelParam", "ModelRef", "Node", "NodeAction", "NodeRun", "NodeRuns", "Page",
+    "Position", "Project", "Run", "RunStatus", "Started", "Technique", "TechniqueRef", "TechniqueRun",
+    "TechniqueSlot", "TextOutput", "Upload", "WebhookEvent", "WebhookRun", "Workspace",
 ]  # fmt: skip

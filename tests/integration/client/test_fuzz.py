@@ -25,6 +25,8 @@ CALLS = [
     calls.get_asset("asset_1"),
     calls.complete_asset("asset_1"),
     calls.send_feedback(kind="bug", summary="s", detail="d"),
+    calls.get_graph(workspace_id="ws_1", project_id="prj_1"),
+    calls.run_nodes(workspace_id="ws_1", project_id="prj_1", node_ids=["n1"]).with_key("k"),
     calls.request("GET", "anything"),
 ]
 WORDS = [
@@ -48,6 +50,9 @@ WORDS = [
     "url",
     "actions",
     "technique_id",
+    "runs",
+    "nodes",
+    "node_id",
 ]
 
 values = json_values(

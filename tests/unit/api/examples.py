@@ -2,18 +2,35 @@
 
 from flora_provider.api.models import (
     Action,
+    ActionNode,
     ActionParam,
     ActionRef,
     ActionSlot,
+    AppliedChangeset,
     Asset,
     AttachedAsset,
+    Canvas,
+    CanvasDefinition,
+    CanvasSummary,
+    ChangeCounts,
+    CreatedNode,
+    DeletedFolder,
+    ExtendedCanvas,
     Feedback,
     FileOutput,
     Generation,
+    Graph,
+    GraphNode,
+    LibraryFolder,
+    LibraryItem,
     Model,
     ModelParam,
     ModelRef,
     Node,
+    NodeAction,
+    NodeRun,
+    NodeRuns,
+    Position,
     Project,
     Run,
     Started,
@@ -28,6 +45,8 @@ from flora_provider.api.models import (
     Workspace,
 )
 
+CANVAS = {"project_id": "prj_1", "canvas_url": "https://app.flora.ai/p"}
+SUMMARY = {"node_count": 2, "edge_count": 1}
 REQUIRED = {
     Run: {"run_id": "run_1", "status": "running"},
     Started: {"run_id": "run_1"},
@@ -40,6 +59,12 @@ REQUIRED = {
     Action: {"action_id": "ken-burns-video", "name": "Ken Burns"},
     Node: {"node_id": "n3", "type": "image"},
     Asset: {"asset_id": "asset_1", "status": "ready"},
+    ExtendedCanvas: {**CANVAS, "diagram": "graph LR", "created_node_count": 2, "created_edge_count": 1},
+    CanvasSummary: SUMMARY,
+    GraphNode: {"id": "n1", "node_id": "node_1", "type": "image"},
+    NodeRun: {"node_id": "n1"},
+    AppliedChangeset: {**CANVAS, "revision": "4f2a", "applied": {}},
+    LibraryItem: {"folder_id": "f", "saved_node_id": "node_1", "workspace_id": "w"},
     WebhookEvent: {
         "id": "whd_1",
         "type": "run.completed",
@@ -64,6 +89,20 @@ ROWS = {
     AttachedAsset: {"project_id": "p", "asset_id": "a", "node_id": "n", "canvas_url": "https://app.flora.ai/p"},
     Feedback: {"feedback_id": "f", "received_at": 1750000000123},
     Upload: {"url": "https://s.example/", "form_fields": {"policy": "x"}},
+    Canvas: {**CANVAS, "diagram": "graph LR", "summary": SUMMARY},
+    ActionNode: {**CANVAS, "node_id": "n2", "action_id": "ken-burns-video"},
+    Position: {"x": -120.5, "y": 0},
+    NodeAction: {"action_id": None, "params": {"fps": "24"}},
+    Graph: {
+        **CANVAS, "revision": "4f2a", "edges": [{"from": "n1", "to": "n2", "in": None}],
+        "nodes": [{"id": "n1", "node_id": "node_1", "type": "image", "position": {"x": 1, "y": 2}}],
+    },
+    NodeRuns: {"project_id": "p", "runs": [{"node_id": "n1", "status": "started", "run_id": "run_1"}]},
+    ChangeCounts: {"added": 1, "removed": 2},
+    CreatedNode: {"id": "n1", "node_id": "node_1"},
+    CanvasDefinition: {**CANVAS, "definition": {"nodes": [{"id": "node_1"}]}, "summary": SUMMARY},
+    LibraryFolder: {"folder_id": "f", "name": "n", "workspace_id": "w"},
+    DeletedFolder: {"folder_id": "f", "workspace_id": "w", "deleted": True},
     WebhookRun: {"run_id": "run_1", "run_type": "generation", "status": "odd"},
 }  # fmt: skip
 ALL = REQUIRED | ROWS

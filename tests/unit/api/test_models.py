@@ -12,10 +12,17 @@ from flora_provider.api.errors import FloraAnswerError
 from flora_provider.api.models import (
     Action,
     ActionSlot,
+    AppliedChangeset,
     Asset,
+    Canvas,
+    Graph,
+    GraphNode,
+    LibraryItem,
     Model,
     ModelParam,
     Node,
+    NodeRun,
+    NodeRuns,
     Project,
     Run,
     RunStatus,
@@ -25,7 +32,7 @@ from flora_provider.api.models import (
     Upload,
 )
 from tests.support.strategies import json_values, texts
-from tests.unit.api.examples import REQUIRED
+from tests.unit.api.examples import ALL, REQUIRED
 
 SHAPES = sorted(REQUIRED, key=lambda model: model.__name__)
 
@@ -116,7 +123,23 @@ def test_new_kind_of_output_is_a_file_and_an_unreadable_one_does_not_cost_the_ot
     assert Run.read({"run_id": "run_1", "status": "completed", "outputs": "none"}).outputs == ()
 
 
+def test_started_node_is_not_lost_to_what_else_its_row_says():
+    rows = [{"node_id": "n1", "run_id": "run_1", "status": 5, "charged_cost": "free", "model": []}, {"node_id": "n2"}]
+    first, second = NodeRuns.read({"project_id": "prj_1", "runs": rows}).runs
+    assert (first.run_id, first.status, first.charged_cost, first.model) == ("run_1", None, None, None)
+    assert (second.run_id, second.node_id) == (None, "n2")
+
+
+def test_values_that_flora_adds_to_a_canvas_are_read():
+    node = GraphNode.read(REQUIRED[GraphNode] | {"type": "hologram", "status": "queued", "position": {"x": "left"}})
+    assert (node.type, node.status, node.position) == ("hologram", "queued", None)
+    changed = AppliedChangeset.read(REQUIRED[AppliedChangeset] | {"applied": {"added": 1, "moved": 2}, "created": [1]})
+    assert (changed.applied.added, changed.applied.moved, changed.applied.removed, changed.created) == (1, 2, 0, {})
+
+
 READABLE = {
+    (Graph, "nodes"): {"id": "n1", "node_id": "node_1", "type": "image"},
+    (NodeRuns, "runs"): {"node_id": "n1", "status": "started", "run_id": "run_1"},
     (Model, "params"): {"name": "seed", "type": "int"},
     (Model, "capabilities"): "t2i",
     (Action, "inputs"): {"name": "image", "type": "image"},
@@ -133,9 +156,9 @@ READABLE = {
 def test_rows_that_cannot_be_read_do_not_cost_the_others(where, before, after):
     model, name = where
     good = READABLE[where]
-    (row,) = getattr(model.read(REQUIRED[model] | {name: [good]}), name)
-    assert row in getattr(model.read(REQUIRED[model] | {name: [*before, good, *after]}), name)
-    assert getattr(model.read(REQUIRED[model] | {name: [good, 5.5, good]}), name) == (row, row)
+    (row,) = getattr(model.read(ALL[model] | {name: [good]}), name)
+    assert row in getattr(model.read(ALL[model] | {name: [*before, good, *after]}), name)
+    assert getattr(model.read(ALL[model] | {name: [good, 5.5, good]}), name) == (row, row)
 
 
 def test_charged_cost_is_exact():
@@ -202,6 +225,10 @@ def test_repr_of_an_answer_shows_no_signed_url():
             Asset.read(REQUIRED[Asset] | {"url": signed, "upload_url": signed, "canvas": signed}),
             Upload.read({"url": signed, "form_fields": {"policy": "secret"}}),
             Node.read(REQUIRED[Node] | {"url": signed}),
+            Canvas.read(ALL[Canvas] | {"canvas_url": signed, "diagram": f"graph LR\n a[{signed}]"}),
+            GraphNode.read(REQUIRED[GraphNode] | {"output_url": signed, "params": {"image_url": signed}}),
+            NodeRun.read(REQUIRED[NodeRun] | {"poll_url": signed, "message": f"no {signed}"}),
+            LibraryItem.read(REQUIRED[LibraryItem] | {"url": signed}),
             Started.read(REQUIRED[Started] | {"model": {"model_id": "m", "preview": signed}}),
             Run.read({"run_id": "run_2", "status": "failed", "error_message": f"could not load {signed}."}),
             TechniqueSlot.read({"id": "a", "name": "b", "type": "text"}),

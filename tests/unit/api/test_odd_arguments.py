@@ -12,30 +12,7 @@ from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.files.download import download
 from flora_provider.api.files.upload import upload
 from flora_provider.api.settings import Settings
-
-GOOD = {
-    "workspace_id": "ws_1",
-    "project_id": "prj_1",
-    "technique_id": "tech_1",
-    "run_id": "run_1",
-    "asset_id": "asset_1",
-    "type": "image",
-    "prompt": "p",
-    "technique": "cctv-cam",
-    "action_id": "ken-burns-video",
-    "source": "https://example.com/a.png",
-    "file": io.BytesIO(b"x"),
-    "file_name": "a.png",
-    "content_type": "image/png",
-    "kind": "bug",
-    "summary": "s",
-    "detail": "d",
-    "name": "n",
-    "method": "GET",
-    "segments": "projects",
-    "inputs": {"a": "b"},
-}
-INPUTS = {"run_action": [{"type": "text", "text": "t"}], "start_technique": [{"id": "a", "type": "text", "value": "t"}]}
+from tests.unit.api.arguments import FUNCTIONS, asked
 
 
 class Hostile:
@@ -48,17 +25,6 @@ ODD = [
     [], [None], [[]], {}, {1: 2}, {"a": {1}}, {"\ud83d": 1}, (), {1}, object(), Hostile(), len,
     datetime(2026, 1, 1, tzinfo=UTC), io.StringIO("x"), io.BytesIO(),
 ]  # fmt: skip
-FUNCTIONS = [name for name in calls.__all__ if inspect.isfunction(getattr(calls, name))]
-
-
-def asked(name, changes):
-    function = getattr(calls, name)
-    parameters = inspect.signature(function).parameters
-    values = GOOD | {"inputs": INPUTS.get(name, GOOD["inputs"])}
-    arguments = {key: values[key] for key, it in parameters.items() if it.default is it.empty} | changes
-    several = [arguments.pop(key) for key, it in parameters.items() if it.kind is it.VAR_POSITIONAL]
-    ordered = [arguments.pop(key) for key, it in parameters.items() if several and it.kind is it.POSITIONAL_OR_KEYWORD]
-    return function(*ordered, *several, **arguments)
 
 
 def outcome(function):

@@ -140,10 +140,8 @@ REDIRECT = (
         ({"status": 500, "payload": {"error": "upstream down.\n\x1b[31m"}}, "FLORA answered 500: upstream down. [31m"),
         ({"status": 500, "payload": {"error": {"code": 5, "message": ["?"], "fields": [1, {"field": 2}]}}},
          f"FLORA answered 500: the body is no error of FLORA's (no content type): {NOT_FLORA}"),
-        ({"status": 404, "payload": {"error": {"message": "Not found."}}},
-         "FLORA answered 404: Not found. The id is unknown, or belongs to a workspace this API key cannot see"),
-        ({"status": 404, "payload": {"error": {"message": "What is that?"}}},
-         "FLORA answered 404: What is that? The id is unknown, or belongs to a workspace this API key cannot see"),
+        ({"status": 403, "payload": {"error": {"message": "Why is that?"}}},
+         f"FLORA answered 403: Why is that? {errors.FloraPermissionError.remedy}"),
     ],
 )  # fmt: skip
 def test_body_that_is_no_error_of_floras_is_reported_in_a_sentence(answered, message):
@@ -159,6 +157,47 @@ def refused(status, code, message, call, *fields):
     with pytest.raises(errors.FloraStatusError) as caught:
         read(call, error_response(status, code, message, *fields), now=0)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "answered", "said"),
+    [
+        (calls.request("GET", "nonsense"), {"payload": {"error": {"code": "not_found", "message": "Not found."}}},
+         " not_found: Not found"),
+        (calls.request("POST", "technique-runs", "latest"), {"payload": {"error": {"code": "not_found"}}},
+         " not_found: it gave no reason"),
+        (get(), {"body": b"<html>404</html>", "content_type": "text/html"},
+         f": the body is no error of FLORA's (text/html): {NOT_FLORA}"),
+        (get(), {"payload": {"error": "Not Found"}}, ": Not Found"),
+        (get(), {"payload": {"detail": "Not Found"}},
+         f": the body is no error of FLORA's (no content type): {NOT_FLORA}"),
+    ],
+)  # fmt: skip
+def test_missing_endpoint_is_not_reported_as_a_missing_id(call, answered, said):
+    with pytest.raises(errors.FloraNotFoundError) as caught:
+        read(call, response(404, **answered), now=0)
+    assert str(caught.value) == (
+        f"FLORA answered 404{said}. This address has no endpoint {call}: check the path, and base_url (the "
+        "connection's host)"
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        calls.get_run("run_1"),
+        calls.get_technique("cctv-cam"),
+        calls.get_action("ken-burns-video"),
+        calls.list_generations(project_id="prj_1"),
+        calls.create_project(workspace_id="ws_1", name="n"),
+        calls.delete_library_folder(workspace_id="ws_1", folder_id="libfolder_1"),
+        calls.request("GET", "elements", "el_1"),
+    ],
+    ids=repr,
+)
+def test_missing_id_is_reported_wherever_it_was_sent(call):
+    said = refused(404, "not_found", "Not found.", call)
+    assert said.endswith("Not found. The id is unknown, or belongs to a workspace this API key cannot see")
 
 
 def test_project_of_another_workspace_is_reported_with_both_ids_and_where_they_come_from():

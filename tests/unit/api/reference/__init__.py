@@ -4,6 +4,6 @@ An example is how a call is made, its request line, the JSON that is sent (None 
 that comes back.
 """
 
-from tests.unit.api.reference import assets, catalog, runs
+from tests.unit.api.reference import assets, canvas, catalog, runs
 
-EXAMPLES = [*runs.EXAMPLES, *catalog.EXAMPLES, *assets.EXAMPLES]
+EXAMPLES = [*runs.EXAMPLES, *catalog.EXAMPLES, *assets.EXAMPLES, *canvas.EXAMPLES]

@@ -120,6 +120,18 @@ EXAMPLES = [
         {"workspace_id": "ws_1", "name": "Ferns"},
         PROJECT,
     ),
+    (
+        lambda: calls.create_workspace_project(workspace_id="ws_1", name="Ferns"),
+        "POST /workspaces/ws_1/projects",
+        {"name": "Ferns"},
+        PROJECT,
+    ),
+    (
+        lambda: calls.create_folder_project(workspace_id="ws_1", folder_id="fld_1", name="Ferns"),
+        "POST /workspaces/ws_1/folders/fld_1/projects",
+        {"name": "Ferns"},
+        PROJECT,
+    ),
     (lambda: calls.get_project("prj_1"), "GET /projects/prj_1", None, PROJECT),
     (
         lambda: calls.list_nodes("prj_1"),
@@ -134,12 +146,10 @@ EXAMPLES = [
         {"feedback_id": "fb_1", "received_at": 1750000000000},
     ),
     (
-        lambda: calls.request(
-            "patch", "projects", "prj_1", "canvas", query={"a": "1"}, payload={"diagram": "graph TD"}
-        ),
-        "PATCH /projects/prj_1/canvas?a=1",
-        {"diagram": "graph TD"},
-        {"project_id": "prj_1", "created_node_count": 2, "warnings": []},
+        lambda: calls.request("patch", "projects", "prj_1", "comments", query={"a": "1"}, payload={"text": "t"}),
+        "PATCH /projects/prj_1/comments?a=1",
+        {"text": "t"},
+        {"project_id": "prj_1", "comment_count": 2, "warnings": []},
     ),
     (lambda: calls.request("DELETE", "workspaces", "ws_1"), "DELETE /workspaces/ws_1", None, {"deleted": True}),
 ]
