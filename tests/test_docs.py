@@ -1,12 +1,19 @@
-"""What docs/ says of testing is executed."""
+"""What docs/ says of testing and of containers is executed, or at least parsed."""
 
+import ast
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from flora_provider import sandbox
+from flora_provider.sandbox.__main__ import _parser
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -40,6 +47,35 @@ def test_dag_is_tested_as_the_docs_say_in_a_folder_of_its_own(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{''.join(tests).count('def test_')} passed" in done.stdout
+
+
+def test_container_starts_the_sandbox_with_options_it_knows():
+    (containerfile,) = snippets("docs/containers.md", "dockerfile")
+    (compose,) = map(yaml.safe_load, snippets("docs/containers.md", "yaml"))
+    entry_point = json.loads(re.search("^ENTRYPOINT (.*)$", containerfile, re.MULTILINE)[1])
+    assert entry_point[:3] == ["python", "-m", "flora_provider.sandbox"]
+    options = _parser().parse_args(entry_point[3:] + compose["services"]["flora"]["command"])
+    assert f"127.0.0.1:{options.port}:{options.port}" in compose["services"]["flora"]["ports"]
+
+
+def test_connection_of_the_composed_airflow_is_that_of_the_sandbox():
+    (compose,) = map(yaml.safe_load, snippets("docs/containers.md", "yaml"))
+    airflow = compose["services"]["airflow"]
+    connection = json.loads(airflow["environment"]["AIRFLOW_CONN_FLORA_DEFAULT"])
+    assert connection == json.loads(sandbox.Sandbox().connection_json("http://127.0.0.1:4711"))
+    assert airflow["network_mode"] == "service:flora"  # so that its address is one of this machine
+
+
+def test_image_has_all_that_the_sandbox_imports():
+    (containerfile,) = snippets("docs/containers.md", "dockerfile")
+    installed = shlex.split(re.search("&& pip install --no-cache-dir (.*)$", containerfile, re.MULTILINE)[1])
+    trees = [ast.parse(path.read_bytes()) for path in Path(sandbox.__file__).parent.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    packages = {name.partition(".")[0].lower().replace("pil", "pillow") for name in names} - sys.stdlib_module_names
+    # Those who test with the pytest plugin have the last two.
+    assert packages - {"flora_provider", "pytest", "airflow"} == set(installed)
 
 
 @pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
