@@ -17,6 +17,7 @@ hypothesis_settings.register_profile("default", max_examples=100, deadline=None)
 hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
 hypothesis_settings.load_profile("default")  # `--hypothesis-profile` takes another one
 
+# Its entry point is there only where the provider is installed, not where a checkout is on the path.
 pytest_plugins = ["flora_provider.sandbox.pytest_plugin"]
 
 ROOT = Path(__file__).parent.parent
@@ -69,23 +70,6 @@ def airflow_db(airflow_home):
 
 
 @pytest.fixture(scope="session")
-def run_dag(airflow_db):
-    """Run a DAG that a test has made, in this process, and return its finished DAG run (failed or not).
-
-    `dag.test()` alone serves only DAGs that Airflow 3 finds in its DAG folder; this registers the others first.
-    """
-
-    def run(dag, **kwargs):
-        try:
-            from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-        except ImportError:  # Airflow 2 asks for no registration
-            return dag.test(**kwargs)
-        from airflow.dag_processing.bundles.manager import DagBundlesManager
-
-        DagBundlesManager().sync_bundles_to_db()
-        bag = DagBag(dag_folder=os.devnull, collect_dags=False)
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
-        return dag.test(**kwargs)
-
-    return run
+def run_dag(airflow_db, flora_run_dag):
+    """Run a DAG that a test has made, in this process, and return its finished DAG run (failed or not)."""
+    return flora_run_dag

@@ -10,6 +10,7 @@ import pytest
 import flora_provider.api
 import flora_provider.api.calls
 import flora_provider.runs
+from flora_provider import sandbox
 
 MODULES = [
     module.name
@@ -52,6 +53,7 @@ print(sorted({"httpx", "pydantic", "pendulum", "anyio", "ssl", "asyncio"} & set(
     [
         ("api", "AsyncFloraClient FloraClient Settings calls download errors models upload webhooks"),
         ("runs", "RunRef wait_for_run"),
+        ("sandbox", " ".join(sandbox.__all__)),
     ],
 )
 def test_public_names_load_on_first_use(module, names):

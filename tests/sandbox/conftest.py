@@ -4,9 +4,6 @@ import httpx
 import pytest
 
 from flora_provider.sandbox import Clock, Sandbox, Settings
-from flora_provider.sandbox.pytest_plugin import flora_sandbox
-
-__all__ = ["flora_sandbox"]
 
 
 class Flora(httpx.Client):

@@ -1,0 +1,84 @@
+"""What docs/ says of testing and of containers is executed, or at least parsed."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flora_provider import sandbox
+from flora_provider.sandbox.__main__ import _parser
+
+ROOT = Path(__file__).parent.parent
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+
+
+def snippets(file, language):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_dag_is_tested_as_the_docs_say_in_a_folder_of_its_own(tmp_path):
+    (dag,) = [text for text in snippets("README.md", "python") if "def postcards" in text]
+    tests = [
+        text for file in ("README.md", "docs/testing.md") for text in snippets(file, "python") if "def test" in text
+    ]
+    (tmp_path / "postcards.py").write_text(dag.replace("/tmp/postcards", str(tmp_path / "saved")))
+    for number, text in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(text)
+    (commands,) = snippets("docs/testing.md", "bash")
+    script = re.sub("^pip .*$", "set -e", commands, flags=re.MULTILINE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{''.join(tests).count('def test_')} passed" in done.stdout
+
+
+def test_container_starts_the_sandbox_with_options_it_knows():
+    (containerfile,) = snippets("docs/containers.md", "dockerfile")
+    (compose,) = map(yaml.safe_load, snippets("docs/containers.md", "yaml"))
+    entry_point = json.loads(re.search("^ENTRYPOINT (.*)$", containerfile, re.MULTILINE)[1])
+    assert entry_point[:3] == ["python", "-m", "flora_provider.sandbox"]
+    options = _parser().parse_args(entry_point[3:] + compose["services"]["flora"]["command"])
+    assert f"127.0.0.1:{options.port}:{options.port}" in compose["services"]["flora"]["ports"]
+
+
+def test_connection_of_the_composed_airflow_is_that_of_the_sandbox():
+    (compose,) = map(yaml.safe_load, snippets("docs/containers.md", "yaml"))
+    airflow = compose["services"]["airflow"]
+    connection = json.loads(airflow["environment"]["AIRFLOW_CONN_FLORA_DEFAULT"])
+    assert connection == json.loads(sandbox.Sandbox().connection_json("http://127.0.0.1:4711"))
+    assert airflow["network_mode"] == "service:flora"  # so that its address is one of this machine
+
+
+def test_image_has_all_that_the_sandbox_imports():
+    (containerfile,) = snippets("docs/containers.md", "dockerfile")
+    installed = shlex.split(re.search("&& pip install --no-cache-dir (.*)$", containerfile, re.MULTILINE)[1])
+    trees = [ast.parse(path.read_bytes()) for path in Path(sandbox.__file__).parent.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    packages = {name.partition(".")[0].lower().replace("pil", "pillow") for name in names} - sys.stdlib_module_names
+    # Those who test with the pytest plugin have the last two.
+    assert packages - {"flora_provider", "pytest", "airflow"} == set(installed)
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_links_of_the_docs_lead_to_files(file):
+    for path in re.findall(r"\]\(([\w./]+)[)#]", file.read_text(encoding="utf-8")):
+        assert (file.parent / path).exists(), path
