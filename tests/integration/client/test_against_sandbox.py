@@ -12,9 +12,9 @@ from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
-from flora_provider.sandbox.world.media import render
+from flora_provider.sandbox.world import pictures
 
-PNG = render("image", "a fern", "test")
+PNG = pictures.png(pictures.draw("A fern", "", "a", (64, 64)))
 
 
 @pytest.fixture(scope="module")
