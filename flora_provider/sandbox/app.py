@@ -15,7 +15,7 @@ from flora_provider.sandbox.faults.faults import Faults
 from flora_provider.sandbox.http.delivery import DeliveredResponse
 from flora_provider.sandbox.http.limits import require_size
 from flora_provider.sandbox.http.request import Request
-from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse, not_found
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse
 from flora_provider.sandbox.routes import (
     assets,
     canvas,
@@ -133,9 +133,7 @@ class Sandbox:
     def _answer(self, request: Request) -> DeliveredResponse:
         call = Call(self, request, {})
         try:
-            route, call.path = _ROUTER.find(request.method, request.path)
-            if route.is_control and not self.settings.controls:
-                raise not_found("Page")
+            route, call.path = _ROUTER.find(request.method, request.path, controls=self.settings.controls)
         except ApiError as error:
             route, api_response = None, error.api_response()
         self._count(route, request)

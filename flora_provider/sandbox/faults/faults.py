@@ -65,6 +65,7 @@ class Fault:
         * the next run fails: `Fault("/generate", behavior=RunBehavior(error_code="provider_error"))`
         * a page leaves a run out for 10 s: `Fault("/generations", omit=run_id, times=None, seconds=10)`
         * only one of many tasks is hit: `Fault("/generate", containing="A fern", delivery="drop", after=True)`
+        * each tenth call fails: `Fault(status=503, rate=0.1, times=None)`
         * nobody listens for 10 s: `Fault(delivery="refuse", times=None, seconds=10)`
         * a run is gone for 10 s: `Fault(run_id=run_id, status=404, times=None, seconds=10)`
 

@@ -134,9 +134,9 @@ class Router:
         patterns = [re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route.prefix + route.template) for route in routes]
         self._routes = list(zip(map(re.compile, patterns), routes, strict=True))
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return route and path parameters, or refuse with a 404."""
+    def find(self, method: str, path: str, *, controls: bool = True) -> tuple[Route, dict[str, str]]:
+        """Return route and path parameters, or refuse with a 404; without `controls` only FLORA's routes exist."""
         for pattern, route in self._routes:
-            if route.method == method and (found := pattern.fullmatch(path)):
+            if route.method == method and (found := pattern.fullmatch(path)) and (controls or not route.is_control):
                 return route, found.groupdict()
         raise ApiError(404, "not_found", "Not found.")

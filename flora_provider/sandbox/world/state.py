@@ -166,8 +166,9 @@ class State:
         if settings.listing_delay:
             behavior = replace(behavior, listed_after=max(behavior.listed_after, settings.listing_delay))
         family = behavior.error_family
-        if family is None and settings.failure_rate > random.Random(f"{run_id}/fails").random():  # noqa: S311 - seeded
-            family = settings.failure_family
+        if family is None and settings.failure_rate:
+            chance = random.Random(f"{run_id}/failure_rate")  # noqa: S311 - reproducible on purpose
+            family = settings.failure_family if chance.random() < settings.failure_rate else None
         if family is None or behavior.error_code is not None:
             return behavior
         code, message = choose_error(family, run_id)
