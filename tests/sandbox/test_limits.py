@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from flora_provider.sandbox.http.limits import MAX_FORM, MAX_JSON, MAX_UPLOAD, max_body
+from flora_provider.sandbox.http.limits import MAX_CANVAS, MAX_FORM, MAX_JSON, MAX_UPLOAD, max_body
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,14 @@ def test_upload_of_more_than_a_form_takes_is_no_problem_of_the_store(flora, sand
     file = {"file": ("a.mp4", bytes(MAX_FORM + 1), "video/mp4")}
     assert flora.post(url, data=fields, files=file).status_code == 204
     assert max_body("/_storage/x") == MAX_UPLOAD
+
+
+def test_canvas_definition_may_be_larger_than_other_json(flora, sandbox):
+    url = f"/workspaces/{sandbox.workspace_id}/projects/{sandbox.project_id}/canvas/definition"
+    definition = {"nodes": [], "edges": [], "node_inputs": {}, "node_outputs": {}}
+    content = json.dumps({"definition": definition}).encode()
+    assert flora.put(url, content=content.ljust(MAX_CANVAS)).status_code == 200
+    assert flora.put(url, content=content.ljust(MAX_CANVAS + 1)).status_code == 413
 
 
 def test_too_large_body_is_counted_and_starts_nothing(flora, sandbox):

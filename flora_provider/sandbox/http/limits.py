@@ -6,7 +6,9 @@ from flora_provider.sandbox.http.responses import ApiError
 
 MIB = 1024 * 1024
 MAX_JSON = MIB
-"""A canvas of some hundred nodes, or 50,000 words of prompt, is a tenth of it."""
+"""50,000 words of prompt are a third of it."""
+MAX_CANVAS = 8 * MIB
+"""A canvas definition with all the nodes and edges that a canvas may have takes some 3 MiB."""
 MAX_FORM = 6 * MIB
 """`POST /assets`: a file of 4 MiB (contract, 2.15) with its fields, and one a little too large, which is told so."""
 MAX_UPLOAD = 64 * MIB
@@ -17,6 +19,8 @@ def max_body(path: str) -> int:
     """Return how many bytes a request to this path may bring."""
     if path.startswith("/_storage/"):
         return MAX_UPLOAD
+    if path.endswith("/canvas/definition"):
+        return MAX_CANVAS
     return MAX_FORM if path == "/api/v1/assets" else MAX_JSON
 
 
