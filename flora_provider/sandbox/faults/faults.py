@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery
 from flora_provider.sandbox.http.paging import cursor_of
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse, invalid
-from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, HeaderText, Integer, Number
+from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, HeaderText, Integer, Number, check
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 
@@ -31,6 +31,8 @@ _SENTENCES = {
     503: ("service_unavailable", "Service unavailable."),
 }
 _BEYOND_ANY_LIST = 1_000_000
+MAX_FAULTS = 1000
+"""Each call is compared with all of them."""
 MAX_PAD = 100 * 1024 * 1024
 """Bytes; larger than what any client should read, and still no danger to this machine."""
 
@@ -178,6 +180,13 @@ class Fault:
             content, headers = gzip.compress(content), {**headers, "content-encoding": "gzip"}
         response = EncodedResponse(response.status, headers, content)
         return DeliveredResponse(response, self.delay, self.delivery)
+
+
+def check_list(value: Any) -> list[Fault]:
+    """Build faults from a list of JSON, or refuse it with a 400 that names all its problems as `faults[2].status`."""
+    if isinstance(value, list) and len(value) > MAX_FAULTS:
+        raise invalid(("faults", f"Expected at most {MAX_FAULTS} faults; got {len(value)}."))
+    return check(list[Fault], value, "faults")
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flora_provider.sandbox.faults.faults import Fault, Faults
+from flora_provider.sandbox.faults.faults import Faults, check_list
 from flora_provider.sandbox.http.json_text import read_json
 from flora_provider.sandbox.http.limits import MAX_JSON
 from flora_provider.sandbox.http.responses import ApiError
-from flora_provider.sandbox.http.validation import check
 
 _SHOWN_PROBLEMS = 3
 
@@ -29,7 +28,7 @@ def add_faults(faults: Faults, file: Path) -> None:
 def add_text(faults: Faults, content: bytes) -> None:
     """Script the faults of a JSON text, or raise ValueError as `add_faults` does."""
     try:
-        faults.add(*check(list[Fault], read_json(content), "faults"), where="faults")
+        faults.add(*check_list(read_json(content)), where="faults")
     except ApiError as error:
         raise ValueError(_one_line(error)) from None
     except (ValueError, RecursionError) as error:

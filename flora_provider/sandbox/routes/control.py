@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from flora_provider.sandbox.faults.faults import Fault
+from flora_provider.sandbox.faults.faults import Fault, check_list
 from flora_provider.sandbox.http.responses import ApiResponse, invalid
 from flora_provider.sandbox.http.validation import Body, Flag, Number, check
 from flora_provider.sandbox.routes.call import Call, Route
@@ -53,7 +53,7 @@ def _add_faults(call: Call) -> ApiResponse:
     """Script one fault, or an array of them."""
     body = call.any_json(any_text=True)
     if isinstance(body, list):
-        call.sandbox.faults.add(*check(list[Fault], body, "faults"), where="faults")
+        call.sandbox.faults.add(*check_list(body), where="faults")
     else:
         call.sandbox.faults.add(check(Fault, body))
     return _list_faults(call)
