@@ -13,6 +13,7 @@ import httpx
 
 from flora_provider.sandbox.faults.faults import Faults
 from flora_provider.sandbox.http.delivery import DeliveredResponse
+from flora_provider.sandbox.http.limits import require_size
 from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse
 from flora_provider.sandbox.routes import (
@@ -30,6 +31,7 @@ from flora_provider.sandbox.routes import (
     runs,
 )
 from flora_provider.sandbox.routes.call import Call, Route, Router
+from flora_provider.sandbox.rules.credits import Credits
 from flora_provider.sandbox.rules.idempotency import IdempotencyKeys
 from flora_provider.sandbox.rules.rate_limit import RateLimit
 from flora_provider.sandbox.settings import Settings
@@ -56,8 +58,10 @@ class Sandbox:
     def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
         self.settings = dataclasses.replace(settings) if settings else Settings()
         self.clock = clock or Clock()
-        self.faults = Faults(self.clock, {route.route_template for route in ROUTES if route.prefix != "/_sandbox"})
+        templates = {route.route_template for route in ROUTES if not route.is_control}
+        self.faults = Faults(self.clock, templates, self.settings.seed)
         self.state = State(self.settings, self.clock)
+        self.credits = Credits(self.settings, self.clock)
         self.assets = Assets(self.state)
         self.files = Files(self.state, self.assets)
         self.library = Library()
@@ -129,7 +133,7 @@ class Sandbox:
     def _answer(self, request: Request) -> DeliveredResponse:
         call = Call(self, request, {})
         try:
-            route, call.path = _ROUTER.find(request.method, request.path)
+            route, call.path = _ROUTER.find(request.method, request.path, controls=self.settings.controls)
         except ApiError as error:
             route, api_response = None, error.api_response()
         self._count(route, request)
@@ -153,6 +157,7 @@ class Sandbox:
         return call.fault.send(response) if call.fault is not None else DeliveredResponse(response)
 
     def _serve(self, route: Route, call: Call) -> ApiResponse:
+        require_size(call.request.path, call.request.content)
         if route.is_api:
             self._authenticate(call.request)
             self._limit.count()

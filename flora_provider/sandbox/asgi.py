@@ -11,11 +11,16 @@ from typing import Any
 
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.http.delivery import DeliveredResponse
+from flora_provider.sandbox.http.limits import MAX_UPLOAD, max_body
 from flora_provider.sandbox.http.request import Request
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+DRAIN_BYTES = MAX_UPLOAD
+DRAIN_SECONDS = 5
+"""How much more is read, and how long, from a client that sends too much: many read no answer before they are done."""
 
 
 class AsgiApp:
@@ -54,7 +59,7 @@ class AsgiApp:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
-        request = await _request(scope, receive)
+        request, is_whole = await _request(scope, receive)
         if request is None:
             return
         sandbox = self._sandbox()
@@ -68,14 +73,16 @@ class AsgiApp:
             return
         # A client that gave up meanwhile is no fault of ours.
         with contextlib.suppress(OSError):
-            await self._send(answer, send)
+            await self._send(answer, send, receive if not is_whole else None)
         if answer.delivery == "cut" and transport is not None:
             transport.close()  # not abort(): the half that was written must arrive
             await _gone(receive)
 
-    async def _send(self, answer: DeliveredResponse, send: Send) -> None:
+    async def _send(self, answer: DeliveredResponse, send: Send, unread: Receive | None) -> None:
         body = answer.response.content
         headers = {"content-length": str(len(body)), **answer.response.headers}
+        if unread is not None:
+            headers["connection"] = "close"
         raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.response.status, "headers": raw_headers})
         if answer.delivery == "cut":
@@ -86,19 +93,35 @@ class AsgiApp:
                 await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": True})
                 await self._pause(answer.delay)
             body = b""
+        if unread is not None:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await _drain(unread)
+            body = b""
         await send({"type": "http.response.body", "body": body})
 
 
-async def _request(scope: MutableMapping[str, Any], receive: Receive) -> Request | None:
-    """Return the whole request, or None if the client went away in the middle of it."""
-    chunks, more = [], True
-    while more:
+async def _request(scope: MutableMapping[str, Any], receive: Receive) -> tuple[Request | None, bool]:
+    """Return the request, and whether that is all of it; None if the client went away in the middle of it.
+
+    Of a body that is too large no more is read than shows that it is.
+    """
+    content, more, limit = bytearray(), True, max_body(scope["path"])
+    while more and len(content) <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
+            return None, False
+        content += message.get("body", b"")
         more = message.get("more_body", False)
-    return Request.from_asgi(scope, b"".join(chunks))
+    return Request.from_asgi(scope, bytes(content)), not more
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a while and forget it: a connection closed while data arrives is reset, and the answer lost."""
+    left = DRAIN_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while left > 0 and (message := await receive()).get("more_body", False):
+                left -= len(message.get("body", b""))
 
 
 async def _gone(receive: Receive) -> None:

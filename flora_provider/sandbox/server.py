@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import ipaddress
 import socket
 import threading
 import time
@@ -30,19 +32,26 @@ class MissingExtraError(ImportError):
 
 
 class SandboxServer:
-    """A sandbox that listens on 127.0.0.1, for as long as its `with` block lasts.
+    """A sandbox that listens on this machine, for as long as its `with` block lasts.
+
+    There is no TLS: on a `host` that is not loopback, everybody in its network can use the sandbox, and unless
+    `controls` is false change everything about it.
 
     Example::
 
         with SandboxServer() as server:
             httpx.get(f"{server.base_url}/models", headers={"Authorization": f"Bearer {server.sandbox.api_key}"})
 
-    Entering it raises OSError if `port` is taken (0 takes a free one), and MissingExtraError if uvicorn or Pillow
-    is missing.
+    Entering it raises OSError if `port` is taken (0 takes a free one) or `host` is no address
+    of this machine, and MissingExtraError if uvicorn or Pillow is missing.
     """
 
-    def __init__(self, sandbox: Sandbox | None = None, port: int = 0) -> None:
+    def __init__(
+        self, sandbox: Sandbox | None = None, port: int = 0, *, host: str = "127.0.0.1", controls: bool = True
+    ) -> None:
+        self._host = host
         self._port = port
+        self._controls = controls
         self._listener: socket.socket | None = None
         self._listening = threading.Event()
         self._server: Server | None = None
@@ -63,13 +72,21 @@ class SandboxServer:
     @sandbox.setter
     def sandbox(self, sandbox: Sandbox) -> None:
         sandbox.faults.attach_port(self._apply_refusal)
+        sandbox.settings.controls = sandbox.settings.controls and self._controls
         self._sandbox = sandbox
         self._apply_refusal()
 
     @property
     def url(self) -> str:
         """Root, e.g. `http://127.0.0.1:4711`; controls and media are under it."""
-        return f"http://127.0.0.1:{self._port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - a client needs one address
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it; known once it listens."""
+        address = self._listener.getsockname()[0] if self._listener else self._host
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
     @property
     def base_url(self) -> str:
@@ -102,7 +119,7 @@ class SandboxServer:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        self._listener = _bound_socket(self._port)
+        self._listener = _bound_socket(self._host, self._port)
         self._port = self._listener.getsockname()[1]
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -159,7 +176,7 @@ class SandboxServer:
 
     async def _reopen_port(self, server: Server) -> None:
         # Bound at once, so that nobody else gets the port; the kernel refuses connections until somebody listens.
-        self._listener = _bound_socket(self._port)
+        self._listener = _bound_socket(self._host, self._port)
         while self._sandbox.faults.refuses_connections() and not server.should_exit:  # noqa: ASYNC110 - the clock moves
             await asyncio.sleep(REFUSAL_CHECK_SECONDS)
         if not server.should_exit:
@@ -167,12 +184,17 @@ class SandboxServer:
             self._listening.set()
 
 
-def _bound_socket(port: int) -> socket.socket:
+def _bound_socket(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError:
+        raise OSError(errno.EINVAL, "Not a host name") from None
+    family, _, _, _, address = found[0]
     # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind(("127.0.0.1", port))
+        bound.bind(address)
     except OSError:
         bound.close()
         raise

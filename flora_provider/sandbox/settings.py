@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, cast, get_type_hints
 
 from pydantic import AfterValidator, create_model
 
+from flora_provider.sandbox.error_families import ErrorFamily
 from flora_provider.sandbox.http.responses import invalid
-from flora_provider.sandbox.http.validation import Body, Flag, Integer, Number, check, find_problems
+from flora_provider.sandbox.http.validation import Body, Flag, HeaderText, Integer, Number, check, find_problems
 
 IdempotencyMode = Literal["duplicate_409", "replay", "current_state", "none"]
 
 
-def _number(least: float, words: str) -> AfterValidator:
+def _number(least: float, words: str, most: float = sys.float_info.max) -> AfterValidator:
     def check(value: float) -> float:
-        if not least <= value < math.inf:
+        if not least <= value <= most:
             raise ValueError(f"must be a number {words}; got {value!r}")
         return value
 
     return AfterValidator(check)
 
 
-def _header_text(value: str) -> str:
-    if not (value.isascii() and value.isprintable() and value.strip()):
-        raise ValueError(f"must be text that fits into a header; got {value!r}")
-    return value
-
-
-_Positive = Annotated[Number, _number(sys.float_info.min, "above 0")]
+_Positive = Annotated[Number, _number(1e-9, "above 0")]
 _NotNegative = Annotated[Number, _number(0.0, "not below 0")]
+_Share = Annotated[Number, _number(0.0, "from 0 to 1", 1.0)]
 
 
 @dataclass(slots=True)
@@ -50,18 +45,28 @@ class Settings:
         webhook_secret_before: Signs them, too, as long as it is set: a secret that is being rotated.
         requests_per_second: Token bucket of one second's size per workspace; None for no limit. FLORA publishes none.
         latency_ms: How long every answer takes at least, in milliseconds. `Sandbox.handle` does not wait.
+        failure_rate: Share of the runs that fail, from 0 to 1; which ones depends on the seed. They cost nothing.
+        failure_family: What these fail with.
+        credits_usd: USD that are left on the account, less as runs end; None for unlimited. A new value is a top-up.
+        listing_delay: Seconds after its start for which no list shows a run (see `RunBehavior.listed_after`).
+        controls: Whether `/_sandbox/*` and the page at `/` exist.
     """
 
-    api_key: Annotated[str, AfterValidator(_header_text)] | None = None
+    api_key: HeaderText | None = None
     seed: Integer = 0
     speed: _Positive = 1.0
     idempotency: IdempotencyMode = "duplicate_409"
     idempotency_window: _NotNegative = 7200.0
     replay_failures: Flag = False
-    webhook_secret: Annotated[str, AfterValidator(_header_text)] | None = None
-    webhook_secret_before: Annotated[str, AfterValidator(_header_text)] | None = None
+    webhook_secret: HeaderText | None = None
+    webhook_secret_before: HeaderText | None = None
     requests_per_second: _Positive | None = None
     latency_ms: _NotNegative = 0.0
+    failure_rate: _Share = 0.0
+    failure_family: ErrorFamily = "retry_now"
+    credits_usd: _NotNegative | None = None
+    listing_delay: _NotNegative = 0.0
+    controls: Flag = True
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

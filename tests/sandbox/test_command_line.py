@@ -79,6 +79,17 @@ def test_options_become_settings(launch):
         (["--idempotency", "maybe"], "--idempotency"),
         (["--idempotency-window", "-1"], "--idempotency-window: must be a number not below 0"),
         (["--requests-per-second", "-1"], "--requests-per-second: must be"),
+        (["--failure-rate", "2"], "--failure-rate: must be a number from 0 to 1; got 2.0"),
+        (["--failure-family", "luck"], "--failure-family"),
+        (["--credits-usd", "-1"], "--credits-usd: must be a number not below 0"),
+        (["--listing-delay", "-1"], "--listing-delay: must be a number not below 0"),
+        (["--clock", "tomorrow"], "--clock: must be a time from 1970 to 9892, in unix seconds or ISO 8601"),
+        (["--clock", "nan"], "--clock: must be a time"),
+        (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid:0: "),
+        (["--host", "x" * 100], "cannot listen on xxx"),
+        (["--faults", "/dev/null"], "--faults /dev/null: is not JSON: Expecting value"),
+        (["--faults", "/"], "--faults /: cannot be read: Is a directory"),
+        (["--faults", "/no\nfile"], "--faults /no\\nfile: cannot be read: No such file or directory"),
         (["--unknown"], "--unknown"),
     ],
 )
@@ -109,3 +120,64 @@ def test_a_missing_extra_says_what_to_install(tmp_path, missing):
     assert done.returncode == 2
     assert "pip install 'airflow-provider-flora[sandbox]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        (
+            '[{}, {"delivery": "knot"}]',
+            "faults[1].delivery: Expected 'refuse', 'drop', 'cut' or 'trickle'; got ",
+        ),
+        ('[{"route": "/generate", "delivery": "refuse"}]', "faults[0].delivery: A port refuses connections before"),
+        ("[" * 100_000, "is not JSON: "),
+    ],
+)
+def test_a_bad_faults_file_is_one_line(tmp_path, capsys, faults, words):
+    file = tmp_path / "faults.json"
+    file.write_text(faults)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--faults", str(file)])
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert f"--faults {file}: {words}" in output.err
+    assert output.err.count("\n") == 1
+
+
+def test_faults_clock_and_credits_come_from_the_command_line(launch, tmp_path):
+    file = tmp_path / "faults.json"
+    fault = {"route": "/generate", "method": "POST", "times": 3, "after": True, "delivery": "drop"}
+    file.write_text(json.dumps([fault]))
+    _, card = launch("--faults", str(file), "--clock", "2026-01-01T00:00:00Z", "--credits-usd", "0.1")
+    headers = {"authorization": f"Bearer {card['api_key']}"}
+    body = {"type": "image", "prompt": "A fox", **{name: card[name] for name in ("workspace_id", "project_id")}}
+    with httpx.Client(base_url=card["base_url"], headers=headers, trust_env=False) as client:
+        for _ in range(2):
+            with pytest.raises(httpx.ReadError):
+                client.post("/generate", json=body)
+        rows = client.get("/generations").json()["generations"]
+        assert [(row["created_at"], row["status"]) for row in rows] == [(1_767_225_600_000, "pending")] * 2
+        with pytest.raises(httpx.ReadError):  # refused for credits, as nobody hears
+            client.post("/generate", json=body)
+        assert client.post("/generate", json=body).status_code == 402
+        assert client.get(f"{card['url']}/_sandbox/clock").json() == {"now": 1_767_225_600, "frozen": True}
+
+
+def test_a_host_beyond_loopback_is_warned_about(launch):
+    process, card = launch("--host", "0.0.0.0")  # noqa: S104 - the warning is about it
+    assert card["url"].startswith("http://127.0.0.1:")
+    assert httpx.get(f"{card['url']}/_sandbox/stats", trust_env=False).status_code == 200
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[1] == (
+        "warning: 0.0.0.0 is not loopback, and there is no TLS; "
+        "everybody who reaches it can change everything by /_sandbox (--no-controls)\n"
+    )
+
+
+def test_no_controls_leaves_only_floras_api(launch):
+    process, card = launch("--no-controls", "--host", "0.0.0.0")  # noqa: S104 - the warning is about it
+    assert httpx.get(f"{card['url']}/_sandbox/stats", trust_env=False).status_code == 404
+    headers = {"authorization": f"Bearer {card['api_key']}"}
+    assert httpx.get(f"{card['base_url']}/models", headers=headers, trust_env=False).status_code == 200
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[1] == "warning: 0.0.0.0 is not loopback, and there is no TLS\n"

@@ -41,7 +41,7 @@ def test_runs_show_prompt_and_key_to_the_tester(flora, sandbox):
 
 def test_the_clock_can_be_moved_from_outside(flora):
     run_id = flora.start()
-    assert flora.post(f"{ROOT}/clock", json={"advance": 100}).json() == {"now": 1_750_000_100}
+    assert flora.post(f"{ROOT}/clock", json={"advance": 100}).json() == {"now": 1_750_000_100, "frozen": False}
     assert flora.run(run_id)["status"] == "completed"
 
 
@@ -63,6 +63,7 @@ def test_settings_can_be_changed_from_outside(flora):
     [
         *({"speed": 0}, {"speed": "fast"}, {"speed": None}, {"seed": 1}, {"unknown": 1}, {"latency_ms": -1}),
         *({"idempotency": "maybe"}, {"requests_per_second": 0}, {"api_key": ""}, {"replay_failures": "yes"}, []),
+        *({"failure_rate": 1.1}, {"failure_rate": -0.1}, {"failure_family": "luck"}, {"listing_delay": -1}),
     ],
 )
 def test_settings_that_make_no_sense_change_nothing(flora, sandbox, change):
@@ -76,10 +77,58 @@ def test_settings_are_checked_at_the_start_too():
         Settings(speed=-1)
 
 
-def test_a_rotated_key_takes_effect_at_once(flora, sandbox):
+def test_a_rotated_key_takes_effect_at_once_in_the_middle_of_polling(flora):
+    run_id = flora.start()
+    assert flora.run(run_id)["status"] == "pending"
     flora.post(f"{ROOT}/settings", json={"api_key": "sk_test_new"})
+    response = flora.get(f"/runs/{run_id}")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert flora.generate().status_code == 401
+    flora.headers["authorization"] = "Bearer sk_test_new"
+    assert flora.run(run_id)["status"] == "pending"
+
+
+def test_key_null_makes_a_new_key_and_answers_it(flora, sandbox):
+    old = sandbox.api_key
+    new = flora.post(f"{ROOT}/settings", json={"api_key": None, "speed": 2}).json()["api_key"]
+    assert new == sandbox.api_key != old
+    assert new.startswith("sk_test_")
     assert flora.get("/models").json()["error"]["code"] == "invalid_api_key"
-    assert flora.get("/models", headers={"authorization": "Bearer sk_test_new"}).status_code == 200
+    flora.headers["authorization"] = f"Bearer {new}"
+    assert flora.get("/models").status_code == 200
+
+
+def test_settings_can_be_read(flora, sandbox):
+    settings = flora.get(f"{ROOT}/settings").json()
+    assert (settings["api_key"], settings["speed"], settings["credits_usd"]) == (sandbox.api_key, 1, None)
+
+
+def test_listing_delay_keeps_new_runs_out_of_lists(flora, sandbox):
+    flora.post(f"{ROOT}/settings", json={"listing_delay": 30})
+    run_id = flora.start()
+    assert flora.run(run_id)["run_id"] == run_id
+    assert flora.get("/generations").json()["generations"] == []
+    sandbox.clock.advance(30)
+    assert flora.get("/generations").json()["generations"][0]["run_id"] == run_id
+
+
+def test_listing_delay_shortens_no_longer_one(make_flora):
+    flora = make_flora(listing_delay=30)
+    flora.start(params={"sandbox": {"listed_after": 60}})
+    flora.sandbox.clock.advance(59)
+    assert flora.get("/generations").json()["generations"] == []
+
+
+def test_controls_that_are_switched_off_do_not_exist(make_flora):
+    flora = make_flora(controls=False)
+    for path in ("stats", "runs", "faults", "clock", "settings"):
+        response = flora.get(f"{ROOT}/{path}")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    assert flora.post(f"{ROOT}/clock", json={"advance": 1}).status_code == 404
+    assert flora.delete(f"{ROOT}/faults").status_code == 404
+    assert flora.get("https://flora.test/").status_code == 404
+    assert flora.sandbox.clock.now() == 1_750_000_000
+    assert flora.start()
 
 
 def test_the_rate_limit_refuses_with_retry_after_and_refills(flora):

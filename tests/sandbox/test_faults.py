@@ -1,11 +1,18 @@
 import gzip
 import itertools
-from contextlib import nullcontext
+import json
+import re
+from contextlib import nullcontext, suppress
 
 import httpx
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from flora_provider.sandbox import Fault, RunBehavior
+from flora_provider.sandbox import faults as faults_package
+from flora_provider.sandbox.faults.faults import MAX_PAD
+from flora_provider.sandbox.faults.file import add_faults, add_text
 from flora_provider.sandbox.http.responses import ApiError
 
 
@@ -226,3 +233,167 @@ def test_invalid_fault_is_rejected_by_the_control_endpoint(flora, fault):
     response = flora.post("https://flora.test/_sandbox/faults", json=fault)
     assert response.status_code == 400
     assert flora.get("https://flora.test/_sandbox/faults").json() == {"faults": []}
+
+
+URL = "https://flora.test/_sandbox/faults"
+CREATE_THEN_DROP = {"route": "/generate", "method": "POST", "times": 3, "after": True, "delivery": "drop"}
+
+
+def test_list_of_faults_is_a_sequence(flora, sandbox):
+    flora.post(URL, json=[{"route": "/generate", "status": 429, "times": 2}, CREATE_THEN_DROP])
+    assert [flora.generate().status_code for _ in range(2)] == [429, 429]
+    for number in range(1, 4):
+        with pytest.raises(httpx.ReadError):
+            flora.generate()
+        assert sandbox.stats()["runs_started"] == number
+    assert flora.generate().status_code == 201
+    assert [fault["hits"] for fault in flora.get(URL).json()["faults"]] == [2, 3]
+
+
+def hits(make_flora, rate, seed, calls=400):
+    faults = make_flora(seed=seed).sandbox.faults
+    faults.add(Fault("/workspaces", status=503, rate=rate, times=None))
+    return [faults.take("GET", "/workspaces", {}, b"") is not None for _ in range(calls)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(rate=st.floats(0, 1), seed=st.integers(0, 1000))
+def test_fault_rate_hits_its_share_of_calls_and_the_same_ones_again(make_flora, rate, seed):
+    hit = hits(make_flora, rate, seed)
+    assert hit == hits(make_flora, rate, seed)
+    assert abs(sum(hit) / len(hit) - rate) < 0.15  # six standard deviations
+
+
+def test_fault_rates_differ_between_seeds_and_between_faults(make_flora, flora, sandbox):
+    assert hits(make_flora, 0.5, 1) != hits(make_flora, 0.5, 2)
+    sandbox.faults.add(*[Fault(status=status, rate=0.5, times=None) for status in (500, 503)])
+    statuses = {flora.get("/workspaces").status_code for _ in range(100)}
+    assert statuses == {200, 500, 503}
+
+
+def test_calls_that_a_rate_lets_pass_do_not_use_a_fault_up(flora, sandbox):
+    sandbox.faults.add(Fault(status=503, rate=0.1, times=3))
+    assert [flora.get("/workspaces").status_code for _ in range(300)].count(503) == 3
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, "0.1", None])
+def test_fault_rate_outside_0_to_1_is_refused(flora, rate):
+    response = flora.post(URL, json=[{}, {"rate": rate}])
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"][0]["field"] == "faults[1].rate"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *({"status": 99}, {"status": 600}, {"pad": MAX_PAD + 1}, {"pad": -1}, {"skip": -1}, {"times": -1}),
+        *({"seconds": -1}, {"delay": -1}, {"overlap": -1}, {"content_type": "a\nb"}, {"headers": {"a b": "c"}}),
+        *(
+            {"headers": {"a": "b\r\nc: d"}},
+            {"headers": {"content-length": "1"}},
+            {"headers": {"a": "\u00fc"}},
+            {"behavior": {"outputs": 10**9}},
+        ),
+    ],
+)
+def test_fault_that_no_server_could_apply_is_refused(flora, fault):
+    response = flora.post(URL, json=fault)
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"][0]["field"].startswith(next(iter(fault)))
+
+
+def test_fault_edit_comes_after_what_needs_a_page(flora, sandbox):
+    edit = {"generations": [1], "meta": "none"}
+    sandbox.faults.add(Fault("/generations", omit="run_1", dangling_cursor=True, edit=edit))
+    assert flora.get("/generations").json() == edit
+
+
+def test_fault_edit_that_is_nested_too_deeply_is_refused(flora):
+    def nested(levels):
+        return json.loads('{"a":' * levels + "1" + "}" * levels)
+
+    assert flora.post(URL, json={"edit": nested(90)}).status_code == 200
+    assert flora.get("/models").json()["a"]["a"]
+    for edit in (nested(100), nested(400), [[nested(100)]]):
+        response = flora.post(URL, json={"edit": edit})
+        assert response.status_code == 400
+        assert len(response.content) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not JSON: Expecting value"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'[{"delay": NaN}]', "is not JSON: NaN is no number of JSON"),
+        (b'[{"delay": 1e999}]', "is not JSON: 1e999 is no number of JSON"),
+        (b'[{"status": ' + b"9" * 5000 + b"}]", "is not JSON"),
+        (b"{}", "faults: Expected a valid list"),
+        (b"null", "faults: Expected a valid list"),
+        (b"[1]", "faults[0]: Expected an object."),
+        (b'[{}, {}, {"delivery": "knot"}]', "faults[2].delivery: Expected 'refuse', 'drop', 'cut' or 'trickle'"),
+        (b'[{}, {"route": "/generat"}]', "faults[1].route: Got '/generat'; expected one of /"),
+        (b'[{"a\\nb\\u00fc": 1}, {"\\ud800": 1}]', r"faults[0].a\nb\xfc: Unrecognized member."),
+        (b'[{"behavior": {"error_family": "bad luck"}}]', "faults[0].behavior.error_family: Expected 'retry_now'"),
+        (b"[" + b"1," * 600 + b"1]", "and 598 more"),
+        (b"[" + b"1," * 500_000 + b"1]", "faults: Expected at most 1000 faults; got 500001."),
+        (
+            b'[{"edit": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}]",
+            "is not JSON: it is nested more than 100",
+        ),
+    ],
+)
+def test_bad_faults_file_is_refused_in_one_line_that_says_where(sandbox, content, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        add_text(sandbox.faults, content)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 3000
+    assert sandbox.faults.to_json() == []
+
+
+@pytest.mark.parametrize("name", [".", "nothing.json", "/dev/zero"])
+def test_faults_file_that_is_no_file_is_refused(sandbox, tmp_path, name):
+    with pytest.raises(ValueError, match=r"cannot be read: |larger than"):
+        add_faults(sandbox.faults, tmp_path / name)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+any_faults = st.dictionaries(st.sampled_from(list(Fault.__slots__)), json_values, max_size=4)
+some_faults = st.builds(
+    dict,
+    rate=st.floats(0, 1),
+    times=st.none() | st.integers(0, 3),
+    skip=st.integers(0, 3),
+    status=st.integers(200, 599) | st.none(),
+    body=st.none() | st.text(),
+    edit=st.dictionaries(st.text(max_size=5), json_values, max_size=3),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=json_values | st.lists(any_faults | some_faults, max_size=3))
+@example(value=[CREATE_THEN_DROP])
+def test_any_json_is_refused_or_leaves_a_sandbox_that_answers(make_flora, value):
+    flora = make_flora()
+    try:
+        add_text(flora.sandbox.faults, json.dumps(value).encode())
+    except ValueError as error:
+        assert str(error).isprintable()  # noqa: PT017 - some are fine
+        return
+    for method, path in (("GET", "/models"), ("POST", "/generate"), ("GET", "/generations")):
+        with suppress(httpx.TransportError):
+            flora.request(method, path, json=flora.body() if method == "POST" else None)
+    assert flora.get(URL).status_code == 200
+
+
+def test_presets_of_the_documentation_are_faults(sandbox):
+    presets = re.findall(r"^    \[.*?\]$", faults_package.__doc__, flags=re.MULTILINE | re.DOTALL)
+    assert len(presets) == 5
+    for preset in presets:
+        add_text(sandbox.faults, preset.encode())

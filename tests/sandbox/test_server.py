@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from flora_provider.sandbox import Fault, Sandbox
+from flora_provider.sandbox.http.limits import MAX_JSON
 from flora_provider.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -213,3 +214,82 @@ def test_incomplete_request_starts_nothing(flora_sandbox):
         time.sleep(0.1)
     time.sleep(0.1)
     assert flora_sandbox.sandbox.stats()["requests"] == {}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("megabytes", [2, 40])
+def test_body_over_the_limit_is_answered_with_413(flora_sandbox, client, caplog, megabytes, chunked):
+    content = (bytes(1024 * 1024) for _ in range(megabytes)) if chunked else bytes(megabytes * 1024 * 1024)
+    with caplog.at_level(logging.INFO, "uvicorn"):
+        response = client.post("/generate", content=content)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "payload_too_large")
+    assert response.headers["connection"] == "close"
+    assert client.get("/models").status_code == 200
+    assert "ASGI" not in caplog.text
+    assert flora_sandbox.sandbox.stats()["statuses"] == {"413": 1, "200": 1}
+
+
+def test_413_comes_before_the_rest_of_an_endless_body(flora_sandbox):
+    with connect(flora_sandbox) as connection:
+        connection.sendall(b"POST /api/v1/generate HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n\r\n")
+        connection.sendall(bytes(MAX_JSON + 1))
+        connection.settimeout(10)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 1_000_000 + b"\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nhost: x\r\n" + b"x-a: b\r\n" * 100_000 + b"\r\n",
+        b"GET /%ff%00 HTTP/1.1\r\nhost: \xff\r\nauthorization: \xff\r\n\r\n",
+        b"GET /\xff\x00 HTTP/1.1\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_hostile_head_of_a_request_ends_in_a_4xx(flora_sandbox, client, caplog, request_head):
+    with caplog.at_level(logging.INFO, "uvicorn"), connect(flora_sandbox) as connection:
+        connection.settimeout(10)
+        connection.sendall(request_head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 4")
+    assert client.get("/models").status_code == 200
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("host", "start", "is_loopback"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:", True),
+        ("0.0.0.0", "http://127.0.0.1:", False),  # noqa: S104 - for the time of a test
+        ("localhost", "http://localhost:", True),
+        ("::1", "http://[::1]:", True),
+        ("::", "http://[::1]:", False),
+    ],
+)
+def test_server_listens_on_its_host(host, start, is_loopback):
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with SandboxServer(host=host) as server:
+        assert server.url.startswith(start)
+        assert server.is_loopback is is_loopback
+        headers = {"authorization": f"Bearer {server.sandbox.api_key}"}
+        run = httpx.post(f"{server.base_url}/generate", json=body(server), headers=headers, trust_env=False).json()
+        assert run["poll_url"].startswith(server.url)
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_server_without_controls_has_none_for_any_sandbox():
+    with SandboxServer(controls=False) as server:
+        for _ in range(2):
+            assert httpx.get(f"{server.url}/_sandbox/stats", trust_env=False).status_code == 404
+            server.sandbox = Sandbox()

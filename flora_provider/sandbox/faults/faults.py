@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gzip
 import math
+import random
+import re
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import ConfigDict
+from pydantic import AfterValidator, ConfigDict, Field
 
 from flora_provider.sandbox.http.delivery import DeliveredResponse, Delivery
 from flora_provider.sandbox.http.paging import cursor_of
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, EncodedResponse, invalid
-from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
+from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, HeaderText, Integer, Number, check
 from flora_provider.sandbox.world.clock import Clock
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 
@@ -29,6 +31,22 @@ _SENTENCES = {
     503: ("service_unavailable", "Service unavailable."),
 }
 _BEYOND_ANY_LIST = 1_000_000
+MAX_FAULTS = 1000
+"""Each call is compared with all of them."""
+MAX_PAD = 100 * 1024 * 1024
+"""Bytes; larger than what any client should read, and still no danger to this machine."""
+
+
+def _header_name(value: str) -> str:
+    """Accept the name of a header that does not say where a body ends; for a wrong end there is `cut`."""
+    if not re.fullmatch("[A-Za-z0-9-]+", value) or value.lower() in ("content-length", "transfer-encoding"):
+        raise ValueError(f"Expected a header's name other than content-length and transfer-encoding; got {value!r}.")
+    return value
+
+
+_Count = Annotated[Integer, Field(ge=0)]
+_Seconds = Annotated[Number, Field(ge=0)]
+_HeaderName = Annotated[str, AfterValidator(_header_name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,7 @@ class Fault:
         * the next run fails: `Fault("/generate", behavior=RunBehavior(error_code="provider_error"))`
         * a page leaves a run out for 10 s: `Fault("/generations", omit=run_id, times=None, seconds=10)`
         * only one of many tasks is hit: `Fault("/generate", containing="A fern", delivery="drop", after=True)`
+        * each tenth call fails: `Fault(status=503, rate=0.1, times=None)`
         * nobody listens for 10 s: `Fault(delivery="refuse", times=None, seconds=10)`
         * a run is gone for 10 s: `Fault(run_id=run_id, status=404, times=None, seconds=10)`
 
@@ -60,6 +79,8 @@ class Fault:
         containing: Only calls with this text in their body, e.g. their prompt.
         skip: Calls to let pass first.
         times: Calls it affects; None: all.
+        rate: Share of the matching calls it affects, from 0 to 1; which ones depends on the sandbox's seed. Calls it
+            lets pass do not count for `times`.
         seconds: How long it lasts on the sandbox's clock; None: until it has been used up.
         status: Answer this instead, with code and message that fit unless given.
         code: `error.code` of the answer.
@@ -87,24 +108,25 @@ class Fault:
     method: str | None = None
     run_id: str | None = None
     containing: AnyText | None = None
-    skip: Integer = 0
-    times: Integer | None = 1
-    seconds: Number | None = None
-    status: Integer | None = None
+    skip: _Count = 0
+    times: _Count | None = 1
+    rate: Annotated[Number, Field(ge=0, le=1)] = 1.0
+    seconds: _Seconds | None = None
+    status: Annotated[Integer, Field(ge=200, le=599)] | None = None
     code: AnyText | None = None
     message: AnyText | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[_HeaderName, HeaderText] = field(default_factory=dict)
     body: AnyText | None = None
-    content_type: str = "application/json"
+    content_type: HeaderText = "application/json"
     after: Flag = False
     edit: dict[AnyText, Any] = field(default_factory=dict)
     without: tuple[AnyText, ...] = ()
     omit: str | None = None
-    overlap: Integer = 0
+    overlap: _Count = 0
     dangling_cursor: Flag = False
-    pad: Integer = 0
+    pad: Annotated[_Count, Field(le=MAX_PAD)] = 0
     gzip: Flag = False
-    delay: Number = 0.0
+    delay: _Seconds = 0.0
     delivery: Delivery | None = None
     behavior: RunBehavior | None = None
 
@@ -141,13 +163,14 @@ class Fault:
         headers = {**api_response.headers, **self.headers}
         if not isinstance(api_response.body, dict):
             return ApiResponse(api_response.body, api_response.status, headers)
-        body = _merged(api_response.body, self.edit)
-        body = {name: value for name, value in body.items() if name not in self.without}
+        body = dict(api_response.body)
         for name, rows in body.items():
             if self.omit is not None and isinstance(rows, list):
-                body[name] = [row for row in rows if row.get("run_id") != self.omit]
+                body[name] = [row for row in rows if not isinstance(row, dict) or row.get("run_id") != self.omit]
         if self.dangling_cursor and "meta" in body:
             body["meta"] = {"next_cursor": body["meta"]["next_cursor"] or cursor_of(_BEYOND_ANY_LIST)}
+        body = _merged(body, self.edit)  # last: it may put anything anywhere
+        body = {name: value for name, value in body.items() if name not in self.without}
         return ApiResponse(body, api_response.status, headers)
 
     def send(self, response: EncodedResponse) -> DeliveredResponse:
@@ -159,6 +182,13 @@ class Fault:
         return DeliveredResponse(response, self.delay, self.delivery)
 
 
+def check_list(value: Any) -> list[Fault]:
+    """Build faults from a list of JSON, or refuse it with a 400 that names all its problems as `faults[2].status`."""
+    if isinstance(value, list) and len(value) > MAX_FAULTS:
+        raise invalid(("faults", f"Expected at most {MAX_FAULTS} faults; got {len(value)}."))
+    return check(list[Fault], value, "faults")
+
+
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     objects = [name for name in new if isinstance(new[name], dict) and isinstance(old.get(name), dict)]
     return {**old, **new, **{name: _merged(old[name], new[name]) for name in objects}}
@@ -168,21 +198,25 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 class _Armed:
     fault: Fault
     until: float
+    random: random.Random
     seen: int = 0
     hits: int = 0
 
     def takes(self, now: float) -> bool:
         self.seen += 1
         fault = self.fault
-        return self.seen > fault.skip and (fault.times is None or self.hits < fault.times) and now < self.until
+        ready = self.seen > fault.skip and (fault.times is None or self.hits < fault.times) and now < self.until
+        return ready and self.random.random() < fault.rate
 
 
 class Faults:
     """The faults waiting for their calls. One fault affects a call: the first that matches and is not used up."""
 
-    def __init__(self, clock: Clock, routes: Collection[str]) -> None:
+    def __init__(self, clock: Clock, routes: Collection[str], seed: int = 0) -> None:
         self._clock = clock
         self._routes = routes  # that a fault may name
+        self._seed = seed  # of rates
+        self._added = 0
         self._armed: list[_Armed] = []
         self._on_port = False
         self._on_change: Callable[[], None] = lambda: None
@@ -190,22 +224,37 @@ class Faults:
     def attach_port(self, on_change: Callable[[], None]) -> None:
         """Have `on_change` called after every change; from now on a fault must be one that a port can apply."""
         self._on_port, self._on_change = True, on_change
-        self._check_port(*[armed.fault for armed in self._armed])
+        self._check(*[armed.fault for armed in self._armed])
 
-    def _check_port(self, *faults: Fault) -> None:
-        if self._on_port and not all(fault.fits_port() for fault in faults):
-            advice = 'set `seconds`, set `times` to null and nothing else, or use "drop", which resets connections.'
-            raise invalid(("delivery", f"A port refuses connections before it sees any request: {advice}"))
-
-    def add(self, *faults: Fault) -> None:
-        """Script faults; they take effect with the next call. What cannot be applied is refused with a 400."""
+    def _check(self, *faults: Fault, where: str = "") -> None:
         known = {"route": sorted(self._routes), "delivery": get_args(Delivery)}
-        for name, value in ((name, getattr(fault, name)) for fault in faults for name in known):
-            if value is not None and value not in known[name]:
-                raise invalid((name, f"Got {value!r}; expected one of {', '.join(known[name])}."))
-        self._check_port(*faults)
+        problems = []
+        for index, fault in enumerate(faults):
+            prefix = f"{where}[{index}]." if where else ""
+            for name, values in known.items():
+                value = getattr(fault, name)
+                if value is not None and value not in values:
+                    problems.append((prefix + name, f"Got {value!r}; expected one of {', '.join(values)}."))
+            if self._on_port and not fault.fits_port():
+                advice = 'set `seconds`, set `times` to null and nothing else, or use "drop", which resets connections.'
+                problems.append(
+                    (prefix + "delivery", f"A port refuses connections before it sees any request: {advice}")
+                )
+        if problems:
+            raise invalid(*problems)
+
+    def add(self, *faults: Fault, where: str = "") -> None:
+        """Script faults; they take effect with the next call. What cannot be applied is refused with a 400.
+
+        `where` is the name of the list they come from, for complaints.
+        """
+        self._check(*faults, where=where)
         now = self._clock.now()
-        self._armed += [_Armed(fault, now + (math.inf if fault.seconds is None else fault.seconds)) for fault in faults]
+        for fault in faults:
+            self._added += 1
+            until = now + (math.inf if fault.seconds is None else fault.seconds)
+            chance = random.Random(f"{self._seed}/fault/{self._added}")  # noqa: S311 - reproducible on purpose
+            self._armed.append(_Armed(fault, until, chance))
         self._on_change()
 
     def clear(self) -> None:

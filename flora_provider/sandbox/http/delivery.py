@@ -15,8 +15,9 @@ Delivery = Literal["refuse", "drop", "cut", "trickle"]
 
 `refuse` raises a ConnectError behind `httpx.MockTransport`. On a port it closes idle connections and the port itself,
 controls included, for the `seconds` of the fault; which call a fault affects is known only once a request was read, so
-there it cannot be limited to some calls. `drop` resets the connection instead of responding, `cut` closes it in the
-middle of the body, `trickle` sends the body byte by byte.
+there it cannot be limited to some calls. While the clock stands still, only the process itself can move it and so open
+the port again. `drop` resets the connection instead of responding, `cut` closes it in the middle of the body, `trickle`
+sends the body byte by byte.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import reprlib
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -69,6 +70,9 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
+_short = reprlib.Repr()  # what came in may be huge, and nested too deeply for repr()
+_short.maxstring = _short.maxother = 200
+
 _MESSAGES = {
     "missing": "Required",
     "extra_forbidden": "Unrecognized member.",
@@ -83,7 +87,7 @@ def _problems(error: ValidationError, where: tuple[str, ...] = ()) -> list[tuple
     for item in error.errors():
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (*where, *item["loc"]))
         message = _MESSAGES.get(item["type"]) or str(item.get("ctx", {}).get("error", ""))
-        message = message or f"{item['msg'].replace('Input should be', 'Expected')}; got {item['input']!r}."
+        message = message or f"{item['msg'].replace('Input should be', 'Expected')}; got {_short.repr(item['input'])}."
         problems.append((path.lstrip(".") or "body", message))
     return problems
 
@@ -132,6 +136,12 @@ def _callback_url(value: str) -> str:
     return value if is_loopback else _public_https(value)
 
 
+def _header_text(value: str) -> str:
+    if not (value.isascii() and value.isprintable() and value.strip()):
+        raise ValueError(f"must be text that fits into a header; got {value!r}")
+    return value
+
+
 def media_url(value: str, info: ValidationInfo) -> str:
     """Accept a public HTTPS URL or one of this sandbox's media."""
     # Over plain http only the sandbox's own media count as FLORA's: the output of one run feeds the next.
@@ -150,4 +160,5 @@ TechniqueId = Annotated[str, _public_id("tech_")]
 RunId = Annotated[str, _public_id("run_")]
 AssetId = Annotated[str, _public_id("asset_")]
 CallbackUrl = Annotated[str, AfterValidator(_callback_url)]
+HeaderText = Annotated[str, AfterValidator(_header_text)]
 MediaUrl = Annotated[str, AfterValidator(media_url)]

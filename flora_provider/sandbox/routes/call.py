@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from flora_provider.sandbox.faults.faults import Fault
+from flora_provider.sandbox.http.json_text import read_json
 from flora_provider.sandbox.http.paging import PageQuery, cursor_of, offset_of
 from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
 T = TypeVar("T")
-
-MAX_DEPTH = 100
-"""Most levels of arrays and objects in a body; FLORA publishes no number."""
 
 KeyCarrier = Literal["header", "body"]
 """Where a route looks for an idempotency key; it ignores the other form (contract, 4.1, account D)."""
@@ -53,10 +50,9 @@ class Call:
         """
         if self._json is None:
             try:
-                value = json.loads(self.request.content, parse_constant=_finite, parse_float=_finite)
+                value = read_json(self.request.content)
                 if b"\\u" in self.request.content and not any_text:
                     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
-                _check_depth(value)
                 self._json = value
             except (ValueError, RecursionError) as error:  # UnicodeErrors are ValueErrors too
                 raise ApiError(400, "invalid_json", f"The body is not JSON: {error}") from None
@@ -96,27 +92,6 @@ class Call:
         return check(cls, self.path[name], name)
 
 
-def _finite(text: str) -> float:
-    """Read a number as JSON knows it: neither NaN nor one beyond all floats, which no answer could repeat."""
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is no number of JSON")
-    return number
-
-
-def _check_depth(value: Any) -> None:
-    """Refuse what is nested so deeply that an answer around it could not be written."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    if level:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-
-
 Handler = Callable[[Call], ApiResponse]
 
 
@@ -145,6 +120,11 @@ class Route:
         """Whether this is FLORA's API, as opposed to stores and the sandbox's own controls."""
         return self.prefix == "/api/v1"
 
+    @property
+    def is_control(self) -> bool:
+        """Whether this is the sandbox's own, which FLORA does not have: controls, and pages, which have no prefix."""
+        return self.prefix in ("/_sandbox", "")
+
 
 class Router:
     """Finds the route of a request."""
@@ -154,9 +134,9 @@ class Router:
         patterns = [re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route.prefix + route.template) for route in routes]
         self._routes = list(zip(map(re.compile, patterns), routes, strict=True))
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return route and path parameters, or refuse with a 404."""
+    def find(self, method: str, path: str, *, controls: bool = True) -> tuple[Route, dict[str, str]]:
+        """Return route and path parameters, or refuse with a 404; without `controls` only FLORA's routes exist."""
         for pattern, route in self._routes:
-            if route.method == method and (found := pattern.fullmatch(path)):
+            if route.method == method and (found := pattern.fullmatch(path)) and (controls or not route.is_control):
                 return route, found.groupdict()
         raise ApiError(404, "not_found", "Not found.")

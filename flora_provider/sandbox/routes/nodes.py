@@ -175,7 +175,8 @@ def _run_node(call: Call, project: Project, name: str, batch: dict[str, Run]) ->
     request = RunRequest(" ".join(texts), project.workspace_id, project.project_id, params, inputs)
     sources = [batch[source.node_id] for _, source in project.canvas.inputs_of(node.node_id) if source.node_id in batch]
     try:
-        run = start(call, model, request, wait=max((source.seconds for source in sources), default=0.0))
+        wait = max((source.seconds for source in sources), default=0.0)
+        run = start(call, model, request, wait, check_credits=False)
     except ApiError as error:  # about the params
         raise _SkippedError("run_failed_to_start", error.message) from None
     node.run_id = run.run_id

@@ -16,10 +16,11 @@ def _addresses(request: RunRequest) -> Iterator[str]:
     return (item.value for item in request.inputs if item.medium != "text")
 
 
-def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0) -> Run:
+def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0, *, check_credits: bool = True) -> Run:
     """Start a run under the call's idempotency key, which behaves as a fault has it, or else as its own params do.
 
-    `wait` is how many seconds later than usual it ends, for its inputs are not ready yet.
+    `wait` is how many seconds later than usual it ends, for its inputs are not ready yet. Without the credits for it,
+    it is refused with a 402, or with `check_credits=False` fails (contract, 2.18).
     """
     behavior = call.fault.behavior if call.fault is not None else None
     if behavior is None:
@@ -27,8 +28,13 @@ def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0) 
     if subject.run_type != "generation" and not wait and not all(map(call.sandbox.files.can_load, _addresses(request))):
         # FLORA takes the request, and its runtime finds no file (contract, 2.10).
         behavior = replace(behavior, error_code="input_unreachable", error_message="Failed to load inputs")
+    if (shortage := call.sandbox.credits.shortage(subject.usd)) is not None:
+        if check_credits:
+            raise shortage
+        behavior = replace(behavior, error_code="BILLING_NOT_ENOUGH_CREDITS", error_message=shortage.message)
     request = replace(request, idempotency_key=call.idempotency_key)
     run = call.sandbox.state.start_run(subject, request, behavior, wait)
+    call.sandbox.credits.reserve(run)
     if request.callback_url:
         call.sandbox.webhooks.register(run, call.sandbox.state.new_id("whd"))
     return run

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from flora_provider.sandbox.error_families import ErrorFamily
 from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
 
 
@@ -19,6 +20,8 @@ class RunBehavior:
 
     Attributes:
         error_code: Not None: the run ends `failed` with this code, `progress: 100` and `completed_at`.
+        error_family: Not None: it fails with a code and a message of this family, chosen by its id; not beside
+            `error_code`, which wins.
         error_message: Sentence beside `error_code`; None leaves it out, as FLORA sometimes does.
         seconds: Exact duration in seconds, whatever estimate, seed and speed say. None: estimate +- 30 %.
         estimated_seconds: The estimate to state, whatever the model and speed say.
@@ -40,6 +43,7 @@ class RunBehavior:
     __pydantic_config__: ClassVar[ConfigDict] = CLOSED
 
     error_code: AnyText | None = None
+    error_family: ErrorFamily | None = None
     error_message: AnyText | None = None
     seconds: Number | None = None
     estimated_seconds: Integer | None = None

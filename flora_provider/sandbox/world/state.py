@@ -7,9 +7,10 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flora_provider.sandbox.error_families import choose_error
 from flora_provider.sandbox.http.paging import NewestFirst
 from flora_provider.sandbox.http.responses import ApiError, not_found
 from flora_provider.sandbox.settings import Settings
@@ -135,6 +136,7 @@ class State:
     def start_run(self, subject: Subject, request: RunRequest, behavior: RunBehavior, wait: float = 0.0) -> Run:
         """Start a run, which ends `wait` seconds later than usual, and bill it, unless its behavior is to fail."""
         run_id = self.new_id("run")
+        behavior = self._decided(run_id, behavior)
         chance = random.Random(run_id)  # noqa: S311 - reproducible on purpose; the run's id already depends on the seed
         seconds = subject.seconds / self.settings.speed
         stated = behavior.estimated_seconds
@@ -157,6 +159,20 @@ class State:
         )
         self._remember(run)
         return run
+
+    def _decided(self, run_id: str, behavior: RunBehavior) -> RunBehavior:
+        """Return the behavior with what the settings add, and the code of its error family."""
+        settings = self.settings
+        if settings.listing_delay:
+            behavior = replace(behavior, listed_after=max(behavior.listed_after, settings.listing_delay))
+        family = behavior.error_family
+        if family is None and settings.failure_rate:
+            chance = random.Random(f"{run_id}/failure_rate")  # noqa: S311 - reproducible on purpose
+            family = settings.failure_family if chance.random() < settings.failure_rate else None
+        if family is None or behavior.error_code is not None:
+            return behavior
+        code, message = choose_error(family, run_id)
+        return replace(behavior, error_code=code, error_message=behavior.error_message or message)
 
     def _remember(self, run: Run) -> None:
         self.runs[run.run_id] = run
