@@ -15,7 +15,7 @@ NEWEST := $(lastword $(AIRFLOWS))
 PINS := $(call constraints,$(NEWEST))
 
 # In a variable, for its comma would end an argument of a call.
-EXTRAS := dev,bench,lint
+EXTRAS := dev,bench,lint,browser
 
 # As many processes as there are cores, but few: each makes an Airflow of its own. A file's tests share what they set up.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -99,7 +99,7 @@ pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other 
 python-%: $(INSTALLED)
 	rm -rf .matrix/python-$*
 	python$* -m venv .matrix/python-$*
-	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[dev]')
+	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[dev,browser]')
 	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox $(SPREAD)
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
@@ -112,14 +112,14 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint --extra browser) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
 sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
 rm .venv/pins
 
 endef
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .matrix .demo dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .matrix .demo dist build *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml $(PINS)

@@ -29,6 +29,7 @@ from flora_provider.sandbox.routes import (
     nodes,
     projects,
     runs,
+    view,
 )
 from flora_provider.sandbox.routes.call import Call, Route, Router
 from flora_provider.sandbox.rules.credits import Credits
@@ -43,7 +44,7 @@ from flora_provider.sandbox.world.state import State
 from flora_provider.sandbox.world.webhooks import Webhooks
 
 _ROOMS = (runs, catalog, projects, assets, canvas, graph, changeset, definition, nodes, library, media)
-ROUTES = [route for room in (*_ROOMS, control) for route in room.ROUTES]
+ROUTES = [route for room in (*_ROOMS, control, view) for route in room.ROUTES]
 _ROUTER = Router(ROUTES)
 
 
@@ -138,7 +139,7 @@ class Sandbox:
             route, api_response = None, error.api_response()
         self._count(route, request)
         if route is not None:
-            if route.prefix != "/_sandbox":
+            if not route.is_control:
                 call.fault = self.faults.take(request.method, route.route_template, call.path, request.content)
             if call.fault is not None and call.fault.breaks_before():
                 return DeliveredResponse(EncodedResponse(200, {}, b""), delivery=call.fault.delivery)
@@ -151,7 +152,7 @@ class Sandbox:
         if call.fault is not None:
             api_response = call.fault.alter((call.fault.instead() if call.fault.after else None) or api_response)
             api_response.headers.setdefault("request-id", request_id)
-        if route is None or route.prefix != "/_sandbox":
+        if route is None or not route.is_control:
             self._statuses[str(api_response.status)] += 1
         response = api_response.encode()
         return call.fault.send(response) if call.fault is not None else DeliveredResponse(response)
@@ -177,7 +178,7 @@ class Sandbox:
             raise ApiError(401, "invalid_api_key", "Invalid API key.")
 
     def _count(self, route: Route | None, request: Request) -> None:
-        if route is not None and route.prefix == "/_sandbox":
+        if route is not None and route.is_control:
             return
         self._requests[route.name if route is not None else "unknown"] += 1
         if route is not None and not route.is_api and "authorization" in request.headers:

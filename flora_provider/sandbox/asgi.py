@@ -8,11 +8,13 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.http.delivery import DeliveredResponse
 from flora_provider.sandbox.http.limits import MAX_UPLOAD, max_body
 from flora_provider.sandbox.http.request import Request
+from flora_provider.sandbox.http.responses import ApiError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,6 +23,24 @@ Send = Callable[[Message], Awaitable[None]]
 DRAIN_BYTES = MAX_UPLOAD
 DRAIN_SECONDS = 5
 """How much more is read, and how long, from a client that sends too much: many read no answer before they are done."""
+
+
+_FORBIDDEN = DeliveredResponse(
+    ApiError(403, "forbidden", "Pages of other sites may not use the sandbox's controls.").api_response().encode()
+)
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a page of another site asks for the sandbox's controls or its page.
+
+    A browser sends other sites' requests, too, but says where they come from (`Origin`); and a name that was pointed
+    here by its owner ("DNS rebinding") is neither localhost nor an address.
+    """
+    if request.path != "/" and not request.path.startswith(("/_sandbox", "/projects/")):
+        return False
+    host = urlsplit(request.root).hostname or ""
+    is_address = not host.rpartition(".")[2].isalpha()
+    return not (host == "localhost" or is_address) or request.headers.get("origin", request.root) != request.root
 
 
 class AsgiApp:
@@ -63,7 +83,7 @@ class AsgiApp:
         if request is None:
             return
         sandbox = self._sandbox()
-        answer = sandbox.answer(request)
+        answer = _FORBIDDEN if is_foreign(request) else sandbox.answer(request)
         latency = sandbox.settings.latency_ms / 1000
         await self._pause(latency + (0 if answer.delivery == "trickle" else answer.delay))
         transport = self._transports.get(tuple(scope["client"] or ()))

@@ -214,7 +214,7 @@ class Faults:
 
     def __init__(self, clock: Clock, routes: Collection[str], seed: int = 0) -> None:
         self._clock = clock
-        self._routes = routes  # that a fault may name
+        self.routes = sorted(routes)  # that a fault may name
         self._seed = seed  # of rates
         self._added = 0
         self._armed: list[_Armed] = []
@@ -227,7 +227,7 @@ class Faults:
         self._check(*[armed.fault for armed in self._armed])
 
     def _check(self, *faults: Fault, where: str = "") -> None:
-        known = {"route": sorted(self._routes), "delivery": get_args(Delivery)}
+        known = {"route": self.routes, "delivery": get_args(Delivery)}
         problems = []
         for index, fault in enumerate(faults):
             prefix = f"{where}[{index}]." if where else ""

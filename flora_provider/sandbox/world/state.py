@@ -181,6 +181,8 @@ class State:
         kind = "technique" if run.run_type == "technique" else "generation"
         for scope in ("", run.request.workspace_id, project_id, run.subject):
             self._histories[kind, scope].append(run)
+        for scope in ("", project_id):
+            self._histories["any", scope].append(run)
         if run.is_billed:
             self.runs_billed += 1
             self.usd_billed += run.settled
@@ -195,8 +197,8 @@ class State:
     def history(self, kind: str, filters: dict[str, str]) -> tuple[Sequence[Run], Callable[[Run], bool]]:
         """Return the runs of a history list, newest first, and which of them match all its filters.
 
-        The list `generation` has actions too (contract, 2.4); the other is `technique`. Filters are `workspace_id`,
-        `project_id`, `technique_id` and `status`.
+        The list `generation` has actions too (contract, 2.4), another is `technique`, and `any` the page's. Filters are
+        `workspace_id`, `project_id`, `technique_id` and `status`.
         """
         now = self.clock.now()
         # The narrowest list that is kept: a page of 100,000 waiting runs is then as quick as one of a hundred.

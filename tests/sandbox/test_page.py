@@ -1,0 +1,238 @@
+"""The page in a browser: headless Chromium, which must report no error and ask for nothing from elsewhere."""
+
+import io
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from flora_provider.sandbox import SandboxServer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SCREENSHOTS = Path(__file__).parent.parent.parent / "test-artifacts"
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & <b>bold</b>"
+WAIT = 5000  # milliseconds for the page to show something
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if not (CHROMIUM and sync_playwright):
+        missing = "Chromium and playwright (pip install '.[browser]') are needed to look at the page"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server():
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def flora(server):
+    headers = {"authorization": f"Bearer {server.sandbox.api_key}"}
+    with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def generate(server, flora):
+    def generate(prompt="A fern in the morning light", type="image", project_id=None, **behavior):  # noqa: A002 - FLORA's
+        scope = {"workspace_id": server.sandbox.workspace_id, "project_id": project_id or server.sandbox.project_id}
+        body = {"type": type, "prompt": prompt, **scope, "params": {"sandbox": behavior}}
+        return flora.post("/generate", json=body).json()["run_id"]
+
+    return generate
+
+
+@pytest.fixture
+def visit(chromium, server):
+    """Open a page of the sandbox; at its end nothing may have gone wrong in it."""
+
+    @contextmanager
+    def visit(path="/", **options):
+        context = chromium.new_context(**options)
+        page = context.new_page()
+        wrong = []
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: request.url.startswith((server.url, "data:")) or wrong.append(request.url))
+        page.set_default_timeout(WAIT)
+        page.goto(server.url + path)
+        yield page
+        context.close()
+        assert wrong == []
+
+    return visit
+
+
+def save(page, name):
+    SCREENSHOTS.mkdir(exist_ok=True)
+    content = page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    with Image.open(io.BytesIO(content)) as image:
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 50, "the page is all but empty"
+    return content
+
+
+def texts(page, selector):
+    return page.locator(selector).all_inner_texts()
+
+
+def test_page_shows_runs_of_each_kind_and_state(server, generate, visit):
+    for kind in ("image", "video", "audio", "text"):
+        generate(f"A fern, as {kind}", type=kind, seconds=1)
+    generate("A fern that wilts", error_code="GENERATION_PROVIDER_TIMEOUT", error_message="No answer.", seconds=1)
+    server.sandbox.clock.advance(60)
+    generate("A fern that grows", seconds=100)
+    generate("A fern to come", seconds=1e6)
+    server.sandbox.clock.advance(60)
+    with visit() as page:
+        page.locator(".run").nth(6).wait_for()
+        assert texts(page, ".run .status") == ["pending", "running", "failed", *["completed"] * 4]
+        assert page.locator(".run img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
+        assert page.locator(".run video").count() == page.locator(".run audio").count() == 1
+        assert "A fern, as text" in page.locator(".run blockquote").inner_text()
+        assert page.locator(".run progress").nth(1).evaluate("progress => progress.value") > 0
+        assert "No answer." in page.locator(".run .error").nth(2).inner_text()
+        assert "billed $" in page.locator(".run .cost").last.inner_text()
+        assert dict(zip(texts(page, "#totals dt"), texts(page, "#totals dd"), strict=True))["runs"] == "7"
+        save(page, "page-light")
+    for name, options in (
+        ("page-dark", {"color_scheme": "dark"}),
+        ("page-phone", {"viewport": {"width": 390, "height": 844}}),
+    ):
+        with visit(**options) as page:
+            page.locator(".run").nth(6).wait_for()
+            wide, room = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert wide <= room
+            save(page, name)
+
+
+def test_running_run_moves_and_ends_on_the_page_by_itself(server, generate, visit):
+    generate(seconds=100)
+    with visit() as page:
+        page.locator(".run[data-status=pending]").wait_for()
+        server.sandbox.clock.advance(50)
+        page.locator(".run[data-status=running]").wait_for()
+        server.sandbox.clock.advance(60)
+        page.locator(".run[data-status=completed] img").wait_for()
+
+
+def test_prompt_is_shown_as_text_whatever_is_in_it(server, generate, visit):
+    generate(HOSTILE, type="text", seconds=0)
+    with visit() as page:
+        assert page.locator(".run .prompt").inner_text() == HOSTILE
+        assert HOSTILE in page.locator(".run blockquote").inner_text()
+        assert page.title() == "FLORA sandbox"
+
+
+def test_project_has_a_page_with_its_runs_only(server, flora, generate, visit):
+    other = flora.post("/projects", json={"workspace_id": server.sandbox.workspace_id, "name": "Ferns"}).json()
+    generate("Elsewhere")
+    generate("Here", project_id=other["project_id"])
+    graph = flora.get(f"/workspaces/{server.sandbox.workspace_id}/projects/{other['project_id']}/graph").json()
+    assert graph["canvas_url"] == f"{server.url}/projects/{other['project_id']}"
+    with visit(f"/projects/{other['project_id']}") as page:
+        page.locator(".run").wait_for()
+        assert texts(page, ".run .prompt") == ["Here"]
+        assert "Ferns" in page.locator("#scope").inner_text()
+    assert httpx.get(f"{server.url}/projects/prj_unknown", trust_env=False).status_code == 404
+
+
+def test_switches_turn_what_they_say(server, generate, visit):
+    sandbox, before = server.sandbox, server.sandbox.api_key
+    generate(seconds=3000)
+    with visit() as page:
+        page.locator(".run").wait_for()
+        page.get_by_role("button", name="+1 h").click()
+        page.locator(".run[data-status=completed]").wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.locator("#frozen:not([hidden])").wait_for()
+        assert sandbox.clock.is_frozen
+        page.get_by_role("button", name="Next run fails").click()
+        page.locator("#faults li").wait_for()
+        run_id = generate()
+        assert sandbox.state.runs[run_id].behavior.error_code == "GENERATION_PROVIDER_TIMEOUT"
+        page.get_by_role("button", name="Clear all faults").click()
+        page.locator("#faults:empty").wait_for(state="attached")
+        assert sandbox.faults.to_json() == []
+        page.get_by_role("button", name="Rotate").click()
+        page.get_by_text("The old key is refused").wait_for()
+        assert sandbox.api_key != before
+        page.get_by_role("button", name="Show", exact=True).click()
+        assert page.locator("#key").inner_text() == sandbox.api_key
+
+
+def test_page_works_by_keyboard(server, generate, visit):
+    generate(seconds=3000)
+    with visit() as page:
+        page.locator(".run").wait_for()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the runs"
+        page.locator("summary").focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("/gen")
+        for _ in range(4):
+            page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Add"
+        page.keyboard.press("Enter")
+        page.locator("#faults li").wait_for()
+    (fault,) = server.sandbox.faults.to_json()
+    assert fault["status"] == 503
+    assert fault["route"].startswith("/gen")
+
+
+def test_runs_are_filtered_and_more_are_shown_on_demand(server, generate, visit):
+    for number in range(35):
+        generate(f"Fern {number}", seconds=0 if number % 5 else 1e6)
+    with visit() as page:
+        page.locator(".run").nth(29).wait_for()
+        assert page.locator(".run").count() == 30
+        page.get_by_role("button", name="Show more").click()
+        page.locator(".run").nth(34).wait_for()
+        page.get_by_role("button", name="Pending").click()
+        page.locator(".run").nth(7).wait_for(state="detached")
+        assert set(texts(page, ".run .status")) == {"pending"}
+
+
+def test_empty_sandbox_says_how_to_begin(server, visit):
+    with visit() as page:
+        page.locator("#empty").wait_for()
+        assert "curl" in page.locator("#try").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/_sandbox/view", {}, 200),
+        ("/_sandbox/view", {"host": "evil.example.com"}, 403),
+        ("/_sandbox/view", {"origin": "http://evil.example.com"}, 403),
+        ("/", {"host": "evil.example.com:4711"}, 403),
+        ("/_sandbox/web/app.js", {}, 200),
+        ("/_sandbox/web/..%2f__init__.py", {}, 404),
+        ("/_sandbox/web/__init__.py", {}, 404),
+    ],
+)
+def test_pages_of_other_sites_reach_no_control(server, path, headers, status):
+    response = httpx.get(server.url + path, headers=headers, trust_env=False)
+    assert response.status_code == status
+
+
+def test_page_and_controls_can_be_switched_off():
+    with SandboxServer(controls=False) as server:
+        for path in ("/", "/_sandbox/view", f"/projects/{server.sandbox.project_id}"):
+            assert httpx.get(server.url + path, trust_env=False).status_code == 404
