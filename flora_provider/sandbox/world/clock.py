@@ -28,8 +28,8 @@ class Clock:
 
     def now(self) -> float:
         """Return the sandbox's time in unix seconds."""
-        shown, since = self._set
-        return shown if since is None else shown + (self._source() - since)
+        display, since = self._set
+        return display if since is None else display + (self._source() - since)
 
     @property
     def is_frozen(self) -> bool:
@@ -62,8 +62,8 @@ class Clock:
             raise ValueError(f"the clock moves forward only, not by {seconds} s")
         if self.now() + seconds > LAST:
             raise ValueError(f"the clock ends with the year 9892; it cannot move by {seconds} s")
-        shown, since = self._set
-        self._set = (shown + seconds, since)
+        display, since = self._set
+        self._set = (display + seconds, since)
 
 
 def unix_seconds(value: str | float) -> float:
