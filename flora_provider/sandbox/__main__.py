@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--idempotency-window", type=float, metavar="S", help="seconds (%(default)s)")
     parser.add_argument("--requests-per-second", type=float, metavar="R", help="rate limit (default: none)")
     parser.add_argument("--webhook-secret", metavar="S", help="signs webhooks; made from the seed if not given")
+    parser.add_argument("--bill-lag", type=float, metavar="S", help="how late bills may come (default: %(default)s)")
     parser.add_argument("--latency-ms", type=float, metavar="MS", help="delay of each answer")
     parser.add_argument("--failure-rate", type=float, metavar="SHARE", help="share of runs that fail, from 0 to 1")
     parser.add_argument("--failure-family", choices=get_args(ErrorFamily), help="what they fail with (%(default)s)")

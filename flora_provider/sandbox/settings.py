@@ -44,6 +44,8 @@ class Settings:
         webhook_secret: Signs the webhooks; None makes one from the seed.
         webhook_secret_before: Signs them, too, as long as it is set: a secret that is being rotated.
         requests_per_second: Token bucket of one second's size per workspace; None for no limit. FLORA publishes none.
+        bill_lag: Seconds, divided by `speed`, after its end for which the bill of every fifth run is missing. FLORA's
+            bills come about a minute late; 0, the default, has all of them at once.
         latency_ms: How long every answer takes at least, in milliseconds. `Sandbox.handle` does not wait.
         failure_rate: Share of the runs that fail, from 0 to 1; which ones depends on the seed. They cost nothing.
         failure_family: What these fail with.
@@ -61,6 +63,7 @@ class Settings:
     webhook_secret: HeaderText | None = None
     webhook_secret_before: HeaderText | None = None
     requests_per_second: _Positive | None = None
+    bill_lag: _NotNegative = 0.0
     latency_ms: _NotNegative = 0.0
     failure_rate: _Share = 0.0
     failure_family: ErrorFamily = "retry_now"

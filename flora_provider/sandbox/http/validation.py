@@ -56,12 +56,12 @@ def check(cls: type[T], data: Any, *where: str, root: str = "") -> T:
     return value
 
 
-def find_problems(cls: type, data: Any) -> list[tuple[str, str]]:
-    """Return what is wrong with `data`, as `(field, message)`."""
+def find_problems(cls: type, data: Any, *where: str, root: str = "") -> list[tuple[str, str]]:
+    """Return what is wrong with `data`, as `(field, message)`; the arguments are those of `check`."""
     try:
-        _adapter(cls).validate_python(data)
+        _adapter(cls).validate_python(data, context=root)
     except ValidationError as error:
-        return _problems(error)
+        return _problems(error, where)
     return []
 
 

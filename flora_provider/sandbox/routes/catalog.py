@@ -11,9 +11,13 @@ from flora_provider.sandbox.http.responses import ApiResponse, not_found
 from flora_provider.sandbox.http.validation import Body, ProjectId, Query, RunId, Text, WorkspaceId
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.routes.runs import find_technique
-from flora_provider.sandbox.world.actions import ACTIONS
+from flora_provider.sandbox.world.actions import ACTIONS, known_action
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES
 from flora_provider.sandbox.world.runs import Medium
+
+# Made once, for every call shows the same.
+_MODELS = [model.to_json() for model in MODELS]
+_ACTIONS = [action.to_json() for action in ACTIONS.values()]
 
 
 class _TechniquesQuery(PageQuery):
@@ -46,14 +50,15 @@ def _list_workspaces(call: Call) -> ApiResponse:
 
 def _list_models(call: Call) -> ApiResponse:
     medium = call.query(_ModelsQuery).type
-    return ApiResponse({"models": [model.to_json() for model in MODELS if medium in (None, model.medium)]})
+    return ApiResponse({"models": [row for row in _MODELS if medium in (None, row["type"])]})
 
 
 def _list_techniques(call: Call) -> ApiResponse:
     query = call.query(_TechniquesQuery)
     if query.workspace_id:
         call.sandbox.state.require_workspace(query.workspace_id)
-    found = [technique for technique in TECHNIQUES if query.query.lower() in technique.name.lower()]
+    words = query.query.lower()
+    found = [technique for technique in TECHNIQUES if words in technique.name.lower() and not technique.archived]
     return page("techniques", found, query, lambda technique: technique.to_json())
 
 
@@ -63,13 +68,14 @@ def _get_technique(call: Call) -> ApiResponse:
 
 def _list_actions(_: Call) -> ApiResponse:
     """Return all actions; this list has no pages."""
-    return ApiResponse({"actions": [action.to_json() for action in ACTIONS.values()]})
+    return ApiResponse({"actions": _ACTIONS})
 
 
 def _get_action(call: Call) -> ApiResponse:
-    action_id = call.path["action_id"]
-    if action_id not in ACTIONS:
-        raise not_found(f"Action {action_id}")
+    try:
+        action_id = known_action(call.path["action_id"])
+    except ValueError:
+        raise not_found(f"Action {call.path['action_id']}") from None
     return ApiResponse(ACTIONS[action_id].to_json())
 
 

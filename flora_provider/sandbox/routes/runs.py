@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, create_model
 
 from flora_provider.sandbox.http.paging import PageQuery, page
-from flora_provider.sandbox.http.responses import ApiResponse, invalid, not_found
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, invalid, not_found
 from flora_provider.sandbox.http.validation import (
     Body,
     CallbackUrl,
@@ -18,12 +19,21 @@ from flora_provider.sandbox.http.validation import (
     Text,
     WorkspaceId,
     check,
+    find_problems,
+    media_url,
 )
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.routes.starting import start
 from flora_provider.sandbox.world.actions import ACTIONS, known_action
-from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES, TECHNIQUES_BY_NAME, Technique
-from flora_provider.sandbox.world.runs import MEDIA, Medium, Run, RunInput, RunRequest
+from flora_provider.sandbox.world.catalog import (
+    INPUT_MEDIA,
+    MAX_INPUTS,
+    MODELS,
+    TECHNIQUES,
+    TECHNIQUES_BY_NAME,
+    Technique,
+)
+from flora_provider.sandbox.world.runs import Medium, Run, RunInput, RunRequest
 
 
 class _Generate(Body):
@@ -81,11 +91,32 @@ class _TechniqueHistory(_History):
 
 
 def _inputs(technique: Technique) -> type[Body]:
-    members = {
-        slot["id"]: (Text if slot["type"] == "text" else MediaUrl, "" if slot.get("optional") else ...)
-        for slot in technique.inputs
-    }
+    members = {slot["id"]: (_input(slot), None if slot.get("optional") else ...) for slot in technique.inputs}
     return create_model(technique.slug, __base__=Body, **cast("Any", members))
+
+
+def _input(slot: dict[str, Any]) -> Any:
+    """Return what a slot takes (contract, 2.6).
+
+    `allow_multiple` takes one value or an array; by the nested route, several items of one id. FLORA starts one run
+    for each value and does not document how one answer reports several: the sandbox starts one that has them all.
+    """
+    one = Text if slot["type"] == "text" else _MediaOrElement if slot.get("accepts_element") else MediaUrl
+    if not slot.get("allow_multiple"):
+        return one
+    return Annotated[list[one], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_INPUTS)]  # type: ignore[valid-type]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _media_or_element(value: str, info: ValidationInfo) -> str:
+    """Accept a media URL, or the id of an element, of which FLORA documents no form: any name that is no URL."""
+    return value if re.fullmatch(r"[\w-]+", value) else media_url(value, info)
+
+
+_MediaOrElement = Annotated[str, AfterValidator(_media_or_element)]
 
 
 _INPUTS = {technique.id: _inputs(technique) for technique in TECHNIQUES}
@@ -131,7 +162,7 @@ def _history(call: Call, kind: str, name: str, cls: type[_History]) -> ApiRespon
 def _run_technique(call: Call) -> ApiResponse:
     """Start a technique by id, billed to a named workspace."""
     body = call.json(_RunTechnique)
-    technique = find_technique(body.technique_id)
+    technique = _find_runnable(body.technique_id)
     call.sandbox.state.require_workspace(body.workspace_id)
     run = _start_technique(call, technique, body.inputs, body.workspace_id)
     return ApiResponse(run.started(call.root), 201)
@@ -139,14 +170,26 @@ def _run_technique(call: Call) -> ApiResponse:
 
 def _run_nested(call: Call) -> ApiResponse:
     """Start a technique by id or slug, billed to the key's workspace."""
-    technique = find_technique(call.path["technique_id"])
+    technique = _find_runnable(call.path["technique_id"])
     body = call.json(_RunNested)
-    types = {slot["id"]: slot["type"] for slot in technique.inputs}
-    if wrong := [item.id for item in body.inputs if types.get(item.id, item.type) != item.type]:
-        raise invalid(*((f"inputs.{name}", f"Expected type {types[name]}.") for name in wrong))
-    inputs = {item.id: item.value for item in body.inputs}
+    slots = {slot["id"]: slot for slot in technique.inputs}
+    values: dict[str, Any] = {}
+    problems = []
+    for item in body.inputs:
+        slot = slots.get(item.id, {"type": item.type})
+        if item.type != slot["type"]:
+            problems.append((f"inputs.{item.id}", f"Expected type {slot['type']}; got {item.type}."))
+        if slot.get("allow_multiple"):
+            values.setdefault(item.id, []).append(item.value)
+        elif item.id in values:
+            problems.append((f"inputs.{item.id}", "Takes one value; got several."))
+        else:
+            values[item.id] = item.value
+    problems += find_problems(_INPUTS[technique.id], values, "inputs", root=call.root)
+    if problems:
+        raise invalid(*problems)
     workspace_id = call.sandbox.workspace_id
-    run = _start_technique(call, technique, inputs, workspace_id, callback_url=body.callback_url, nested=True)
+    run = _start_technique(call, technique, values, workspace_id, callback_url=body.callback_url, nested=True)
     return ApiResponse(run.state(call.sandbox.clock.now(), call.root), 201)
 
 
@@ -167,11 +210,13 @@ def _run_action(call: Call) -> ApiResponse:
     """Run a prebuilt action; it costs nothing."""
     body = call.json(_RunAction)
     action = ACTIONS[body.action_id]
-    if problems := action.check_params(body.params):
+    items = [RunInput(item.name, item.type, item.text or item.url) for item in body.inputs]
+    empty = [(f"inputs[{number}]", "Needs a url or a text.") for number, item in enumerate(items) if not item.value]
+    inputs, misplaced = action.assign(items)
+    if problems := [*empty, *misplaced, *action.check_params(body.params)]:
         raise invalid(*problems)
     call.sandbox.state.require_project(body.project_id, body.workspace_id)
-    prompt = f"{action.id}: {' '.join(item.text or item.url for item in body.inputs)}"
-    inputs = tuple(RunInput(item.name, item.type, item.text or item.url) for item in body.inputs)
+    prompt = f"{action.id}: {' '.join(item.value for item in inputs)}"
     run = start(call, action, RunRequest(prompt, body.workspace_id, body.project_id, body.params, inputs))
     return ApiResponse(run.started(call.root), 201)
 
@@ -183,6 +228,14 @@ def find_technique(name: str) -> Technique:
     return TECHNIQUES_BY_NAME[name]
 
 
+def _find_runnable(name: str) -> Technique:
+    """Return the technique of an id or slug, or refuse an archived one (contract, 3.2)."""
+    technique = find_technique(name)
+    if technique.archived:
+        raise ApiError(403, "forbidden", f"Technique {technique.id} is archived.")
+    return technique
+
+
 def _start_technique(
     call: Call,
     technique: Technique,
@@ -192,9 +245,9 @@ def _start_technique(
     callback_url: str = "",
     nested: bool = False,
 ) -> Run:
-    check(_INPUTS[technique.id], values, "inputs", root=call.root)
-    media = {slot["id"]: MEDIA[slot["type"]] for slot in technique.inputs}
-    inputs = tuple(RunInput(name, media[name], value) for name, value in values.items())
+    given = check(_INPUTS[technique.id], values, "inputs", root=call.root).model_dump(exclude_unset=True)
+    media = {slot["id"]: INPUT_MEDIA[slot["type"]] for slot in technique.inputs}
+    inputs = tuple(RunInput(name, media[name], value) for name, values in given.items() for value in _as_list(values))
     prompt = " ".join([f"{technique.name}:", *(item.value for item in inputs if item.medium == "text")])
     project_id = call.sandbox.project_id
     request = RunRequest(prompt, workspace_id, project_id, inputs=inputs, callback_url=callback_url, nested=nested)

@@ -13,7 +13,8 @@ from flora_provider.sandbox.world.state import Subject
 
 
 def _addresses(request: RunRequest) -> Iterator[str]:
-    return (item.value for item in request.inputs if item.medium != "text")
+    """Return the addresses among the inputs; an element of the library has an id instead."""
+    return (item.value for item in request.inputs if item.medium != "text" and "/" in item.value)
 
 
 def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0, *, check_credits: bool = True) -> Run:
@@ -28,7 +29,7 @@ def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0, 
     if subject.run_type != "generation" and not wait and not all(map(call.sandbox.files.can_load, _addresses(request))):
         # FLORA takes the request, and its runtime finds no file (contract, 2.10).
         behavior = replace(behavior, error_code="input_unreachable", error_message="Failed to load inputs")
-    if (shortage := call.sandbox.credits.shortage(subject.usd)) is not None:
+    if (shortage := call.sandbox.credits.shortage(subject.usd(request.params))) is not None:
         if check_credits:
             raise shortage
         behavior = replace(behavior, error_code="BILLING_NOT_ENOUGH_CREDITS", error_message=shortage.message)

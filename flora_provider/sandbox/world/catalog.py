@@ -1,29 +1,40 @@
-"""Models and techniques the sandbox offers. The ids are plausible, the prices and times invented."""
+"""Models and techniques the sandbox offers (`models.json`, `techniques.json`): ids plausible, prices invented."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib.resources
+import json
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from flora_provider.sandbox.world.runs import Medium, RunInput, RunType
+from flora_provider.sandbox.world.runs import MEDIA, Medium, RunInput, RunType
 
 CREDITS_PER_USD = 1000
 """FLORA: 1,000 credits = $1 (contract, 1.5)."""
-
+GATEWAY_CREDITS = 60
+"""What a run of a gateway model costs, though its model reports 0."""
 MAX_INPUTS = 16
-# By family: the param that takes media, and whether it is a list (contract, 2.2). Others take none.
-_MEDIA_PARAMS = {
-    "i2i": ("image_url", False),
-    "i2v": ("image_url", False),
-    "is2i": ("image_urls", True),
-    "i2t": ("image_urls", True),
-    "v2t": ("video_urls", True),
+"""Most media of a generation (further ones are ignored) or values of a slot; FLORA publishes no number."""
+INPUT_MEDIA: dict[str, Medium] = {**MEDIA, "documentUrl": "text"}
+"""What a slot's value is to a run: a document is the text of its address, for the sandbox reads none."""
+
+_SINGLE_INPUTS: dict[str, tuple[str, Medium]] = {"i2i": ("image_url", "image"), "i2v": ("image_url", "image")}
+_SEVERAL_INPUTS: dict[str, tuple[str, Medium]] = {
+    "is2i": ("image_urls", "image"),
+    "i2t": ("image_urls", "image"),
+    "v2t": ("video_urls", "video"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as `GET /models` shows it; `params` are the contract's P objects."""
+    """A model as `GET /models` shows it; `params` are the contract's P objects.
+
+    Attributes:
+        credits: Its estimate; gateway models report 0 and are billed nevertheless (contract, 2.12).
+        prices: Factors of the price by the value of a param, e.g. `{"duration": {"10": 2}}`.
+        fenced: Its texts come wrapped in Markdown fences (contract, section 9).
+    """
 
     run_type: ClassVar[RunType] = "generation"
     id: str
@@ -32,81 +43,85 @@ class Model:
     medium: Medium
     credits: int
     seconds: int
-    params: tuple[dict[str, Any], ...] = ()
+    params: list[dict[str, Any]]
+    capabilities: list[str] = field(default_factory=list)
+    prices: dict[str, dict[str, float]] = field(default_factory=dict)
+    beta: bool = False
+    fenced: bool = False
 
     @property
     def family(self) -> str:
-        """What goes in and what comes out, such as `i2v`: the first part of its id."""
-        return self.id.partition("-")[0]
+        """Return what it makes of what, e.g. `t2i`."""
+        return self.id.split("-", 1)[0]
+
+    def usd(self, params: dict[str, Any]) -> float:
+        """Return the quote of a run in USD; a value that is unknown costs what the default does."""
+        price = (self.credits or GATEWAY_CREDITS) / CREDITS_PER_USD
+        for name, factors in self.prices.items():
+            value = params.get(name)
+            price *= factors.get(str(value), 1) if isinstance(value, str | int) else 1
+        return round(price, 6)
+
+    def output_count(self, params: dict[str, Any]) -> int:
+        """Return how many outputs a run has: what `num_images` asks for, where the model has that param, or one."""
+        most = next((param["max"] for param in self.params if param["name"] == "num_images"), 1)
+        number = params.get("num_images")
+        return number if isinstance(number, int) and 1 <= number <= most else 1
 
     def inputs(self, params: dict[str, Any]) -> tuple[RunInput, ...]:
-        """Return the media among the params in the one form that this family takes; others are ignored and billed."""
-        name, is_list = _MEDIA_PARAMS.get(self.family, ("", False))
-        value = params.get(name)
-        values = value if is_list and isinstance(value, list) else [] if is_list else [value]
-        medium: Medium = "video" if name.startswith("video") else "image"
-        return tuple(RunInput(name, medium, item) for item in values[:MAX_INPUTS] if isinstance(item, str) and item)
+        """Return the media in `params`; those in a form its family does not take are ignored (contract, 2.2).
 
-    @property
-    def usd(self) -> float:
-        """Price of a run in USD."""
-        return self.credits / CREDITS_PER_USD
+        No form passes the source of a `v2v-` model.
+        """
+        values: list[Any] = []
+        name, medium = _SINGLE_INPUTS.get(self.family) or _SEVERAL_INPUTS.get(self.family) or ("", "image")
+        if self.family in _SINGLE_INPUTS:
+            values = [params.get(name)]
+        elif isinstance(several := params.get(name), list):
+            values = several[:MAX_INPUTS]
+        return tuple(RunInput(name, medium, value) for value in values if isinstance(value, str) and value)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's Model (2.12)."""
-        return {
+        model = {
             "model_id": self.id,
             "name": self.name,
             "provider": self.provider,
             "type": self.medium,
-            "capabilities": [self.id.split("-", 1)[0]],
+            "capabilities": [self.family, *self.capabilities],
             "estimated_credits": self.credits,
             "estimated_seconds": self.seconds,
-            "params": list(self.params),
+            "params": self.params,
         }
-
-
-def _choice(name: str, *values: str) -> dict[str, Any]:
-    options = [{"label": value, "value": value} for value in values]
-    return {"name": name, "type": "string", "required": False, "default": values[0], "options": options}
-
-
-_SEED = {"name": "seed", "type": "seed", "required": False, "label": "Seed"}
-_RATIO = _choice("aspect_ratio", "1:1", "16:9", "9:16", "4:3", "3:4")
-_DURATION = {"name": "duration", "type": "int", "required": False, "default": 5, "min": 1, "max": 10}
-
-# The first model of a type is the workspace's default.
-MODELS: tuple[Model, ...] = (
-    Model("t2i-flux-2-pro", "FLUX.2 pro", "Black Forest Labs", "image", 40, 12, (_RATIO, _SEED)),
-    Model("t2i-flux-2-fast", "FLUX.2 fast", "Black Forest Labs", "image", 10, 4, (_RATIO, _SEED)),
-    Model("i2i-flux-kontext", "FLUX Kontext", "Black Forest Labs", "image", 45, 15, (_RATIO, _SEED)),
-    Model("t2v-veo-3", "Veo 3", "Google", "video", 800, 60, (_RATIO, _DURATION)),
-    Model("i2v-kling-2", "Kling 2", "Kuaishou", "video", 350, 90, (_DURATION,)),
-    Model("t2a-sound-effects", "Sound effects", "ElevenLabs", "audio", 20, 10, (_DURATION,)),
-    Model("t2s-multilingual", "Multilingual speech", "ElevenLabs", "audio", 30, 8, (_choice("voice", "Ada", "Ben"),)),
-    Model("t2t-writer", "Writer", "OpenAI", "text", 5, 5, (_choice("tone", "neutral", "playful"),)),
-    Model("i2t-describe", "Describe an image", "OpenAI", "text", 6, 6),
-)
+        return model | {"beta": True} if self.beta else model
 
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """A technique as `GET /techniques` shows it; `inputs` are the contract's TechniqueSlots (2.0)."""
+    """A technique as `GET /techniques` shows it; `inputs` and `outputs` are the contract's TechniqueSlots (2.0).
+
+    `archived` ones are in no list and refuse to run, but are found by id or slug. FLORA documents the refusal only.
+    """
 
     run_type: ClassVar[RunType] = "technique"
     id: str
     slug: str
     name: str
-    medium: Medium
-    usd: float
+    usd_per_run: float
     seconds: int
-    inputs: tuple[dict[str, Any], ...]
+    description: str
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]  # all of one medium
+    archived: bool = False
 
     @property
-    def outputs(self) -> tuple[dict[str, Any], ...]:
-        """The contract's TechniqueSlots of what comes out."""
-        output_type = "text" if self.medium == "text" else f"{self.medium}Url"
-        return ({"id": "output_1", "name": "Result", "type": output_type},)
+    def medium(self) -> Medium:
+        """Return what it makes."""
+        return MEDIA[self.outputs[0]["type"]]
+
+    def usd(self, _: dict[str, Any]) -> float:
+        """Return the quote of a run: flat, whatever the number of outputs (contract, 2.9)."""
+        return self.usd_per_run
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's Technique, with the extra `slug` that FLORA's guide shows."""
@@ -114,19 +129,19 @@ class Technique:
             "technique_id": self.id,
             "slug": self.slug,
             "name": self.name,
-            "run_cost": self.usd,
-            "inputs": list(self.inputs),
-            "outputs": list(self.outputs),
+            "description": self.description,
+            "run_cost": self.usd_per_run,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
         }
 
 
-_IMAGE = {"id": "input_image", "name": "Image", "type": "imageUrl"}
-_TEXT = {"id": "instructions", "name": "Instructions", "type": "text"}
+def _load(name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(importlib.resources.files(__package__).joinpath(name).read_bytes())
+    return rows
 
-TECHNIQUES: tuple[Technique, ...] = (
-    Technique("tech_cctvcam01", "cctv-cam", "CCTV cam", "image", 0.05, 20, (_IMAGE, {**_TEXT, "optional": True})),
-    Technique("tech_storybrd1", "storyboard", "Storyboard", "image", 0.3, 45, (_TEXT,)),
-    Technique("tech_turntabl1", "turntable", "Product turntable", "video", 1.2, 120, (_IMAGE,)),
-    Technique("tech_captions1", "captions", "Captions", "text", 0.01, 6, (_IMAGE, {**_TEXT, "optional": True})),
-)
+
+# The first model of a type is the workspace's default.
+MODELS = tuple(Model(**row) for row in _load("models.json"))
+TECHNIQUES = tuple(Technique(**row) for row in _load("techniques.json"))
 TECHNIQUES_BY_NAME = {name: technique for technique in TECHNIQUES for name in (technique.id, technique.slug)}

@@ -27,8 +27,9 @@ def planned(subject: Model | Technique | Action, request: RunRequest, behavior: 
     elif isinstance(subject, Technique):
         rows = [(str(output["id"]), subject.medium, _answer(request.prompt)) for output in subject.outputs]
     else:
-        count = Params(request.params).count("num_images", 1, 1, MAX_OUTPUTS)
-        rows = [("", subject.medium, _answer(request.prompt))] * count
+        text = _answer(request.prompt)
+        text = f"```markdown\n{text}\n```" if subject.fenced else text
+        rows = [("", subject.medium, text)] * subject.output_count(request.params)
     if behavior.outputs is not None:
         rows = (rows * behavior.outputs)[: behavior.outputs]
     return tuple(

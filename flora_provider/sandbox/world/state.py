@@ -24,6 +24,9 @@ from flora_provider.sandbox.world.runs import Run, RunRequest
 
 Subject = Model | Technique | Action  # what a run is of
 
+LATE_BILLS = 0.2
+"""Share of runs whose bill comes `Settings.bill_lag` after their end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -143,6 +146,10 @@ class State:
         # The settled cost of a run may differ from its quote both ways (contract, 2.2).
         factor = chance.choice((1.0, 1.0, 0.8, 1.5)) if behavior.error_code is None else 0.0
         duration = behavior.seconds if behavior.seconds is not None else seconds * chance.uniform(0.7, 1.3)
+        # The draw is the last, so that a lag changes nothing else of a seed's runs.
+        if self.settings.bill_lag and chance.random() < LATE_BILLS:
+            behavior = replace(behavior, cost_lag=max(behavior.cost_lag, self.settings.bill_lag / self.settings.speed))
+        quote = subject.usd(request.params)
         run = Run(
             run_id=run_id,
             run_type=subject.run_type,
@@ -152,8 +159,8 @@ class State:
             created_at=self.clock.now(),
             seconds=math.inf if behavior.never_ends else wait + duration,
             estimated_seconds=None if behavior.no_estimate else max(1, round(seconds)) if stated is None else stated,
-            quote=subject.usd,
-            settled=round(subject.usd * factor, 6),
+            quote=quote,
+            settled=round(quote * factor, 6),
             behavior=behavior,
             outputs=planned(subject, request, behavior),
         )
