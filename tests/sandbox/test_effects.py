@@ -10,6 +10,8 @@ from PIL import Image
 
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.effects import sounds
+from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.sandbox.world.runs import RunInput, RunRequest
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 FOREIGN = "https://storage.googleapis.com/bucket/a.png"
@@ -144,7 +146,7 @@ def test_qr_code_has_its_colors_and_differs_with_its_text(pixels):
 
 def test_duplicate_makes_as_many_as_asked_for(run_action, picture):
     assert len(run_action("duplicate-image-browser", picture, count=3)) == 3
-    assert len(run_action("duplicate-image-browser", picture, count=10**9)) == 8
+    assert len(run_action("duplicate-image-browser", picture, count=8)) == 8
 
 
 @pytest.mark.parametrize(
@@ -227,15 +229,13 @@ odd = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size
 @settings(max_examples=60, deadline=None)
 @given(action_id=st.sampled_from(sorted(ACTIONS)), data=st.data())
 def test_action_with_any_params_makes_a_file(make_flora, action_id, data):
+    # As a canvas may hold them: a route that runs an action by its id refuses most of these.
     flora, action = make_flora(), ACTIONS[action_id]
-    params = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(action.params, odd)))
-    item = {"type": "text", "text": "A fern"} if action.takes == "text" else {"type": action.takes, "url": FOREIGN}
-    scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
-    # NaN is no JSON; what is no value of an enumeration is refused.
-    params = {name: value for name, value in params.items() if value == value and value not in (1e400, -1e400)}  # noqa: PLR0124
-    started = flora.post("/runs/action", json={"action_id": action_id, "inputs": [item], "params": params, **scope})
-    if started.status_code == 400:
-        return
+    params = data.draw(st.fixed_dictionaries({}, optional={param["key"]: odd for param in action.params}))
+    slots = [slot for slot in action.inputs for _ in range(2 if slot.get("multiple") else 1)]
+    inputs = [RunInput(s["name"], s["type"], "A fern" if s["type"] == "text" else FOREIGN) for s in slots]
+    scope = flora.sandbox.workspace_id, flora.sandbox.project_id
+    run = flora.sandbox.state.start_run(action, RunRequest("A fern", *scope, params, tuple(inputs)), RunBehavior())
     flora.sandbox.clock.advance(1000)
-    for output in flora.run(started.json()["run_id"])["outputs"]:
+    for output in flora.run(run.run_id)["outputs"]:
         assert output["type"] == "text" or flora.get(output["url"]).status_code == 200

@@ -53,7 +53,7 @@ def test_runs_are_what_was_started_the_oldest_first(flora_sandbox, client, gener
         "qr-code-generator-browser",
         None,
     )
-    assert action.inputs == (RunInput("", "text", "https://flora.ai"),)
+    assert action.inputs == (RunInput("text", "text", "https://flora.ai"),)
     assert flora_sandbox.billed_usd == generation.billed_usd + action.billed_usd > 0
 
 
