@@ -90,6 +90,7 @@ def test_options_become_settings(launch):
         (["--faults", "/dev/null"], "--faults /dev/null: is not JSON: Expecting value"),
         (["--faults", "/"], "--faults /: cannot be read: Is a directory"),
         (["--faults", "/no\nfile"], "--faults /no\\nfile: cannot be read: No such file or directory"),
+        (["--bill-lag", "-1"], "--bill-lag: must be a number not below 0"),
         (["--unknown"], "--unknown"),
     ],
 )
