@@ -239,9 +239,9 @@ class TestActions:
 
     def test_params_say_what_they_may_be(self, flora):
         for param in (param for action in actions(flora) for param in action.params):
-            given = param.model_fields_set
-            assert {"label", "default_value"} <= given
-            assert (param.type == "enum") == ("available_values" in given)
+            present = param.model_fields_set
+            assert {"label", "default_value"} <= present
+            assert (param.type == "enum") == ("available_values" in present)
             if param.type in ("number", "integer"):
                 assert param.min_number_value <= param.default_value <= param.max_number_value
             if param.type == "enum":
@@ -326,7 +326,7 @@ class TestActions:
     def test_older_id_is_the_same_action_but_not_listed(self, flora, old_id):
         action = flora.get(f"/actions/{old_id}").json()
         assert action in flora.get("/actions").json()["actions"]
-        assert old_id not in [listed.action_id for listed in actions(flora)]
+        assert old_id not in [action.action_id for action in actions(flora)]
         inputs = [(slot["type"], URL) for slot in action["inputs"] for _ in range(2 if slot.get("multiple") else 1)]
         response = self.run(flora, old_id, *inputs)
         assert response.json()["action"] == {"action_id": action["action_id"]}

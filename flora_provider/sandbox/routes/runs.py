@@ -245,9 +245,9 @@ def _start_technique(
     callback_url: str = "",
     nested: bool = False,
 ) -> Run:
-    given = check(_INPUTS[technique.id], values, "inputs", root=call.root).model_dump(exclude_unset=True)
+    checked = check(_INPUTS[technique.id], values, "inputs", root=call.root).model_dump(exclude_unset=True)
     media = {slot["id"]: INPUT_MEDIA[slot["type"]] for slot in technique.inputs}
-    inputs = tuple(RunInput(name, media[name], value) for name, values in given.items() for value in _as_list(values))
+    inputs = tuple(RunInput(name, media[name], value) for name, values in checked.items() for value in _as_list(values))
     prompt = " ".join([f"{technique.name}:", *(item.value for item in inputs if item.medium == "text")])
     project_id = call.sandbox.project_id
     request = RunRequest(prompt, workspace_id, project_id, inputs=inputs, callback_url=callback_url, nested=nested)
