@@ -42,25 +42,6 @@ class RunsHook(ConnectedHook):
         call = calls.generate(type=type, prompt=prompt, model=model, params=params, callback_url=callback_url, **scope)
         return self.send(call.with_key(idempotency_key))
 
-    def run_generation(
-        self,
-        *,
-        type: str,  # noqa: A002 - FLORA's own name for it
-        prompt: str,
-        idempotency_key: str,
-        workspace_id: str | None = None,
-        project_id: str | None = None,
-        model: str | None = None,
-        params: Mapping[str, Any] | None = None,
-        callback_url: str | None = None,
-    ) -> models.Started:
-        """The same by the older endpoint, which FLORA deprecates."""
-        scope = self.scope(workspace_id, project_id)
-        call = calls.run_generation(
-            type=type, prompt=prompt, model=model, params=params, callback_url=callback_url, **scope
-        )
-        return self.send(call.with_key(idempotency_key))
-
     def get_run(self, run_id: str) -> models.Run:
         """The state of a run."""
         return self.send(calls.get_run(run_id))

@@ -65,7 +65,6 @@ from flora_provider.api.calls.runs import (
     list_generations,
     list_technique_runs,
     run_action,
-    run_generation,
     run_technique,
     start_technique,
 )
@@ -77,6 +76,6 @@ __all__ = [
     "get_canvas", "get_canvas_definition", "get_graph", "get_project", "get_run", "get_technique",
     "get_technique_run", "list_actions", "list_assets", "list_generations", "list_models", "list_nodes",
     "list_projects", "list_technique_runs", "list_techniques", "list_workspaces", "replace_canvas_definition",
-    "request", "retry_asset", "run_action", "run_action_node", "run_generation", "run_nodes", "run_technique",
+    "request", "retry_asset", "run_action", "run_action_node", "run_nodes", "run_technique",
     "save_library_item", "send_feedback", "start_technique",
 ]  # fmt: skip

@@ -15,7 +15,6 @@ from flora_provider.api.calls.base import (
     get,
     optional,
     paged,
-    path,
     post,
     required,
     row_problems,
@@ -46,6 +45,8 @@ def generate(
 ) -> Call[models.Started]:
     """`POST /generate`: start a generation. Bills.
 
+    Its twin `POST /runs/generation`, which FLORA deprecates, has no function of its own: `request` reaches it.
+
     Args:
         type: what to make.
         prompt: not empty.
@@ -65,22 +66,6 @@ def generate(
     members |= drop_none(model=model, params=params, callback_url=callback_url)
     validation.raise_problems(required(**members))
     return post(models.Started.read, "generate", payload=members)
-
-
-def run_generation(
-    *,
-    type: MediaType | str,  # noqa: A002 - FLORA's own name for it
-    prompt: str,
-    workspace_id: str,
-    project_id: str,
-    model: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    callback_url: str | None = None,
-) -> Call[models.Started]:
-    """`POST /runs/generation`: the older name of `generate`, which FLORA deprecates. Bills; all else is the same."""
-    scope = {"workspace_id": workspace_id, "project_id": project_id}
-    call = generate(type=type, prompt=prompt, model=model, params=params, callback_url=callback_url, **scope)
-    return replace(call, url=path("runs", "generation"))
 
 
 def get_run(run_id: str) -> Call[models.Run]:

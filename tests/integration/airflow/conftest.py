@@ -94,7 +94,7 @@ def bodies(flora, monkeypatch):
     answer = flora.sandbox.answer
 
     def listen(request):
-        if request.url.path.endswith("/generate") and "idempotency-key" in request.headers:
+        if request.path.endswith("/generate") and "idempotency-key" in request.headers:
             bodies.append(json.loads(request.content))
         return answer(request)
 

@@ -27,7 +27,7 @@ class Prompts:
 
 
 def prompts(flora):
-    return [run.prompt for run in flora.runs]
+    return [run.request.prompt for run in flora.runs]
 
 
 def test_task_that_executes_three_operators_has_three_runs_and_finds_each_again(flora, generate, one_task):
@@ -221,7 +221,7 @@ def test_key_of_ones_own_counts_clears(flora, generate, one_task):
     first = task.run()
     second = task.clear()
     assert first != second
-    assert [run.idempotency_key for run in flora.runs] == ["order-2026-01-01", "order-2026-01-01-c1"]
+    assert [run.request.idempotency_key for run in flora.runs] == ["order-2026-01-01", "order-2026-01-01-c1"]
     assert task.retry() == second
 
 

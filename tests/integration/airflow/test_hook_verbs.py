@@ -148,11 +148,6 @@ def test_technique_is_started_by_its_slug(hook):
     assert hook.get_technique_run(technique.technique_id, run.run_id).run_id == run.run_id
 
 
-def test_older_endpoint_starts_a_generation(hook):
-    run = hook.run_generation(type="text", prompt="A fern", idempotency_key="k")
-    assert hook.get_run(run.run_id).run_id == run.run_id
-
-
 def test_actions_and_feedback(hook):
     assert hook.get_action("ken-burns-video").action_id == "ken-burns-video"
     assert hook.send_feedback(kind="bug", summary="s", detail="d", attempted_tools=["generate"]).feedback_id

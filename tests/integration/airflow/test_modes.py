@@ -120,7 +120,7 @@ def test_operator_that_does_not_wait_gives_the_next_task_the_run_id(ran):
 
 def test_dags_params_and_conf_are_airflows_as_ever(ran):
     assert ran.seen["params"] == {"folder": "attic"}
-    assert {run.prompt for run in ran.sandbox.state.runs.values()} == {"a fern, attic"}
+    assert {run.request.prompt for run in ran.sandbox.state.runs.values()} == {"a fern, attic"}
 
 
 @pytest.mark.parametrize("task_id", OPERATORS)

@@ -17,7 +17,7 @@ def technique(flora):
 @pytest.fixture
 def run_id(flora, technique):
     """A nested run that FLORA has just accepted; `GET /runs` does not show it."""
-    inputs = [{"id": slot.id, "type": slot.type, "value": "https://example.com/a.png"} for slot in technique.inputs]
+    inputs = [{"id": slot.id, "type": slot.type, "value": "https://media.flora.ai/a.png"} for slot in technique.inputs]
     inputs = [{**row, "value": "a fern"} if row["type"] == "text" else row for row in inputs]
     with FloraHook() as hook:
         run_id = hook.client().send(calls.start_technique(technique.technique_id, inputs=inputs).with_key("k")).run_id

@@ -70,7 +70,7 @@ def test_run_that_failed_and_may_be_retried_is_followed_by_another(flora, genera
 
     assert task.retry()["run_id"] == flora.runs[1].run_id
     assert flora.started == 2
-    assert len({run.idempotency_key for run in flora.runs}) == 2
+    assert len({run.request.idempotency_key for run in flora.runs}) == 2
 
 
 @waits

@@ -71,7 +71,12 @@ START_TECHNIQUE = {
 
 EXAMPLES = [
     (lambda: calls.generate(**GENERATE), "POST /generate", GENERATE, STARTED),
-    (lambda: calls.run_generation(**GENERATE), "POST /runs/generation", GENERATE, STARTED),
+    (
+        lambda: calls.request("POST", "runs", "generation", payload=GENERATE, takes_key=True),
+        "POST /runs/generation",
+        GENERATE,
+        STARTED,
+    ),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, RUN),
     (lambda: calls.get_run("run_1"), "GET /runs/run_1", None, FAILED),
     (
