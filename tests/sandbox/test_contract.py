@@ -230,3 +230,95 @@ def test_operation_without_a_key_or_under_a_wrong_one_is_refused(flora, operatio
     for authorization, code in (("", "unauthorized"), ("Bearer x", "invalid_api_key")):
         response, answer = world.ask(operation, path, {}, headers={"authorization": authorization})
         assert (response.status_code, answer.error.code) == (401, code)
+
+
+DEFINITION = {"nodes": [], "edges": [], "node_inputs": {}, "node_outputs": {}}
+VALID = {
+    "POST /runs/technique": {"technique_id": "tech_storybrd1", "inputs": {"instructions": "Go"}},
+    "POST /runs/action": {"action_id": "rotate-image-browser", "inputs": [{"type": "image", "url": PNG}]},
+    "POST /techniques/{technique_id}/runs": {
+        "inputs": [{"id": "instructions", "type": "text", "value": "Go"}],
+        "mode": "async",
+    },
+    "POST /projects": {"name": "Ferns"},
+    "PATCH /projects/{project_id}/canvas": {"diagram": "flowchart LR\n a --> b"},
+    "POST /projects/{project_id}/actions": {"action_id": "rotate-image-browser"},
+    "POST /assets": {"source": PNG},
+    "POST /feedback": {"kind": "bug", "summary": "A bug", "detail": "None"},
+    "POST /workspaces/{workspace_id}/projects": {"name": "Ferns"},
+    "POST /workspaces/{workspace_id}/folders/{folder_id}/projects": {"name": "Ferns"},
+    "POST /workspaces/{workspace_id}/projects/{project_id}/nodes/run": {"node_ids": ["n1"]},
+    "POST /workspaces/{workspace_id}/projects/{project_id}/canvas/changeset": {"add": [{"ref": "b", "type": "text"}]},
+    "PUT /workspaces/{workspace_id}/projects/{project_id}/canvas/definition": {"definition": DEFINITION},
+    "POST /workspaces/{workspace_id}/library/folders": {"name": "Kept"},
+    "POST /workspaces/{workspace_id}/library/folders/{folder_id}/items": {"type": "text", "text": "A fern"},
+}
+SCOPED = {
+    "POST /runs/technique": ("workspace_id",),
+    "POST /runs/action": ("workspace_id", "project_id"),
+    "POST /projects": ("workspace_id",),
+    "POST /assets": ("workspace_id",),
+}
+
+
+@pytest.fixture
+def prepared(flora):
+    """Return the ids of one of everything that an operation may name."""
+    sandbox = flora.sandbox
+    scope = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
+    at = f"/workspaces/{sandbox.workspace_id}"
+    node = {"ref": "a", "type": "image", "prompt": "A fern", "model": "t2i-flux-2-pro"}
+    flora.post(f"{at}/projects/{sandbox.project_id}/canvas/changeset", json={"add": [node]})
+    technique = flora.post("/techniques/storyboard/runs", json=VALID["POST /techniques/{technique_id}/runs"]).json()
+    folder = flora.post(f"{at}/library/folders", json={}).json()["folder_id"]
+    return {
+        **scope,
+        "run_id": flora.start(),
+        "technique_run": technique["run_id"],
+        "technique_id": "storyboard",
+        "action_id": "rotate-image-browser",
+        "folder_id": folder,
+        "project_folder": sandbox.state.add_folder(sandbox.workspace_id),
+    }
+
+
+def asset_for(flora, operation):
+    """Return an asset in the state that an operation needs."""
+    assets, state = flora.sandbox.assets, flora.sandbox.state
+    if operation.endswith("/retry"):
+        asset = assets.add_signed(state.workspace.workspace_id, "a", "image/png")
+        flora.sandbox.clock.advance(1e5)
+    elif operation.endswith("/complete"):
+        asset = assets.add_signed(state.workspace.workspace_id, "a", "image/png")
+        asset.content = b"png"
+    else:
+        asset = assets.add_direct(state.workspace.workspace_id, "a", "image/png", b"png")
+    return asset.asset_id
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_succeeds_and_refuses_what_is_not_there_or_not_right(flora, prepared, operation):
+    method, template = operation.split(" ")
+    ids = {**prepared, "asset_id": asset_for(flora, operation)}
+    if template.startswith("/techniques/{technique_id}/runs/"):
+        ids["run_id"] = prepared["technique_run"]
+    if "/folders/{folder_id}/projects" in template:
+        ids["folder_id"] = prepared["project_folder"]
+    if "{node_id}" in template:
+        made = flora.post(f"/projects/{ids['project_id']}/actions", json=VALID["POST /projects/{project_id}/actions"])
+        ids["node_id"] = made.json()["node_id"]
+    body = VALID.get(operation, flora.body() if template in ("/generate", "/runs/generation") else None)
+    if body is not None:
+        body = body | {name: prepared[name] for name in SCOPED.get(operation, ())}
+    query = {"workspace_id": ids["workspace_id"]} if operation == "GET /projects" else {}
+    # FLORA refuses an unknown id with a 404, and a body with a member too many with a 400.
+    if body is not None:
+        refused = flora.request(method, template.format(**ids), json={**body, "unknown_member": 1})
+        assert check_answer(operation, refused).error.fields[0].field == "unknown_member"
+    for name in re.findall(r"{(\w+)}", template):
+        unknown = {**ids, name: f"{ids[name].split('_')[0]}_unknown"}
+        refused = flora.request(method, template.format(**unknown), json=body)
+        assert (refused.status_code, check_answer(operation, refused).error.code) == (404, "not_found")
+    answer = flora.request(method, template.format(**ids), json=body, params=query)
+    assert answer.is_success, answer.text
+    check_answer(operation, answer)
