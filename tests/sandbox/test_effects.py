@@ -10,6 +10,7 @@ from PIL import Image
 
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.effects import sounds
+from flora_provider.sandbox.world.effects.params import Params
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.sandbox.world.runs import RunInput, RunRequest
 
@@ -185,6 +186,13 @@ def test_wav_is_sped_up_slowed_down_and_reversed(flora, run_action, upload):
     assert frames("reverse-video")[:2] == (-100).to_bytes(2, "little", signed=True)
 
 
+def test_wav_that_cannot_be_played_is_left_as_it_is():
+    sound = bytearray(sounds.write(sounds.samples([1, 2, 3]), 1, 2, 8000))
+    sound[24:28] = bytes(4)  # frames per second
+    for content in (bytes(sound), b"", b"RIFF", bytes(sound[:30])):
+        assert sounds.apply("reverse-video", content, Params({})) == content
+
+
 def test_chain_shows_its_history_in_the_last_picture(flora, picture, run_action):
     params = {"image_url": picture, "seed": 7}
     generated = flora.start(model="i2i-flux-kontext", params=params)
@@ -210,13 +218,76 @@ def test_media_in_the_wrong_form_are_ignored_and_billed(flora, picture):
     assert flora.sandbox.stats()["runs_billed"] == 1
 
 
-@pytest.mark.parametrize("url", ["https://example.com/a.png", "https://evil-storage.googleapis.com.example.com/a.png"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/a.png",
+        "https://storage.googleapis.com.example.com/a.png",
+        "https://evilstorage.googleapis.com/a.png",
+        "https://media.flora.ai@example.com/a.png",
+        "http://media.flora.ai/a.png",
+        "https://flora.test/media/assets/asset_0.png",
+        "https://flora.test/media/run_0/output_1.png",
+        "http://[x",
+        "no address",
+    ],
+)
 def test_action_on_a_file_it_cannot_load_fails_as_a_run(flora, url):
     scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
     body = {"action_id": "rotate-image-browser", "inputs": [{"type": "image", "url": url}], **scope}
     run_id = flora.post("/runs/action", json=body).json()["run_id"]
     flora.sandbox.clock.advance(1000)
-    assert flora.run(run_id)["error_message"] == "Failed to load inputs"
+    run = flora.run(run_id)
+    assert (run["error_code"], run["error_message"]) == ("input_unreachable", "Failed to load inputs")
+
+
+def test_action_on_an_altered_address_of_an_output_fails_as_a_run(flora):
+    made = flora.start()
+    flora.sandbox.clock.advance(1000)
+    url = flora.run(made)["outputs"][0]["url"]
+    scope = {"workspace_id": flora.sandbox.workspace_id, "project_id": flora.sandbox.project_id}
+    statuses = []
+    for address in (url, url.partition("?")[0], url + "0"):
+        body = {"action_id": "rotate-image-browser", "inputs": [{"type": "image", "url": address}], **scope}
+        run_id = flora.post("/runs/action", json=body).json()["run_id"]
+        flora.sandbox.clock.advance(1000)
+        statuses.append(flora.run(run_id)["status"])
+    assert statuses == ["completed", "failed", "failed"]
+
+
+def generate_from(flora, url):
+    small = {"width": 16, "height": 16, "seed": 1}
+    run = flora.sandbox.state.runs[flora.start(model="i2i-flux-kontext", params={"image_url": url, **small})]
+    return f"https://flora.test{run.media_path(run.outputs[0])}"
+
+
+def test_picture_after_a_very_long_chain_is_made(make_flora):
+    flora = make_flora()
+    url = FOREIGN
+    for _ in range(400):
+        url = generate_from(flora, url)
+    flora.sandbox.clock.advance(1000)
+    assert opened(flora, url).size == (16, 16)
+
+
+def test_picture_of_a_run_is_the_same_whichever_was_fetched_before(make_flora):
+    def last(*fetched_before):
+        flora = make_flora()
+        urls = [FOREIGN]
+        for _ in range(30):
+            urls.append(generate_from(flora, urls[-1]))
+        flora.sandbox.clock.advance(1000)
+        return [flora.get(urls[number]).content for number in (*fetched_before, 30)][-1]
+
+    assert last() == last(3, 1) == last(*range(30))
+
+
+def test_run_that_is_given_its_own_address_makes_a_picture(make_flora):
+    url = generate_from(make_flora(), FOREIGN)
+    flora = make_flora()
+    assert generate_from(flora, url) == url
+    flora.sandbox.clock.advance(1000)
+    assert opened(flora, url).size == (16, 16)
 
 
 def test_file_that_is_no_picture_is_shown_by_its_address(pixels, upload):

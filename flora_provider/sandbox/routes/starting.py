@@ -33,7 +33,8 @@ def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0, 
         if check_credits:
             raise shortage
         behavior = replace(behavior, error_code="BILLING_NOT_ENOUGH_CREDITS", error_message=shortage.message)
-    request = replace(request, idempotency_key=call.idempotency_key)
+    history = call.sandbox.files.history(request)
+    request = replace(request, idempotency_key=call.idempotency_key, history=history)
     run = call.sandbox.state.start_run(subject, request, behavior, wait)
     call.sandbox.credits.reserve(run)
     if request.callback_url:

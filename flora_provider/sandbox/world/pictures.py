@@ -42,7 +42,8 @@ def read(content: bytes) -> Image | None:
     from PIL import Image as Images  # noqa: PLC0415 - the API works without Pillow, only pictures need it
 
     try:
-        with Images.open(io.BytesIO(content)) as image:
+        # Only what assets may hold: Pillow knows formats for which it starts other programs.
+        with Images.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP", "GIF", "AVIF")) as image:
             if image.width * image.height > MAX_PIXELS:
                 return None
             image.thumbnail((MAX_SIDE, MAX_SIDE))

@@ -50,6 +50,7 @@ class RunRequest:
     callback_url: str = ""
     nested: bool = False  # started by `POST /techniques/{id}/runs`, thus served by that route only
     idempotency_key: str | None = None  # as honoured by the route
+    history: int = 1  # runs that its files are made of, its own included
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from flora_provider.sandbox.world.effects.params import Params
 
-MAX_FRAMES = 48_000 * 60
+MAX_FRAMES = 48_000 * 30
+"""Most frames that are read, and that are written."""
 
 
 def _reversed(frames: list[bytes], _: Params) -> list[bytes]:
@@ -22,7 +23,7 @@ def _boomerang(frames: list[bytes], params: Params) -> list[bytes]:
 
 
 def _faster(frames: list[bytes], factor: float) -> list[bytes]:
-    return [frames[int(number * factor)] for number in range(int(len(frames) / factor))]
+    return [frames[int(number * factor)] for number in range(min(int(len(frames) / factor), MAX_FRAMES))]
 
 
 SOUND_ACTIONS: dict[str, Callable[[list[bytes], Params], list[bytes]]] = {
@@ -42,9 +43,12 @@ def apply(action_id: str, content: bytes, params: Params) -> bytes:
             data = sound.readframes(min(sound.getnframes(), MAX_FRAMES))
     except (wave.Error, EOFError, ValueError):
         return content
+    if not form.framerate:
+        return content
     size = form.nchannels * form.sampwidth
     frames = [data[at : at + size] for at in range(0, len(data) - size + 1, size)]
-    return write(b"".join(SOUND_ACTIONS[action_id](frames, params)), form.nchannels, form.sampwidth, form.framerate)
+    made = SOUND_ACTIONS[action_id](frames, params)[:MAX_FRAMES]
+    return write(b"".join(made), form.nchannels, form.sampwidth, form.framerate)
 
 
 def write(frames: bytes, channels: int, width: int, rate: int) -> bytes:
