@@ -8,14 +8,15 @@ import re
 from flora_provider.sandbox.http.request import Request
 from flora_provider.sandbox.http.responses import ApiResponse
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 def serve(content: bytes, content_type: str, request: Request) -> ApiResponse:
     """Answer a GET or HEAD for a file, as its `Range` and `If-None-Match` ask."""
     etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
     headers = {"content-type": content_type, "etag": etag, "accept-ranges": "bytes"}
-    if etag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
+    known = request.headers.get("if-none-match", "").strip()
+    if known == "*" or etag in re.split(r"\s*,\s*", known.replace("W/", "")):
         return ApiResponse(b"", 304, headers)
     status, body = 200, content
     if request.method == "GET" and request.headers.get("if-range", etag) == etag:
@@ -36,7 +37,7 @@ def part_of(length: int, header: str) -> range | None:
     None if it asks for nothing we know, such as several ranges: then the whole is served, as the RFC allows.
     """
     found = _RANGE.fullmatch(header.strip())
-    if found is None or found[0] == "bytes=-":
+    if found is None or not (found[1] or found[2]):
         return None
     first, last = found.groups()
     if not first:
