@@ -5,7 +5,7 @@ import wave
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from flora_provider.sandbox.world import pictures
 
@@ -43,13 +43,19 @@ def test_an_image_is_a_png_that_differs_with_its_prompt(flora, sandbox):
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_any_prompt_is_drawn_inside_the_picture(prompt, size):
     image = pictures.draw(prompt, "", "seed", size)
-    width, height = image.size
-    border = {image.getpixel((x, y)) for x in (0, width - 1) for y in range(height)}
-    border |= {image.getpixel((x, y)) for x in range(width) for y in (0, height - 1)}
+    box = ImageChops.difference(image, pictures.draw("", "", "seed", size)).getbbox()
     assert image.size == size
-    assert len(border) == 1
+    if box is not None:
+        assert 0 < box[0] < box[2] < size[0]
+        assert 0 < box[1] < box[3] < size[1]
     if min(size) > 16:
-        assert (len(image.getcolors(1 << 18)) > 1) is bool(prompt)
+        assert (box is not None) is bool(prompt)
+
+
+def test_text_is_light_on_a_ground_that_is_dark_whatever_the_seed():
+    for seed in map(str, range(100)):
+        ground = pictures.draw("", "", seed, (64, 64)).convert("L").getextrema()
+        assert ground[1] < 140
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ MAX_SIDE = 1024
 MAX_PIXELS = 25_000_000
 """Largest picture that is read; a larger one is treated as one that cannot be."""
 _MARGIN = 1 / 16
-_STRIP = 1 / 3
+_STRIP = 0.45  # of the height, for the pictures that went in
+_SHOWN = 6  # of them
 
 
 def size_of(params: Params) -> tuple[int, int]:
@@ -72,21 +73,19 @@ def draw(prompt: str, caption: str, seed: str, size: tuple[int, int], images: li
     from PIL import Image as Images  # noqa: PLC0415 - as above
     from PIL import ImageDraw, ImageFilter, ImageOps  # noqa: PLC0415 - as above
 
-    hue = hashlib.blake2b(seed.encode(errors="replace"), digest_size=1).digest()[0] / 256
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.55, 0.4))
-    image = Images.new("RGB", size, (red, green, blue))
+    image = _ground(seed, size)
     width, height = size
     margin = max(1, round(min(size) * _MARGIN))
     bottom = height - 2 * margin
     if images:
-        # Blurred, so that what is written on it does not get in the way of what is written here.
+        # Blurred and darkened, so that what is written on it does not get in the way of what is written here.
         behind = ImageOps.fit(images[0], size).filter(ImageFilter.GaussianBlur(min(size) / 24))
-        image = Images.blend(behind, image, 0.5)
-        strip = max(1, round(height * _STRIP))
+        image = Images.blend(behind, image, 0.7)
+        cell, strip = (width - margin) // len(images[:_SHOWN]), max(1, round(height * _STRIP))
+        for number, source in enumerate(images[:_SHOWN]):
+            small = ImageOps.contain(source, (max(1, cell - margin), strip))
+            image.paste(small, (margin + number * cell, bottom - small.height - margin // 2))
         bottom -= strip + margin
-        for number, source in enumerate(images[:4]):
-            small = ImageOps.contain(source, (max(1, round((width - 2 * margin) / 4 - 4)), strip))
-            image.paste(small, (margin + number * (width - 2 * margin) // 4, bottom + margin // 2))
     canvas = ImageDraw.Draw(image)
     _write(canvas, _ascii(prompt), (margin, margin, width - margin, bottom), min(size) / 12)
     _write(
@@ -96,6 +95,20 @@ def draw(prompt: str, caption: str, seed: str, size: tuple[int, int], images: li
         min(size) / 32,
     )
     return image
+
+
+def _ground(seed: str, size: tuple[int, int]) -> Image:
+    """Return a calm, dark gradient between two neighboring colors, so that white text is readable on it."""
+    from PIL import Image as Images  # noqa: PLC0415 - as above
+    from PIL import ImageOps  # noqa: PLC0415 - as above
+
+    first, second = hashlib.blake2b(seed.encode(errors="replace"), digest_size=2).digest()
+    hue = first / 256
+    dark, light = (
+        tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue + turn, 0.5, value))
+        for turn, value in ((0, 0.28), (0.08 + second / 2560, 0.5))
+    )
+    return ImageOps.colorize(Images.linear_gradient("L").resize(size), dark, light)
 
 
 def _ascii(text: str) -> str:
