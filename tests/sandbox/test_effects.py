@@ -109,7 +109,7 @@ def test_aspect_ratio_is_cropped_or_padded(pixels, picture):
 
 
 def test_tint_moves_every_color_towards_its_own(pixels, picture):
-    image = pixels("color-tint-image-browser", picture, color="#00ff00", intensity=50)
+    image = pixels("color-tint-image-browser", picture, color="#00ff00", intensity=0.5, blend_mode="normal")
     assert is_near(image.getpixel((10, 50)), (100, 142, 15))
 
 
@@ -118,10 +118,61 @@ def test_filters_without_color_make_gray(pixels, picture):
     assert red == green == blue
 
 
+def test_grain_and_vignette_keep_the_colors_and_darken_the_edges(pixels, picture):
+    image = pixels("color-filter-image-browser", picture, grain=10, vignette_strength=100)
+    assert is_near(image.getpixel((90, 50)), RED, by=50)
+    assert is_near(image.getpixel((1, 1)), (0, 0, 0))
+    assert image.tobytes() == pixels("color-filter-image-browser", picture, grain=10, vignette_strength=100).tobytes()
+
+
+def test_filter_at_no_intensity_changes_nothing(pixels, picture):
+    plain = pixels("resize-image-browser", picture)
+    assert pixels("color-filter-image-browser", picture, sepia_warmth=80, intensity=0).tobytes() == plain.tobytes()
+
+
+def test_grade_turns_the_hue_and_changes_saturation_and_brightness(pixels, picture):
+    def red_half(**params):
+        return pixels("color-grade-image-browser", picture, **params).getpixel((10, 50))
+
+    assert is_near(red_half(), RED)
+    assert is_near(red_half(hue_shift=120), (30, 200, 30))
+    assert len(set(red_half(saturation=-100))) == 1
+    assert is_near(red_half(brightness=-50), (100, 15, 15))
+    assert red_half(warmth=100)[0] > RED[0]
+    assert sum(red_half(shadows=100)) > sum(RED)
+
+
+def test_blur_mixes_what_is_near_and_not_what_is_far(pixels, picture):
+    image = pixels("blur-image-browser", picture, radius=5)
+    assert is_near(image.getpixel((100, 50)), (115, 30, 115), by=20)
+    assert is_near(image.getpixel((10, 50)), RED)
+
+
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse", "triangle", "star", "line"])
+def test_shape_is_drawn_around_its_center_in_its_color(pixels, picture, shape):
+    params = {"shape": shape, "fill_color": "#00ff00", "center": {"x": 0.25, "y": 0.5}, "size": {"x": 0.4, "y": 0.8}}
+    image = pixels("add-shape-to-image-browser", picture, **params)
+    assert image.getpixel((50, 50)) == (0, 255, 0)
+    assert is_near(image.getpixel((150, 50)), BLUE)
+    assert is_near(image.getpixel((1, 1)), RED)
+
+
+def test_drawing_leaves_a_line_of_the_asked_color_and_size(pixels, picture):
+    def drawn(**params):
+        image = pixels("draw-image-browser", picture, color="#00ff00", **params)
+        return sum(count for count, color in image.getcolors(1 << 16) if color == (0, 255, 0))
+
+    assert 0 < drawn(size=2) * 2 < drawn(size=10)
+
+
 def test_side_by_side_puts_pictures_in_a_row(pixels, picture):
     image = pixels("side-by-side-composite-browser", picture, picture, gap=10, background="#00ff00")
     assert image.size == (410, 100)
     assert image.getpixel((205, 50)) == (0, 255, 0)
+
+
+def test_side_by_side_makes_a_grid(pixels, picture):
+    assert pixels("side-by-side-composite-browser", *[picture] * 3, layout="grid").size == (400, 200)
 
 
 def test_overlay_puts_one_picture_on_another(pixels, picture):
@@ -143,6 +194,11 @@ def test_qr_code_has_its_colors_and_differs_with_its_text(pixels):
     assert {color for _, color in code.getcolors(1 << 16)} == {(0x10, 0x20, 0x30), (255, 255, 255)}
     other = pixels("qr-code-generator-browser", texts=["https://flora.ai/2"], size=300, fg_color="#102030")
     assert code.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("level", ["L", "H"])
+def test_qr_code_of_a_long_text_is_made_of_its_beginning(pixels, level):
+    assert pixels("qr-code-generator-browser", texts=["狐" * 3000], error_correction=level).size == (512, 512)
 
 
 def test_duplicate_makes_as_many_as_asked_for(run_action, picture):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,14 +13,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_SIDE = 2048
-MAX_COPIES = 8
 
 ImageAction: TypeAlias = "Callable[[list[Image], Params], Image]"
 
 
 def _crop(images: list[Image], params: Params) -> Image:
     image = _turned(images[0], params.number("rotation", 0, -360, 360), "#000000")
-    (x, y), (width, height) = params.point("center", 0.5, 0.5), params.point("size", 0.5, 0.5)
+    (x, y), (width, height) = params.point("center", 0.5, 0.5), params.point("size", 0.8, 0.8)
     wide, high = max(1, round(image.width * width)), max(1, round(image.height * height))
     left = min(max(round(image.width * x - wide / 2), 0), image.width - wide)
     top = min(max(round(image.height * y - high / 2), 0), image.height - high)
@@ -88,75 +89,130 @@ def _change_ratio(images: list[Image], params: Params) -> Image:
     return behind
 
 
-def _overlay(images: list[Image], params: Params) -> Image:
-    from PIL import Image as Images  # noqa: PLC0415 - as above
+BLENDS = ("normal", "multiply", "screen", "overlay", "soft-light")
+
+
+def blended(mode: str, base: Image, over: Image) -> Image:
+    """Return two pictures of one size blended by one of `BLENDS`."""
     from PIL import ImageChops  # noqa: PLC0415 - as above
 
-    base, top = images[0], images[-1]
-    (x, y), (wide, high) = params.point("center", 0.5, 0.5), params.point("size", 0.5, 0.5)
-    top = top.resize((max(1, round(base.width * wide)), max(1, round(base.height * high))))
-    layer, mask = base.copy(), Images.new("L", base.size, 0)
-    at = (round(base.width * x - top.width / 2), round(base.height * y - top.height / 2))
-    layer.paste(top, at)
-    mask.paste(round(255 * params.number("opacity", 1, 0, 1)), (*at, at[0] + top.width, at[1] + top.height))
     blends: dict[str, Callable[[Image, Image], Image]] = {
-        "normal": lambda _, over: over,
         "multiply": ImageChops.multiply,
         "screen": ImageChops.screen,
         "overlay": ImageChops.overlay,
         "soft-light": ImageChops.soft_light,
     }
-    return Images.composite(blends[params.choice("blend", *blends)](base, layer), base, mask)
+    return blends[mode](base, over) if mode in blends else over
+
+
+def _overlay(images: list[Image], params: Params) -> Image:
+    from PIL import Image as Images  # noqa: PLC0415 - as above
+
+    base, top = images[0], images[-1]
+    (x, y), (wide, high) = params.point("center", 0.5, 0.5), params.point("size", 0.5, 0.5)
+    top = top.resize((max(1, round(base.width * wide)), max(1, round(base.height * high))))
+    angle, opacity = params.number("rotation", 0, -360, 360), params.number("opacity", 1, 0, 1)
+    form = Images.new("L", top.size, round(255 * opacity)).rotate(-angle, expand=True)
+    top = top.rotate(-angle, expand=True)
+    layer, mask = base.copy(), Images.new("L", base.size, 0)
+    at = (round(base.width * x - top.width / 2), round(base.height * y - top.height / 2))
+    layer.paste(top, at)
+    mask.paste(form, at)
+    return Images.composite(blended(params.choice("blend", *BLENDS), base, layer), base, mask)
 
 
 def _side_by_side(images: list[Image], params: Params) -> Image:
+    """Put pictures into a row, a column or a grid, whose cells are as large as the smallest of them."""
     from PIL import Image as Images  # noqa: PLC0415 - as above
+    from PIL import ImageOps  # noqa: PLC0415 - as above
 
-    is_row = params.choice("layout", "horizontal", "vertical") == "horizontal"
-    gap, images = params.count("gap", 0, 0, 200), images[:MAX_COPIES]
-    side = min(image.height if is_row else image.width for image in images)
-    small = [
-        image.resize(_bounded(image.width * side / image.height, side) if is_row
-                     else _bounded(side, image.height * side / image.width))
-        for image in images
-    ]  # fmt: skip
-    length = sum(image.width if is_row else image.height for image in small) + gap * (len(small) - 1)
-    canvas = Images.new("RGB", (length, side) if is_row else (side, length), params.color("background", "#000000"))
-    position = 0
-    for image in small:
-        canvas.paste(image, (position, 0) if is_row else (0, position))
-        position += (image.width if is_row else image.height) + gap
+    layout = params.choice("layout", "horizontal", "vertical", "grid")
+    columns = {"horizontal": len(images), "vertical": 1}.get(layout, math.ceil(len(images) ** 0.5))
+    width, height = min(image.width for image in images), min(image.height for image in images)
+    gap, background = params.count("gap", 0, 0, 200), params.color("background", "#ffffff")
+    rows = math.ceil(len(images) / columns)
+    canvas = Images.new("RGB", ((width + gap) * columns - gap, (height + gap) * rows - gap), background)
+    for number, image in enumerate(images):
+        at = (number % columns * (width + gap), number // columns * (height + gap))
+        canvas.paste(ImageOps.pad(image, (width, height), color=background), at)
     canvas.thumbnail((MAX_SIDE, MAX_SIDE))
     return canvas
 
 
 def _add_text(images: list[Image], params: Params) -> Image:
+    from PIL import Image as Images  # noqa: PLC0415 - as above
     from PIL import ImageDraw, ImageFont  # noqa: PLC0415 - as above
 
-    image = images[0].copy()
-    x, y = params.point("center", 0.5, 0.5)
+    image, (x, y) = images[0].copy(), params.point("center", 0.5, 0.5)
+    at = (image.width * x, image.height * y)
     size = params.number("font_size", max(12, image.height / 10), 4, 400)
-    canvas, at = ImageDraw.Draw(image), (image.width * x, image.height * y)
-    font, text = ImageFont.load_default(size), params.text("text", "Text", 500)
+    font = ImageFont.load_default(size)
+    room = int(image.width * params.number("max_width", 0.9, 0.05, 1) / (size * 0.55))
+    text = textwrap.fill(params.text("text", "Text", 500), max(1, room), max_lines=20)
+    angle, mask = params.number("rotation", 0, -360, 360), Images.new("L", image.size)
+    canvas = ImageDraw.Draw(mask)
     if params.flag("show_background"):
-        box = canvas.multiline_textbbox(at, text, font=font, anchor="mm")
-        canvas.rectangle((box[0] - 8, box[1] - 8, box[2] + 8, box[3] + 8), params.color("background", "#000000"))
-    canvas.multiline_text(at, text, params.color("color", "#ffffff"), font=font, anchor="mm")
+        box, pad = canvas.multiline_textbbox(at, text, font=font, anchor="mm"), size / 4
+        canvas.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), 255)
+        image.paste(params.color("background", "#000000"), mask=mask.rotate(-angle, center=at))
+        mask.paste(0, (0, 0, *mask.size))
+    canvas.multiline_text(at, text, round(255 * params.number("opacity", 1, 0, 1)), font=font, anchor="mm")
+    image.paste(params.color("color", "#ffffff"), mask=mask.rotate(-angle, center=at))
     return image
 
 
+def _corners(count: int, radii: tuple[float, ...], start: float) -> list[tuple[float, float]]:
+    """Return corners around the middle: radii alternate, `start` is where the first is, in degrees from the top."""
+    turns = [math.radians(start + 360 * number / count) for number in range(count)]
+    return [
+        (radii[number % len(radii)] * math.sin(turn), -radii[number % len(radii)] * math.cos(turn))
+        for number, turn in enumerate(turns)
+    ]
+
+
+_SHAPES = {
+    "rectangle": [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)],
+    "ellipse": _corners(90, (1.0,), 0),
+    "circle": _corners(90, (1.0,), 0),
+    "triangle": _corners(3, (1.0,), 0),
+    "star": _corners(10, (1.0, 0.4), 0),
+    "line": [(-1.0, -0.02), (1.0, -0.02), (1.0, 0.02), (-1.0, 0.02)],
+}
+
+
 def _add_shape(images: list[Image], params: Params) -> Image:
+    from PIL import Image as Images  # noqa: PLC0415 - as above
+    from PIL import ImageDraw  # noqa: PLC0415 - as above
+
+    image, mask = images[0].copy(), Images.new("L", images[0].size)
+    (x, y), (wide, high) = params.point("center", 0.5, 0.5), params.point("size", 0.3, 0.3)
+    turn = math.radians(params.number("rotation", 0, -360, 360))
+    points = [
+        (
+            image.width * x + image.width * wide * a * math.cos(turn) - image.height * high * b * math.sin(turn),
+            image.height * y + image.width * wide * a * math.sin(turn) + image.height * high * b * math.cos(turn),
+        )
+        for a, b in ((a / 2, b / 2) for a, b in _SHAPES[params.choice("shape", *_SHAPES)])
+    ]
+    ImageDraw.Draw(mask).polygon(points, fill=round(255 * params.number("fill_opacity", 1, 0, 1)))
+    image.paste(params.color("fill_color", params.text("color", "#ff5533", 9)), mask=mask)
+    if stroke := params.count("stroke_width", 0, 0, 100):
+        outline = params.color("stroke_color", "#000000")
+        ImageDraw.Draw(image).line([*points, *points[:2]], outline, stroke, joint="curve")
+    return image
+
+
+def _draw(images: list[Image], params: Params) -> Image:
+    """Draw a wave across the picture, for nobody is there to hold the brush; with `erase` a white one."""
     from PIL import ImageDraw  # noqa: PLC0415 - as above
 
     image = images[0].copy()
-    (x, y), (wide, high) = params.point("center", 0.5, 0.5), params.point("size", 0.4, 0.4)
-    wide, high = image.width * wide / 2, image.height * high / 2
-    box = (image.width * x - wide, image.height * y - high, image.width * x + wide, image.height * y + high)
-    fill = params.color("fill_color", params.text("color", "#ff5533", 7))
-    outline = params.color("stroke_color", "#ffffff")
-    canvas, is_round = ImageDraw.Draw(image), params.choice("shape", "rectangle", "circle", "ellipse") != "rectangle"
-    draw = canvas.ellipse if is_round else canvas.rectangle
-    draw(box, fill, outline, params.count("stroke_width", 0, 0, 100))
+    points = [
+        (image.width * (0.1 + 0.8 * step / 60), image.height * (0.5 + 0.2 * math.sin(step / 60 * 4 * math.pi)))
+        for step in range(61)
+    ]
+    color = params.color("color", "#ff0000") if not params.flag("erase") else (255, 255, 255)
+    ImageDraw.Draw(image).line(points, color, params.count("size", 12, 1, 200), joint="curve")
     return image
 
 
@@ -166,7 +222,9 @@ def qr_code(text: str, params: Params) -> Image:
     from PIL import Image as Images  # noqa: PLC0415 - as above
 
     level = params.choice("error_correction", "M", "L", "Q", "H")
-    code = segno.make_qr(text[:1000] or " ", error=level)
+    # 1,273 bytes are the most that a code of level H holds.
+    short = text.encode()[:1000].decode(errors="ignore")
+    code = segno.make_qr(short or " ", error=level)
     border = params.count("border", 4, 0, 20)
     rows = list(code.matrix_iter(border=border))
     colors = params.color("bg_color", "#ffffff"), params.color("fg_color", "#000000")
@@ -186,8 +244,10 @@ IMAGE_ACTIONS: dict[str, ImageAction] = {
     "side-by-side-composite": _side_by_side,
     "add-text-to-image": _add_text,
     "add-shape-to-image": _add_shape,
-    "draw-image": _add_shape,
+    "draw-image": _draw,
     "scene-3d-image": _add_shape,
+    "generate-shape-image": _add_shape,
+    "generate-text-image": _add_text,
     "duplicate-image": lambda images, _: images[0],
 }
 """By id without `-browser`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from flora_provider.sandbox.world.effects.images import BLENDS, blended
 from flora_provider.sandbox.world.effects.params import Params
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def _grade(images: list[Image], params: Params) -> Image:
-    from PIL import ImageEnhance  # noqa: PLC0415 - only pictures need Pillow
+    from PIL import Image as Images  # noqa: PLC0415 - only pictures need Pillow
+    from PIL import ImageEnhance  # noqa: PLC0415 - as above
 
     image = images[0]
     for name, enhance in (
@@ -23,44 +26,71 @@ def _grade(images: list[Image], params: Params) -> Image:
         ("saturation", ImageEnhance.Color),
     ):
         image = enhance(image).enhance(1 + params.number(name, 0, -100, 100) / 100)
-    warmth = params.number("warmth", 0, -100, 100)
-    return _scaled(image, (1 + warmth / 300, 1.0, 1 - warmth / 300)) if warmth else image
-
-
-def _scaled(image: Image, factors: tuple[float, float, float]) -> Image:
-    """Return the picture with each of its channels multiplied."""
-    table = [min(255, round(level * factor)) for factor in factors for level in range(256)]
-    return image.point(table)
+    if shift := round(params.number("hue_shift", 0, -180, 180) / 360 * 256):
+        hue, saturation, value = image.convert("HSV").split()
+        hue = hue.point([(level + shift) % 256 for level in range(256)])
+        image = Images.merge("HSV", (hue, saturation, value)).convert("RGB")
+    shadows, highlights, warmth, tint = (
+        params.number(name, 0, -100, 100) for name in ("shadows", "highlights", "warmth", "tint")
+    )
+    # Per channel: warm is more red and less blue, a tint is more or less green.
+    table = [
+        level * factor + shadows / 2 * (1 - level / 255) ** 2 + highlights / 2 * (level / 255) ** 2
+        for factor in (1 + warmth / 300, 1 - tint / 300, 1 - warmth / 300)
+        for level in range(256)
+    ]
+    return image.point([min(255, max(0, round(level))) for level in table])
 
 
 def _tint(images: list[Image], params: Params) -> Image:
     from PIL import Image as Images  # noqa: PLC0415 - as above
 
-    color = params.color("color", "#ff8800")
-    return Images.blend(images[0], Images.new("RGB", images[0].size, color), _share(params, "intensity", 50))
-
-
-def _share(params: Params, name: str, percent: float) -> float:
-    return params.number(name, percent, 0, 100) / 100
+    image = images[0]
+    color = Images.new("RGB", image.size, params.color("color", "#ff8800"))
+    tinted = blended(params.choice("blend_mode", "multiply", *BLENDS), image, color)
+    return Images.blend(image, tinted, params.number("intensity", 0.5, 0, 1))
 
 
 def _filter(images: list[Image], params: Params) -> Image:
-    """Apply the filter whose own param was given; black and white without any."""
+    """Apply the filter whose own param was given, then grain and vignette; black and white without any."""
+    from PIL import Image as Images  # noqa: PLC0415 - as above
+    from PIL import ImageChops  # noqa: PLC0415 - as above
+
+    image = images[0]
+    grain, vignette = params.number("grain", 0, 0, 100) / 100, params.number("vignette_strength", 0, 0, 100) / 100
+    made = _recolored(image, params, is_plain=bool(grain or vignette))
+    if grain:
+        # Always the same, as the files of a run are; twice the middle gray lets a pixel as it is.
+        noise = Images.frombytes("L", image.size, random.Random(0).randbytes(image.width * image.height))  # noqa: S311 - as said
+        made = Images.blend(made, ImageChops.overlay(made, noise.convert("RGB")), grain)
+    if vignette:
+        edges = Images.radial_gradient("L").resize(image.size).point([round(level * vignette) for level in range(256)])
+        made = Images.composite(Images.new("RGB", image.size), made, edges)
+    return Images.blend(image, made, params.number("intensity", 1, 0, 1))
+
+
+def _recolored(image: Image, params: Params, *, is_plain: bool) -> Image:
+    from PIL import Image as Images  # noqa: PLC0415 - as above
     from PIL import ImageOps  # noqa: PLC0415 - as above
 
-    image, gray = images[0], ImageOps.grayscale(images[0])
-    if params.text("posterize_bits", "") or params.number("posterize_bits", 0, 0, 8):
-        return ImageOps.posterize(image, params.count("posterize_bits", 3, 1, 8))
-    if params.number("solarize_threshold", -1, -1, 255) >= 0:
+    gray = ImageOps.grayscale(image)
+    if params.has("posterize_bits"):
+        return ImageOps.posterize(image, params.count("posterize_bits", 4, 1, 8))
+    if params.has("solarize_threshold"):
         return ImageOps.solarize(image, params.count("solarize_threshold", 128, 0, 255))
-    if params.number("sepia_warmth", 0, 0, 100):
-        return ImageOps.colorize(gray, "#20130a", "#ffe9c4")
-    if params.text("shadow_color", "") or params.text("highlight_color", ""):
+    if params.has("sepia_warmth"):
+        sepia = ImageOps.colorize(gray, "#20130a", "#ffe9c4")
+        return Images.blend(gray.convert("RGB"), sepia, params.number("sepia_warmth", 50, 0, 100) / 100)
+    if params.has("shadow_color") or params.has("highlight_color"):
         return ImageOps.colorize(
             gray, params.color("shadow_color", "#101040"), params.color("highlight_color", "#ffe0a0")
         )
-    threshold = params.number("bw_threshold", -1, -1, 255)
-    return (gray if threshold < 0 else gray.point([255 * (level >= threshold) for level in range(256)])).convert("RGB")
+    if params.has("bw_threshold"):
+        threshold = params.number("bw_threshold", 128, 0, 255)
+        gray = gray.point([255 * (level >= threshold) for level in range(256)])
+    elif is_plain:
+        return image
+    return gray.convert("RGB")
 
 
 def _filter_color(images: list[Image], params: Params) -> Image:
@@ -84,7 +114,7 @@ def _filter_color(images: list[Image], params: Params) -> Image:
 def _blur(images: list[Image], params: Params) -> Image:
     from PIL import ImageFilter  # noqa: PLC0415 - as above
 
-    return images[0].filter(ImageFilter.GaussianBlur(params.number("radius", 8, 0, 50)))
+    return images[0].filter(ImageFilter.GaussianBlur(params.number("radius", 12, 0, 200)))
 
 
 def _shader(images: list[Image], params: Params) -> Image:

@@ -8,7 +8,7 @@ from typing import Any
 
 Color = tuple[int, int, int]
 
-_HEX = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
+_HEX = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})([0-9a-fA-F]{1,2})?")
 
 
 class Params:
@@ -16,6 +16,11 @@ class Params:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
+
+    def has(self, name: str) -> bool:
+        """Whether the client sent a number or a text under this name."""
+        value = self._values.get(name)
+        return isinstance(value, int | float | str) and value != "" and not isinstance(value, bool)
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
         """Return a finite number within bounds; a numeric text counts, as options are texts."""
@@ -48,8 +53,8 @@ class Params:
         return value[:most] if isinstance(value, str) else default
 
     def color(self, name: str, default: str) -> Color:
-        """Return a color written as `#rrggbb` or `#rgb`."""
-        found = _HEX.fullmatch(self.text(name, "", 7)) or _HEX.fullmatch(default)
+        """Return a color written as `#rrggbb` or `#rgb`; how opaque it is, as in `#rrggbbaa`, does not count."""
+        found = _HEX.fullmatch(self.text(name, "", 9)) or _HEX.fullmatch(default)
         digits = found[1] if found else "000000"
         digits = digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)  # noqa: PLR2004 - rrggbb
         return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
