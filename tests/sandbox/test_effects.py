@@ -6,8 +6,9 @@ import wave
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from PIL import Image
+from PIL import ExifTags, Image
 
+from flora_provider.sandbox.world import media
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.effects import sounds
 from flora_provider.sandbox.world.effects.params import Params
@@ -242,6 +243,22 @@ def test_wav_is_sped_up_slowed_down_and_reversed(flora, run_action, upload):
     assert frames("reverse-video")[:2] == (-100).to_bytes(2, "little", signed=True)
 
 
+def test_video_that_goes_in_comes_out_with_a_note(flora, run_action, upload):
+    clip = media.mp4("Mine")
+    video = upload(clip, "video/mp4")
+    (first,) = run_action("reverse-video", video, medium="video")
+    (second,) = run_action("stitch-videos", first, FOREIGN, medium="video", transition="fade")
+    content = flora.get(second).content
+    assert content.startswith(flora.get(first).content)
+    assert content.startswith(clip)
+    assert b'"transition": "fade"' in content
+
+
+def test_video_that_is_no_mp4_is_replaced_by_the_test_picture(flora, run_action, upload):
+    (url,) = run_action("reverse-video", upload(b"no video", "video/mp4"), medium="video")
+    assert flora.get(url).content.startswith(media.mp4("")[:-8])
+
+
 def test_wav_that_cannot_be_played_is_left_as_it_is():
     sound = bytearray(sounds.write(sounds.samples([1, 2, 3]), 1, 2, 8000))
     sound[24:28] = bytes(4)  # frames per second
@@ -344,6 +361,13 @@ def test_run_that_is_given_its_own_address_makes_a_picture(make_flora):
     assert generate_from(flora, url) == url
     flora.sandbox.clock.advance(1000)
     assert opened(flora, url).size == (16, 16)
+
+
+def test_photo_is_shown_upright_as_its_camera_was_held(pixels, upload):
+    image, exif, file = Image.new("RGB", (60, 30), RED), Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = 6  # turned by 90 degrees
+    image.save(file, "JPEG", exif=exif)
+    assert pixels("rotate-image-browser", upload(file.getvalue(), "image/jpeg")).size == (30, 60)
 
 
 def test_file_that_is_no_picture_is_shown_by_its_address(pixels, upload):

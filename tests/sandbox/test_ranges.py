@@ -68,3 +68,29 @@ def test_range_of_another_version_gives_the_whole():
 def test_head_says_how_long_the_file_is():
     answer = ask("HEAD", range="bytes=0-9")
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "100")
+
+
+def test_outputs_and_assets_are_served_in_parts(flora):
+    run_id = flora.start()
+    files = {"file": ("a.png", CONTENT, "image/png")}
+    asset = flora.post("/assets", files=files, data={"workspace_id": flora.sandbox.workspace_id}).json()
+    flora.sandbox.clock.advance(1000)
+    for url in (flora.run(run_id)["outputs"][0]["url"], asset["url"]):
+        whole = flora.get(url)
+        assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+        part = flora.get(url, headers={"range": "bytes=10-19"})
+        assert (part.status_code, part.content) == (206, whole.content[10:20])
+        assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
+        assert flora.get(url, headers={"range": "bytes=99999999-"}).status_code == 416
+        assert flora.get(url, headers={"if-none-match": whole.headers["etag"]}).status_code == 304
+        head = flora.head(url)
+        assert (head.content, head.headers["content-length"]) == (b"", str(len(whole.content)))
+        assert head.headers["etag"] == whole.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/..", "/../pyproject.toml", "/assets/../../a", "/assets/..%2F..%2Fa", "/assets/", "/%2e%2e/a", "/a/b/c"],
+)
+def test_paths_lead_to_nothing_but_outputs_and_assets(flora, path):
+    assert flora.get(f"https://flora.test/media{path}").status_code == 404

@@ -33,7 +33,10 @@ _IMAGE_ACTIONS = {**images.IMAGE_ACTIONS, **images_color.COLOR_ACTIONS}
 
 
 class Files:
-    """Makes the files of outputs, and loads the files that inputs name. It reaches no network."""
+    """Makes the files of outputs, and loads the files that inputs name. It reaches no network.
+
+    It is called under the sandbox's lock.
+    """
 
     def __init__(self, state: State, assets: Assets) -> None:
         self._state = state
@@ -82,7 +85,9 @@ class Files:
             seed += f"/{number + 1}"
         if output.medium == "video":
             about = json.dumps({"params": request.params, "inputs": [item.value for item in request.inputs]})
-            return media.mp4("\n".join([request.prompt, run.subject, seed, about[:10_000]]))
+            url = next((item.value for item in request.inputs if item.medium == "video"), "")
+            note = "\n".join([request.prompt, run.subject, seed, about[:10_000]])
+            return media.mp4(note, self._load(url, run) or b"")
         action = base_id(run.subject)
         if output.medium == "audio":
             if run.run_type == "action" and action in sounds.SOUND_ACTIONS:

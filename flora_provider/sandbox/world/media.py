@@ -32,15 +32,16 @@ def wav(prompt: str, seed: str, seconds: float = 2.0) -> bytes:
     return sounds.write(sounds.samples(values), channels=1, width=2, rate=_SAMPLE_RATE)
 
 
-def mp4(note: str) -> bytes:
-    """Return a short clip that holds a note about what was asked for.
+def mp4(note: str, video: bytes = b"") -> bytes:
+    """Return a video with a note about what was asked for: the MP4 that went in, or else a test picture.
 
-    Without a video's codec it is always the same test picture; the note makes every run's file its own.
+    Nothing is done to its pictures, for that needs a video's codec; the note makes every run's file its own.
     """
     # clip.mp4 is 1.5 s of a test picture, made with
     #   ffmpeg -f lavfi -i testsrc2=size=160x90:rate=12:duration=1.5 -c:v libx264 -profile:v baseline -pix_fmt yuv420p
     #     -crf 38 -preset veryslow -movflags +faststart -map_metadata -1 -fflags +bitexact -flags:v +bitexact clip.mp4
     # A `free` box behind the last one is ignored by players.
     content = note.encode(errors="replace")
-    clip = importlib.resources.files(__package__).joinpath("clip.mp4").read_bytes()
-    return clip + (len(content) + 8).to_bytes(4, "big") + b"free" + content
+    if video[4:8] != b"ftyp":
+        video = importlib.resources.files(__package__).joinpath("clip.mp4").read_bytes()
+    return video + (len(content) + 8).to_bytes(4, "big") + b"free" + content

@@ -8,7 +8,7 @@ from flora_provider.sandbox.world.effects.params import Params
 from flora_provider.sandbox.world.effects.sounds import SOUND_ACTIONS
 from flora_provider.sandbox.world.effects.texts import TEXT_ACTIONS
 from flora_provider.sandbox.world.run_behavior import RunBehavior
-from flora_provider.sandbox.world.runs import Medium, RunOutput, RunRequest
+from flora_provider.sandbox.world.runs import MEDIA, Medium, RunOutput, RunRequest
 
 MAX_OUTPUTS = 8
 # The actions with several outputs, and the param that says how many.
@@ -25,9 +25,12 @@ def planned(subject: Model | Technique | Action, request: RunRequest, behavior: 
     if isinstance(subject, Action):
         rows = _of_action(subject, request)
     elif isinstance(subject, Technique):
-        rows = [(str(output["id"]), subject.medium, _answer(request.prompt)) for output in subject.outputs]
+        rows = [
+            (str(output["id"]), MEDIA[output["type"]], _answer(request.prompt) if output["type"] == "text" else "")
+            for output in subject.outputs
+        ]
     else:
-        text = _answer(request.prompt)
+        text = _answer(request.prompt) if subject.medium == "text" else ""
         text = f"```markdown\n{text}\n```" if subject.fenced else text
         rows = [("", subject.medium, text)] * subject.output_count(request.params)
     if behavior.outputs is not None:

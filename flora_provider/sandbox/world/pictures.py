@@ -41,6 +41,7 @@ def size_of(params: Params) -> tuple[int, int]:
 def read(content: bytes) -> Image | None:
     """Return the picture in a file, at most `MAX_SIDE` long; None if there is none that can be read."""
     from PIL import Image as Images  # noqa: PLC0415 - the API works without Pillow, only pictures need it
+    from PIL import ImageOps  # noqa: PLC0415 - as above
 
     try:
         # Only what assets may hold: Pillow knows formats for which it starts other programs.
@@ -48,7 +49,7 @@ def read(content: bytes) -> Image | None:
             if image.width * image.height > MAX_PIXELS:
                 return None
             image.thumbnail((MAX_SIDE, MAX_SIDE))
-            return image.convert("RGB")
+            return ImageOps.exif_transpose(image).convert("RGB")  # upright, as a phone's camera was held
     except Exception:  # noqa: BLE001 - of what an upload holds, each of Pillow's readers raises its own kind
         return None
 
