@@ -12,9 +12,10 @@ from flora_provider.sandbox.world.runs import Run, RunRequest
 from flora_provider.sandbox.world.state import Subject
 
 
-def _addresses(request: RunRequest) -> Iterator[str]:
-    """Return the addresses among the inputs; an element of the library has an id instead."""
-    return (item.value for item in request.inputs if item.medium != "text" and "/" in item.value)
+def _addresses(subject: Subject, request: RunRequest) -> Iterator[str]:
+    """Return the addresses among the inputs; for an element of the library, a technique has an id instead."""
+    has_ids = subject.run_type == "technique"
+    return (item.value for item in request.inputs if item.medium != "text" and ("/" in item.value or not has_ids))
 
 
 def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0, *, check_credits: bool = True) -> Run:
@@ -26,7 +27,8 @@ def start(call: Call, subject: Subject, request: RunRequest, wait: float = 0.0, 
     behavior = call.fault.behavior if call.fault is not None else None
     if behavior is None:
         behavior = check(RunBehavior, request.params.get("sandbox", {}), "params", "sandbox")
-    if subject.run_type != "generation" and not wait and not all(map(call.sandbox.files.can_load, _addresses(request))):
+    addresses = _addresses(subject, request) if subject.run_type != "generation" and not wait else ()
+    if not all(map(call.sandbox.files.can_load, addresses)):
         # FLORA takes the request, and its runtime finds no file (contract, 2.10).
         behavior = replace(behavior, error_code="input_unreachable", error_message="Failed to load inputs")
     if (shortage := call.sandbox.credits.shortage(subject.usd(request.params))) is not None:
