@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from flora_provider.sandbox.world import pictures
+from flora_provider.sandbox.world.media import pictures
 
 PNG = pictures.png(pictures.draw("A fox", "", "test", (64, 64)))
 

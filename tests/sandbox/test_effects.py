@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from PIL import ExifTags, Image
 
-from flora_provider.sandbox.world import media
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.effects import sounds
 from flora_provider.sandbox.world.effects.params import Params
+from flora_provider.sandbox.world.media import clips
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.sandbox.world.runs import RunInput, RunRequest
 
@@ -244,7 +244,7 @@ def test_wav_is_sped_up_slowed_down_and_reversed(flora, run_action, upload):
 
 
 def test_video_that_goes_in_comes_out_with_a_note(flora, run_action, upload):
-    clip = media.mp4("Mine")
+    clip = clips.mp4("Mine")
     video = upload(clip, "video/mp4")
     (first,) = run_action("reverse-video", video, medium="video")
     (second,) = run_action("stitch-videos", first, FOREIGN, medium="video", transition="fade")
@@ -256,7 +256,7 @@ def test_video_that_goes_in_comes_out_with_a_note(flora, run_action, upload):
 
 def test_video_that_is_no_mp4_is_replaced_by_the_test_picture(flora, run_action, upload):
     (url,) = run_action("reverse-video", upload(b"no video", "video/mp4"), medium="video")
-    assert flora.get(url).content.startswith(media.mp4("")[:-8])
+    assert flora.get(url).content.startswith(clips.mp4("")[:-8])
 
 
 def test_wav_that_cannot_be_played_is_left_as_it_is():

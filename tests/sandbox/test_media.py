@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
-from flora_provider.sandbox.world import pictures
+from flora_provider.sandbox.world.media import pictures
 
 PROMPTS = ["A fox", "word " * 400, "x" * 900, "", "Füchse 狐狸 🦊\n\nzwei Zeilen\t.", "{}%s<script>"]
 

@@ -90,7 +90,7 @@ def test_outputs_and_assets_are_served_in_parts(flora):
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/..", "/../pyproject.toml", "/assets/../../a", "/assets/..%2F..%2Fa", "/assets/", "/%2e%2e/a", "/a/b/c"],
+    ["", "/", "/../pyproject.toml", "/assets/../../a", "/assets/..%2F..%2Fa", "/assets/", "/%2e%2e/a", "/a/b/c"],
 )
 def test_paths_lead_to_nothing_but_outputs_and_assets(flora, path):
     assert flora.get(f"https://flora.test/media{path}").status_code == 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flora_provider.sandbox.http.ranges import serve
 from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
 from flora_provider.sandbox.routes.call import Call, Route
-from flora_provider.sandbox.world.media import CONTENT_TYPES
+from flora_provider.sandbox.world.media.clips import CONTENT_TYPES
 
 
 def _get_output(call: Call) -> ApiResponse:

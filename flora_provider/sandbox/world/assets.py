@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flora_provider.sandbox.http.responses import ApiError, not_found
-from flora_provider.sandbox.world import media, pictures
+from flora_provider.sandbox.world.media import clips, pictures
 from flora_provider.sandbox.world.runs import Medium
 from flora_provider.sandbox.world.state import State
 
@@ -134,7 +134,7 @@ class Assets:
         medium: Medium = "video" if content_type[:5] == "video" else "audio" if content_type[:5] == "audio" else "image"
         ready_at = self._state.clock.now() + FETCH_SECONDS / self._state.settings.speed
         content = fetched(medium, source)
-        return self._add("url", workspace_id, name, media.CONTENT_TYPES[medium], content=content, ready_at=ready_at)
+        return self._add("url", workspace_id, name, clips.CONTENT_TYPES[medium], content=content, ready_at=ready_at)
 
     def add_signed(self, workspace_id: str, name: str, content_type: str) -> Asset:
         """Reserve an upload."""
@@ -176,9 +176,9 @@ def fetched(medium: Medium, source: str) -> bytes:
     """Return a file that stands for what an address leads to."""
     address = source.partition("?")[0]
     if medium == "video":
-        return media.mp4(address)
+        return clips.mp4(address)
     if medium == "audio":
-        return media.wav(address, "fetched")
+        return clips.wav(address, "fetched")
     return pictures.png(pictures.draw(address, "fetched", address, (pictures.SIDE, pictures.SIDE)))
 
 

@@ -12,7 +12,7 @@ from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
-from flora_provider.sandbox.world import pictures
+from flora_provider.sandbox.world.media import pictures
 
 PNG = pictures.png(pictures.draw("A fern", "", "a", (64, 64)))
 

@@ -1,12 +1,12 @@
 import pytest
 
 from demo.media import BrokenFileError, describe
-from flora_provider.sandbox.world import media, pictures
+from flora_provider.sandbox.world.media import clips, pictures
 
 FILES = {
     "image": pictures.png(pictures.draw("A fern", "", "seed", (64, 64))),
-    "audio": media.wav("A fern", "seed"),
-    "video": media.mp4("A fern"),
+    "audio": clips.wav("A fern", "seed"),
+    "video": clips.mp4("A fern"),
     "text": b"A fern",
 }
 

@@ -8,11 +8,11 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from flora_provider.sandbox.world import media, pictures
 from flora_provider.sandbox.world.actions import base_id
 from flora_provider.sandbox.world.assets import Asset, Assets
 from flora_provider.sandbox.world.effects import images, images_color, sounds
 from flora_provider.sandbox.world.effects.params import Params
+from flora_provider.sandbox.world.media import clips, pictures
 from flora_provider.sandbox.world.runs import Run, RunInput, RunRequest
 from flora_provider.sandbox.world.state import State
 
@@ -87,13 +87,13 @@ class Files:
             about = json.dumps({"params": request.params, "inputs": [item.value for item in request.inputs]})
             url = next((item.value for item in request.inputs if item.medium == "video"), "")
             note = "\n".join([request.prompt, run.subject, seed, about[:10_000]])
-            return media.mp4(note, self._load(url, run) or b"")
+            return clips.mp4(note, self._load(url, run) or b"")
         action = base_id(run.subject)
         if output.medium == "audio":
             if run.run_type == "action" and action in sounds.SOUND_ACTIONS:
                 url = request.inputs[0].value
-                return sounds.apply(action, self._load(url, run) or media.wav(url.partition("?")[0], "fetched"), params)
-            return media.wav(request.prompt, seed, params.number("duration", 2, 0.25, media.MAX_SECONDS))
+                return sounds.apply(action, self._load(url, run) or clips.wav(url.partition("?")[0], "fetched"), params)
+            return clips.wav(request.prompt, seed, params.number("duration", 2, 0.25, clips.MAX_SECONDS))
         if run.run_type != "action":
             images_in = self._pictures(run)
             size = pictures.size_of(params)
