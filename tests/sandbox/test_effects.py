@@ -189,6 +189,11 @@ def test_text_is_written_in_its_color(pixels, picture):
     assert (0, 255, 0) in [color for _, color in image.getcolors(1 << 16)]
 
 
+def test_text_of_any_size_is_written(pixels, picture):
+    for size, text in ((400, "A long text " * 40), (4, "x" * 500), (168, "Text")):
+        assert pixels("add-text-to-image-browser", picture, text=text, font_size=size).size == (200, 100)
+
+
 def test_qr_code_has_its_colors_and_differs_with_its_text(pixels):
     code = pixels("qr-code-generator-browser", texts=["https://flora.ai"], size=300, fg_color="#102030")
     assert code.size == (300, 300)

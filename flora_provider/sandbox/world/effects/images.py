@@ -148,7 +148,7 @@ def _add_text(images: list[Image], params: Params) -> Image:
     size = params.number("font_size", max(12, image.height / 10), 4, 400)
     font = ImageFont.load_default(size)
     room = int(image.width * params.number("max_width", 0.9, 0.05, 1) / (size * 0.55))
-    text = textwrap.fill(params.text("text", "Text", 500), max(1, room), max_lines=20)
+    text = textwrap.fill(params.text("text", "Text", 500), max(1, room), max_lines=20, placeholder="")
     angle, mask = params.number("rotation", 0, -360, 360), Images.new("L", image.size)
     canvas = ImageDraw.Draw(mask)
     if params.flag("show_background"):

@@ -128,7 +128,7 @@ def _write(canvas: ImageDraw, text: str, box: tuple[int, int, int, int], largest
         font, spacing = ImageFont.load_default(points), points / 3
         # The widest letters fill about 0.6 of their size; the box check below catches what does not fit.
         most = max(1, int(high / (points * 1.5)))
-        lines = "\n".join(textwrap.wrap(text, width=max(1, int(wide / (points * 0.58))), max_lines=most)) or " "
+        lines = "\n".join(textwrap.wrap(text, width=max(5, int(wide / (points * 0.58))), max_lines=most)) or " "
         found = canvas.multiline_textbbox((0, 0), lines, font=font, spacing=spacing)
         if found[2] - found[0] <= wide and found[3] - found[1] <= high:
             break
