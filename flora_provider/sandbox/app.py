@@ -38,8 +38,8 @@ from flora_provider.sandbox.rules.rate_limit import RateLimit
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.assets import Assets
 from flora_provider.sandbox.world.clock import Clock
+from flora_provider.sandbox.world.files import Files
 from flora_provider.sandbox.world.library import Library
-from flora_provider.sandbox.world.media.files import Files
 from flora_provider.sandbox.world.state import State
 from flora_provider.sandbox.world.webhooks import Webhooks
 

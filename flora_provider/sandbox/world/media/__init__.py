@@ -1,1 +1,1 @@
-"""The files behind outputs and assets: pictures, sounds and videos, made when somebody fetches them."""
+"""What a file holds: pictures, sounds and videos."""
