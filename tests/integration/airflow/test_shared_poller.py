@@ -45,21 +45,22 @@ def test_many_waits_share_one_client_and_its_few_connections(flora, sockets):
 
 
 @pytest.mark.parametrize(("extra", "expected"), [({}, 1), ({"timeout": 50}, 2)])
-def test_waits_with_the_same_settings_share_a_poller(flora, caplog, extra, expected):
+def test_waits_with_the_same_settings_share_a_poller(flora, extra, expected):
     flora.connect("flora_other", extra=extra)
-    runs = [flora.start(**ENDLESS) for _ in range(4)]
+    runs = [flora.start(seconds=1) for _ in range(4)]
+    conn_ids = ["flora_default", "flora_default", "flora_other", "flora_other"]
 
     async def main():
         waits = [
             asyncio.create_task(wait_for(run_id, flora_conn_id=conn_id))
-            for run_id, conn_id in zip(
-                runs, ["flora_default", "flora_default", "flora_other", "flora_other"], strict=True
-            )
+            for run_id, conn_id in zip(runs, conn_ids, strict=True)
         ]
-        await until(lambda: all(f"FLORA run {run_id}:" in caplog.text for run_id in runs))  # each was polled
-        working = works()
-        await cancel(*waits)
-        return len(working)
+        pollers = set()
+        while not all(wait.done() for wait in waits):
+            pollers |= {id(task) for task in works()}
+            await asyncio.sleep(0.01)
+        assert {wait.result().kind for wait in waits} == {"ended"}
+        return len(pollers)
 
     assert run_within(main()) == expected
 
