@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.http.delivery import DeliveredResponse
@@ -25,22 +25,29 @@ DRAIN_SECONDS = 5
 """How much more is read, and how long, from a client that sends too much: many read no answer before they are done."""
 
 
+_OWN_HOST = re.compile(r"([\w-]+|\d+(\.\d+){3}|\[[\da-f:.]+\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
 _FORBIDDEN = DeliveredResponse(
-    ApiError(403, "forbidden", "Pages of other sites may not use the sandbox's controls.").api_response().encode()
+    ApiError(
+        403,
+        "forbidden",
+        "Pages of other sites may not use the sandbox's controls. If this is the sandbox's own page, open it at an IP "
+        "address, at localhost or at another name without dots.",
+    )
+    .api_response()
+    .encode()
 )
 
 
 def is_foreign(request: Request) -> bool:
     """Whether a page of another site asks for the sandbox's controls or its page.
 
-    A browser sends other sites' requests, too, but says where they come from (`Origin`); and a name that was pointed
-    here by its owner ("DNS rebinding") is neither localhost nor an address.
+    A browser sends other sites' requests, too, but says where they come from (`Origin`). A name that its owner points
+    at this machine ("DNS rebinding") is told by its dots: every name that can be bought has one.
     """
     if request.path != "/" and not request.path.startswith(("/_sandbox", "/projects/")):
         return False
-    host = urlsplit(request.root).hostname or ""
-    is_address = not host.rpartition(".")[2].isalpha()
-    return not (host == "localhost" or is_address) or request.headers.get("origin", request.root) != request.root
+    host = request.headers.get("host", "localhost")
+    return _OWN_HOST.fullmatch(host) is None or request.headers.get("origin", request.root) != request.root
 
 
 class AsgiApp:
