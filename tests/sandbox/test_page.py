@@ -10,11 +10,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from flora_provider.sandbox import SandboxServer
+from flora_provider.sandbox import Fault, SandboxServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = Path(__file__).parent.parent.parent / "test-artifacts"
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & <b>bold</b>"
+VIEW = "https://flora.test/_sandbox/view"
 WAIT = 5000  # milliseconds for the page to show something
 
 
@@ -69,6 +70,7 @@ def visit(chromium, server):
         wrong = []
         page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda response: wrong.append(response.url) if response.status >= 400 else None)
         page.on("request", lambda request: request.url.startswith((server.url, "data:")) or wrong.append(request.url))
         page.set_default_timeout(WAIT)
         page.goto(server.url + path)
@@ -139,6 +141,29 @@ def test_prompt_is_shown_as_text_whatever_is_in_it(server, generate, visit):
         assert page.title() == "FLORA sandbox"
 
 
+@pytest.mark.parametrize("output_type", ["imageUrl", "modelUrl", "javascriptUrl"])
+def test_text_is_shown_as_text_whatever_type_it_states(server, visit, generate, output_type):
+    generate("A fern", type="text", seconds=0, output_type=output_type, text="javascript:document.title='owned'//")
+    generate("A fern", type="text", seconds=0, output_type=output_type, text="http://elsewhere.example/a.png")
+    with visit() as page:
+        page.locator(".run").nth(1).wait_for()
+        assert page.locator(".run blockquote").count() == 2
+        assert page.locator(".media a, .media img").count() == 0
+
+
+def test_page_neither_counts_as_requests_nor_uses_up_faults(server, generate, visit):
+    generate(seconds=0)
+    generate(type="video", seconds=0)
+    server.sandbox.faults.add(Fault(status=503))
+    before = server.sandbox.stats()["requests"]
+    with visit() as page:
+        page.locator(".run img").evaluate("image => image.decode()")
+        page.locator(".run video").evaluate("video => { video.preload = 'auto'; video.load(); }")
+        page.locator("#faults li").wait_for()
+    assert server.sandbox.stats()["requests"] == before
+    assert server.sandbox.faults.to_json() == [{"status": 503, "hits": 0}]
+
+
 def test_project_has_a_page_with_its_runs_only(server, flora, generate, visit):
     other = flora.post("/projects", json={"workspace_id": server.sandbox.workspace_id, "name": "Ferns"}).json()
     generate("Elsewhere")
@@ -182,13 +207,11 @@ def test_page_works_by_keyboard(server, generate, visit):
         page.locator(".run").wait_for()
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the runs"
-        page.locator("summary").focus()
+        tab_to(page, "A fault of your own")
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
         page.keyboard.type("/gen")
-        for _ in range(4):
-            page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.textContent") == "Add"
+        tab_to(page, "Add")
         page.keyboard.press("Enter")
         page.locator("#faults li").wait_for()
     (fault,) = server.sandbox.faults.to_json()
@@ -196,17 +219,82 @@ def test_page_works_by_keyboard(server, generate, visit):
     assert fault["route"].startswith("/gen")
 
 
-def test_runs_are_filtered_and_more_are_shown_on_demand(server, generate, visit):
-    for number in range(35):
+def tab_to(page, text):
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == text:
+            return
+    raise AssertionError(f"The Tab key does not lead to {text!r}.")
+
+
+def test_form_adds_a_fault_with_all_it_offers(server, visit):
+    with visit() as page:
+        page.get_by_text("A fault of your own").click()
+        page.get_by_label("Route").select_option("/runs/{run_id}")
+        page.get_by_label("What happens").select_option("only the delay")
+        for label, value in {"Calls": "", "Share in %": "25", "Delay in s": "1.5", "Lasts for s": "60"}.items():
+            page.get_by_label(label).fill(value)
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.locator("#faults li").wait_for()
+        save(page, "page-fault")
+    expected = {"route": "/runs/{run_id}", "delay": 1.5, "rate": 0.25, "seconds": 60, "times": None, "hits": 0}
+    assert server.sandbox.faults.to_json() == [expected]
+
+
+def test_presets_add_faults_that_a_port_can_apply(server, visit):
+    with visit() as page:
+        for number in range(5):
+            page.locator("[data-fault]").nth(number).click()
+            page.locator("#faults li").nth(number).wait_for()
+            assert page.locator("#message").inner_text().startswith("Fault added")
+    assert len(server.sandbox.faults.to_json()) == 5
+
+
+def test_runs_are_filtered_and_shown_in_pages(server, generate, visit):
+    for number in range(130):
         generate(f"Fern {number}", seconds=0 if number % 5 else 1e6)
     with visit() as page:
         page.locator(".run").nth(29).wait_for()
         assert page.locator(".run").count() == 30
-        page.get_by_role("button", name="Show more").click()
-        page.locator(".run").nth(34).wait_for()
+        for newest in (99, 69, 39, 9):
+            page.get_by_role("button", name="Older").click()
+            page.get_by_text(f"Fern {newest}", exact=True).wait_for()
+            assert page.locator(".run").count() <= 30
+        assert page.get_by_role("button", name="Older").is_disabled()
+        page.get_by_role("button", name="Newer").click()
+        page.get_by_text("Fern 39", exact=True).wait_for()
         page.get_by_role("button", name="Pending").click()
-        page.locator(".run").nth(7).wait_for(state="detached")
+        page.get_by_text("Fern 125", exact=True).wait_for()
         assert set(texts(page, ".run .status")) == {"pending"}
+        page.get_by_role("button", name="Failed").click()
+        page.locator("#none").wait_for()
+
+
+def test_huge_texts_and_many_faults_are_cut_short(server, generate, visit):
+    generate("Fern " * 20_000, type="text", seconds=0)
+    server.sandbox.faults.add(*[Fault("/generate", body="x" * 10_000, skip=number) for number in range(200)])
+    with visit() as page:
+        page.locator(".run blockquote").wait_for()
+        page.get_by_text("and 150 more").wait_for()
+        assert len(page.locator("body").inner_text()) < 30_000
+    assert len(httpx.get(f"{server.url}/_sandbox/view", trust_env=False).json()["runs"][0]["prompt"]) < 1100
+
+
+def test_view_is_sent_again_only_when_something_changed(make_flora):
+    flora = make_flora()
+    flora.sandbox.clock.freeze()
+    run_id = flora.start(params={"sandbox": {"seconds": 10}})
+    first = flora.get(VIEW)
+    assert flora.get(VIEW, headers={"if-none-match": first.headers["etag"]}).status_code == 304
+    flora.sandbox.clock.advance(10)
+    changed = flora.get(VIEW, headers={"if-none-match": first.headers["etag"]})
+    assert [(run["run_id"], run["status"]) for run in changed.json()["runs"]] == [(run_id, "completed")]
+
+
+def test_view_has_runs_that_flora_does_not_show_yet(make_flora):
+    flora = make_flora()
+    run_id = flora.start(params={"sandbox": {"hidden_for": 100, "listed_after": 200}})
+    assert [run["run_id"] for run in flora.get(VIEW).json()["runs"]] == [run_id]
 
 
 def test_empty_sandbox_says_how_to_begin(server, visit):
@@ -220,7 +308,17 @@ def test_empty_sandbox_says_how_to_begin(server, visit):
     [
         ("/_sandbox/view", {}, 200),
         ("/_sandbox/view", {"host": "evil.example.com"}, 403),
+        ("/_sandbox/view", {"host": "evil.xn--p1ai"}, 403),
+        ("/_sandbox/view", {"host": "evil.example.com."}, 403),
+        ("/_sandbox/view", {"host": "["}, 403),
+        ("/_sandbox/view", {"host": "evil.example.com:80@127.0.0.1"}, 403),
+        ("/_sandbox/view", {"host": "127.0.0.1:4711"}, 200),
+        ("/_sandbox/view", {"host": "[::1]:4711"}, 200),
+        ("/_sandbox/view", {"host": "localhost"}, 200),
+        ("/_sandbox/view", {"host": "sandbox:4711"}, 200),  # of a compose file; no name without dots can be bought
         ("/_sandbox/view", {"origin": "http://evil.example.com"}, 403),
+        ("/_sandbox/view", {"origin": "null"}, 403),
+        ("/_sandbox/media/run_unknown/a.png", {}, 404),
         ("/", {"host": "evil.example.com:4711"}, 403),
         ("/_sandbox/web/app.js", {}, 200),
         ("/_sandbox/web/..%2f__init__.py", {}, 404),

@@ -1,23 +1,33 @@
 // Shows what is in the sandbox and turns its switches. Texts of others are only ever set as text.
 const EVERY = 1000; // milliseconds between two looks, while the page is visible
-const PAGE = 30; // runs that are shown at first, and that are added by "Show more"
+const PAGE = 30; // runs on a page
+const MAX_FAULTS = 50; // that are listed
+
+const GONE = 'The sandbox does not answer. Trying again.';
 
 const element = (id) => document.getElementById(id);
 const project = location.pathname.match(/^\/projects\/([^/]+)/)?.[1] ?? '';
 const rows = new Map(); // run id -> its element
 let status = '';
-let limit = PAGE;
-let card = null; // key, connection and what else the last answer said
+let cursors = ['']; // of the pages from the newest to the one that is shown
+let asked = 0; // requests for a view so far
+let card = null; // the last view
+let etag = ''; // of it
+let offset = 0; // milliseconds by which the sandbox's clock is ahead of ours
 
-async function call(method, path, body) {
-  const response = await fetch(`/_sandbox${path}`, {
-    method,
-    body: body === undefined ? undefined : JSON.stringify(body),
-    headers: body === undefined ? {} : { 'content-type': 'application/json' },
+async function call(method, path, body, headers = {}) {
+  const options = { method, headers };
+  if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    headers['content-type'] = 'application/json';
+  }
+  const response = await fetch(`/_sandbox${path}`, options).catch(() => {
+    throw new Error(GONE);
   });
+  if (response.status === 304) return null;
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error.message);
-  return answer;
+  return { ...answer, etag: response.headers.get('etag') };
 }
 
 function say(text) {
@@ -29,34 +39,24 @@ function setText(node, text) {
 }
 
 const usd = (amount) => `$${amount.toFixed(3)}`;
+const seconds = (ms) => `${Number((ms / 1000).toPrecision(3))} s`;
 const when = (ms) => new Date(ms).toLocaleString();
 
 function medium(output) {
-  if (output.type === 'text') {
-    const quote = document.createElement('blockquote');
-    quote.textContent = output.url;
-    return quote;
-  }
-  const [kind] = output.type.split('Url');
-  const tag = { image: 'img', video: 'video', audio: 'audio' }[kind];
-  const node = document.createElement(tag ?? 'a');
-  if (tag === undefined) {
-    node.href = output.url;
-    node.textContent = output.output_id;
-    return node;
-  }
-  node.src = output.url;
-  if (tag === 'img') {
+  if (output.medium === 'text') return Object.assign(document.createElement('blockquote'), { textContent: output.text });
+  const node = document.createElement({ image: 'img', video: 'video', audio: 'audio' }[output.medium]);
+  if (output.medium === 'image') {
+    const link = Object.assign(document.createElement('a'), { href: output.url });
     node.loading = 'lazy';
-    node.alt = output.output_id;
-    const link = document.createElement('a');
-    link.href = output.url;
+    node.alt = `Output ${output.id}`;
+    node.src = output.url;
     link.append(node);
     return link;
   }
   node.controls = true;
-  node.preload = 'none';
-  node.setAttribute('aria-label', output.output_id);
+  node.preload = output.medium === 'video' ? 'metadata' : 'none'; // a video's first picture is its thumbnail
+  node.setAttribute('aria-label', `Output ${output.id}`);
+  node.src = output.url;
   return node;
 }
 
@@ -65,9 +65,14 @@ function create(run) {
   setText(item.querySelector('.prompt'), run.prompt);
   setText(item.querySelector('.subject'), run.subject);
   setText(item.querySelector('.id code'), run.run_id);
+  const link = item.querySelector('.project');
+  link.href = run.project.url;
+  link.hidden = project !== '';
+  setText(link, run.project.name);
   const created = item.querySelector('.created');
   created.dateTime = new Date(run.created_at).toISOString();
   created.textContent = when(run.created_at);
+  item.querySelector('progress').setAttribute('aria-label', `Progress of ${run.run_id}`);
   item.querySelector('.id button').addEventListener('click', () => copy(run.run_id, 'Run id copied.'));
   return item;
 }
@@ -78,12 +83,16 @@ function update(item, run) {
     item.querySelector('.media').replaceChildren(...run.outputs.map(medium));
   }
   setText(item.querySelector('.status'), run.status);
-  const progress = item.querySelector('progress');
-  progress.value = run.progress;
-  progress.setAttribute('aria-label', `Progress of ${run.run_id}`);
+  item.querySelector('progress').value = run.progress;
+  if (run.completed_at) setText(item.querySelector('.took'), `, took ${seconds(run.completed_at - run.created_at)}`);
   setText(item.querySelector('.error'), [run.error_code, run.error_message].filter(Boolean).join(': '));
-  const bill = run.status === 'failed' ? 'not billed' : run.charged_cost === null ? 'bill pending' : `billed ${usd(run.charged_cost)}`;
-  setText(item.querySelector('.cost'), `quoted ${usd(run.quote)}, ${bill}`);
+  setText(item.querySelector('.cost'), [`quoted ${usd(run.quote)}`, bill(run)].filter(Boolean).join(', '));
+}
+
+function bill(run) {
+  if (run.status === 'failed') return 'not billed';
+  if (run.charged_cost !== null) return `billed ${usd(run.charged_cost)}`;
+  return run.status === 'completed' ? 'bill pending' : '';
 }
 
 function showRuns(runs) {
@@ -111,6 +120,7 @@ function showTotals(stats) {
     completed,
     failed,
     billed: usd(stats.usd_billed),
+    'duplicates refused': stats.duplicates_refused,
     requests: Object.values(stats.requests).reduce((sum, count) => sum + count, 0),
     'keys leaked': Object.values(stats.keys_leaked).reduce((sum, count) => sum + count, 0),
   };
@@ -142,7 +152,8 @@ function showTable(counts) {
 
 function describe({ hits, ...fault }) {
   const parts = Object.entries(fault).map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
-  return `${parts.join(', ') || 'any call'} (hit ${hits} ${hits === 1 ? 'time' : 'times'})`;
+  const text = parts.join(', ') || 'any call';
+  return `${text.length > 200 ? `${text.slice(0, 200)}…` : text} (hit ${hits} ${hits === 1 ? 'time' : 'times'})`;
 }
 
 function showFaults(faults) {
@@ -150,7 +161,9 @@ function showFaults(faults) {
   const text = JSON.stringify(faults);
   if (list.dataset.text === text) return;
   list.dataset.text = text;
-  list.replaceChildren(...faults.map((fault) => Object.assign(document.createElement('li'), { textContent: describe(fault) })));
+  const lines = faults.slice(0, MAX_FAULTS).map(describe);
+  if (faults.length > MAX_FAULTS) lines.push(`and ${faults.length - MAX_FAULTS} more`);
+  list.replaceChildren(...lines.map((line) => Object.assign(document.createElement('li'), { textContent: line })));
 }
 
 function showKey() {
@@ -158,34 +171,56 @@ function showKey() {
   setText(element('key'), visible ? card.api_key : '•'.repeat(16));
 }
 
+function showClock() {
+  const now = card.is_frozen ? card.now * 1000 : Date.now() + offset;
+  element('clock').dateTime = new Date(now).toISOString();
+  setText(element('clock'), when(now));
+}
+
 function show(view) {
   card = view;
+  etag = view.etag;
+  offset = view.now * 1000 - Date.now();
   showTotals(view.stats);
   showRuns(view.runs);
   showTable(view.stats.requests);
   showFaults(view.faults);
   showKey();
-  element('more').hidden = !view.has_more;
-  element('empty').hidden = view.runs.length > 0 || status !== '';
+  element('older').disabled = view.next_cursor === null;
+  element('newer').disabled = cursors.length === 1;
+  element('pages').hidden = view.next_cursor === null && cursors.length === 1;
+  element('none').hidden = view.runs.length > 0 || (status === '' && cursors.length === 1);
+  element('empty').hidden = view.runs.length > 0 || !element('none').hidden;
   element('frozen').hidden = !view.is_frozen;
   setText(element('freeze'), view.is_frozen ? 'Go on' : 'Stop');
-  const clock = element('clock');
-  clock.dateTime = new Date(view.now * 1000).toISOString();
-  setText(clock, when(view.now * 1000));
-  if (project) setText(element('scope'), `Project ${view.project_name} (${project})`);
+  if (project) {
+    setText(element('scope'), `Project ${view.project_name} (${project})`);
+    element('all').hidden = false;
+  }
   setText(element('try'), view.example);
   const routes = document.querySelector('select[name="route"]');
   if (routes.options.length === 1) routes.append(...view.routes.map((route) => new Option(route, route)));
 }
 
 async function refresh() {
-  const query = new URLSearchParams({ limit, status, project_id: project });
+  asked += 1;
+  const number = asked;
+  const query = new URLSearchParams({ limit: PAGE, status, project_id: project, cursor: cursors.at(-1) });
   try {
-    show(await call('GET', `/view?${query}`));
-    if (element('message').textContent.startsWith('The sandbox')) say('');
+    const view = await call('GET', `/view?${query}`, undefined, { 'if-none-match': etag });
+    if (number !== asked) return; // another was asked for meanwhile
+    if (view) show(view);
+    showClock();
+    if (element('message').textContent === GONE) say('');
   } catch (error) {
-    say(error instanceof TypeError ? 'The sandbox does not answer. Trying again.' : error.message);
+    say(error.message);
   }
+}
+
+function go(pages) {
+  cursors = pages;
+  etag = '';
+  return refresh();
 }
 
 async function turn(method, path, body, done) {
@@ -217,9 +252,8 @@ for (const button of document.querySelectorAll('[data-status]')) {
   if (!button.matches('button')) continue;
   button.addEventListener('click', () => {
     status = button.dataset.status;
-    limit = PAGE;
     for (const other of document.querySelectorAll('button[data-status]')) other.setAttribute('aria-pressed', String(other === button));
-    refresh();
+    go(['']);
   });
 }
 element('freeze').addEventListener('click', () => turn('POST', '/clock', { freeze: !card.is_frozen }, card.is_frozen ? 'The clock goes on.' : 'The clock stands still.'));
@@ -231,18 +265,27 @@ element('show-key').addEventListener('click', ({ target }) => {
 });
 element('copy-key').addEventListener('click', () => copy(card.api_key, 'Key copied.'));
 element('copy-connection').addEventListener('click', () => copy(card.connection, 'Connection copied.'));
-element('more').addEventListener('click', () => {
-  limit += PAGE;
-  refresh();
+element('older').addEventListener('click', async () => {
+  await go([...cursors, card.next_cursor]);
+  element('runs').focus();
+});
+element('newer').addEventListener('click', async () => {
+  await go(cursors.slice(0, -1));
+  element('runs').focus();
 });
 element('fault').addEventListener('submit', (event) => {
   event.preventDefault();
   const form = new FormData(event.target);
   const what = form.get('what');
-  const fault = /^\d+$/.test(what) ? { status: Number(what) } : { delivery: what };
+  const fault = {};
+  if (/^\d+$/.test(what)) fault.status = Number(what);
+  else if (what) fault.delivery = what;
+  for (const name of ['delay', 'seconds']) if (form.get(name)) fault[name] = Number(form.get(name));
+  if (form.get('percent')) fault.rate = Number(form.get('percent')) / 100;
+  fault.times = form.get('times') ? Number(form.get('times')) : null;
   if (form.get('route')) fault.route = form.get('route');
   if (form.get('after')) fault.after = true;
-  turn('POST', '/faults', { ...fault, times: Number(form.get('times')) }, 'Fault added.');
+  turn('POST', '/faults', fault, 'Fault added.');
 });
 
 async function keepRefreshing() {

@@ -24,6 +24,7 @@ from flora_provider.sandbox.world.runs import Run, RunRequest
 
 Subject = Model | Technique | Action  # what a run is of
 
+_FINAL = ("completed", "failed")
 LATE_BILLS = 0.2
 """Share of runs whose bill comes `Settings.bill_lag` after their end."""
 
@@ -76,6 +77,8 @@ class State:
         self._folders: set[tuple[str, str]] = set()  # of projects, each with its workspace
         self.runs: dict[str, Run] = {}
         self._histories: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
+        self._not_ended: list[Run] = []
+        self._ended: Counter[str] = Counter()  # by status, of the others
         self.usd_billed = 0.0
         self.runs_billed = 0
         settings.api_key = settings.api_key or self.new_id("sk_test")
@@ -183,6 +186,7 @@ class State:
 
     def _remember(self, run: Run) -> None:
         self.runs[run.run_id] = run
+        self._not_ended.append(run)
         project_id = run.request.project_id
         self.projects[project_id].last_modified = run.created_at
         kind = "technique" if run.run_type == "technique" else "generation"
@@ -204,8 +208,8 @@ class State:
     def history(self, kind: str, filters: dict[str, str]) -> tuple[Sequence[Run], Callable[[Run], bool]]:
         """Return the runs of a history list, newest first, and which of them match all its filters.
 
-        The list `generation` has actions too (contract, 2.4), another is `technique`, and `any` the page's. Filters are
-        `workspace_id`, `project_id`, `technique_id` and `status`.
+        The list `generation` has actions too (contract, 2.4), another is `technique`; `any` is the page's, and has
+        the runs that FLORA does not list yet, too. Filters: `workspace_id`, `project_id`, `technique_id`, `status`.
         """
         now = self.clock.now()
         # The narrowest list that is kept: a page of 100,000 waiting runs is then as quick as one of a hundred.
@@ -214,7 +218,7 @@ class State:
 
         def keep(run: Run) -> bool:
             return (
-                run.is_listed(now)
+                (kind == "any" or run.is_listed(now))
                 and workspace_id in (None, run.request.workspace_id)
                 and project_id in (None, run.request.project_id)
                 and (status is None or status == run.status(now))
@@ -225,5 +229,10 @@ class State:
     def count_by_status(self) -> dict[str, int]:
         """Return how many runs are in which state now."""
         now = self.clock.now()
-        counts = Counter(run.status(now) for run in self.runs.values())
-        return {status: counts[status] for status in ("pending", "running", "completed", "failed")}
+        # What has ended is counted once: the page asks every second, and there may be 100,000.
+        statuses = [(run, run.status(now)) for run in self._not_ended]
+        self._ended.update(status for _, status in statuses if status in _FINAL)
+        statuses = [(run, status) for run, status in statuses if status not in _FINAL]
+        self._not_ended = [run for run, _ in statuses]
+        counts = self._ended + Counter(status for _, status in statuses)
+        return {status: counts[status] for status in ("pending", "running", *_FINAL)}
