@@ -106,6 +106,7 @@ def test_page_shows_runs_of_each_kind_and_state(server, generate, visit):
         assert texts(page, ".run .status") == ["pending", "running", "failed", *["completed"] * 4]
         assert page.locator(".run img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
         assert page.locator(".run video").count() == page.locator(".run audio").count() == 1
+        page.wait_for_function("document.querySelector('.run video').readyState >= 2")
         assert "A fern, as text" in page.locator(".run blockquote").inner_text()
         assert page.locator(".run progress").nth(1).evaluate("progress => progress.value") > 0
         assert "No answer." in page.locator(".run .error").nth(2).inner_text()
@@ -270,14 +271,17 @@ def test_runs_are_filtered_and_shown_in_pages(server, generate, visit):
         page.locator("#none").wait_for()
 
 
-def test_huge_texts_and_many_faults_are_cut_short(server, generate, visit):
+def test_huge_texts_many_outputs_and_many_faults_are_cut_short(server, generate, visit):
     generate("Fern " * 20_000, type="text", seconds=0)
+    generate(outputs=100, seconds=0)
     server.sandbox.faults.add(*[Fault("/generate", body="x" * 10_000, skip=number) for number in range(200)])
     with visit() as page:
         page.locator(".run blockquote").wait_for()
         page.get_by_text("and 150 more").wait_for()
+        page.get_by_text("and 92 more").wait_for()
+        assert page.locator(".media img").count() == 8
         assert len(page.locator("body").inner_text()) < 30_000
-    assert len(httpx.get(f"{server.url}/_sandbox/view", trust_env=False).json()["runs"][0]["prompt"]) < 1100
+    assert len(httpx.get(f"{server.url}/_sandbox/view", trust_env=False).json()["runs"][1]["prompt"]) < 1100
 
 
 def test_view_is_sent_again_only_when_something_changed(make_flora):

@@ -19,6 +19,8 @@ from flora_provider.sandbox.world.runs import SUFFIXES, Run, RunOutput
 
 MAX_TEXT = 1000
 """Characters of a prompt or a text that the page shows."""
+MAX_OUTPUTS = 8
+"""Outputs of a run that the page shows."""
 _TYPES = {
     "index.html": "text/html; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
@@ -104,10 +106,12 @@ def _row(call: Call, run: Run, now: float) -> dict[str, Any]:
     state = run.state(now, call.root)
     kept = ("run_id", "status", "progress", "created_at", "completed_at", "error_code", "error_message")
     project_id = run.request.project_id
+    outputs = run.outputs if state["status"] == "completed" else ()
     project = call.sandbox.state.projects.get(project_id)
     return {
         **{name: state[name] for name in kept if name in state},
-        "outputs": [_output(run, output) for output in run.outputs] if state["status"] == "completed" else [],
+        "outputs": [_output(run, output) for output in outputs[:MAX_OUTPUTS]],
+        "more_outputs": len(outputs[MAX_OUTPUTS:]),
         "charged_cost": state.get("charged_cost"),
         "quote": run.quote,
         "prompt": _short(run.request.prompt),

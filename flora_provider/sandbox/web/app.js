@@ -13,6 +13,7 @@ let cursors = ['']; // of the pages from the newest to the one that is shown
 let asked = 0; // requests for a view so far
 let card = null; // the last view
 let etag = ''; // of it
+let silence = 0; // timer that takes the message away
 let offset = 0; // milliseconds by which the sandbox's clock is ahead of ours
 
 async function call(method, path, body, headers = {}) {
@@ -30,8 +31,16 @@ async function call(method, path, body, headers = {}) {
   return { ...answer, etag: response.headers.get('etag') };
 }
 
-function say(text) {
+function say(text, milliseconds = 10_000) {
   element('message').textContent = text;
+  clearTimeout(silence);
+  if (milliseconds) silence = setTimeout(() => say('', 0), milliseconds);
+}
+
+function make(tag, properties, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
 }
 
 function setText(node, text) {
@@ -43,21 +52,11 @@ const seconds = (ms) => `${Number((ms / 1000).toPrecision(3))} s`;
 const when = (ms) => new Date(ms).toLocaleString();
 
 function medium(output) {
-  if (output.medium === 'text') return Object.assign(document.createElement('blockquote'), { textContent: output.text });
-  const node = document.createElement({ image: 'img', video: 'video', audio: 'audio' }[output.medium]);
-  if (output.medium === 'image') {
-    const link = Object.assign(document.createElement('a'), { href: output.url });
-    node.loading = 'lazy';
-    node.alt = `Output ${output.id}`;
-    node.src = output.url;
-    link.append(node);
-    return link;
-  }
-  node.controls = true;
-  node.preload = output.medium === 'video' ? 'metadata' : 'none'; // a video's first picture is its thumbnail
-  node.setAttribute('aria-label', `Output ${output.id}`);
-  node.src = output.url;
-  return node;
+  if (output.medium === 'text') return make('blockquote', { textContent: output.text });
+  const label = `Output ${output.id}`;
+  if (output.medium === 'image') return make('a', { href: output.url }, make('img', { loading: 'lazy', alt: label, src: output.url }));
+  const preload = output.medium === 'video' ? 'metadata' : 'none'; // a video's first picture is its thumbnail
+  return make(output.medium, { controls: true, ariaLabel: label, preload, src: output.url });
 }
 
 function create(run) {
@@ -68,7 +67,7 @@ function create(run) {
   const link = item.querySelector('.project');
   link.href = run.project.url;
   link.hidden = project !== '';
-  setText(link, run.project.name);
+  setText(link, `Project ${run.project.name}`);
   const created = item.querySelector('.created');
   created.dateTime = new Date(run.created_at).toISOString();
   created.textContent = when(run.created_at);
@@ -81,6 +80,7 @@ function update(item, run) {
   if (item.dataset.status !== run.status) {
     item.dataset.status = run.status;
     item.querySelector('.media').replaceChildren(...run.outputs.map(medium));
+    if (run.more_outputs) item.querySelector('.media').append(make('p', { textContent: `and ${run.more_outputs} more` }));
   }
   setText(item.querySelector('.status'), run.status);
   item.querySelector('progress').value = run.progress;
@@ -124,46 +124,36 @@ function showTotals(stats) {
     requests: Object.values(stats.requests).reduce((sum, count) => sum + count, 0),
     'keys leaked': Object.values(stats.keys_leaked).reduce((sum, count) => sum + count, 0),
   };
-  const list = element('totals');
-  if (list.children.length === 0) {
-    for (const name of Object.keys(totals)) {
-      const pair = document.createElement('div');
-      pair.append(Object.assign(document.createElement('dt'), { textContent: name }), document.createElement('dd'));
-      list.append(pair);
-    }
-  }
-  Object.values(totals).forEach((value, index) => setText(list.children[index].querySelector('dd'), String(value)));
-}
-
-function showTable(counts) {
-  const body = element('requests');
-  const sorted = Object.entries(counts).sort((a, b) => b[1] - a[1]);
-  const text = JSON.stringify(sorted);
-  if (body.dataset.text === text) return;
-  body.dataset.text = text;
-  body.replaceChildren(
-    ...sorted.map(([route, count]) => {
-      const row = document.createElement('tr');
-      row.append(...[route, count].map((value) => Object.assign(document.createElement('td'), { textContent: value })));
-      return row;
-    }),
+  element('totals').replaceChildren(
+    ...Object.entries(totals).map(([name, value]) => make('div', {}, make('dt', { textContent: name }), make('dd', { textContent: value }))),
   );
 }
 
+function showTable(counts) {
+  const sorted = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+  element('requests').replaceChildren(
+    ...sorted.map((pair) => make('tr', {}, ...pair.map((value) => make('td', { textContent: value })))),
+  );
+}
+
+const WORDS = {
+  after: () => 'after the call was carried out',
+  delay: (value) => `${value} s late`,
+  rate: (value) => `${value * 100} % of the calls`,
+  seconds: (value) => `for ${value} s`,
+  times: (value) => (value === null ? 'every call' : `${value} calls`),
+};
+
 function describe({ hits, ...fault }) {
-  const parts = Object.entries(fault).map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
-  const text = parts.join(', ') || 'any call';
+  const plain = (name, value) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`;
+  const text = Object.entries(fault).map(([name, value]) => (WORDS[name] ?? plain.bind(null, name))(value)).join(', ') || 'any call';
   return `${text.length > 200 ? `${text.slice(0, 200)}…` : text} (hit ${hits} ${hits === 1 ? 'time' : 'times'})`;
 }
 
 function showFaults(faults) {
-  const list = element('faults');
-  const text = JSON.stringify(faults);
-  if (list.dataset.text === text) return;
-  list.dataset.text = text;
   const lines = faults.slice(0, MAX_FAULTS).map(describe);
   if (faults.length > MAX_FAULTS) lines.push(`and ${faults.length - MAX_FAULTS} more`);
-  list.replaceChildren(...lines.map((line) => Object.assign(document.createElement('li'), { textContent: line })));
+  element('faults').replaceChildren(...lines.map((line) => make('li', { textContent: line })));
 }
 
 function showKey() {
@@ -238,7 +228,7 @@ async function copy(text, done) {
     await navigator.clipboard.writeText(text);
     say(done);
   } catch {
-    say(`Copy it by hand: ${text}`);
+    say(`Copy it by hand: ${text}`, 0);
   }
 }
 
