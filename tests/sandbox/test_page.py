@@ -175,7 +175,16 @@ def test_project_has_a_page_with_its_runs_only(server, flora, generate, visit):
         page.locator(".run").wait_for()
         assert texts(page, ".run .prompt") == ["Here"]
         assert "Ferns" in page.locator("#scope").inner_text()
-    assert httpx.get(f"{server.url}/projects/prj_unknown", trust_env=False).status_code == 404
+
+
+def test_page_of_an_unknown_project_says_so(chromium, server):
+    page = chromium.new_page()
+    response = page.goto(f"{server.url}/projects/prj_unknown")
+    assert response.status == 404
+    page.get_by_text("This sandbox has no project prj_unknown.").wait_for()
+    page.get_by_role("link", name="All projects").click()
+    page.get_by_text("Nothing here costs money.").wait_for()
+    page.close()
 
 
 def test_switches_turn_what_they_say(server, generate, visit):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from flora_provider.sandbox.http.paging import PageQuery, page
 from flora_provider.sandbox.http.ranges import serve
-from flora_provider.sandbox.http.responses import ApiResponse, not_found
+from flora_provider.sandbox.http.responses import ApiError, ApiResponse, not_found
 from flora_provider.sandbox.http.validation import ProjectId
 from flora_provider.sandbox.routes.call import Call, Route
 from flora_provider.sandbox.world.media.clips import CONTENT_TYPES
@@ -46,9 +46,13 @@ def _get_index(_: Call) -> ApiResponse:
 
 
 def _get_project_page(call: Call) -> ApiResponse:
-    """Return the page of a project, where its `canvas_url` leads."""
-    call.project()
-    return _file("index.html")
+    """Return the page of a project, where its `canvas_url` leads; of one that is gone the page says so."""
+    response = _file("index.html")
+    try:
+        call.project()
+    except ApiError as error:
+        response.status = error.status
+    return response
 
 
 def _get_file(call: Call) -> ApiResponse:

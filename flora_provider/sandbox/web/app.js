@@ -184,7 +184,8 @@ function show(view) {
   element('frozen').hidden = !view.is_frozen;
   setText(element('freeze'), view.is_frozen ? 'Go on' : 'Stop');
   if (project) {
-    setText(element('scope'), `Project ${view.project_name} (${project})`);
+    const known = view.project_name !== null;
+    setText(element('scope'), known ? `Project ${view.project_name} (${project})` : `This sandbox has no project ${project}.`);
     element('all').hidden = false;
   }
   setText(element('try'), view.example);
