@@ -27,7 +27,7 @@ def send_webhooks(sandbox: Sandbox, client: httpx.Client) -> int:
     for delivery in deliveries:
         try:
             status, error = client.send(_request(sandbox.webhooks, delivery)).status_code, ""
-        except httpx.HTTPError as failure:
+        except (httpx.HTTPError, httpx.InvalidURL) as failure:
             status, error = None, type(failure).__name__
         sandbox.webhooks.record(delivery, status, error)
     return len(deliveries)
@@ -50,7 +50,7 @@ async def _attempt(client: httpx.AsyncClient, webhooks: Webhooks, delivery: Deli
             response = await client.send(_request(webhooks, delivery), stream=True)
             await response.aclose()
         webhooks.record(delivery, response.status_code)
-    except (httpx.HTTPError, TimeoutError, OSError) as failure:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as failure:
         webhooks.record(delivery, None, type(failure).__name__)
 
 

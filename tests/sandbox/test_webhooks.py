@@ -159,6 +159,9 @@ def test_public_receiver_is_taken_and_not_called(flora, deliver):
         "https://10.0.0.1/x",
         "https://nas.local/",
         "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
+        "http://127.0.0.1/\x01",
+        "http://127.0.0.1/ä",
         "ftp://127.0.0.1/x",
     ],
 )

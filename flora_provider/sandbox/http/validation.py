@@ -130,7 +130,8 @@ def _callback_url(value: str) -> str:
     """Accept what FLORA calls back, and a receiver of this machine, which FLORA refuses."""
     try:
         parts = urlsplit(value)
-        is_loopback = parts.scheme in ("http", "https") and parts.hostname in LOOPBACK and parts.port != 0
+        is_usable = value.isascii() and value.isprintable() and parts.port != 0
+        is_loopback = is_usable and parts.scheme in ("http", "https") and parts.hostname in LOOPBACK
     except ValueError:  # e.g. a port that is no number
         is_loopback = False
     return value if is_loopback else _public_https(value)
