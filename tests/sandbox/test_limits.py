@@ -9,7 +9,7 @@ from flora_provider.sandbox.http.limits import MAX_CANVAS, MAX_FORM, MAX_JSON, M
     ("method", "path", "limit"),
     [
         ("POST", "/api/v1/generate", MAX_JSON),
-        ("POST", "/_sandbox/faults", MAX_JSON),
+        ("POST", "/_sandbox/faults", MAX_UPLOAD),
         ("POST", "/api/v1/assets", MAX_FORM),
     ],
 )

@@ -12,12 +12,12 @@ MAX_CANVAS = 8 * MIB
 MAX_FORM = 6 * MIB
 """`POST /assets`: a file of 4 MiB (contract, 2.15) with its fields, and one a little too large, which is told so."""
 MAX_UPLOAD = 64 * MIB
-"""Signed uploads, which are kept in memory: a minute of video."""
+"""Signed uploads, which are kept in memory: a minute of video; and the controls, whose scripts hold any text."""
 
 
 def max_body(path: str) -> int:
     """Return how many bytes a request to this path may bring."""
-    if path.startswith("/_storage/"):
+    if path.startswith(("/_storage/", "/_sandbox/")):
         return MAX_UPLOAD
     if path.endswith("/canvas/definition"):
         return MAX_CANVAS

@@ -17,7 +17,7 @@ class Request:
     method: str
     root: str  # scheme, host and port the client used
     path: str  # decoded
-    target: str  # path and query as they were sent
+    raw_path: str  # path and query as they were sent
     headers: dict[str, str]  # names in lower case
     content: bytes
 
@@ -33,13 +33,13 @@ class Request:
     def from_asgi(cls, scope: MutableMapping[str, Any], content: bytes) -> Self:
         """Take over a request that came through a port."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        target = scope["raw_path"].decode("latin-1")
+        raw_path = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("latin-1")
+            raw_path += "?" + scope["query_string"].decode("latin-1")
         root = f"http://{headers.get('host', '127.0.0.1')}"
-        return cls(scope["method"], root, scope["path"], target, headers, content)
+        return cls(scope["method"], root, scope["path"], raw_path, headers, content)
 
     @property
     def query(self) -> dict[str, str]:
         """The parameters of the query; an empty value counts as absent, and of several the last one counts."""
-        return dict(parse_qsl(self.target.partition("?")[2]))
+        return dict(parse_qsl(self.raw_path.partition("?")[2]))

@@ -99,7 +99,7 @@ def _list_assets(call: Call) -> ApiResponse:
     query = call.query(_AssetsQuery)
     now = call.sandbox.clock.now()
     nodes = {
-        node.text("asset_id"): (node.node_id, project.project_id)
+        node.string("asset_id"): (node.node_id, project.project_id)
         for project in call.sandbox.state.projects.values()
         if query.project_id in ("", project.project_id)
         for node in project.canvas.nodes.values()

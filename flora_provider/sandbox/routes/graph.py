@@ -30,20 +30,20 @@ def graph(call: Call, project: Project) -> dict[str, Any]:
 
 def label_of(node: Node) -> str:
     """Return what a node is labelled with."""
-    return node.text("label") or node.text("prompt") or node.id
+    return node.string("label") or node.string("prompt") or node.id
 
 
 def _node(call: Call, node: Node, position: tuple[float, float]) -> dict[str, Any]:
     run = latest_run(call, node)
     state = run.state(call.sandbox.clock.now(), call.root) if run is not None else {}
     is_action, generates = node.block == BLOCKS["action"], node.block in GENERATIVE
-    model, params = node.text("model") if generates else None, node.members("params") or None
+    model, params = node.string("model") if generates else None, node.members("params") or None
     members = {
         "id": node.id,
         "node_id": node.node_id,
         "type": node.type,
         "label": label_of(node),
-        "prompt": node.text("prompt"),
+        "prompt": node.string("prompt"),
         "model": next((known.name for known in MODELS if known.id == model), model),
         "model_id": model,
         "params": None if is_action else params,
@@ -51,7 +51,7 @@ def _node(call: Call, node: Node, position: tuple[float, float]) -> dict[str, An
         "status": _STATUS[state["status"]] if state else "idle" if is_action or generates else None,
         "output_url": output_url(call, node),
         "output_text": output_text(call, node),
-        "action": {"action_id": node.text("action_id"), "params": params} if is_action else None,
+        "action": {"action_id": node.string("action_id"), "params": params} if is_action else None,
     }
     return members | {name: state[name] for name in ("error_code", "error_message") if name in state}
 

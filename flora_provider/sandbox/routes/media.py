@@ -14,7 +14,7 @@ def _get_output(call: Call) -> ApiResponse:
     number = run.output_of(call.path["file"])
     if number is None or run.status(now) != "completed":
         raise not_found("File")
-    if call.request.target != run.media_path(run.outputs[number]):
+    if call.request.raw_path != run.media_path(run.outputs[number]):
         raise ApiError(403, "forbidden", "The URL was altered: its query string is part of it.")
     content = call.sandbox.files.output(run, number)
     return serve(content, CONTENT_TYPES[run.outputs[number].medium], call.request)

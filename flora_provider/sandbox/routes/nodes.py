@@ -38,9 +38,9 @@ def find_model(medium: Medium | None, name: str | None) -> Model | None:
 def param_problems(node: Node) -> list[tuple[str, str]]:
     """Return the params that a node's action or model does not allow; those it does not know are let pass."""
     params = node.members("params") or {}
-    if node.text("action_id") in ACTIONS:
+    if node.string("action_id") in ACTIONS:
         return ACTIONS[node.data["action_id"]].check_params(params)
-    model = find_model(GENERATIVE.get(node.block), node.text("model"))
+    model = find_model(GENERATIVE.get(node.block), node.string("model"))
     problems = []
     for param in model.params if model is not None else ():
         name, value = param["name"], params.get(param["name"])
@@ -67,7 +67,7 @@ def latest_run(call: Call, node: Node) -> Run | None:
 def output_url(call: Call, node: Node) -> str | None:
     """Return the address of what a node shows: the output of its run, or its own content."""
     made = _outputs(latest_run(call, node), call.sandbox.clock.now(), call.root)
-    return next((value for medium, value in made if medium != "text"), node.text("url"))
+    return next((value for medium, value in made if medium != "text"), node.string("url"))
 
 
 def output_text(call: Call, node: Node) -> str | None:
@@ -99,7 +99,7 @@ def _run_action_node(call: Call) -> ApiResponse:
     """Run the action of a node with what the nodes before it show."""
     project = call.project()
     node = project.canvas.find(call.path["node_id"])
-    action = ACTIONS.get(node.text("action_id") or "") if node is not None else None
+    action = ACTIONS.get(node.string("action_id") or "") if node is not None else None
     if node is None or action is None:
         raise not_found(f"Action node {call.path['node_id']}")
     inputs = _inputs(call, project.canvas, node, {})
@@ -158,7 +158,7 @@ def _run_node(call: Call, project: Project, name: str, batch: dict[str, Run]) ->
     node = project.canvas.find(name)
     if node is None:
         raise _SkippedError("node_not_found", "The canvas has no such node.")
-    medium, model_name = GENERATIVE.get(node.block), node.text("model")
+    medium, model_name = GENERATIVE.get(node.block), node.string("model")
     if medium is None:
         raise _SkippedError("node_not_executable", f"A node of type {node.type} generates nothing.")
     model = find_model(medium, model_name) if model_name else None
@@ -168,7 +168,9 @@ def _run_node(call: Call, project: Project, name: str, batch: dict[str, Run]) ->
     if before is not None and before.status(call.sandbox.clock.now()) in ("pending", "running"):
         raise _SkippedError("generation_already_running", f"Run {before.run_id} has not ended.")
     inputs = _inputs(call, project.canvas, node, batch)
-    texts = [text for text in (node.text("prompt"), *(item.value for item in inputs if item.medium == "text")) if text]
+    texts = [
+        text for text in (node.string("prompt"), *(item.value for item in inputs if item.medium == "text")) if text
+    ]
     if not 0 < sum(map(len, texts)) <= MAX_PROMPT:
         raise _SkippedError("run_failed_to_start", f"The prompt is empty, or longer than {MAX_PROMPT} characters.")
     params = node.members("params") or {}
@@ -191,7 +193,7 @@ def _inputs(call: Call, canvas: Canvas, node: Node, batch: dict[str, Run]) -> tu
         run, at = latest_run(call, source), call.sandbox.clock.now()
         if run is not None and source.node_id in batch and math.isfinite(run.seconds):
             at = run.created_at + run.seconds
-        own = source.text("prompt") if source.medium == "text" else source.text("url")
+        own = source.string("prompt") if source.medium == "text" else source.string("url")
         made = _outputs(run, at, call.root)[:1] or ([(source.medium, own)] if source.medium and own else [])
         found += [RunInput(handle or f"input_{number}", medium, value) for medium, value in made]
     return tuple(found)

@@ -71,9 +71,9 @@ def _list_nodes(call: Call) -> ApiResponse:
 
 def _row(call: Call, node: Node) -> dict[str, Any]:
     """Return a media node; the `url` of a text is the text itself, as that of an output."""
-    url = output_text(call, node) or node.text("prompt") if node.medium == "text" else output_url(call, node)
-    members = {"node_id": node.node_id, "type": node.medium, "label": node.text("label")}
-    return members | {"asset_id": node.text("asset_id"), "url": url}
+    url = output_text(call, node) or node.string("prompt") if node.medium == "text" else output_url(call, node)
+    members = {"node_id": node.node_id, "type": node.medium, "label": node.string("label")}
+    return members | {"asset_id": node.string("asset_id"), "url": url}
 
 
 ROUTES = [

@@ -67,7 +67,7 @@ class Node:
         """The `node_id` of the group it is in."""
         return self.layout.get("parent_id")
 
-    def text(self, name: str) -> str | None:
+    def string(self, name: str) -> str | None:
         """Return a member of `data` if it is a text."""
         value = self.data.get(name)
         return value if isinstance(value, str) else None

@@ -53,5 +53,5 @@ def _of_action(action: Action, request: RunRequest) -> list[tuple[str, Medium, s
     medium = action.medium
     if name in SOUND_ACTIONS and request.inputs and request.inputs[0].medium == "audio":
         medium = "audio"  # a sound can be turned without a video's codec
-    count = params.count(_COUNTED[name], 2, 1, MAX_OUTPUTS) if name in _COUNTED else 1
+    count = params.integer(_COUNTED[name], 2, 1, MAX_OUTPUTS) if name in _COUNTED else 1
     return [("", medium, "")] * count

@@ -35,7 +35,7 @@ def _rotate(images: list[Image], params: Params) -> Image:
         image = ImageOps.mirror(image)
     if direction in ("vertical", "both"):
         image = ImageOps.flip(image)
-    turned = _turned(image, params.number("angle", 0, -360, 360), params.text("background", "#000000"))
+    turned = _turned(image, params.number("angle", 0, -360, 360), params.string("background", "#000000"))
     mode = params.choice("canvas_mode", "expand", "keep", "shrink")
     return turned if mode == "expand" else ImageOps.fit(turned, image.size)
 
@@ -51,11 +51,11 @@ def _resize(images: list[Image], params: Params) -> Image:
     image = images[0]
     mode = params.choice("mode", "exact", "percent", "longest")
     if mode == "exact":
-        size = params.count("width", image.width, 1, MAX_SIDE), params.count("height", image.height, 1, MAX_SIDE)
+        size = params.integer("width", image.width, 1, MAX_SIDE), params.integer("height", image.height, 1, MAX_SIDE)
     else:
         factor = params.number("percent", 100, 1, 400) / 100
         if mode == "longest":
-            factor = params.count("longest", 512, 1, MAX_SIDE) / max(image.size)
+            factor = params.integer("longest", 512, 1, MAX_SIDE) / max(image.size)
         size = _bounded(image.width * factor, image.height * factor)
     fit = params.choice("fit", "contain", "cover", "stretch")
     if fit == "stretch":
@@ -129,7 +129,7 @@ def _side_by_side(images: list[Image], params: Params) -> Image:
     layout = params.choice("layout", "horizontal", "vertical", "grid")
     columns = {"horizontal": len(images), "vertical": 1}.get(layout, math.ceil(len(images) ** 0.5))
     width, height = min(image.width for image in images), min(image.height for image in images)
-    gap, background = params.count("gap", 0, 0, 200), params.color("background", "#ffffff")
+    gap, background = params.integer("gap", 0, 0, 200), params.color("background", "#ffffff")
     rows = math.ceil(len(images) / columns)
     canvas = Images.new("RGB", ((width + gap) * columns - gap, (height + gap) * rows - gap), background)
     for number, image in enumerate(images):
@@ -148,10 +148,10 @@ def _add_text(images: list[Image], params: Params) -> Image:
     size = params.number("font_size", max(12, image.height / 10), 4, 400)
     font = ImageFont.load_default(size)
     room = int(image.width * params.number("max_width", 0.9, 0.05, 1) / (size * 0.55))
-    text = textwrap.fill(params.text("text", "Text", 500), max(1, room), max_lines=20, placeholder="")
+    text = textwrap.fill(params.string("text", "Text", 500), max(1, room), max_lines=20, placeholder="")
     angle, mask = params.number("rotation", 0, -360, 360), Images.new("L", image.size)
     canvas = ImageDraw.Draw(mask)
-    if params.flag("show_background"):
+    if params.boolean("show_background"):
         box, pad = canvas.multiline_textbbox(at, text, font=font, anchor="mm"), size / 4
         canvas.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), 255)
         image.paste(params.color("background", "#000000"), mask=mask.rotate(-angle, center=at))
@@ -195,8 +195,8 @@ def _add_shape(images: list[Image], params: Params) -> Image:
         for a, b in ((a / 2, b / 2) for a, b in _SHAPES[params.choice("shape", *_SHAPES)])
     ]
     ImageDraw.Draw(mask).polygon(points, fill=round(255 * params.number("fill_opacity", 1, 0, 1)))
-    image.paste(params.color("fill_color", params.text("color", "#ff5533", 9)), mask=mask)
-    if stroke := params.count("stroke_width", 0, 0, 100):
+    image.paste(params.color("fill_color", params.string("color", "#ff5533", 9)), mask=mask)
+    if stroke := params.integer("stroke_width", 0, 0, 100):
         outline = params.color("stroke_color", "#000000")
         ImageDraw.Draw(image).line([*points, *points[:2]], outline, stroke, joint="curve")
     return image
@@ -211,8 +211,8 @@ def _draw(images: list[Image], params: Params) -> Image:
         (image.width * (0.1 + 0.8 * step / 60), image.height * (0.5 + 0.2 * math.sin(step / 60 * 4 * math.pi)))
         for step in range(61)
     ]
-    color = params.color("color", "#ff0000") if not params.flag("erase") else (255, 255, 255)
-    ImageDraw.Draw(image).line(points, color, params.count("size", 12, 1, 200), joint="curve")
+    color = params.color("color", "#ff0000") if not params.boolean("erase") else (255, 255, 255)
+    ImageDraw.Draw(image).line(points, color, params.integer("size", 12, 1, 200), joint="curve")
     return image
 
 
@@ -225,12 +225,12 @@ def qr_code(text: str, params: Params) -> Image:
     # 1,273 bytes are the most that a code of level H holds.
     short = text.encode()[:1000].decode(errors="ignore")
     code = segno.make_qr(short or " ", error=level)
-    border = params.count("border", 4, 0, 20)
+    border = params.integer("border", 4, 0, 20)
     rows = list(code.matrix_iter(border=border))
     colors = params.color("bg_color", "#ffffff"), params.color("fg_color", "#000000")
     image = Images.new("RGB", (len(rows), len(rows)))
     image.putdata([colors[bool(module)] for row in rows for module in row])
-    size = params.count("size", 512, len(rows), MAX_SIDE)
+    size = params.integer("size", 512, len(rows), MAX_SIDE)
     return image.resize((size, size), Images.Resampling.NEAREST)
 
 

@@ -75,9 +75,9 @@ def _recolored(image: Image, params: Params, *, is_plain: bool) -> Image:
 
     gray = ImageOps.grayscale(image)
     if params.has("posterize_bits"):
-        return ImageOps.posterize(image, params.count("posterize_bits", 4, 1, 8))
+        return ImageOps.posterize(image, params.integer("posterize_bits", 4, 1, 8))
     if params.has("solarize_threshold"):
-        return ImageOps.solarize(image, params.count("solarize_threshold", 128, 0, 255))
+        return ImageOps.solarize(image, params.integer("solarize_threshold", 128, 0, 255))
     if params.has("sepia_warmth"):
         sepia = ImageOps.colorize(gray, "#20130a", "#ffe9c4")
         return Images.blend(gray.convert("RGB"), sepia, params.number("sepia_warmth", 50, 0, 100) / 100)
@@ -101,7 +101,7 @@ def _filter_color(images: list[Image], params: Params) -> Image:
     image, target = images[0], params.color("target_color", "#00ff00")
     distance = ImageOps.grayscale(ImageChops.difference(image, Images.new("RGB", image.size, target)))
     near = distance.point([255 * (level <= params.number("tolerance", 30, 0, 100) * 2.55) for level in range(256)])
-    if params.flag("invert"):
+    if params.boolean("invert"):
         near = ImageOps.invert(near)
     others: dict[str, tuple[Image, Image]] = {
         "remove": (Images.new("RGB", image.size, "black"), image),

@@ -33,7 +33,7 @@ class Params:
             return default
         return min(max(number, least), most) if math.isfinite(number) else default
 
-    def count(self, name: str, default: int, least: int, most: int) -> int:
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
         """Return a whole number within bounds."""
         return round(self.number(name, default, least, most))
 
@@ -42,19 +42,19 @@ class Params:
         value = self._values.get(name)
         return value if isinstance(value, str) and value in choices else choices[0]
 
-    def flag(self, name: str, *, default: bool = False) -> bool:
+    def boolean(self, name: str, *, default: bool = False) -> bool:
         """Return a boolean."""
         value = self._values.get(name)
         return value if isinstance(value, bool) else default
 
-    def text(self, name: str, default: str, most: int = 2000) -> str:
+    def string(self, name: str, default: str, most: int = 2000) -> str:
         """Return a text, of a bounded length."""
         value = self._values.get(name)
         return value[:most] if isinstance(value, str) else default
 
     def color(self, name: str, default: str) -> Color:
         """Return a color written as `#rrggbb` or `#rgb`; how opaque it is, as in `#rrggbbaa`, does not count."""
-        found = _HEX.fullmatch(self.text(name, "", 9)) or _HEX.fullmatch(default)
+        found = _HEX.fullmatch(self.string(name, "", 9)) or _HEX.fullmatch(default)
         digits = found[1] if found else "000000"
         digits = digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)  # noqa: PLR2004 - rrggbb
         return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)

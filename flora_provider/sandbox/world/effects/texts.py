@@ -13,9 +13,9 @@ MAX_TEXT = 100_000
 
 def _parts(params: Params, parts: list[str]) -> list[str]:
     """Trim the parts and leave out the empty ones, unless the params say otherwise."""
-    if params.flag("trim_parts", default=True):
+    if params.boolean("trim_parts", default=True):
         parts = [part.strip() for part in parts]
-    return [part for part in parts if part or not params.flag("skip_empty", default=True)]
+    return [part for part in parts if part or not params.boolean("skip_empty", default=True)]
 
 
 def _split(texts: list[str], params: Params) -> list[str]:
@@ -27,36 +27,36 @@ def _split(texts: list[str], params: Params) -> list[str]:
     elif mode == "bullets":
         parts = [line.lstrip().removeprefix("-").removeprefix("*").removeprefix("•") for line in lines]
     elif mode == "lines":
-        size = params.count("lines_per_part", 1, 1, MAX_TEXT)
+        size = params.integer("lines_per_part", 1, 1, MAX_TEXT)
         parts = ["\n".join(lines[at : at + size]) for at in range(0, len(lines), size)]
     elif mode == "charCount":
-        size = params.count("chars_per_part", 500, 1, MAX_TEXT)
+        size = params.integer("chars_per_part", 500, 1, MAX_TEXT)
         parts = [text[at : at + size] for at in range(0, len(text), size)]
     else:
-        parts = text.split(params.text("separator", ",") or ",")
-    return _parts(params, parts)[: params.count("max_parts", MAX_PARTS, 1, MAX_PARTS)] or [""]
+        parts = text.split(params.string("separator", ",") or ",")
+    return _parts(params, parts)[: params.integer("max_parts", MAX_PARTS, 1, MAX_PARTS)] or [""]
 
 
 def _replace(texts: list[str], params: Params) -> list[str]:
-    find, replacement = params.text("find", ""), params.text("replace", "")
+    find, replacement = params.string("find", ""), params.string("replace", "")
     text = "\n".join(texts)
     if not find:
         return [text]
     pattern = re.escape(find)
-    if params.flag("whole_word"):
+    if params.boolean("whole_word"):
         pattern = rf"\b{pattern}\b"
-    flags = 0 if params.flag("case_sensitive") else re.IGNORECASE
-    count = 0 if params.flag("replace_all", default=True) else 1
+    flags = 0 if params.boolean("case_sensitive") else re.IGNORECASE
+    count = 0 if params.boolean("replace_all", default=True) else 1
     return [re.sub(pattern, lambda _: replacement, text, count=count, flags=flags)[:MAX_TEXT]]
 
 
 def _concatenate(texts: list[str], params: Params) -> list[str]:
-    prefix, suffix = params.text("prefix", ""), params.text("suffix", "")
-    wrap = params.text("wrap_each_part", "")
+    prefix, suffix = params.string("prefix", ""), params.string("suffix", "")
+    wrap = params.string("wrap_each_part", "")
     parts = [f"{wrap}{part}{wrap}" for part in _parts(params, texts)]
-    if params.flag("add_headers"):
+    if params.boolean("add_headers"):
         parts = [f"Part {number}\n{part}" for number, part in enumerate(parts, 1)]
-    return [(prefix + params.text("separator", "\n").join(parts) + suffix)[:MAX_TEXT]]
+    return [(prefix + params.string("separator", "\n").join(parts) + suffix)[:MAX_TEXT]]
 
 
 TEXT_ACTIONS: dict[str, Callable[[list[str], Params], list[str]]] = {

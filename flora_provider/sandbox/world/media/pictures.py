@@ -32,7 +32,7 @@ def size_of(params: Params) -> tuple[int, int]:
     wide, high = params.number("width", 0, 16, MAX_SIDE), params.number("height", 0, 16, MAX_SIDE)
     if wide and high:
         return round(wide), round(high)
-    ratio = re.fullmatch(r"(\d{1,2}):(\d{1,2})", params.text("aspect_ratio", ""))
+    ratio = re.fullmatch(r"(\d{1,2}):(\d{1,2})", params.string("aspect_ratio", ""))
     wide, high = (max(1, int(ratio[1])), max(1, int(ratio[2]))) if ratio else (1, 1)
     unit = longest / max(wide, high)
     return max(16, round(wide * unit)), max(16, round(high * unit))
