@@ -9,6 +9,9 @@ from pydantic import ConfigDict, Field
 
 from flora_provider.sandbox.error_families import ErrorFamily
 from flora_provider.sandbox.http.validation import CLOSED, AnyText, Flag, Integer, Number
+from flora_provider.sandbox.world.clock import LAST
+
+_Seconds = Annotated[Number, Field(ge=0, le=LAST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,13 @@ class RunBehavior:
     error_code: AnyText | None = None
     error_family: ErrorFamily | None = None
     error_message: AnyText | None = None
-    seconds: Number | None = None
+    seconds: _Seconds | None = None
     estimated_seconds: Integer | None = None
     no_estimate: Flag = False
     never_ends: Flag = False
-    cost_lag: Number = 0.0
-    hidden_for: Number = 0.0
-    listed_after: Number = 0.0
+    cost_lag: _Seconds = 0.0
+    hidden_for: _Seconds = 0.0
+    listed_after: _Seconds = 0.0
     outputs: Annotated[Integer, Field(ge=0, le=100)] | None = None
     output_type: AnyText | None = None
     webhook_signature: Literal["good", "bad", "stale"] = "good"
