@@ -1,14 +1,18 @@
 import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
+from threading import Event
 
 import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraWebhookError
 from flora_provider.api.webhooks import unwrap
-from flora_provider.sandbox import Fault, RunBehavior, send_webhooks
+from flora_provider.sandbox import Fault, RunBehavior, SandboxServer, send_webhooks
 from flora_provider.sandbox.world.webhooks import sign_webhook
-from tests.support.servers import http_server, socket_server, unused_port
+from tests.support.servers import answering, http_server, socket_server, unused_port
 
 RECEIVER = "http://127.0.0.1:4712/hook?token=mine"
 
@@ -163,6 +167,13 @@ def test_public_receiver_is_taken_and_not_called(flora, deliver):
         "http://127.0.0.1/\x01",
         "http://127.0.0.1/ä",
         "ftp://127.0.0.1/x",
+        " http://127.0.0.1/",
+        "http://[::1]x/",
+        "http://127.0.0.1/" + "a" * 70_000,
+        "https://localhost./",
+        "https://metadata.google.internal./",
+        "https://example.com:99999/",
+        "https://xn--/",
     ],
 )
 def test_receiver_that_is_neither_public_nor_of_this_machine_is_refused(flora, url):
@@ -171,12 +182,93 @@ def test_receiver_that_is_neither_public_nor_of_this_machine_is_refused(flora, u
     assert response.json()["error"]["fields"][0]["field"] == "callback_url"
 
 
+URLS = st.from_regex(r"\A ?https?:(/{0,3}|\\)([a@:]{0,3})(127\.0\.0\.1|localhost|\[::1\]).{0,8}\Z")
+
+
+@given(url=URLS)
+@example(url="http://a@127.0.0.1:/?b#c")
+@example(url="http://127.0.0.1:80\\@a.com/")
+def test_only_this_machine_is_called_whatever_the_url(make_flora, url):
+    flora = make_flora()
+    if flora.generate(callback_url=url, params=behave(seconds=0)).status_code == 201:
+        receiver = Receiver()
+        send_webhooks(flora.sandbox, httpx.Client(transport=httpx.MockTransport(receiver)))
+        assert {request.url.host for request in receiver.requests} <= {"127.0.0.1", "localhost", "::1"}
+        (delivery,) = deliveries(flora)
+        assert delivery["state"] in ("delivered", "not_sent")
+
+
+def test_list_of_deliveries_has_the_newest_first_and_no_secrets(flora, deliver):
+    urls = [f"http://me:pw@127.0.0.1/{number}?token=a#b" for number in range(3)]
+    run_ids = [flora.start(callback_url=url, params=behave()) for url in urls]
+    deliver(Receiver(), 10)
+    rows = deliveries(flora)
+    assert [row["run_id"] for row in rows] == run_ids[::-1]
+    assert [row["url"] for row in rows] == ["http://127.0.0.1/2", "http://127.0.0.1/1", "http://127.0.0.1/0"]
+
+
+def test_deliveries_beyond_a_limit_stay_due(flora, sandbox):
+    for _ in range(5):
+        flora.start(callback_url=RECEIVER, params=behave(seconds=0))
+    first, second = sandbox.webhooks.take_due(most=2)
+    assert sandbox.webhooks.take_due(most=2) == []
+    sandbox.webhooks.record(first, 204)
+    assert len(sandbox.webhooks.take_due(most=2)) == 1
+    sandbox.webhooks.record(second, 204)
+    assert sandbox.stats()["webhooks"] == {"delivered": 2, "pending": 3}
+
+
+def test_redirect_is_not_followed_though_the_client_would(flora, sandbox):
+    flora.start(callback_url=RECEIVER, params=behave(seconds=0))
+    seen = []
+
+    def redirect(request):
+        seen.append(request)
+        return httpx.Response(307, headers={"location": "http://10.0.0.1/"})
+
+    send_webhooks(sandbox, httpx.Client(transport=httpx.MockTransport(redirect), follow_redirects=True))
+    assert [request.url.host for request in seen] == ["127.0.0.1"]
+    assert [attempt["status"] for attempt in deliveries(flora)[0]["attempts"]] == [307]
+
+
+@pytest.mark.parametrize("seconds", [1e306, -1e306, -1])
+def test_run_of_impossible_length_is_refused(flora, seconds):
+    response = flora.generate(callback_url=RECEIVER, params=behave(seconds=seconds))
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"][0]["field"] == "params.sandbox.seconds"
+
+
 def test_run_that_never_ends_calls_nobody_back(flora, deliver):
     flora.start(callback_url=RECEIVER, params={"sandbox": {"never_ends": True}})
     assert deliver(Receiver(), 1e9) == 0
 
 
-@pytest.mark.parametrize("broken", ["silent", "closed"])
+def start_with_callback(server, url):
+    sandbox = server.sandbox
+    scope = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
+    body = {"type": "image", "prompt": "A fern", **scope, "params": behave(seconds=0), "callback_url": url}
+    headers = {"authorization": f"Bearer {sandbox.api_key}"}
+    httpx.post(f"{server.base_url}/generate", json=body, headers=headers).raise_for_status()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+BROKEN = {
+    "silent": lambda: socket_server(lambda _, stop: stop.wait()),
+    "closed": lambda: nullcontext(f"http://127.0.0.1:{unused_port()}"),
+    "no HTTP": lambda: answering(b"\0" * 100),
+    "endless": lambda: answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    # Names that IDNA refuses, which httpx reads even when it follows no redirect.
+    "redirect to nowhere": lambda: answering(b"HTTP/1.1 302 Found\r\nlocation: http://xn--/\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_port_calls_back_though_another_receiver_is_broken(flora_sandbox, broken):
     seen = []
 
@@ -185,17 +277,27 @@ def test_port_calls_back_though_another_receiver_is_broken(flora_sandbox, broken
             body = self.rfile.read(int(self.headers["content-length"]))
             self.send_response(204)
             self.end_headers()
-            seen.append(unwrap(body, dict(self.headers), sandbox.webhook_secret, now=time.time()))
+            seen.append(unwrap(body, dict(self.headers), flora_sandbox.sandbox.webhook_secret, now=time.time()))
 
-    sandbox = flora_sandbox.sandbox
-    headers = {"authorization": f"Bearer {sandbox.api_key}"}
-    scope = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
-    body = {"type": "image", "prompt": "A fern", **scope, "params": behave(seconds=0)}
-    with http_server(Handler) as good, socket_server(lambda _, stop: stop.wait()) as silent:
-        bad = silent if broken == "silent" else f"http://127.0.0.1:{unused_port()}"
-        for url in (bad, good):
-            httpx.post(f"{flora_sandbox.base_url}/generate", json={**body, "callback_url": url}, headers=headers)
-        deadline = time.monotonic() + 5
-        while not seen and time.monotonic() < deadline:
-            time.sleep(0.01)
+    with BROKEN[broken]() as bad, http_server(Handler) as good:
+        start_with_callback(flora_sandbox, bad)
+        if broken != "silent":
+            wait_until(lambda: flora_sandbox.sandbox.webhooks.newest_first()[0].attempts)
+        start_with_callback(flora_sandbox, good)
+        wait_until(lambda: seen)
     assert [event.type for event in seen] == ["run.completed"]
+
+
+def test_port_closes_without_waiting_for_a_receiver():
+    called = Event()
+
+    def hang(_connection, stop):
+        called.set()
+        stop.wait()
+
+    with socket_server(hang) as silent:
+        with SandboxServer() as server:
+            start_with_callback(server, silent)
+            assert called.wait(5)
+        (delivery,) = server.sandbox.webhooks.newest_first()
+    assert delivery.attempts == []  # it would have timed out

@@ -6,8 +6,8 @@ import functools
 import ipaddress
 import reprlib
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
+import httpx
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """The hosts of this machine: the only ones that webhooks are sent to, for the sandbox reaches no network."""
+MAX_PORT = 65535
 CLOSED = ConfigDict(extra="forbid")
 """Unknown members are problems (contract, section 1.5, "Strictness of requests")."""
 
@@ -105,19 +106,25 @@ def _public_id(prefix: str) -> AfterValidator:
 
 def _public_https(value: str) -> str:
     """Accept an HTTPS URL whose host is not this machine's or a private network's, as far as its spelling tells."""
-    try:
-        parts = urlsplit(value)
-        scheme, host = parts.scheme, parts.hostname
-    except ValueError:  # e.g. half an IPv6 address
-        scheme, host = "", None
+    scheme, host = _scheme_and_host(value)
     if scheme != "https" or not host:
-        raise ValueError(f"Expected a public https URL; got {value!r}.")
+        raise ValueError(f"Expected a public https URL; got {_short.repr(value)}.")
     if _is_private(host):
         raise ValueError(f"Host {host} is not public.")
     return value
 
 
+def _scheme_and_host(value: str) -> tuple[str, str]:
+    """Return both as the client that calls it reads them, or blanks where it could not."""
+    try:
+        url = httpx.URL(value)
+    except (httpx.InvalidURL, ValueError):  # ValueError: a name that IDNA does not know
+        return "", ""
+    return (url.scheme, url.host) if url.port is None or 0 < url.port <= MAX_PORT else ("", "")
+
+
 def _is_private(host: str) -> bool:
+    host = host.rstrip(".")
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:
@@ -128,12 +135,8 @@ def _is_private(host: str) -> bool:
 
 def _callback_url(value: str) -> str:
     """Accept what FLORA calls back, and a receiver of this machine, which FLORA refuses."""
-    try:
-        parts = urlsplit(value)
-        is_usable = value.isascii() and value.isprintable() and parts.port != 0
-        is_loopback = is_usable and parts.scheme in ("http", "https") and parts.hostname in LOOPBACK
-    except ValueError:  # e.g. a port that is no number
-        is_loopback = False
+    scheme, host = _scheme_and_host(value)
+    is_loopback = value.isascii() and scheme in ("http", "https") and host in LOOPBACK
     return value if is_loopback else _public_https(value)
 
 

@@ -15,7 +15,8 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
+
+import httpx
 
 from flora_provider.sandbox.http.validation import LOOPBACK
 from flora_provider.sandbox.settings import Settings
@@ -29,7 +30,7 @@ TIMEOUT = 10.0
 """Seconds that a receiver has to answer, whatever the speed."""
 STALE_SECONDS = 3600
 KEPT = 1000
-"""Deliveries that are over and still listed."""
+"""Deliveries that are listed, and that are kept when they are over."""
 
 DeliveryState = Literal["pending", "delivered", "failed", "not_sent"]
 
@@ -52,6 +53,7 @@ class Attempt:
 class Delivery:
     """A webhook on its way; `body` is the same in all its attempts."""
 
+    number: int  # counted from 0
     delivery_id: str
     run: Run
     event: str
@@ -61,12 +63,13 @@ class Delivery:
     attempts: list[Attempt] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return how it went; the receiver's address without its query, which may be a secret."""
+        """Return how it went; the receiver's address without user and query, which may be secrets."""
+        url = httpx.URL(self.run.request.callback_url)
         return {
             "id": self.delivery_id,
             "type": self.event,
             "run_id": self.run.run_id,
-            "url": self.run.request.callback_url.partition("?")[0],
+            "url": str(url.copy_with(userinfo=b"", query=None, fragment=None)),
             "state": self.state,
             "next_attempt": self.due,
             "attempts": [{"at": item.at, "status": item.status, "error": item.error} for item in self.attempts],
@@ -79,7 +82,7 @@ class Webhooks:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._number = itertools.count()
+        self._numbers = itertools.count()
         self._waiting: list[tuple[float, int, Delivery]] = []  # a heap by due time
         self._on_the_way: dict[str, Delivery] = {}
         self._over: deque[Delivery] = deque(maxlen=KEPT)
@@ -91,18 +94,21 @@ class Webhooks:
         if not math.isfinite(run.seconds):
             return
         event, body = _body(run, delivery_id)
-        delivery = Delivery(delivery_id, run, event, body)
         with self._lock:
-            if urlsplit(run.request.callback_url).hostname in LOOPBACK:
+            delivery = Delivery(next(self._numbers), delivery_id, run, event, body)
+            if httpx.URL(run.request.callback_url).host in LOOPBACK:
                 self._wait(delivery, run.created_at + run.seconds)
             else:
                 self._end(delivery, "not_sent")
 
-    def take_due(self) -> list[Delivery]:
-        """Return what is to be sent now; each is to be reported with `record` afterwards."""
+    def take_due(self, most: float = math.inf) -> list[Delivery]:
+        """Return what is to be sent now; each is to be reported with `record` afterwards.
+
+        What is more than `most` on the way, the earlier ones included, stays due.
+        """
         now, found = self._clock.now(), []
         with self._lock:
-            while self._waiting and self._waiting[0][0] <= now:
+            while self._waiting and self._waiting[0][0] <= now and len(self._on_the_way) < most:
                 delivery = heapq.heappop(self._waiting)[2]
                 if len(delivery.attempts) < delivery.run.behavior.webhook_failures:
                     self._record(delivery, Attempt(now, 500, "as the run's behavior asks"))
@@ -146,10 +152,10 @@ class Webhooks:
             self._end(delivery, "delivered" if acknowledged else "failed")
 
     def newest_first(self) -> list[Delivery]:
-        """Return the deliveries that are not over, and the last `KEPT` that are."""
+        """Return the newest `KEPT` deliveries."""
         with self._lock:
             rows = [*(row[2] for row in self._waiting), *self._on_the_way.values(), *self._over]
-        return sorted(rows, key=lambda row: row.run.created_at, reverse=True)
+        return heapq.nlargest(KEPT, rows, key=lambda row: row.number)
 
     def count_by_state(self) -> dict[str, int]:
         """Return how many deliveries came to which end, and how many have not."""
@@ -158,7 +164,7 @@ class Webhooks:
 
     def _wait(self, delivery: Delivery, due: float) -> None:
         delivery.due = due
-        heapq.heappush(self._waiting, (due, next(self._number), delivery))
+        heapq.heappush(self._waiting, (due, delivery.number, delivery))
 
     def _end(self, delivery: Delivery, state: DeliveryState) -> None:
         delivery.state, delivery.due = state, None
