@@ -14,8 +14,9 @@ constraints = constraints/airflow-$(call series,$(1)).txt
 NEWEST := $(lastword $(AIRFLOWS))
 PINS := $(call constraints,$(NEWEST))
 
-# In a variable, for its comma would end an argument of a call.
+# In variables, for a comma would end an argument of a call.
 EXTRAS := dev,bench,lint,browser
+TESTED := dev,browser
 
 # As many processes as there are cores, but few: each makes an Airflow of its own. A file's tests share what they set up.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -99,7 +100,7 @@ pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other 
 python-%: $(INSTALLED)
 	rm -rf .matrix/python-$*
 	python$* -m venv .matrix/python-$*
-	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[dev,browser]')
+	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[$(TESTED)]')
 	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox $(SPREAD)
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
