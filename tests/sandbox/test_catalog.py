@@ -218,11 +218,11 @@ class TestTechniques:
         ]
 
     def test_all_problems_of_inputs_are_reported_at_once(self, flora):
-        inputs = {"garments": [URL, "ftp://x"], "notes": "", "colour": "red"}
-        wrong = ["inputs.garments[1]", "inputs.person", "inputs.notes[0]", "inputs.colour"]
+        inputs = {"garments": [URL, "ftp://x"], "notes": "", "color": "red"}
+        wrong = ["inputs.garments[1]", "inputs.person", "inputs.notes[0]", "inputs.color"]
         assert problems(self.run(flora, "tech_lookbook1", inputs)) == wrong
-        items = [("person", "text", URL), ("person", "imageUrl", URL), ("notes", "text", "x"), ("colour", "text", "x")]
-        wrong = ["inputs.person", "inputs.person", "inputs.garments", "inputs.colour"]
+        items = [("person", "text", URL), ("person", "imageUrl", URL), ("notes", "text", "x"), ("color", "text", "x")]
+        wrong = ["inputs.person", "inputs.person", "inputs.garments", "inputs.color"]
         assert problems(self.nested(flora, "lookbook", *items)) == wrong
 
     @pytest.mark.parametrize("value", [[], [URL] * 17, None, 7, {}, [[URL]]])
@@ -287,7 +287,7 @@ class TestActions:
             assert {name.split(".")[1] for name in problems(response)} <= set(params)
 
     def test_params_that_an_action_does_not_have_are_let_pass(self, flora):
-        assert self.run(flora, "rotate-image-browser", ("image", URL), angle=90, colour="red").status_code == 201
+        assert self.run(flora, "rotate-image-browser", ("image", URL), angle=90, color="red").status_code == 201
 
     @pytest.mark.parametrize(
         ("action_id", "media", "wrong"),
