@@ -78,7 +78,7 @@ class FloraSandbox(SandboxServer):
         Args:
             route: Template of a path below `/api/v1`, e.g. `/runs/technique`, `/runs/{run_id}`.
             status: HTTP status of the answer; the call changes nothing.
-            error_code: The call succeeds instead, and its run ends failed with this code (contract, 6),
+            error_code: The call succeeds instead, and its run ends failed with this code (contract, 3.3),
                 e.g. `GENERATION_PROVIDER_TIMEOUT`.
             times: How many calls.
 

@@ -1,5 +1,5 @@
 // Shows what is in the sandbox and turns its switches. Texts of others are only ever set as text.
-const EVERY = 1000; // milliseconds between two looks, while the page is visible
+const EVERY = 1000; // milliseconds between two refreshes, while the page is visible
 const PAGE = 30; // runs on a page
 const MAX_FAULTS = 50; // that are listed
 
