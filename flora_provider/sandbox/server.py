@@ -28,7 +28,7 @@ class MissingExtraError(ImportError):
     """The packages of the extra `sandbox` are not installed."""
 
     def __init__(self) -> None:
-        super().__init__("The sandbox needs uvicorn and Pillow: pip install 'airflow-provider-flora[sandbox]'")
+        super().__init__("The sandbox needs uvicorn, Pillow and segno: pip install 'airflow-provider-flora[sandbox]'")
 
 
 class SandboxServer:
@@ -42,8 +42,8 @@ class SandboxServer:
         with SandboxServer() as server:
             httpx.get(f"{server.base_url}/models", headers={"Authorization": f"Bearer {server.sandbox.api_key}"})
 
-    Entering it raises OSError if `port` is taken (0 takes a free one) or `host` is no address
-    of this machine, and MissingExtraError if uvicorn or Pillow is missing.
+    Entering it raises OSError if `port` is taken (0 takes a free one) or `host` is no address of this machine, and
+    MissingExtraError if a package of the extra `sandbox` is missing.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class SandboxServer:
         """Start listening; on return the port answers."""
         try:
             import PIL  # noqa: F401, PLC0415 - only to find out early; pictures are drawn when fetched
+            import segno  # noqa: F401, PLC0415 - the same
             import uvicorn  # noqa: PLC0415
         except ImportError:
             raise MissingExtraError from None

@@ -110,8 +110,9 @@ def test_plugin_may_be_named_in_a_conftest(run_pytest, options):
     assert (code, "1 passed" in output) == (0, True), output
 
 
-def test_missing_extra_is_named_where_the_fixture_is_used_and_nowhere_else(run_pytest):
+@pytest.mark.parametrize("package", ["PIL", "segno", "uvicorn"])
+def test_missing_extra_is_named_where_the_fixture_is_used_and_nowhere_else(run_pytest, package):
     tests = f"{USED}\ndef test_something_else(): ...\n"
-    code, output = run_pytest(tests, conftest="import sys; sys.modules['PIL'] = None")
+    code, output = run_pytest(tests, conftest=f"import sys; sys.modules[{package!r}] = None")
     assert (code, "1 passed, 1 error" in output) == (1, True), output
-    assert "The sandbox needs uvicorn and Pillow: pip install 'airflow-provider-flora[sandbox]'" in output
+    assert "The sandbox needs uvicorn, Pillow and segno: pip install 'airflow-provider-flora[sandbox]'" in output
