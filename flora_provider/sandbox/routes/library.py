@@ -41,9 +41,7 @@ def _save_item(call: Call) -> ApiResponse:
     needed = "source" if body.type == "image" else "text"
     if not getattr(body, needed):
         raise invalid((needed, f"Required for an item of type {body.type}."))
-    node_id = call.sandbox.state.new_id("node")
-    folder.items.append(node_id)
-    answer = _members(folder) | {"saved_node_id": node_id}
+    answer = _members(folder) | {"saved_node_id": call.sandbox.state.new_id("node")}
     if body.type == "image":
         asset = call.sandbox.assets.add_fetched(
             folder.workspace_id, body.description or "Saved", "image/png", body.source

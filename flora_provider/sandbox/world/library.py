@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flora_provider.sandbox.http.responses import not_found
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder; `items` are the ids of the nodes that were saved into it."""
+    """A folder. What is saved into it is no state of the sandbox: no operation of FLORA's lists it."""
 
     folder_id: str
     workspace_id: str
     name: str
-    items: list[str] = field(default_factory=list)
 
 
 class Library:
@@ -35,5 +34,5 @@ class Library:
         return folder
 
     def delete(self, folder: Folder) -> None:
-        """Forget a folder and what it lists."""
+        """Forget a folder."""
         del self._folders[folder.folder_id]
