@@ -52,3 +52,15 @@ def flora():
 @pytest.fixture
 def sandbox(flora):
     return flora.sandbox
+
+
+@pytest.fixture
+def canvas_path(flora):
+    """The path of the project whose canvas a test changes."""
+    return f"/workspaces/{flora.sandbox.workspace_id}/projects/{flora.sandbox.project_id}"
+
+
+@pytest.fixture
+def change(flora, canvas_path):
+    """Send a changeset for that canvas."""
+    return lambda **changes: flora.post(f"{canvas_path}/canvas/changeset", json=changes)

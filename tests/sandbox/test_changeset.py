@@ -6,20 +6,7 @@ URL = "https://example.com/fern.png"
 ADD = [{"ref": "a", "type": "text", "prompt": "A fern"}, {"ref": "b", "type": "image"}]
 
 
-@pytest.fixture
-def at(flora):
-    return f"/workspaces/{flora.sandbox.workspace_id}/projects/{flora.sandbox.project_id}"
-
-
-@pytest.fixture
-def change(flora, at):
-    def change(**changes):
-        return flora.post(f"{at}/canvas/changeset", json=changes)
-
-    return change
-
-
-def test_changeset_applies_its_operations_in_order(flora, at, change):
+def test_changeset_applies_its_operations_in_order(flora, canvas_path, change):
     answer = change(
         add=ADD,
         update=[{"id": "b", "label": "Picture", "position": {"x": 5, "y": 6}}],
@@ -28,7 +15,7 @@ def test_changeset_applies_its_operations_in_order(flora, at, change):
     ).json()
     assert answer["applied"] == {"added": 2, "updated": 1, "connected": 2, "disconnected": 1, "removed": 0}
     assert answer["warnings"] == []
-    graph = flora.get(f"{at}/graph").json()
+    graph = flora.get(f"{canvas_path}/graph").json()
     assert answer["revision"] == graph["revision"]
     assert answer["created"] == {
         ref: {"id": node["id"], "node_id": node["node_id"]} for ref, node in zip("ab", graph["nodes"], strict=True)
@@ -37,14 +24,14 @@ def test_changeset_applies_its_operations_in_order(flora, at, change):
     assert graph["edges"] == [{"from": "n1", "to": "n2", "in": None}]
 
 
-def test_node_is_named_by_id_short_id_or_ref(flora, at, change):
+def test_node_is_named_by_id_short_id_or_ref(flora, canvas_path, change):
     node_id = change(add=ADD).json()["created"]["a"]["node_id"]
     answer = change(
         add=[{"ref": "c", "type": "image"}], connect=[{"from": node_id, "to": "n2"}, {"from": "n1", "to": "c"}]
     )
     assert answer.json()["applied"]["connected"] == 2
     assert change(remove=[{"id": node_id}]).json()["applied"]["removed"] == 1
-    assert flora.get(f"{at}/graph").json()["edges"] == []
+    assert flora.get(f"{canvas_path}/graph").json()["edges"] == []
 
 
 @pytest.mark.parametrize(
@@ -71,13 +58,13 @@ def test_node_is_named_by_id_short_id_or_ref(flora, at, change):
         ({"rename": []}, "rename"),
     ],
 )
-def test_changeset_with_one_bad_operation_changes_nothing(flora, at, change, bad, field):
+def test_changeset_with_one_bad_operation_changes_nothing(flora, canvas_path, change, bad, field):
     change(add=ADD)
-    before = flora.get(f"{at}/graph").json()
+    before = flora.get(f"{canvas_path}/graph").json()
     response = change(**({"add": [{"ref": "new", "type": "image"}]} | bad))
     assert response.status_code == 400
     assert [problem["field"] for problem in response.json()["error"]["fields"]] == [field]
-    assert flora.get(f"{at}/graph").json() == before
+    assert flora.get(f"{canvas_path}/graph").json() == before
 
 
 def test_changeset_names_each_cause(change):
@@ -95,36 +82,36 @@ def test_change_that_changes_nothing_is_a_warning(flora, change):
     ]  # fmt: skip
 
 
-def test_params_are_merged_key_by_key(flora, at, change):
+def test_params_are_merged_key_by_key(flora, canvas_path, change):
     change(add=[{**ADD[1], "params": {"seed": 7, "aspect_ratio": "1:1"}}])
     change(update=[{"id": "n1", "params": {"aspect_ratio": "16:9"}}])
-    assert flora.get(f"{at}/graph").json()["nodes"][0]["params"] == {"seed": 7, "aspect_ratio": "16:9"}
+    assert flora.get(f"{canvas_path}/graph").json()["nodes"][0]["params"] == {"seed": 7, "aspect_ratio": "16:9"}
 
 
-def test_node_has_the_default_model_unless_one_is_named(flora, at, change):
+def test_node_has_the_default_model_unless_one_is_named(flora, canvas_path, change):
     change(add=[ADD[1], {"ref": "c", "type": "image", "model": "FLUX Kontext"}])
-    nodes = flora.get(f"{at}/graph").json()["nodes"]
+    nodes = flora.get(f"{canvas_path}/graph").json()["nodes"]
     assert [node["model_id"] for node in nodes] == ["t2i-flux-2-pro", "i2i-flux-kontext"]
 
 
-def test_content_of_a_url_becomes_a_static_node(flora, at, change):
+def test_content_of_a_url_becomes_a_static_node(flora, canvas_path, change):
     change(add=[{"ref": "c", "type": "image", "content_url": URL}])
-    (node,) = flora.get(f"{at}/graph").json()["nodes"]
+    (node,) = flora.get(f"{canvas_path}/graph").json()["nodes"]
     assert (node["type"], node["output_url"], node["model"]) == ("static_image", URL, None)
 
 
-def test_group_is_made_before_its_members_and_removed_with_them(flora, at, change):
+def test_group_is_made_before_its_members_and_removed_with_them(flora, canvas_path, change):
     inner = {"ref": "b", "type": "image", "group": "board", "position": {"x": 150, "y": 20}}
     board = {"ref": "board", "type": "group", "position": {"x": 100, "y": 0}}
     created = change(add=[inner, board, ADD[0]], connect=[{"from": "a", "to": "b"}]).json()["created"]
-    definition = flora.get(f"{at}/canvas/definition").json()["definition"]
+    definition = flora.get(f"{canvas_path}/canvas/definition").json()["definition"]
     assert [node.get("parent_id") for node in definition["nodes"]] == [None, created["board"]["node_id"], None]
     assert definition["nodes"][1]["position"] == {"x": 50, "y": 20}
     change(update=[{"id": "n1", "position": {"x": 0, "y": 0}}])
-    positions = {node["id"]: node["position"] for node in flora.get(f"{at}/graph").json()["nodes"]}
+    positions = {node["id"]: node["position"] for node in flora.get(f"{canvas_path}/graph").json()["nodes"]}
     assert positions[created["b"]["id"]] == {"x": 50, "y": 20}
     assert change(remove=[{"id": "n1"}]).json()["applied"]["removed"] == 2
-    left = flora.get(f"{at}/graph").json()
+    left = flora.get(f"{canvas_path}/graph").json()
     assert ([node["id"] for node in left["nodes"]], left["edges"]) == ([created["a"]["id"]], [])
 
 

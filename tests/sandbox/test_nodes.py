@@ -4,22 +4,9 @@ import pytest
 
 
 @pytest.fixture
-def at(flora):
-    return f"/workspaces/{flora.sandbox.workspace_id}/projects/{flora.sandbox.project_id}"
-
-
-@pytest.fixture
-def change(flora, at):
-    def change(**changes):
-        return flora.post(f"{at}/canvas/changeset", json=changes)
-
-    return change
-
-
-@pytest.fixture
-def run(flora, at):
+def run(flora, canvas_path):
     def run(*node_ids):
-        return flora.post(f"{at}/nodes/run", json={"node_ids": node_ids}).json()["runs"]
+        return flora.post(f"{canvas_path}/nodes/run", json={"node_ids": node_ids}).json()["runs"]
 
     return run
 
@@ -27,35 +14,37 @@ def run(flora, at):
 IMAGE = {"ref": "fern", "type": "image", "prompt": "A fern", "model": "t2i-flux-2-pro"}
 
 
-def node(flora, at, node_id):
-    return next(node for node in flora.get(f"{at}/graph").json()["nodes"] if node["node_id"] == node_id)
+def node(flora, canvas_path, node_id):
+    return next(node for node in flora.get(f"{canvas_path}/graph").json()["nodes"] if node["node_id"] == node_id)
 
 
-def test_node_run_is_polled_billed_and_shown_in_the_graph(flora, at, change, run):
+def test_node_run_is_polled_billed_and_shown_in_the_graph(flora, canvas_path, change, run):
     node_id = change(add=[IMAGE]).json()["created"]["fern"]["node_id"]
     (started,) = run(node_id)
     assert (started["status"], started["type"], started["charged_cost"]) == ("started", "generation", 0.04)
-    assert node(flora, at, node_id)["status"] == "generating"
+    assert node(flora, canvas_path, node_id)["status"] == "generating"
     assert flora.sandbox.stats()["runs_billed"] == 1
     flora.sandbox.clock.advance(100)
-    done, state = node(flora, at, node_id), flora.run(started["run_id"])
+    done, state = node(flora, canvas_path, node_id), flora.run(started["run_id"])
     assert (done["status"], done["output_url"]) == ("done", state["outputs"][0]["url"])
     row = flora.get(f"/projects/{flora.sandbox.project_id}/nodes").json()["nodes"][0]
     assert (row["type"], row["url"]) == ("image", done["output_url"])
 
 
-def test_node_whose_run_failed_shows_why(flora, at, change, run):
+def test_node_whose_run_failed_shows_why(flora, canvas_path, change, run):
     params = {"sandbox": {"error_code": "LLM_REFUSAL", "error_message": "No."}}
     node_id = change(add=[{**IMAGE, "params": params}]).json()["created"]["fern"]["node_id"]
     run(node_id)
     flora.sandbox.clock.advance(100)
-    failed = node(flora, at, node_id)
+    failed = node(flora, canvas_path, node_id)
     assert (failed["status"], failed["error_code"], failed["error_message"]) == ("error", "LLM_REFUSAL", "No.")
 
 
-def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, at, change, run):
+def test_nodes_that_cannot_run_are_skipped_in_order_with_a_reason(flora, canvas_path, change, run):
     definition = {"nodes": [{"id": "bare", "type": "videoBlock", "data": {"prompt": "x"}}], "edges": []}
-    flora.put(f"{at}/canvas/definition", json={"definition": {**definition, "node_inputs": {}, "node_outputs": {}}})
+    flora.put(
+        f"{canvas_path}/canvas/definition", json={"definition": {**definition, "node_inputs": {}, "node_outputs": {}}}
+    )
     odd = {"ref": "odd", "type": "image", "prompt": "x", "params": {"sandbox": {"spelling": "wrong"}}}
     created = change(add=[IMAGE, {"ref": "group", "type": "group"}, {"ref": "mute", "type": "text"}, odd]).json()[
         "created"
@@ -80,7 +69,7 @@ def test_node_takes_the_texts_and_pictures_that_are_connected_to_it(flora, chang
     assert [(item.name, item.medium, item.value) for item in request.inputs] == [("prompt", "text", "in the rain")]
 
 
-def test_action_node_runs_on_what_is_connected_to_it(flora, at, change, run):
+def test_action_node_runs_on_what_is_connected_to_it(flora, canvas_path, change, run):
     fern = change(add=[IMAGE]).json()["created"]["fern"]["node_id"]
     body = {"action_id": "rotate-image-browser", "params": {"angle": 90}}
     made = flora.post(f"/projects/{flora.sandbox.project_id}/actions", json=body)
@@ -94,7 +83,7 @@ def test_action_node_runs_on_what_is_connected_to_it(flora, at, change, run):
     assert started.json()["action"] == {"action_id": "rotate-image-browser"}
     flora.sandbox.clock.advance(100)
     assert flora.run(started.json()["run_id"])["status"] == "completed"
-    assert node(flora, at, node_id)["action"] == body
+    assert node(flora, canvas_path, node_id)["action"] == body
     assert flora.post(f"/projects/{flora.sandbox.project_id}/actions/{fern}/run").status_code == 404
 
 
@@ -107,16 +96,16 @@ def test_params_of_an_action_node_are_checked(flora, change, fps, status):
     assert change(update=[{"id": node_id, "params": {"fps": fps}}]).status_code == status
 
 
-def test_fifty_nodes_may_run_at_once_and_no_more(flora, at):
+def test_fifty_nodes_may_run_at_once_and_no_more(flora, canvas_path):
     for count, status in ((0, 400), (1, 200), (50, 200), (51, 400)):
-        assert flora.post(f"{at}/nodes/run", json={"node_ids": ["n1"] * count}).status_code == status
+        assert flora.post(f"{canvas_path}/nodes/run", json={"node_ids": ["n1"] * count}).status_code == status
 
 
-def test_repeated_key_runs_nodes_once(flora, at, change):
+def test_repeated_key_runs_nodes_once(flora, canvas_path, change):
     node_id = change(add=[IMAGE]).json()["created"]["fern"]["node_id"]
     for status in (200, 409):
         headers = {"idempotency-key": "once"}
-        answer = flora.post(f"{at}/nodes/run", json={"node_ids": [node_id]}, headers=headers)
+        answer = flora.post(f"{canvas_path}/nodes/run", json={"node_ids": [node_id]}, headers=headers)
         assert answer.status_code == status
     assert flora.sandbox.stats()["runs_started"] == 1
 
