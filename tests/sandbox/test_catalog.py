@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from flora_provider.sandbox.world.actions import ACTIONS
 from flora_provider.sandbox.world.catalog import MODELS, TECHNIQUES
 from flora_provider.sandbox.world.runs import RunInput
-from tests.sandbox import contract
+from tests.sandbox.contract import RunStarted
+from tests.sandbox.contract import catalog as contract
 
 URL = "https://media.flora.ai/cat.png"
 OLD_ACTIONS = [
@@ -115,7 +116,7 @@ class TestModels:
         names = st.sampled_from(["image_url", "image_urls", "video_urls", "num_images", "duration", "resolution"])
         params = data.draw(st.dictionaries(names, json_values))
         flora = make_flora()
-        contract.RunStarted.model_validate(flora.generate(type=model.medium, model=model.id, params=params).json())
+        RunStarted.model_validate(flora.generate(type=model.medium, model=model.id, params=params).json())
 
     @pytest.mark.parametrize(
         ("type_", "model", "params", "usd"),
