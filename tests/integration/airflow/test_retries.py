@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
@@ -144,6 +145,13 @@ def test_run_of_another_task_is_not_adopted(flora, generate, one_task):
     own, other = task.run(), sibling.run()
     assert task.retry() == own != other
     assert flora.billed == 2
+
+
+def test_link_of_a_task_leads_to_the_page_of_its_project(flora, generate, one_task):
+    task = one_task(generate(behavior=ENDLESS))
+    task.run()
+    page = httpx.get(task.xcoms["flora_url"], trust_env=False)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 def test_run_id_is_in_xcom_before_any_wait(flora, generate, one_task):
