@@ -15,8 +15,8 @@ NEWEST := $(lastword $(AIRFLOWS))
 PINS := $(call constraints,$(NEWEST))
 
 # In variables, for a comma would end an argument of a call.
-EXTRAS := dev,bench,lint,browser
-TESTED := dev,browser
+EXTRAS := dev,bench,lint,browser,pipelines
+TESTED := dev,browser,pipelines
 
 # As many processes as there are cores, but few: each makes an Airflow of its own. A file's tests share what they set up.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -113,7 +113,7 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint --extra browser) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint --extra browser --extra pipelines) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
 sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
 rm .venv/pins
 
