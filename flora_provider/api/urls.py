@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from flora_provider.api.text import short_repr
@@ -18,6 +20,15 @@ def redact_urls(text: str) -> str:
     """Without what its addresses may be signed with: users, queries and fragments."""
     text = re.sub(r"(?<=://)[^\s/?#@]*@", "", text)
     return re.sub(r"(://[^\s?#]*)([?#]\S*[^\s'\".,:;)\]}])?", lambda url: url[1] + ("?…" if url[2] else ""), text)
+
+
+def without_signatures(value: Any) -> Any:
+    """A JSON value without what the addresses in its texts may be signed with."""
+    if isinstance(value, str):
+        return redact_urls(value)
+    if isinstance(value, Mapping):
+        return {name: without_signatures(member) for name, member in value.items()}
+    return [without_signatures(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def canonical_base_url(value: str) -> str:

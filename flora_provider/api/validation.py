@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.text import is_rendered_none, short_repr
-from flora_provider.api.urls import host_to_connect, is_public_host
+from flora_provider.api.urls import host_to_connect, is_loopback, is_public_host
 
 Check: TypeAlias = Callable[[str, Any], str | None]
 
@@ -185,9 +185,16 @@ def source_url(name: str, value: object) -> str | None:
     return _public(name, value, "FLORA fetches only https:// from a public host; upload a local file as a file")
 
 
+def input_address(name: str, value: object, *, local: bool = True) -> str | None:
+    """What a run can fetch: as `source_url`; where `local` is true, a sandbox's files on this machine, too."""
+    if local and isinstance(value, str) and is_loopback(host_to_connect(value) or ""):
+        return None
+    return source_url(name, value)
+
+
 def media(name: str, value: object) -> str | None:
-    """What FLORA can fetch, or the id of an element, which looks like nothing in particular."""
-    return None if _is_word(value) else source_url(name, value)
+    """What a run can fetch, or the id of an element, which looks like nothing in particular."""
+    return None if _is_word(value) else input_address(name, value)
 
 
 def content_type(name: str, value: object) -> str | None:

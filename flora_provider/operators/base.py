@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flora_provider.api import validation
+from flora_provider.api.urls import without_signatures
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Text, refuse_at_parse
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from flora_provider.api.calls import Call
+    from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import FinishedRun
     from flora_provider.runs.start import OnDoubt, Submission
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
@@ -107,6 +109,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         # For the link: None where XCom holds it, empty in a worker that does not know it yet.
         self.project_url: str | None = "" if self.is_mapped_instance else None
         self._run_id: str | None = None
+        self._request: dict[str, Any] = {}
         self._ledger: TaskStateLedger | NoLedger | None = None
         self._has_ended = False
         self.refuse_literals(RULES)
@@ -120,8 +123,20 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """What starts the run, from the rendered fields; without its key. Raises FloraInputError for bad ones."""
 
     @abstractmethod
+    def check(self, context: FlowContext) -> Flow[list[str]]:
+        """What FLORA's catalog says is wrong with the request, one sentence each; asked before anything is sent."""
+
+    @abstractmethod
     def recovery(self) -> Mapping[str, Any]:
-        """How to find the run in FLORA's history if its id was lost: `candidates` and `search_for` of `RunRequest`."""
+        """Members of `RunRequest` that find the run: its `technique`, `candidates` and `search_for`."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What was asked for, as a manifest says it: members of `RunManifest`."""
+
+    def catalog_price(self) -> float | None:
+        """What the run costs by FLORA's catalog, in USD, where FLORA quotes nothing when it starts; None if unknown."""
+        return None
 
     def project(self) -> str | None:
         """The project that the run belongs to, for the link; None if it has none."""
@@ -196,8 +211,10 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
 
     def _push_submission(self, context: Context, submission: Submission) -> None:
         """Push what is known now, for a user who looks while the run goes on."""
-        quote = submission.quoted_cost
+        quote = self.catalog_price() if submission.quoted_cost is None else submission.quoted_cost
         push_with_retries(context, "run_id", submission.run_id)
+        self._request = {**self.describe(), "run_id": submission.run_id, "quoted_cost_usd": quote}
+        push_if_possible(context, "request", without_signatures(self._request))
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")

@@ -12,7 +12,6 @@ from flora_provider.api.calls.base import members
 from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.http.flow import FlowContext
-from flora_provider.api.models import Generation
 from flora_provider.runs.effects import ReadClaimedRuns, SubmitFlow
 from flora_provider.runs.request import RunRequest
 
@@ -32,7 +31,7 @@ def rows_and_cursor(page: Any, member: str) -> tuple[list[Any], str]:
 
 def search(
     request: RunRequest, context: FlowContext, *, since: float, excluded: Collection[str]
-) -> SubmitFlow[list[Generation]]:
+) -> SubmitFlow[list[Any]]:
     """Rows that may be the lost run of a request, newest first, without those of runs that other tasks own.
 
     Args:
@@ -46,9 +45,9 @@ def search(
     return [row for row in rows if row.run_id not in claimed | set(excluded)]
 
 
-def _rows_since(since: float, request: RunRequest, context: FlowContext) -> SubmitFlow[list[Generation]]:
+def _rows_since(since: float, request: RunRequest, context: FlowContext) -> SubmitFlow[list[Any]]:
     """The rows that fit the request; one that says nothing fits."""
-    found: list[Generation] = []
+    found: list[Any] = []
     walk = PageWalk(request.candidates) if request.candidates else None
     while walk and walk.call:
         page = yield from send_call(walk.call, context)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flora_provider.api import calls
-from flora_provider.api.models import Generation, Page
+from flora_provider.api.http.flow import Flow, FlowContext
+from flora_provider.api.models import Page
 from flora_provider.api.text import short_repr
 from flora_provider.api.urls import redact_urls
 from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
@@ -23,6 +24,7 @@ class RunRequest:
         call: starts it; without its key.
         connection: id and base URL of the connection, one space between them.
         template: fingerprint of what its author wrote; empty if that is not known.
+        check: finds what is wrong with it, one sentence each, before it is sent; None to send it unchecked.
         candidates: which call lists runs that may be a lost one; None when the history cannot be searched.
         search_for: what a row of that history must say, by attribute; a row that does not say it may be the run.
         technique: id or slug, if the nested route of that technique starts the run; else None.
@@ -31,7 +33,8 @@ class RunRequest:
     call: calls.Call[Any]
     connection: str
     template: str = ""
-    candidates: calls.Call[Page[Generation]] | None = None
+    check: Callable[[FlowContext], Flow[list[str]]] | None = None
+    candidates: calls.Call[Page[Any]] | None = None  # of Generation or TechniqueRun
     search_for: Mapping[str, str] = field(default_factory=dict)
     technique: str | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
@@ -17,7 +17,8 @@ from flora_provider.api.errors import (
     RunOutcomeUnknown,
 )
 from flora_provider.api.http.flow import Flow, FlowContext, Sleep
-from flora_provider.api.models import Generation, Run, RunStatus, Started
+from flora_provider.api.models import Run, RunStatus, Started
+from flora_provider.api.validation import raise_problems
 from flora_provider.runs.effects import SubmitFlow, WriteLedger
 from flora_provider.runs.error_codes import advice_for
 from flora_provider.runs.errors import WaitRefused
@@ -116,6 +117,7 @@ class Start:
         if record and record.is_void:  # nothing came of it, so it is as if it had not been sent
             record = None
         fresh = record is None and (durable or self.options.attempt.try_number <= 1)
+        yield from self._check(record, fresh=fresh)
         for _ in range(_MAX_KEY_VERSIONS):
             if record is None or record.key_version != key_version:
                 intended_at = self.context.clock() if fresh else self.options.earliest
@@ -139,6 +141,15 @@ class Start:
             # A later key version may have been sent by an earlier try as well, unless the ledger would know.
             fresh, key_version = durable or (fresh and run is None), key_version + 1
         raise RunOutcomeUnknown(f"{_MAX_KEY_VERSIONS} runs of this task have failed one after the other", run_id=None)
+
+    def _check(self, record: LedgerRecord | None, *, fresh: bool) -> Flow[None]:
+        """Refuse a request that cannot be right, unless an earlier try may have sent it, and paid for its run."""
+        check = None if record else self.request.check
+        found = (yield from check(self.context)) if check else []
+        if fresh:
+            raise_problems(found)
+        if found:
+            log.warning("%s. An earlier try of this task may have sent it, so it is sent again", "; ".join(found))
 
     def _known(self, record: LedgerRecord) -> Submission | None:
         ref = self.request.ref(record.run_id)
@@ -233,7 +244,7 @@ class Start:
     def _find_duplicate(self, record: LedgerRecord) -> SubmitFlow[Submission | None]:
         """FLORA says that a run was started: take it if it can be found, and `on_unknown` is `adopt`."""
         why = "FLORA says that this key has already started a run, but not which one"
-        found: list[Generation] = []
+        found: list[Any] = []
         if self.options.on_unknown != "submit_again":
             listed_in = LISTED_WITHIN - self._age(record)
             if self.request.candidates is not None and listed_in > 0:  # before, only others' runs may be listed
@@ -249,7 +260,7 @@ class Start:
     def _age(self, record: LedgerRecord) -> float:
         return max(self.context.clock() - record.intended_at, 0.0)
 
-    def _search(self, record: LedgerRecord, *, skew: float) -> SubmitFlow[list[Generation]]:
+    def _search(self, record: LedgerRecord, *, skew: float) -> SubmitFlow[list[Any]]:
         since = record.intended_at - skew
         try:
             return (yield from search(self.request, self.context, since=since, excluded=self._failed))
@@ -259,9 +270,7 @@ class Start:
                 _leave_open(error, record)
             raise
 
-    def _refuse_unless_submitting_again(
-        self, record: LedgerRecord, found: list[Generation], *, why: str, remedy: str
-    ) -> None:
+    def _refuse_unless_submitting_again(self, record: LedgerRecord, found: list[Any], *, why: str, remedy: str) -> None:
         if self.options.on_unknown == "submit_again":
             log.warning("%s; starting another run, as on_unknown_outcome says. An earlier one is billed too", why)
             return

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
+_OF_RESULTS = frozenset({"run_id", "asset_id"})
+
+
 class CheckedTask(BaseOperator):
     """Base of our operators and sensors: a bad value is refused when the DAG is parsed, or finally before any request.
 
@@ -27,7 +30,7 @@ class CheckedTask(BaseOperator):
     rules: ClassVar[Mapping[str, Check]] = {}
     """The check of each parameter; None is not checked."""
 
-    native_fields: ClassVar[frozenset[str]] = frozenset({"model_params"})
+    native_fields: ClassVar[frozenset[str]] = frozenset({"model_params", "inputs", "action_params"})
     """Template fields of ours that follow the DAG's `render_template_as_native_obj`; the others are always texts."""
 
     _missing_values: Mapping[str, Any] = {}  # by path: what templates and other tasks gave no value for
@@ -178,6 +181,8 @@ def _missing(path: str, written: Any, rendered: Any, *, resolved: bool) -> Itera
         resolved: whether all of it came from a template or another task.
     """
     resolved = resolved or not is_literal(written)
+    if isinstance(rendered, Mapping) and rendered.keys() & _OF_RESULTS:
+        return  # a run, an output or an asset, as a task of ours returns it: its nulls are FLORA's
     if resolved and (rendered is None or is_rendered_none(rendered)):
         yield path, rendered
     elif isinstance(rendered, Mapping):

@@ -27,7 +27,9 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
     connection = f"{task.flora_conn_id} {base_url}"
     written = task.as_written()
     template = fingerprint_of(connection, repr(tuple(task.hook.defaults)), written) if written else ""
-    request = RunRequest(call=task.call(), connection=connection, template=template, **task.recovery())
+    request = RunRequest(
+        call=task.call(), connection=connection, template=template, check=task.check, **task.recovery()
+    )
     task.project_url = project_url(base_url, task.project())
     push_if_possible(context, FloraRunLink.key, task.project_url)
     ti, began = context["ti"], context["dag_run"].start_date

@@ -25,7 +25,7 @@ MediaType = Literal["image", "video", "audio", "text"]
 # The members that an input may have. Both are closed: FLORA may refuse any other (FLORA's OpenAPI).
 _ACTION_INPUT = {
     "type": validation.media_type,
-    "url": validation.source_url,
+    "url": validation.input_address,
     "text": validation.any_string,
     "name": validation.non_empty_text,
 }

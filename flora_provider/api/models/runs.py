@@ -220,6 +220,11 @@ class TechniqueRun(Run):
     workspace_id: str
     technique: TechniqueRef
 
+    @property
+    def technique_id(self) -> str | None:
+        """The technique that made it; None when FLORA does not say."""
+        return self.technique.technique_id
+
 
 class WebhookRun(FloraModel):
     """The run a callback is about. It carries no outputs and no cost: fetch the run."""

@@ -26,6 +26,15 @@ _SEVERAL_INPUTS: dict[str, tuple[str, Medium]] = {
 }
 
 
+# What only the sandbox's models take, so that whoever checks params by the catalog lets it pass.
+_BEHAVIOR = {
+    "name": "sandbox",
+    "type": "dict",
+    "required": False,
+    "description": "How this run is to behave. Only the sandbox has this parameter.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model as `GET /models` shows it; `params` are the contract's P objects.
@@ -91,7 +100,7 @@ class Model:
             "capabilities": [self.family, *self.capabilities],
             "estimated_credits": self.credits,
             "estimated_seconds": self.seconds,
-            "params": self.params,
+            "params": [*self.params, _BEHAVIOR],
         }
         return model | {"beta": True} if self.beta else model
 

@@ -1,0 +1,162 @@
+"""Operator that starts a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flora_provider.api import validation
+from flora_provider.api.text import short_repr
+from flora_provider.operators.base import RULES, FloraRunOperator
+from flora_provider.tasks.parse_checks import Dict, Text
+
+if TYPE_CHECKING:
+    from flora_provider.api.calls import Call
+    from flora_provider.api.http.flow import Flow, FlowContext
+
+
+def _names(name: str, value: object) -> str | None:
+    """A list of names; a text would count as the list of its characters."""
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) and item for item in value):
+        return None
+    return f"{name} is {short_repr(value)}: give a list of names"
+
+
+# FLORA's `params` are `model_params` here, for Airflow gives every task `params` of its own.
+_RULES: Mapping[str, validation.Check] = {
+    "model_params" if name == "params" else name: rule for name, rule in validation.GENERATION.items()
+} | {"validate_params": validation.boolean, "allow_model_params": _names}
+
+
+class FloraGenerateOperator(FloraRunOperator):
+    """Turn a prompt into an image, a video, audio or text; exactly once, whatever crashes.
+
+        picture = FloraGenerateOperator(task_id="picture", type="image", prompt="A fern in the rain, {{ ds }}")
+        done = FloraRunSensor(task_id="done", run_id=picture.output)
+
+    Args:
+        type: what to make: image, video, audio or text.
+        prompt: not empty.
+        workspace_id: `ws_…`, which is billed; None for the connection's.
+        project_id: `prj_…`, of that workspace; None for the connection's.
+        model: an endpoint id such as `t2i-flux-2-pro`; None for the workspace's default.
+        model_params: parameters of the model, as `FloraHook.list_models()` shows them. For the media that a model works
+            on (`image_url`, `image_urls`, `video_urls`), a finished run, one of its outputs, or an asset will do, as
+            operators, sensors and hooks return them. Airflow's `params` are not sent.
+        callback_url: https; FLORA posts a signed webhook there when the run ends.
+        validate_params: check `model` and `model_params` against FLORA's catalog before anything is sent, for FLORA
+            ignores what it does not know, and bills all the same. Default True. If FLORA does not give its catalog just
+            now, the log says so, and the run is started unchecked.
+        allow_model_params: names of parameters that pass although the catalog does not know them.
+        kwargs: of `FloraRunOperator` and of every Airflow operator.
+
+    Raises:
+        FloraInputError: when the DAG is parsed, for literal values that cannot be right, and for `params` that the DAG
+            does not declare.
+        AirflowFailException: no retry can help: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, a run whose
+            id was lost and that was not found again (`RunOutcomeUnknown`), a changed request (`on_changed_request`).
+        AirflowException: it may pass (401, 429, 5xx, a broken connection, a wait that FLORA refused for minutes:
+            `WaitRefused`); the task's `retries` decide, and a retry finds a run that was already started.
+    """
+
+    template_fields: Sequence[str] = (
+        "type",
+        "prompt",
+        "workspace_id",
+        "project_id",
+        "model",
+        "model_params",
+        "callback_url",
+        *FloraRunOperator.template_fields,
+    )
+    rules: ClassVar[Mapping[str, validation.Check]] = {**RULES, **_RULES}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "model_params": "json"}
+
+    def __init__(
+        self,
+        *,
+        type: Text,  # noqa: A002 - FLORA's own name for it
+        prompt: Text,
+        workspace_id: Text | None = None,
+        project_id: Text | None = None,
+        model: Text | None = None,
+        model_params: Dict | None = None,
+        callback_url: Text | None = None,
+        validate_params: bool = True,
+        allow_model_params: Collection[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.type: Any = type  # texts once Airflow has rendered them
+        self.prompt: Any = prompt
+        self.workspace_id: Any = workspace_id
+        self.project_id: Any = project_id
+        self.model: Any = model
+        self.model_params: Any = model_params
+        self.callback_url: Any = callback_url
+        self.validate_params = validate_params
+        self.allow_model_params = allow_model_params
+        self.refuse_literals(_RULES)
+
+    def call(self) -> Call[Any]:
+        """`POST /generate` with the rendered fields."""
+        from flora_provider.api import calls
+
+        return calls.generate(
+            type=self.type,
+            prompt=self.prompt,
+            model=self.model,
+            params=self._params(),
+            callback_url=self.callback_url,
+            **self._scope(),
+        )
+
+    def check(self, context: FlowContext) -> Flow[list[str]]:
+        """What is wrong with model and model_params, by FLORA's catalog."""
+        from flora_provider.catalog.lookup import model_problems
+
+        if not self.validate_params:
+            return []
+        return (
+            yield from model_problems(
+                context,
+                self.hook.settings,
+                type=self.type,
+                model=self.model,
+                params=self._params() or {},
+                allowed=self.allow_model_params,
+            )
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What was asked for."""
+        return {
+            "kind": "generation",
+            "type": self.type,
+            "prompt": self.prompt,
+            "model": self.model,
+            "model_params": self._params(),
+            **self._scope(),
+        }
+
+    def recovery(self) -> Mapping[str, Any]:
+        """Runs of the same project, and of the same model where one is named."""
+        from flora_provider.api import calls
+
+        return {
+            "candidates": calls.list_generations(**self._scope()),
+            "search_for": {"model_id": self.model} if self.model else {},
+        }
+
+    def project(self) -> str | None:
+        """The project that the link leads to."""
+        return str(self._scope()["project_id"])
+
+    def _params(self) -> dict[str, Any] | None:
+        """The model's parameters; outputs of other runs by their addresses."""
+        from flora_provider.catalog.model_params import resolve_params
+
+        return None if self.model_params is None else resolve_params(self.model_params)
+
+    def _scope(self) -> dict[str, Any]:
+        return self.hook.scope(self.workspace_id, self.project_id)
