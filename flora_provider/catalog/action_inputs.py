@@ -79,9 +79,9 @@ def _values(inputs: object) -> Iterable[tuple[str, str | None, object]]:
 
 def _row(label: str, value: object, kinds: Sequence[Kind]) -> dict[str, str]:
     """One item; `kinds` are those that its slot, or any slot, takes."""
-    wanted: Kind | None = kinds[0] if len(kinds) == 1 or (kinds and "text" not in kinds) else None
-    if not kinds and isinstance(value, str):
-        wanted = "image"  # a run's id is no input; an item of type text could still say it
+    wanted: Kind | None = kinds[0] if len(kinds) == 1 else None
+    if isinstance(value, str) and wanted is None and (not kinds or "text" not in kinds):
+        wanted = "image"  # so that a run's id is refused; an item of type text can still say it
     read = as_input(value, name=label, kind=wanted)
     kind = read.kind or _guess(read.value, kinds)
     if kind is None:

@@ -178,16 +178,22 @@ def checked(
         account: the connection, as `account_of` names it.
         cache: of the process.
     """
-    try:
-        copy = yield from read_copy(lookup, context, account, cache=cache)
+    copy, unknown = yield from _read_or_problems(lookup, context, account, cache=cache, afresh=False)
+    result, found = judge(copy.definition)
+    if found and copy.definition is not None and context.steady() - copy.at > REFUSING_AGE:
+        copy, unknown = yield from _read_or_problems(lookup, context, account, cache=cache, afresh=True)
         result, found = judge(copy.definition)
-        if found and copy.definition is not None and context.steady() - copy.at > REFUSING_AGE:
-            copy = yield from read_copy(lookup, context, account, cache=cache, afresh=True)
-            result, found = judge(copy.definition)
-    except FloraInputError as unknown:  # there is no such thing
-        result, found = judge(None)
-        found = [*unknown.problems, *found]
-    return result, found
+    return result, [*unknown, *found]
+
+
+def _read_or_problems(
+    lookup: Lookup[T], context: FlowContext, account: tuple[str, str], *, cache: CatalogCache, afresh: bool
+) -> Flow[tuple[CatalogCopy[T], tuple[str, ...]]]:
+    """The copy and no problem, or a copy of nothing and the problem that there is no such thing."""
+    try:
+        return (yield from read_copy(lookup, context, account, cache=cache, afresh=afresh)), ()
+    except FloraInputError as unknown:
+        return CatalogCopy(None, context.steady()), unknown.problems
 
 
 def read_copy(

@@ -63,7 +63,10 @@ def _resolve(name: str, value: Any, kind: Kind | None, found: list[str], depth: 
         found.append(f"{name[:100]}… is nested too deeply: give at most {_MAX_DEPTH} lists within each other")
     elif is_result(value) or (kind is not None and isinstance(value, str)):
         try:
-            return as_input(value, name=name, kind=kind).value
+            read = as_input(value, name=name, kind=kind)
+            if kind is None or read.kind in (None, kind):
+                return read.value
+            found.append(f"{name} is {read.kind}, but it takes {kind}: give the address or the output of such a one")
         except FloraInputError as error:
             found += error.problems
     return value

@@ -63,7 +63,7 @@ def is_result(value: object) -> bool:
     if is_list(value.get("outputs")):
         return True
     if isinstance(value.get("url"), str) or isinstance(value.get("text"), str):
-        return isinstance(value.get("type"), str) or "asset_id" in value or "output_id" in value
+        return kind_of(value.get("type")) is not None or "asset_id" in value or "output_id" in value
     return any(isinstance(value.get(name), str) for name in ("asset_id", "run_id"))
 
 

@@ -27,8 +27,8 @@ def action(*slots, params=PARAMS):
     return read_action({"action_id": "act", "name": "Act", "inputs": list(slots), "params": params})
 
 
-def slot(name, type="image", **members):
-    return {"name": name, "type": type} | members
+def slot(name, kind="image", **members):
+    return {"name": name, "type": kind} | members
 
 
 BOTH = action(slot("image"), slot("caption", "text", optional=True))
@@ -85,6 +85,8 @@ def test_rows_have_the_kind_of_their_slot(definition, inputs, kinds):
         (BOTH, {"image": "x y"}, "no address"),
         (None, {"type": "image", "url": "http://a.com/x"}, "https://"),
         (None, {1: PNG}, "string keys"),
+        (action(slot("a"), slot("v", "video")), {"run_id": "run_1", "outputs": [IMAGE, IMAGE]}, "2 outputs"),
+        (action(slot("a"), slot("v", "video")), "run_1", "a run's id"),
         (None, 7, "no input"),
     ],
 )
@@ -142,8 +144,8 @@ def test_wrong_inputs_are_refused(definition, inputs, words):
 @pytest.mark.parametrize(
     "params",
     [
-        None, {"zoom": 2.5, "count": 3, "keep": False}, {"color": "#fff"}, {"fps": "24"}, {"center": {"x": 1, "y": 0.5}},
-        {"span": {"min": 0, "max": 5}}, {"odd": [1]},
+        None, {"zoom": 2.5, "count": 3, "keep": False}, {"color": "#fff"}, {"fps": "24"},
+        {"center": {"x": 1, "y": 0.5}}, {"span": {"min": 0, "max": 5}}, {"odd": [1]},
     ],
 )  # fmt: skip
 def test_good_params_pass(params):

@@ -14,8 +14,8 @@ def technique(*slots):
     return read_technique(row)
 
 
-def slot(id, type="imageUrl", **members):
-    return {"id": id, "name": id.title(), "type": type} | members
+def slot(slot_id, kind="imageUrl", **members):
+    return {"id": slot_id, "name": slot_id.title(), "type": kind} | members
 
 
 IMAGE_AND_NOTE = technique(slot("photo", name="Photo in"), slot("note", "text", optional=True))

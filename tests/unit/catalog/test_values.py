@@ -103,12 +103,24 @@ def test_run_id_is_refused_where_media_is_wanted():
     assert as_input("run_abc", kind="text").value == "run_abc"
 
 
-@pytest.mark.parametrize("value", [{"outputs": []}, {"run_id": "run_1"}, IMAGE, TEXT, {"asset_id": "a", "url": URL}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"outputs": []},
+        {"run_id": "run_1"},
+        IMAGE,
+        TEXT,
+        {"asset_id": "a", "url": URL},
+        TextOutput(output_id="o", type="text", text="a"),
+    ],
+)
 def test_is_result_knows_results(value):
     assert is_result(value)
 
 
-@pytest.mark.parametrize("value", [{"width": 5}, {"text": "a"}, {"url": URL}, {1: 2}, "run_1", None, [IMAGE]])
+@pytest.mark.parametrize(
+    "value", [{"width": 5}, {"type": "solid", "text": "a"}, {"text": "a"}, {"url": URL}, {1: 2}, "run_1", None, [IMAGE]]
+)
 def test_is_result_leaves_other_values(value):
     assert not is_result(value)
 
