@@ -10,7 +10,7 @@ from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Action, ActionParam, ActionSlot
 from flora_provider.catalog import param_checks as checks
 from flora_provider.catalog.addresses import kind_of_address
-from flora_provider.catalog.messages import nearest, plain_number, safe_repr
+from flora_provider.catalog.messages import label, nearest, plain_number, safe_repr
 from flora_provider.catalog.values import Kind, address_problem, as_input, is_list, is_result, kind_of
 
 _TAKEN = ("image", "video", "audio", "text")  # the kinds of an item; the set is closed
@@ -37,16 +37,16 @@ def action_rows(inputs: object, definition: Action | None = None) -> list[dict[s
     found: list[str] = []
     slots = definition.inputs if definition else ()
     rows: list[dict[str, str]] = []
-    for label, slot_name, value in _values(inputs):
+    for name, slot_name, value in _values(inputs):
         fitting = [slot for slot in slots if slot.name == slot_name] if slot_name else slots
         kinds = [kind for kind in dict.fromkeys(kind_of(slot.type) for slot in fitting) if kind]
         try:
-            row = _row(label, value, kinds)
+            row = _row(name, value, kinds)
         except FloraInputError as error:
             found += error.problems
             continue
-        name = slot_name or _item_name(value)
-        rows.append(row | ({"name": name} if name else {}))
+        item_name = slot_name or _item_name(value)
+        rows.append(row | ({"name": item_name} if item_name else {}))
     if found:
         raise FloraInputError(found)
     return rows
@@ -68,32 +68,32 @@ def _values(inputs: object) -> Iterable[tuple[str, str | None, object]]:
             raise FloraInputError(problem)
         for key, value in inputs.items():
             if is_list(value):
-                yield from ((f"inputs.{key[:80]}[{n}]", key, it) for n, it in enumerate(value))
+                yield from ((f"{label('inputs', key)}[{n}]", key, it) for n, it in enumerate(value))
             else:
-                yield f"inputs.{key[:80]}", key, value
+                yield label("inputs", key), key, value
     elif is_list(inputs):
         yield from ((f"inputs[{n}]", None, it) for n, it in enumerate(inputs))
     else:
         yield "inputs", None, inputs
 
 
-def _row(label: str, value: object, kinds: Sequence[Kind]) -> dict[str, str]:
+def _row(name: str, value: object, kinds: Sequence[Kind]) -> dict[str, str]:
     """One item; `kinds` are those that its slot, or any slot, takes."""
     wanted: Kind | None = kinds[0] if len(kinds) == 1 else None
     if isinstance(value, str) and wanted is None and (not kinds or "text" not in kinds):
         wanted = "image"  # so that a run's id is refused; an item of type text can still say it
-    read = as_input(value, name=label, kind=wanted)
+    read = as_input(value, name=name, kind=wanted)
     kind = read.kind or _guess(read.value, kinds)
     if kind is None:
         raise FloraInputError(
-            f"{label} is {safe_repr(read.value)}, whose address does not tell what it is: give "
+            f"{name} is {safe_repr(read.value)}, whose address does not tell what it is: give "
             "{'type': 'image', 'url': …} (or video, audio)"
         )
     if kind not in _TAKEN:
-        raise FloraInputError(f"{label} is {kind}, which actions do not take: give {', '.join(_TAKEN)}")
+        raise FloraInputError(f"{name} is {kind}, which actions do not take: give {', '.join(_TAKEN)}")
     if kind == "text":
         return {"type": kind, "text": read.value}
-    if problem := address_problem(label, read.value):
+    if problem := address_problem(name, read.value):
         raise FloraInputError(problem)
     return {"type": kind, "url": read.value}
 
@@ -135,18 +135,18 @@ def _slot_problems(slots: Sequence[ActionSlot], rows: Sequence[Mapping[str, Any]
         named = [slot for slot in slots if slot.name == name] if name else slots
         fitting = [slot for slot in named if kind_of(slot.type) in (None, kind)]
         slot = next((slot for slot in fitting if taken[slot.name] < _bounds(slot)[1]), None)
-        label = f"inputs.{name}"[:90] if name else f"inputs: {kind}"
+        what = label("inputs", str(name)) if name else f"inputs: {kind}"
         if slot is not None:
             taken[slot.name] += 1
         elif not named:
             remedy = nearest(str(name), [slot.name for slot in slots]) if name else "the action takes no inputs"
-            found.append(f"{label} is unknown to the action: {remedy or 'it takes no inputs'}")
+            found.append(f"{what} is unknown to the action: {remedy or 'it takes no inputs'}")
         elif not fitting:
             takes = ", ".join(f"{slot.name} ({slot.type})" for slot in named)
-            found.append(f"{label} is {kind}, but the action takes {takes}: give such a one")
+            found.append(f"{what} is {kind}, but the action takes {takes}: give such a one")
         else:
             most = plain_number(sum(_bounds(slot)[1] for slot in fitting))
-            found.append(f"{label} has too many values: the action takes at most {most} here; leave the others out")
+            found.append(f"{what} has too many values: the action takes at most {most} here; leave the others out")
     for slot in slots:
         least = _bounds(slot)[0]
         if taken[slot.name] < least:
@@ -163,9 +163,9 @@ def _bounds(slot: ActionSlot) -> tuple[float, float]:
     several = slot.multiple if slot.multiple is not None else slot.dynamic
     if not isinstance(several, Mapping):
         return (0 if slot.optional else 1), (float("inf") if several else 1)
-    low, high = several.get("min"), several.get("max")
-    least = low if checks.is_number(low) else 1
-    most = high if checks.is_number(high) else float("inf")
+    low, high = checks.bound(several.get("min")), checks.bound(several.get("max"))
+    least = 1 if low is None else low
+    most = float("inf") if high is None else high
     return (least, most) if least <= most else (0, float("inf"))
 
 
@@ -181,7 +181,7 @@ def _param_problems(definition: Action, params: Mapping[str, Any] | None) -> lis
             found += checks.fewest(_value_problems(row, value) for row in same)
         else:
             known = nearest(key, [row.key for row in definition.params]) or "it has none"
-            found.append(f"action_params.{key[:80]} is unknown to {definition.action_id}: {known}")
+            found.append(f"{label('action_params', key)} is unknown to {definition.action_id}: {known}")
     return found
 
 
@@ -192,7 +192,7 @@ def _value_problems(param: ActionParam, value: Any) -> list[str]:
     if problem := _TYPES.get(param.type, checks.anything)(name, value):
         return [problem]
     if isinstance(value, Mapping):
-        members = (checks.a_number(f"{name}.{key[:80]}", it) for key, it in value.items())
+        members = (checks.a_number(label(name, key), it) for key, it in value.items())
         is_numeric = param.type in ("vector", "range")
         unknown = checks.member_problems(name, value, dict.fromkeys(default) if isinstance(default, Mapping) else {})
         return unknown + ([problem for problem in members if problem] if is_numeric else [])

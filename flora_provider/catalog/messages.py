@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from flora_provider.api.text import bounded, short_repr
+from flora_provider.api.text import bounded, one_line, short_repr
 from flora_provider.api.urls import redact_urls
 
 NATIVE_HINT = (
@@ -22,6 +22,11 @@ _MAX_LISTED = 12  # names that a message holds
 def safe_repr(value: object) -> str:
     """A value as a message may hold it: its addresses are redacted before it is cut, so that no password is left."""
     return bounded(redact_urls(short_repr(value, _MAX_READ)), _MAX_SHOWN)
+
+
+def label(prefix: str, key: str) -> str:
+    """The name of a member for messages: short, on one line, without what an address is signed with."""
+    return f"{prefix}.{bounded(redact_urls(one_line(key, _MAX_READ)), _MAX_NAME)}"
 
 
 def nearest(name: str, names: Iterable[str], remedy: str = "use one of") -> str:

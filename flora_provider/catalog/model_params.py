@@ -11,7 +11,7 @@ from flora_provider.api.models import Model, ModelParam
 from flora_provider.api.text import short_repr
 from flora_provider.api.validation import MEDIA_TYPES
 from flora_provider.catalog import param_checks as checks
-from flora_provider.catalog.messages import nearest, safe_repr
+from flora_provider.catalog.messages import label, nearest, safe_repr
 from flora_provider.catalog.values import Kind, address_problem, as_input, is_list, is_result, kind_of
 
 _MAX_DEPTH = 20  # of lists within lists
@@ -46,7 +46,7 @@ def resolve_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     if problem := checks.a_mapping("model_params", params):
         raise FloraInputError([problem])
     found: list[str] = []
-    resolved = {key: _resolve(f"model_params.{key}"[:100], value, _kind(key), found) for key, value in params.items()}
+    resolved = {key: _resolve(label("model_params", key), value, _kind(key), found) for key, value in params.items()}
     if found:
         raise FloraInputError(found)
     return resolved
@@ -114,8 +114,8 @@ def _unknown_model(model: object, rows: Iterable[Model], ids: list[str]) -> str:
     return f"model is {safe_repr(model)}, which FLORA's catalog does not have: {remedy}"
 
 
-def _type_problems(model: Model, wanted: object, rows: Iterable[Model]) -> list[str]:
-    if model.type == wanted or model.type not in MEDIA_TYPES:
+def _type_problems(model: Model, wanted: str, rows: Iterable[Model]) -> list[str]:
+    if model.type == wanted or model.type not in MEDIA_TYPES or wanted not in MEDIA_TYPES:
         return []
     others = [row.model_id for row in rows if row.type == wanted][:3]
     such = f", such as {', '.join(others)}" if others else ""
@@ -142,8 +142,8 @@ def _row_problems(model: Model, params: Mapping[str, Any], allowed: Collection[s
             names = [*rows, *([media] if (media := _MEDIA_OF_FAMILY.get(_family(model.model_id))) else [])]
             known = nearest(key, names) or "it has none"
             found.append(
-                f"model_params.{key[:80]} is unknown to {model.model_id}: FLORA would ignore it, and bill: {known} (or "
-                " allow this name, if FLORA takes it all the same)"
+                f"{label('model_params', key)} is unknown to {model.model_id}: FLORA would ignore it, and bill: {known} "
+                "(or allow this name, if FLORA takes it all the same)"
             )
     for key, same in rows.items():
         if all(row.required for row in same) and key not in params and key not in allowed:

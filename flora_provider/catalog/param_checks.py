@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeGuard
 
 from flora_provider.api.text import is_rendered_none
-from flora_provider.catalog.messages import NATIVE_HINT, nearest, plain_number, safe_repr
+from flora_provider.catalog.messages import NATIVE_HINT, label, nearest, plain_number, safe_repr
 from flora_provider.catalog.values import is_list
 
 TypeCheck: TypeAlias = Callable[[str, object], str | None]
@@ -27,6 +27,14 @@ def is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return isinstance(value, int) or math.isfinite(value)
+
+
+def bound(value: object) -> float | None:
+    """A bound as a float; None where the catalog has none, or one beyond all floats."""
+    try:
+        return float(value) if is_number(value) else None
+    except OverflowError:
+        return None
 
 
 def a_string(name: str, value: object) -> str | None:
@@ -82,7 +90,7 @@ def _hint(value: object) -> str:
 
 def range_problem(name: str, value: object, low: object, high: object) -> str | None:
     """What is wrong with a number outside of `low`..`high`; what is no number, or no range, is not checked."""
-    least, most = (float(bound) if is_number(bound) else None for bound in (low, high))
+    least, most = bound(low), bound(high)
     if not is_number(value) or (least is not None and most is not None and least > most):
         return None
     try:
@@ -92,10 +100,10 @@ def range_problem(name: str, value: object, low: object, high: object) -> str | 
     if (least is None or number >= least) and (most is None or number <= most):
         return None
     if least is None or most is None:
-        bound = f"{plain_number(least)} or more" if least is not None else f"{plain_number(most or 0)} or less"
+        remedy = f"{plain_number(least)} or more" if least is not None else f"{plain_number(most or 0)} or less"
     else:
-        bound = f"{plain_number(least)} to {plain_number(most)}"
-    return f"{name} is {safe_repr(value)}: give {bound}"
+        remedy = f"{plain_number(least)} to {plain_number(most)}"
+    return f"{name} is {safe_repr(value)}: give {remedy}"
 
 
 def option_problem(name: str, value: object, options: Iterable[object], *, strict: bool = False) -> str | None:
@@ -153,10 +161,10 @@ def member_problems(name: str, value: Mapping[str, Any], properties: Mapping[str
     for key, member in value.items():
         rule = properties.get(key)
         if properties and key not in properties:
-            found.append(f"{name}.{key[:80]} is unknown: {nearest(key, properties)}")
+            found.append(f"{label(name, key)} is unknown: {nearest(key, properties)}")
         elif isinstance(rule, Mapping):
             low, high = rule.get("min"), rule.get("max")
             is_numeric = any(map(is_number, (low, high, rule.get("default"))))
-            problem = a_number(f"{name}.{key}", member) if is_numeric else None
-            found.append(problem or range_problem(f"{name}.{key}", member, low, high) or "")
+            problem = a_number(label(name, key), member) if is_numeric else None
+            found.append(problem or range_problem(label(name, key), member, low, high) or "")
     return [problem for problem in found if problem]

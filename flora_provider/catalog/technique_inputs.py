@@ -9,7 +9,7 @@ from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Technique, TechniqueSlot
 from flora_provider.api.validation import media
 from flora_provider.catalog.addresses import kind_of_address
-from flora_provider.catalog.messages import nearest, safe_repr
+from flora_provider.catalog.messages import label, nearest, safe_repr
 from flora_provider.catalog.param_checks import a_mapping
 from flora_provider.catalog.values import InputValue, address_problem, as_input, is_list, kind_of
 
@@ -38,9 +38,11 @@ def technique_inputs(
                 problems.append(problem)
                 continue
             if slot.id in used:
-                problems.append(f"inputs.{key[:80]} and inputs.{used[slot.id]} are the same slot: give one of them")
+                problems.append(
+                    f"{label('inputs', key)} and {label('inputs', used[slot.id])} are the same slot: give one of them"
+                )
                 continue
-            used[slot.id] = key[:80]
+            used[slot.id] = key
         if (slot is None or not slot.optional) or not _is_empty(value):
             try:
                 values[slot.id if slot else key] = _read(slot, key, value)
@@ -65,7 +67,7 @@ def nested_rows(definition: Technique | None, values: Mapping[str, Any]) -> tupl
     problems: list[str] = []
     for key, value in values.items():
         try:
-            read = as_input(value, name=f"inputs.{key}"[:100])
+            read = as_input(value, name=label("inputs", key))
         except FloraInputError as error:
             problems += error.problems
             continue
@@ -75,15 +77,15 @@ def nested_rows(definition: Technique | None, values: Mapping[str, Any]) -> tupl
             rows.append({"id": key, "type": _NESTED_TYPES[kind], "value": read.value})
         else:
             problems.append(
-                f"inputs.{key[:80]} is {kind}, which FLORA's route for a slug or a callback_url cannot send: name the "
-                "technique by its tech_… id, without callback_url"
+                f"{label('inputs', key)} is {kind}, which FLORA's route for a slug or a callback_url cannot send: "
+                "name the technique by its tech_… id, without callback_url"
             )
     return rows, problems
 
 
 def _find_slot(slots: Iterable[TechniqueSlot], key: str) -> tuple[TechniqueSlot | None, str]:
     all_slots = list(slots)
-    name = f"inputs.{key[:80]}"
+    name = label("inputs", key)
     if by_id := [slot for slot in all_slots if slot.id == key]:
         return by_id[0], ""
     for fold in (str, lambda it: it.strip().casefold()):
@@ -107,7 +109,7 @@ def _what(slot: TechniqueSlot) -> str:
 
 
 def _read(slot: TechniqueSlot | None, key: str, value: object) -> str:
-    name = f"inputs.{key[:80]}"
+    name = label("inputs", key)
     if is_list(value):
         several = slot is None or slot.allow_multiple
         raise FloraInputError(

@@ -145,6 +145,21 @@ def test_broken_rows_refuse_nothing(rule):
     assert check({"p": 500}, model([{"name": "p", "type": "int"} | rule])) == []
 
 
+def test_bound_beyond_all_floats_is_none():
+    rule = {"name": "p", "type": "dict", "properties": {"w": {"min": 10**400}}}
+    assert check({"p": {"w": 1}}, model([rule])) == []
+
+
+def test_names_are_shown_short_and_without_secrets():
+    [problem] = check({"https://me:secret@a.com/x?sig=secret\n" + "y" * 500: 1})
+    assert "secret" not in problem
+    assert len(problem) < 300
+
+
+def test_type_that_is_none_is_not_judged():
+    assert check({}, wanted="t2i") == check({}, wanted=["image"]) == []
+
+
 def test_one_of_several_rows_suffices():
     rules = [{"name": "p", "type": "int"}, {"name": "p", "type": "string", "required": True}]
     assert check({"p": "a"}, model(rules)) == check({"p": 1}, model(rules)) == check({}, model(rules)) == []
