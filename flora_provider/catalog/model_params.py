@@ -142,7 +142,7 @@ def _row_problems(model: Model, params: Mapping[str, Any], allowed: Collection[s
             names = [*rows, *([media] if (media := _MEDIA_OF_FAMILY.get(_family(model.model_id))) else [])]
             known = nearest(key, names) or "it has none"
             found.append(
-                f"{label('model_params', key)} is unknown to {model.model_id}: FLORA would ignore it, and bill: {known} "
+                f"{label('model_params', key)} is unknown to {model.model_id}: FLORA ignores it, and bills: {known} "
                 "(or allow this name, if FLORA takes it all the same)"
             )
     for key, same in rows.items():
