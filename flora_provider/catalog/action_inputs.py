@@ -23,6 +23,18 @@ _TYPES: Mapping[str, checks.TypeCheck] = {
 }
 
 
+def action_inputs(
+    definition: Action | None, inputs: object, params: Mapping[str, Any] | None
+) -> tuple[list[dict[str, str]], list[str]]:
+    """The items of `action_rows`, and all that is wrong with the inputs and the params; both as of the others here."""
+    try:
+        rows = action_rows(inputs, definition)
+    except FloraInputError as error:
+        known = [] if definition is None else _param_problems(definition, params)
+        return [], [*error.problems, *known]
+    return rows, action_problems(definition, rows, params)
+
+
 def action_rows(inputs: object, definition: Action | None = None) -> list[dict[str, str]]:
     """The items `{type, url or text, name?}` of an action.
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Action
-from flora_provider.catalog.action_inputs import action_problems, action_rows
+from flora_provider.catalog.action_inputs import action_inputs, action_problems, action_rows
 from flora_provider.catalog.reading import read_action
 from flora_provider.sandbox.world.actions import ACTIONS
 
@@ -179,6 +179,13 @@ def test_wrong_params_are_refused(params, words):
 def test_action_without_params_names_none():
     assert "it has none" in problems(action(slot("a"), params=[]), PNG, {"x": 1})[0]
     assert problems(action(slot("a"), params="broken"), PNG, {"x": 1}) == []
+
+
+def test_action_inputs_are_the_rows_and_all_problems():
+    assert action_inputs(BOTH, PNG, {"zom": 1})[0] == action_rows(PNG)
+    assert len(action_inputs(BOTH, PNG, {"zom": 1})[1]) == 1
+    assert len(action_inputs(BOTH, [7, 8], {"zom": 1})[1]) == 3
+    assert len(action_inputs(None, [7, 8], {"zom": 1})[1]) == 2
 
 
 @pytest.mark.parametrize("row", ACTIONS.values(), ids=lambda row: row.id)
