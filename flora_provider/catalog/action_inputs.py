@@ -26,7 +26,7 @@ _TYPES: Mapping[str, checks.TypeCheck] = {
 def action_inputs(
     definition: Action | None, inputs: object, params: Mapping[str, Any] | None
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """The items of `action_rows`, and all that is wrong with the inputs and the params; both as of the others here."""
+    """The items of `action_rows`, none if one cannot be read, and all that is wrong with the inputs and the params."""
     try:
         rows = action_rows(inputs, definition)
     except FloraInputError as error:
