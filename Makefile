@@ -68,7 +68,7 @@ quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in
 	$(BIN)/pytest tests/unit --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch
-	$(BIN)/pytest tests/unit tests/integration/client tests/scale $(SPREAD) --cov=flora_provider.api --cov=flora_provider.runs --cov-branch \
+	$(BIN)/pytest tests/unit tests/integration/client tests/scale $(SPREAD) --cov=flora_provider.api --cov=flora_provider.runs --cov=flora_provider.catalog --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost or paid twice

@@ -85,7 +85,8 @@ def param_problems(
     Args:
         models: all of `GET /models`; of every type, so that a model of another one is known as such.
         type: what is to be made.
-        model: an endpoint's id; None for the workspace's default, of which nothing is known.
+        model: an endpoint's id; None for the workspace's default, which is not known: then a parameter is refused that
+            no model of the type has.
         params: as `resolve_params` returns them.
         allowed: names of parameters that are not checked, whatever the catalog says of them.
 
@@ -93,16 +94,37 @@ def param_problems(
         One sentence each.
     """
     rows = list(models)
-    if model is None or not rows:
+    if not rows:
         return []
     if problem := checks.a_mapping("model_params", {} if params is None else params):
         return [problem]
+    if model is None:
+        return _unknown_to_all([row for row in rows if row.type == type], type, params or {}, allowed)
     names = [row.model_id for row in rows]
     same = [row for row in rows if row.model_id == model]
     if not same:
         return [_unknown_model(model, rows, names)]
     # Of several rows for one model, one that allows the request suffices.
     return checks.fewest(_type_problems(row, type, rows) + _row_problems(row, params or {}, allowed) for row in same)
+
+
+def _unknown_to_all(
+    models: Iterable[Model], wanted: object, params: Mapping[str, Any], allowed: Collection[str]
+) -> list[str]:
+    """What no model of a type takes."""
+    rows = list(models)
+    if not all("params" in row.model_fields_set for row in rows):
+        return []
+    names = [param.name for row in rows for param in row.params]
+    unknown = [key for key in params if key not in {*names, *allowed} and not _MEDIA_PARAM.fullmatch(key)]
+    return [f"model_params.{key[:80]} is unknown to all {wanted} models: {_ignored(key, names)}" for key in unknown]
+
+
+def _ignored(key: str, names: Iterable[str]) -> str:
+    known = nearest(key, names) or "there is none"
+    return (
+        f"FLORA would ignore it, and bill: {known} (or name it in allow_model_params, if FLORA takes it all the same)"
+    )
 
 
 def _unknown_model(model: object, rows: Iterable[Model], ids: list[str]) -> str:
@@ -150,6 +172,9 @@ def _row_problems(model: Model, params: Mapping[str, Any], allowed: Collection[s
             default = same[0].default
             such = "" if default is None else f", such as its default {safe_repr(default)}"
             found.append(f"model_params.{key} is missing: {model.model_id} requires it; give it{such}")
+    source = _MEDIA_OF_FAMILY.get(_family(model.model_id))
+    if source and not {source, *filter(_MEDIA_PARAM.fullmatch, params)} & {*params, *allowed}:
+        found.append(f"model_params.{source} is missing: {model.model_id} works on it; give it")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from airflow.providers.common.compat.sdk import XComArg
 
 from flora_provider.api import validation
-from flora_provider.api.errors import FloraNotFoundError
+from flora_provider.api.errors import FloraInputError
 from flora_provider.operators.base import RULES, FloraRunOperator
 from flora_provider.tasks.parse_checks import Dict, Text
 
@@ -87,14 +87,19 @@ class FloraRunActionOperator(FloraRunOperator):
         from flora_provider.api import calls
         from flora_provider.catalog.action_inputs import action_rows
 
-        rows = action_rows(self._definition(), self.inputs)
+        rows = action_rows(self.inputs, self._definition())
         return calls.run_action(action_id=self.action_id, inputs=rows, params=self.action_params, **self._scope())
 
     def check(self, context: FlowContext) -> Flow[list[str]]:
         """What is wrong with inputs and params, by the action's definition."""
-        from flora_provider.catalog.lookup import action_problems
+        from flora_provider.catalog.action_inputs import action_inputs
+        from flora_provider.catalog.lookup import account_of, action_lookup, checked
 
-        return action_problems(context, self.hook.settings, self.action_id, self.inputs, self.action_params)
+        def judge(definition: Action | None) -> tuple[Any, list[str]]:
+            return action_inputs(definition, self.inputs, self.action_params)
+
+        lookup, account = action_lookup(self.action_id), account_of(self.hook.settings)
+        return (yield from checked(lookup, judge, context, account))[1]
 
     def recovery(self) -> Mapping[str, Any]:
         """Runs of the same project: FLORA lists those of actions among the generations (FLORA's playbooks)."""
@@ -109,7 +114,7 @@ class FloraRunActionOperator(FloraRunOperator):
         return {
             "kind": "action",
             "action": self.action_id,
-            "inputs": action_rows(self._definition(), self.inputs),
+            "inputs": action_rows(self.inputs, self._definition()),
             "action_params": self.action_params,
             **self._scope(),
         }
@@ -120,12 +125,12 @@ class FloraRunActionOperator(FloraRunOperator):
 
     def _definition(self) -> Action | None:
         """The action's definition; None if FLORA does not give it now. Asked for once, in each process and hour."""
-        from flora_provider.catalog.lookup import action
+        from flora_provider.catalog.lookup import account_of, action
 
         client = self.hook.client()
         try:
-            return client.run(action(client.context, self.hook.settings, self.action_id))
-        except FloraNotFoundError:
+            return client.run(action(self.action_id, client.context, account_of(self.hook.settings)))
+        except FloraInputError:
             return None  # `check` says so, unless a run is to be found that was started before
 
     def _scope(self) -> dict[str, Any]:

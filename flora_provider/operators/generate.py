@@ -13,6 +13,7 @@ from flora_provider.tasks.parse_checks import Dict, Text
 if TYPE_CHECKING:
     from flora_provider.api.calls import Call
     from flora_provider.api.http.flow import Flow, FlowContext
+    from flora_provider.api.models import Model
 
 
 def _names(name: str, value: object) -> str | None:
@@ -113,20 +114,18 @@ class FloraGenerateOperator(FloraRunOperator):
 
     def check(self, context: FlowContext) -> Flow[list[str]]:
         """What is wrong with model and model_params, by FLORA's catalog."""
-        from flora_provider.catalog.lookup import model_problems
+        from flora_provider.catalog.lookup import account_of, checked, model_lookup
+        from flora_provider.catalog.model_params import param_problems
 
-        if not self.validate_params:
+        params = self._params() or {}
+        if not self.validate_params or (self.model is None and not params):
             return []
-        return (
-            yield from model_problems(
-                context,
-                self.hook.settings,
-                type=self.type,
-                model=self.model,
-                params=self._params() or {},
-                allowed=self.allow_model_params,
-            )
-        )
+
+        def judge(models: tuple[Model, ...] | None) -> tuple[None, list[str]]:
+            asked: dict[str, Any] = {"type": self.type, "model": self.model, "params": params}
+            return None, param_problems(models or (), allowed=self.allow_model_params, **asked)
+
+        return (yield from checked(model_lookup(), judge, context, account_of(self.hook.settings)))[1]
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import validation
-from flora_provider.api.errors import FloraNotFoundError
+from flora_provider.api.errors import FloraInputError
 from flora_provider.operators.base import RULES, FloraRunOperator
 from flora_provider.tasks.parse_checks import Dict, Text, is_literal, refuse_at_parse
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from flora_provider.api.calls import Call
     from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import Technique
-    from flora_provider.catalog.values import InputValue
 
 _RULES: Mapping[str, validation.Check] = {
     "technique": validation.slug_or_id,
@@ -94,18 +93,25 @@ class FloraRunTechniqueOperator(FloraRunOperator):
         from flora_provider.api import calls
         from flora_provider.catalog.technique_inputs import nested_rows
 
-        values, definition = self._values(), self._definition()
+        values = self._values()
         if self._nested:
-            rows = nested_rows(definition, values)
+            rows, _ = nested_rows(definition := self._definition(), values if definition else self.inputs)
             return calls.start_technique(self.technique, inputs=rows, callback_url=self.callback_url)
-        plain = {name: value.value for name, value in values.items()}
-        return calls.run_technique(technique_id=self.technique, workspace_id=self._workspace(), inputs=plain)
+        return calls.run_technique(technique_id=self.technique, workspace_id=self._workspace(), inputs=values)
 
     def check(self, context: FlowContext) -> Flow[list[str]]:
         """What is wrong with the inputs, by the technique's definition."""
-        from flora_provider.catalog.lookup import technique_problems
+        from flora_provider.catalog.lookup import account_of, checked, technique_lookup
+        from flora_provider.catalog.technique_inputs import nested_rows, technique_inputs
 
-        return technique_problems(context, self.hook.settings, self.technique, self.inputs, nested=self._nested)
+        def judge(definition: Technique | None) -> tuple[None, list[str]]:
+            values, problems = technique_inputs(definition, self.inputs)
+            if self._nested:
+                problems += nested_rows(definition, values if definition else self.inputs)[1]
+            return None, list(dict.fromkeys(problems))
+
+        lookup, account = technique_lookup(self.technique), account_of(self.hook.settings)
+        return (yield from checked(lookup, judge, context, account))[1]
 
     def recovery(self) -> Mapping[str, Any]:
         """Runs of the same technique."""
@@ -125,7 +131,7 @@ class FloraRunTechniqueOperator(FloraRunOperator):
         return {
             "kind": "technique",
             "technique": self.technique,
-            "inputs": {name: value.value for name, value in self._values().items()},
+            "inputs": self._values(),
             "workspace_id": None if self._nested else self._workspace(),
             "technique_route": self.technique if self._nested else None,
         }
@@ -147,19 +153,19 @@ class FloraRunTechniqueOperator(FloraRunOperator):
     def _workspace(self) -> str:
         return self.hook.workspace(self.workspace_id)
 
-    def _values(self) -> dict[str, InputValue]:
+    def _values(self) -> dict[str, str]:
         from flora_provider.catalog.technique_inputs import technique_inputs
 
         return technique_inputs(self._definition(), self.inputs)[0]
 
     def _definition(self) -> Technique | None:
         """The technique's definition; None if FLORA does not give it now. Asked for once, in each process and hour."""
-        from flora_provider.catalog.lookup import technique
+        from flora_provider.catalog.lookup import account_of, technique
 
         client = self.hook.client()
         try:
-            return client.run(technique(client.context, self.hook.settings, self.technique))
-        except FloraNotFoundError:
+            return client.run(technique(self.technique, client.context, account_of(self.hook.settings)))
+        except FloraInputError:
             return None  # `check` says so, unless a run is to be found that was started before
 
     def _route_problems(self) -> list[str]:

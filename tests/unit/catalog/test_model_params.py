@@ -116,8 +116,23 @@ def test_model_of_another_type_is_refused():
 
 def test_nothing_known_refuses_nothing():
     assert param_problems([], type="image", model="x", params={"a": 1}) == []
-    assert check({"a": 1}, name=None) == []
     assert check({"a": 1}, Model(model_id="t2i-x", name="X", type="image")) == []
+
+
+def test_param_beside_no_model_is_refused_if_no_model_of_the_type_takes_it():
+    assert check({"steps": 1}, model([{"name": "steps", "type": "int"}], "t2i-y"), name=None) == []
+    assert check({"image_url": URL}, model([]), name=None) == []
+    assert check({"stepz": 1}, model([]), name=None, allowed=["stepz"]) == []
+    [problem] = check({"stepz": 1}, model([{"name": "steps", "type": "int"}]), name=None)
+    assert "model_params.stepz is unknown to all image models" in problem
+    assert "did you mean 'steps'?" in problem
+    assert check({"stepz": 1}, Model(model_id="t2i-x", name="X", type="image"), name=None) == []
+
+
+@pytest.mark.parametrize(("name", "source"), [("i2v-x", "image_url"), ("is2i-x", "image_urls"), ("v2t-x", "video_urls")])
+def test_model_without_the_media_that_it_works_on_is_refused(name, source):
+    assert check({}, model([], name), name=name) == [f"model_params.{source} is missing: {name} works on it; give it"]
+    assert check({}, model([], name), name=name, allowed=[source]) == []
 
 
 def test_missing_required_is_refused():
@@ -209,9 +224,14 @@ def test_media_that_the_catalog_declares_follow_it():
     assert check({"image_url": "x"}, model([{"name": "image_url", "type": "string"}])) == []
 
 
+SOURCES = {"i2i": {"image_url": URL}, "i2v": {"image_url": URL}, "is2i": {"image_urls": [URL]}, "i2t": {"image_urls": [URL]}}
+SOURCES["v2t"] = {"video_urls": [URL]}
+
+
 @pytest.mark.parametrize("row", SANDBOX, ids=lambda row: row.model_id)
 def test_sandbox_models_accept_their_defaults(row):
     params = {param.name: param.default for param in row.params if param.default is not None}
+    params |= SOURCES.get(row.model_id.partition("-")[0], {})
     assert param_problems(SANDBOX, type=row.type, model=row.model_id, params=params) == []
 
 
