@@ -99,18 +99,17 @@ def _add_run(event: Any, extra: dict[str, Any], request: Mapping[str, Any]) -> N
     """Add the run's asset to an alias."""
     from flora_provider.assets.flora import run_asset
 
-    before = list(event.asset_alias_events)
     event.add(
         run_asset(extra["run_id"], workspace_id=request.get("workspace_id"), project_id=request.get("project_id")),
         extra=extra,
     )
-    added = event.asset_alias_events[-1]
-    event.asset_alias_events[:] = [one for one in before if _destination(one) != _destination(added)] + [added]
+    events = event.asset_alias_events if hasattr(event, "asset_alias_events") else event.dataset_alias_events
+    events[:] = [one for one in events[:-1] if _destination(one) != _destination(events[-1])] + events[-1:]
 
 
 def _destination(event: Any) -> Any:
-    """Which asset an alias' event is about; Airflow 2 has its URI."""
-    return getattr(event, "dest_asset_key", None) or event["dest_dataset_uri"]
+    """Which asset an alias' event is about; in Airflow 2, where it is a dict, its URI."""
+    return event["dest_dataset_uri"] if isinstance(event, dict) else event.dest_asset_key
 
 
 def _common_type(run: FinishedRun) -> str | None:
