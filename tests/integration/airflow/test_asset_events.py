@@ -94,12 +94,12 @@ def run_with_outlets(run_dag, name, outlets, *, times=1, run=RUN):
     with DAG(name, schedule=None) as dag:
 
         @task(outlets=outlets)
-        def finish():
+        def describe():
             context = get_current_context()
             for _ in range(times):
                 add_asset_events(context["task"], context, run, request=REQUEST, files=FILES)
 
-        finish()
+        describe()
     dag_run = run_dag(dag)
     assert dag_run.state == "success"
     return emitted(dag_run)

@@ -142,7 +142,7 @@ def test_operator_that_waits_pushes_the_same_xcoms_in_each_way(ran, task_id):
 @pytest.mark.parametrize("task_id", SENSORS)
 def test_sensor_pushes_the_same_xcoms_in_each_mode(ran, task_id):
     pushed = xcoms(ran, task_id)
-    assert set(pushed) == {"charged_cost_usd", "return_value"}
+    assert set(pushed) == {"charged_cost_usd", "flora_url", "return_value"}
     assert pushed == xcoms(ran, SENSORS[0])
 
 
