@@ -11,6 +11,12 @@ def get_provider_info() -> dict[str, Any]:
     """What Airflow reads from the `apache_airflow_provider` entry point."""
     from flora_provider.hooks.connection import CONNECTION_TYPE  # noqa: PLC0415 - this package imports nothing by itself
 
+    asset_uri = {
+        "schemes": ["flora"],
+        "handler": "flora_provider.assets.flora.sanitize_uri",
+        "factory": "flora_provider.assets.flora.create_asset",
+        "to_openlineage_converter": "flora_provider.assets.flora.to_openlineage",
+    }
     return {
         "package-name": "airflow-provider-flora",
         "name": "FLORA",
@@ -18,4 +24,6 @@ def get_provider_info() -> dict[str, Any]:
         "versions": [__version__],
         "connection-types": [CONNECTION_TYPE],
         "extra-links": ["flora_provider.links.flora.FloraRunLink"],
+        "asset-uris": [asset_uri],
+        "dataset-uris": [asset_uri],  # the same in Airflow 2
     }

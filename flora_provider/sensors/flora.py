@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -20,15 +20,18 @@ from airflow.providers.common.compat.sdk import (
 
 from flora_provider.api import validation
 from flora_provider.api.errors import RunTimedOut
+from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.ref import RunRef
 from flora_provider.tasks import triggerer
 from flora_provider.tasks.exceptions import joined
 from flora_provider.tasks.parse_checks import Text
+from flora_provider.tasks.sensor_link import link_of_sensor
 from flora_provider.tasks.waiting import WaitsForRun
+from flora_provider.tasks.xcom import push_if_possible
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import StartTriggerArgs
 
     from flora_provider.api.models import FinishedRun
@@ -76,6 +79,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         AirflowSensorTimeout: `timeout` passed. The run cannot be cancelled: it goes on and is billed.
     """
 
+    operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
     template_fields: Sequence[str] = ("run_id", "technique", "flora_conn_id")
     rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOWS, **_OURS}
     ui_color = "#f4e8ff"
@@ -99,6 +103,8 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         self.technique: Any = technique
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
+        # For the link: None where XCom holds it, empty in a worker that does not know it yet.
+        self.project_url: str | None = "" if self.is_mapped_instance else None
         self._last_poll: RunEvent | None = None
         self._refused_since: float | None = None  # unix seconds
         self.refuse_literals(_OURS)
@@ -115,11 +121,24 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         """The run, once its fields are rendered."""
         return RunRef(self.run_id, self.technique)
 
+    def prepare_for_execution(self) -> Self:
+        """The copy of the task that a worker runs."""
+        task: Self = super().prepare_for_execution()
+        task.project_url = ""
+        return task
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
+        self.project_url = None  # the try's first process, or the triggerer, has pushed it
+        return super().resume_execution(next_method, next_kwargs, context)
+
     def execute(self, context: Context) -> FinishedRun | None:
         """Wait for the run."""
         with self._soft_failures(), self.airflow_errors():
             self.refuse_values()
         with self.hook:
+            self.project_url = link_of_sensor(self, self._written, context)
+            push_if_possible(context, FloraRunLink.key, self.project_url)
             if not self.deferrable:
                 return self._poke_loop(context)
             # A run that has ended already needs no deferral, and an unknown one no triggerer.

@@ -125,6 +125,7 @@ def start_args(task: FloraRunSensor) -> StartTriggerArgs | None:
         next_method="execute_complete",
         trigger_kwargs={
             **source,
+            "link_from": link_source(task, task.run_id),
             "technique": task.technique,
             "flora_conn_id": task.flora_conn_id,
             "poll_interval": task.poll_seconds,
@@ -144,3 +145,15 @@ def _reference(value: object) -> dict[str, str] | None:
     if not isinstance(value, XComArg) or not isinstance(operator, BaseOperator) or not isinstance(key, str):
         return None
     return {"task_id": operator.task_id, "key": key}
+
+
+def link_source(task: BaseOperator, value: object) -> str | None:
+    """Id of the task that a run id comes from, if it is one of ours: it pushes its link as XCom `flora_url`."""
+    if isinstance(value, XComArg):
+        task_id = getattr(getattr(value, "operator", None), "task_id", None)
+    else:
+        task_id = (_reference(value) or {}).get("task_id")
+    dag = task.get_dag()
+    source = dag.task_dict.get(task_id) if dag and task_id else None
+    links = getattr(source, "operator_extra_links", None) or ()
+    return task_id if any(isinstance(link, FloraRunLink) for link in links) else None

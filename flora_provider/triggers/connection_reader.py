@@ -12,6 +12,7 @@ from flora_provider.hooks.base import read_without_blocking
 
 if TYPE_CHECKING:
     from flora_provider.api.settings import Settings
+    from flora_provider.hooks.connection import Defaults
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +32,21 @@ class ConnectionReader:
         self._flora_conn_id = flora_conn_id
         self._one_at_a_time = asyncio.Lock()
         self._begun = 0  # reads
-        self._found: tuple[int, Settings | FloraError | None] = (0, None)  # by which read
+        self._found: tuple[int, tuple[Settings, Defaults] | FloraError | None] = (0, None)  # by which read
 
     async def read(self) -> Settings:
         """The connection as it is now; raises as `read_without_blocking`."""
+        return (await self.read_with_defaults())[0]
+
+    async def read_with_defaults(self) -> tuple[Settings, Defaults]:
+        """The same, with the connection's workspace and project."""
         begun = self._begun
         async with self._one_at_a_time:
             number, found = self._found
             if found is None or number <= begun:  # that one had begun before this was called
                 self._begun = number = self._begun + 1
                 try:
-                    found, _ = await read_without_blocking(self._flora_conn_id)
+                    found = await read_without_blocking(self._flora_conn_id)
                 except FloraError as failure:
                     found = failure
                 self._found = number, found

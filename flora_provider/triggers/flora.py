@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from flora_provider.api import validation
 from flora_provider.api.urls import redact_urls
 from flora_provider.api.validation import problems
+from flora_provider.links.flora import FloraRunLink, push_link
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.runs.ref import RunRef
 from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker, xcoms_of
@@ -54,6 +55,8 @@ class FloraRunTrigger(BaseTrigger):
         end_from_trigger: end the task here if the run completed, instead of asking a worker to do it.
         do_xcom_push: with `end_from_trigger`, push the finished run as the task's return value.
         run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
+        link_from: for a wait that starts here: id of the task that started the run, whose link this one has too; None
+            for the connection's project.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class FloraRunTrigger(BaseTrigger):
         end_from_trigger: bool = False,
         do_xcom_push: bool = True,
         run_id_from: dict[str, str] | None = None,
+        link_from: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.run_id = run_id
@@ -85,6 +89,7 @@ class FloraRunTrigger(BaseTrigger):
         self.end_from_trigger = end_from_trigger
         self.do_xcom_push = do_xcom_push
         self.run_id_from = run_id_from
+        self.link_from = link_from
         self.event: RunEvent | None = None  # how the wait ended, once that is known
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -154,6 +159,8 @@ class FloraRunTrigger(BaseTrigger):
         if problem := validation.run_id("run_id", run_id):
             return RunEvent.invalid(RunRef(""), redact_urls(problem))
         self.run_id = run_id
+        if self._starts_here:
+            await self._push_link()
         if airflow_limit := getattr(self, "timeout_after", None):
             # We end before Airflow's own limit, to say which run it was. Airflow counts by the clock of its server.
             at = airflow_limit.timestamp() - DEFERRAL_TIMEOUT_MARGIN
@@ -210,6 +217,18 @@ class FloraRunTrigger(BaseTrigger):
         if ti.try_number > 1:
             for key in ("charged_cost_usd", "return_value"):
                 XCom.delete(key=key, **self._address())
+
+    async def _push_link(self) -> None:
+        """Push the task's link as a worker would, which is not there; the task can do without."""
+        from flora_provider.triggers.shared_poller import waits_over
+
+        try:
+            source = self.link_from
+            url = await _in_thread(lambda: self._pull(task_id=source, key=FloraRunLink.key)) if source else None
+            url = url if url and isinstance(url, str) else await waits_over(self.flora_conn_id).default_project_url()
+            await _in_thread(lambda: push_link(url, **self._address()))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run is paid for
+            self.log.warning("The task has no link to FLORA: %s", error_text(error))
 
     async def _end_task(self, event: RunEvent) -> bool:
         """Do what a worker would, and return whether that succeeded; if not, a worker is to do it."""

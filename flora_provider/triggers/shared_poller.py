@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraError
 from flora_provider.api.http.flow import FlowContext
+from flora_provider.api.urls import project_url
 from flora_provider.hooks.base import polling_client
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.poll_policy import ONE_TRY
@@ -161,6 +162,11 @@ class ConnectionWaits:
     def __init__(self, flora_conn_id: str) -> None:
         self._flora_conn_id = flora_conn_id
         self._reader = ConnectionReader(flora_conn_id)
+
+    async def default_project_url(self) -> str:
+        """Where FLORA shows the connection's project; empty without one. Raises as `read_without_blocking`."""
+        settings, defaults = await self._reader.read_with_defaults()
+        return project_url(settings.base_url, defaults.project_id)
 
     async def wait_for(self, poller: RunPoller) -> RunEvent:
         """Wait for a run. Cancelling this leaves nothing behind."""

@@ -132,6 +132,7 @@ def test_operator_that_waits_pushes_the_same_xcoms_in_each_way(ran, task_id):
         "quoted_cost_usd": float,
         "charged_cost_usd": float,
         "flora_url": str,
+        "request": dict,
         "return_value": dict,
     }
     assert pushed["run_id"] == pushed["return_value"]["run_id"]
@@ -142,12 +143,12 @@ def test_operator_that_waits_pushes_the_same_xcoms_in_each_way(ran, task_id):
 @pytest.mark.parametrize("task_id", SENSORS)
 def test_sensor_pushes_the_same_xcoms_in_each_mode(ran, task_id):
     pushed = xcoms(ran, task_id)
-    assert set(pushed) == {"charged_cost_usd", "return_value"}
+    assert set(pushed) == {"charged_cost_usd", "flora_url", "return_value"}
     assert pushed == xcoms(ran, SENSORS[0])
 
 
 def test_refused_task_says_why_in_its_log(ran):
-    assert [line for line in ran.lines if "Unknown image model" in line]
+    assert [line for line in ran.lines if "which FLORA's catalog does not have" in line]
 
 
 def test_key_is_in_no_line_of_any_log(ran):

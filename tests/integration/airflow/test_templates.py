@@ -18,6 +18,7 @@ except ImportError:
 
 BEGIN = datetime(2026, 1, 1)
 DONE_AT_ONCE = {"sandbox": INSTANT}
+UNCHECKED = {"validate_params": False}  # for params that no model has
 RETRIES = {"retries": 2, "retry_delay": timedelta(0)}
 
 
@@ -31,9 +32,17 @@ def test_arguments_of_a_dag_function_are_placeholders(run_dag, flora, bodies):
     def arguments(prompt="a fern", type="image", conn="flora_default", run_id=run_id, seed=3, key="order-1"):  # noqa: A002
         model_params = {**DONE_AT_ONCE, "nested": [{"seed": seed}], "conn": conn}
         FloraGenerateOperator(
-            task_id="all", type=type, prompt=prompt, flora_conn_id=conn, idempotency_key=key, model_params=model_params
+            task_id="all",
+            type=type,
+            prompt=prompt,
+            flora_conn_id=conn,
+            idempotency_key=key,
+            model_params=model_params,
+            **UNCHECKED,
         )
-        FloraGenerateOperator.partial(task_id="partial", type=type, prompt=prompt).expand(model_params=[model_params])
+        FloraGenerateOperator.partial(task_id="partial", type=type, prompt=prompt, **UNCHECKED).expand(
+            model_params=[model_params]
+        )
         FloraGenerateOperator.partial(task_id="expand", type=type).expand(prompt=[prompt, "another"])
         FloraGenerateOperator.partial(task_id="rows", prompt=prompt).expand_kwargs([{"type": type}])
         FloraRunSensor(task_id="sensor", run_id=run_id, flora_conn_id=conn, poke_interval=0.05)
@@ -59,7 +68,11 @@ def test_arguments_of_a_mapped_task_group_are_placeholders(run_dag, flora, bodie
         @task_group
         def one(prompt, kind):
             picture = FloraGenerateOperator(
-                task_id="picture", type=kind, prompt=prompt, model_params={**DONE_AT_ONCE, "note": [prompt]}
+                task_id="picture",
+                type=kind,
+                prompt=prompt,
+                model_params={**DONE_AT_ONCE, "note": [prompt]},
+                **UNCHECKED,
             )
             FloraRunSensor(task_id="finished", run_id=picture.output, poke_interval=0.05)
 
@@ -273,8 +286,10 @@ def test_null_that_a_parameter_is_expanded_over_is_refused_and_one_in_a_row_coun
 def test_null_that_the_author_wrote_is_sent(run_dag, bodies):
     asked = {**DONE_AT_ONCE, "seed": None, "style": "None", "list": [None]}
     with DAG("written_nulls", schedule=None, start_date=BEGIN) as made:
-        FloraGenerateOperator(task_id="picture", type="image", prompt="a fern", model_params=asked)
-        FloraGenerateOperator.partial(task_id="mapped", type="image", prompt="a fern").expand(model_params=[asked])
+        FloraGenerateOperator(task_id="picture", type="image", prompt="a fern", model_params=asked, **UNCHECKED)
+        FloraGenerateOperator.partial(task_id="mapped", type="image", prompt="a fern", **UNCHECKED).expand(
+            model_params=[asked]
+        )
     assert succeeded(run_dag(made))
     assert [body["params"] for body in bodies] == [asked, asked]
 
@@ -301,7 +316,11 @@ def test_text_is_sent_as_it_was_written(run_dag, bodies, native):
     with DAG("texts", schedule=None, start_date=BEGIN, render_template_as_native_obj=native) as made:
         for number, text in enumerate(TEXTS):
             FloraGenerateOperator(
-                task_id=f"text_{number}", type="text", prompt=text, model_params={**DONE_AT_ONCE, "note": text}
+                task_id=f"text_{number}",
+                type="text",
+                prompt=text,
+                model_params={**DONE_AT_ONCE, "note": text},
+                **UNCHECKED,
             )
         FloraGenerateOperator.partial(task_id="mapped", type="text", model_params=DONE_AT_ONCE).expand(prompt=TEXTS)
 
@@ -315,7 +334,7 @@ def test_template_of_a_text_gives_its_text_and_one_of_model_params_the_dags_type
     with DAG(
         "native", schedule=None, start_date=BEGIN, render_template_as_native_obj=True, params={"year": 1984}
     ) as made:
-        common = {"type": "text", "idempotency_key": "{{ 7 }}-{{ ti.task_id }}-{{ ti.map_index }}"}
+        common = {"type": "text", "idempotency_key": "{{ 7 }}-{{ ti.task_id }}-{{ ti.map_index }}", **UNCHECKED}
         asked = {**DONE_AT_ONCE, "seed": "{{ params.year }}", "list": "{{ [1, 2] }}"}
         FloraGenerateOperator(task_id="alone", prompt="{{ params.year }}", model_params=asked, **common)
         FloraGenerateOperator.partial(task_id="mapped", model_params=asked, **common).expand(

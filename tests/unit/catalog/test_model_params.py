@@ -129,7 +129,9 @@ def test_param_beside_no_model_is_refused_if_no_model_of_the_type_takes_it():
     assert check({"stepz": 1}, Model(model_id="t2i-x", name="X", type="image"), name=None) == []
 
 
-@pytest.mark.parametrize(("name", "source"), [("i2v-x", "image_url"), ("is2i-x", "image_urls"), ("v2t-x", "video_urls")])
+@pytest.mark.parametrize(
+    ("name", "source"), [("i2v-x", "image_url"), ("is2i-x", "image_urls"), ("v2t-x", "video_urls")]
+)
 def test_model_without_the_media_that_it_works_on_is_refused(name, source):
     assert check({}, model([], name), name=name) == [f"model_params.{source} is missing: {name} works on it; give it"]
     assert check({}, model([], name), name=name, allowed=[source]) == []
@@ -224,7 +226,12 @@ def test_media_that_the_catalog_declares_follow_it():
     assert check({"image_url": "x"}, model([{"name": "image_url", "type": "string"}])) == []
 
 
-SOURCES = {"i2i": {"image_url": URL}, "i2v": {"image_url": URL}, "is2i": {"image_urls": [URL]}, "i2t": {"image_urls": [URL]}}
+SOURCES = {
+    "i2i": {"image_url": URL},
+    "i2v": {"image_url": URL},
+    "is2i": {"image_urls": [URL]},
+    "i2t": {"image_urls": [URL]},
+}
 SOURCES["v2t"] = {"video_urls": [URL]}
 
 

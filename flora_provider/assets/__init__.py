@@ -1,0 +1,1 @@
+"""FLORA's runs and projects as Airflow's assets."""
