@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
-from flora_provider.api.errors import FloraDownloadError
+from flora_provider.api.errors import FloraDownloadError, FloraError
 from flora_provider.api.files.download import EXPIRED, download
 from flora_provider.files.measures import measures
 from flora_provider.files.outputs import text_content
@@ -66,9 +66,9 @@ def fetch(output: Mapping[str, Any], file: IO[bytes], reader: RunReader, *, max_
         folder: where the file is, for errors.
 
     Raises:
-        FloraDownloadError: it did not arrive whole, is too large, or its address is not followed.
+        FloraDownloadError: it did not arrive whole, is too large, or its address is not followed, or has expired and
+            FLORA names no other.
         FloraStorageError: the file could not be written.
-        FloraError: its address has expired, and the run could not be read for a fresh one.
     """
     with storage_errors("write to", folder):
         if "text" in output:
@@ -92,7 +92,14 @@ def _download(output: Mapping[str, Any], file: IO[bytes], reader: RunReader, max
     try:
         return client.run(download(output["url"], file, client.context, **options)).content_type
     except FloraDownloadError as error:
-        fresh = reader.fresh_url(output) if error.status in EXPIRED else None
+        if error.status not in EXPIRED:
+            raise
+        try:
+            fresh = reader.fresh_url(output)
+        except FloraError as failure:
+            raise FloraDownloadError(
+                f"{error}. That was tried, and the run could not be read: {failure}", status=error.status
+            ) from failure
         if fresh is None:
             raise
     return client.run(download(fresh, file, client.context, **options)).content_type

@@ -167,8 +167,8 @@ class ObjectFolder(Folder):
         self._publishes_at_end = _protocols(self._fs) & _PUBLISH_AT_END
 
     def path(self, name: str) -> str:
-        """As a URI, without the connection."""
-        return str(self.folder / name)
+        """As a URI, without the connection, which is Airflow's alone."""
+        return str(self.folder / name).replace(f"://{self.folder.conn_id}@", "://", 1)
 
     def make(self) -> None:
         """Nothing in an object store, which has no folders."""
