@@ -47,6 +47,11 @@ class Folder(ABC):
     def path(self, name: str) -> str:
         """Where a file of this name is, as `read_manifest` and Airflow's ObjectStoragePath take it."""
 
+    def uri(self, name: str) -> str:
+        """The same with a scheme, for lineage."""
+        path = self.path(name)
+        return path if "://" in path else Path(path).as_uri()
+
     @abstractmethod
     def make(self) -> None:
         """Make it, with the folders above it; buckets are not made."""
@@ -168,7 +173,7 @@ class ObjectFolder(Folder):
 
     def path(self, name: str) -> str:
         """As a URI, without the connection, which is Airflow's alone."""
-        return str(self.folder / name).replace(f"://{self.folder.conn_id}@", "://", 1)
+        return plain_address(self.folder / name)
 
     def make(self) -> None:
         """Nothing in an object store, which has no folders."""
@@ -270,6 +275,24 @@ def as_path(value: AnyPath, conn_id: str | None = None, *, name: str = "folder")
     if not isinstance(text, str) or not text or "\0" in text or is_rendered_none(text):
         raise FloraInputError(f"{name} is {short_repr(value)}: give a path, or an address such as s3://bucket/folder")
     return Path(text)
+
+
+def plain_address(path: ObjectStoragePath) -> str:
+    """The address of a path without its connection."""
+    return str(path).replace(f"://{path.conn_id}@", "://", 1)
+
+
+@contextmanager
+def local_copy(path: ObjectStoragePath) -> Iterator[IO[bytes]]:
+    """A temporary file of this machine with the content of one in an object store.
+
+    Raises:
+        FloraStorageError: it cannot be read, or there is no room for it.
+    """
+    with tempfile.TemporaryFile("wb+") as file:
+        with storage_errors("read", plain_address(path)), path.fs.open(path.path, "rb", block_size=_BLOCK) as source:
+            shutil.copyfileobj(source, file, _COPY)
+        yield file
 
 
 def _upload(fs: AbstractFileSystem, file: IO[bytes], key: str) -> None:

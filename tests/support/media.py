@@ -42,8 +42,12 @@ class MediaHost:
 @contextmanager
 def media_host():
     host = MediaHost()
-    handler = type("Handler", (BaseHTTPRequestHandler,), {"do_GET": lambda self: host.answer(self)})
-    with http_server(handler) as url:
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            host.answer(self)
+
+    with http_server(Handler) as url:
         host.url = url
         yield host
 

@@ -2,8 +2,6 @@
 
 import json
 
-
-
 import pytest
 
 from flora_provider.api.client import FloraClient

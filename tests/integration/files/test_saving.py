@@ -4,8 +4,8 @@ import hashlib
 import json
 
 import pytest
-from airflow.sdk.io import attach
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from flora_provider.api.errors import FloraDownloadError, FloraInputError, FloraStorageError
