@@ -104,6 +104,7 @@ class ObjectStorageToFloraOperator(Transfer):
 
     def _uploaded(self, file: SourceFile, context: Context) -> dict[str, Any]:
         """The asset of a file: the one that an earlier try has uploaded, if FLORA still has it, or a new one."""
+        from flora_provider.api.files.media_types import uploadable_type
         from flora_provider.transfers.remembered import recall, remember
 
         scope = {
@@ -124,7 +125,7 @@ class ObjectStorageToFloraOperator(Transfer):
             "asset_id": asset.asset_id,
             "url": asset.url,
             "name": asset.name or file.path.name,
-            "content_type": asset.content_type,
+            "content_type": asset.content_type or self.content_type or uploadable_type(file.path.name),
             "size_bytes": asset.size_bytes if asset.size_bytes is not None else file.size,
             "source": file.address,
         }
