@@ -1,6 +1,7 @@
 """A client of a FLORA on a port, and an S3 on another one."""
 
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -67,6 +68,12 @@ def store(request, tmp_path):
     return S3Store(request.getfixturevalue("s3"))
 
 
+@pytest.fixture
+def s3_store(s3):
+    """A folder in an S3."""
+    return S3Store(s3)
+
+
 class LocalStore:
     """A folder: where it is, and what is in it by name."""
 
@@ -75,6 +82,13 @@ class LocalStore:
 
     def names(self):
         return {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+
+    def sizes(self):
+        found = {}
+        for name in self.names():
+            with suppress(FileNotFoundError):  # a temporary file that is gone
+                found[name] = (self.folder / name).stat().st_size
+        return found
 
     def read(self, name):
         return (self.folder / name).read_bytes()
@@ -91,8 +105,11 @@ class S3Store:
         self.client, self.folder, self.path = client, "s3://aws_files@shop/out", "s3://shop/out"
 
     def names(self):
+        return set(self.sizes())
+
+    def sizes(self):
         found = self.client.list_objects_v2(Bucket="shop", Prefix="out/").get("Contents", [])
-        return {item["Key"].removeprefix("out/") for item in found}
+        return {item["Key"].removeprefix("out/"): item["Size"] for item in found}
 
     def read(self, name):
         return self.client.get_object(Bucket="shop", Key=f"out/{name}")["Body"].read()
