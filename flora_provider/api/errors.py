@@ -18,6 +18,7 @@
     ├── FloraFileError               a file did not get where it should
     │   ├── FloraDownloadError         it could not be fetched whole, or must not be fetched
     │   └── FloraUploadError           it could not be stored, or FLORA could not use it
+    ├── FloraStorageError            a folder or an object store did not take a file, or did not give one
     ├── FloraWebhookError            a callback that FLORA did not sign, or not recently
     └── RunError                     HTTP was fine, the run is not; `.run_id` names it
         ├── RunFailed                  FLORA says `failed`; `.advice` says whether a retry can help
@@ -223,11 +224,35 @@ class FloraFileError(FloraError):
 
 
 class FloraDownloadError(FloraFileError):
-    """A file could not be fetched whole, or its address is one we do not follow."""
+    """A file could not be fetched whole, or its address is one we do not follow.
+
+    Attributes:
+        status: the HTTP status that its host refused it with; None if it did not refuse.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, may_retry: bool = False, retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        super().__init__(message, may_retry=may_retry, retry_after=retry_after)
 
 
 class FloraUploadError(FloraFileError):
     """A file could not be stored, or FLORA could not use it."""
+
+
+class FloraStorageError(FloraError):
+    """A folder or an object store of yours did not take a file, or did not give one. A later try may succeed.
+
+    Attributes:
+        path: what was to be written or read, without credentials.
+        reason: why, in one sentence.
+    """
+
+    def __init__(self, message: str, *, path: str, reason: str) -> None:
+        self.path = redact_urls(path)
+        self.reason = redact_urls(reason)
+        super().__init__(message)
 
 
 class FloraWebhookError(FloraError):

@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from functools import partial
 from os import PathLike, fsencode
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api import validation
-from flora_provider.api.files.download import MAX_BYTES, download
-from flora_provider.api.files.naming import file_name
+from flora_provider.api.files.download import MAX_BYTES
+from flora_provider.api.files.naming import file_name, safe_stem
 from flora_provider.api.files.upload import upload
 from flora_provider.api.text import is_rendered_none, short_repr
+from flora_provider.files.fetching import RunReader, fetch
+from flora_provider.files.outputs import output_problems, technique_of
+from flora_provider.files.storage import local_copy, open_folder, plain_address
 from flora_provider.hooks.base import ConnectedHook
+from flora_provider.runs.ref import RunRef
 
 if TYPE_CHECKING:
     from flora_provider.api import models
@@ -28,28 +32,36 @@ class FilesHook(ConnectedHook):
     """The methods that move files; source and destination are reported to Airflow's lineage."""
 
     def download_output(
-        self, output: Mapping[str, Any], folder: Path | str, *, name: str | None = None, max_bytes: int = MAX_BYTES
-    ) -> Path:
+        self,
+        output: Mapping[str, Any],
+        folder: Path | str | ObjectStoragePath,
+        *,
+        name: str | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> Path | ObjectStoragePath:
         """Save one output of a finished run as a file; a text is saved as UTF-8.
 
-        The file appears under its name once it is whole, so a retry never finds half of one. The API key is not sent.
+        The file appears under its name once it is whole, so a retry never finds half of one. The API key is not sent
+        to the file's host. If the address has expired, the run is read for a fresh one.
 
         Args:
             output: one of a finished run's `outputs`.
-            folder: on this machine; made if it is not there.
+            folder: on this machine (made if it is not there), or an ObjectStoragePath. A text such as `s3://…` is
+                refused: make an ObjectStoragePath of it.
             name: without an ending, which comes from the content's type (or from its address, if that says nothing);
                 None for the ids of run and output. One with capitals, or other characters than letters, digits, `.`,
                 `_` and `-`, is changed, and its hash added.
             max_bytes: the most that is saved. Default 2 GiB.
 
         Returns:
-            Where it is.
+            Where it is: of the same type as `folder`, a Path for a text.
 
         Raises:
             FloraInputError: it is not an output with an id and `url` or `text`, or the folder is an address (`s3://…`).
             FloraDownloadError: it did not arrive whole, is larger than `max_bytes`, or its address is not followed.
+            FloraStorageError: the folder does not take it: the disk is full, say, or permission is denied.
         """
-        validation.raise_problems(_output_problems(output))
+        validation.raise_problems(output_problems(output))
         found = validation.problems(
             [
                 ("name", name, validation.optional(validation.non_empty_text)),
@@ -57,26 +69,20 @@ class FilesHook(ConnectedHook):
             ]
         )
         validation.raise_problems(_path_problems("folder", folder) + found)
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{uuid4().hex}.part"
-        try:
-            with part.open("xb") as file:
-                if "text" in output:
-                    content_type = "text/plain"
-                    file.write(output["text"].encode(errors="replace"))  # half a surrogate pair is no UTF-8
-                else:
-                    content_type = self._fetch(output["url"], file, max_bytes)
+        store = open_folder(folder)
+        store.make()
+        reader = RunReader(self.client(), RunRef(output["run_id"], technique_of(output)))
+        with store.temporary(safe_stem(output["run_id"])) as file:
+            fetched = fetch(output, file, reader, max_bytes=max_bytes, folder=store.path(""))
             stem = name or f"{output['run_id']}-{output['output_id']}"
-            saved = part.rename(folder / file_name(stem, content_type, output.get("url") or ""))
-        finally:
-            part.unlink(missing_ok=True)
-        self._record(received=output.get("url"), sent=saved.absolute().as_uri())
-        return saved
+            saved_name = file_name(stem, fetched.media_type, output.get("url") or "")
+            store.publish(file, saved_name)
+        self._record(received=output.get("url"), sent=store.uri(saved_name))
+        return (folder if isinstance(folder, ObjectStoragePath) else Path(folder)) / saved_name
 
     def upload_asset(
         self,
-        source: Path | str,
+        source: Path | str | ObjectStoragePath,
         *,
         workspace_id: str | None = None,
         project_id: str | None = None,
@@ -87,11 +93,12 @@ class FilesHook(ConnectedHook):
     ) -> models.Asset:
         """Give FLORA a file, and wait until runs can use its `url` as an input, as `flora_provider.api.upload` says.
 
-        The source is a local file, or a public https URL, which FLORA fetches itself. Where None, the workspace is the
-        connection's, and the file's name the local one.
+        The source is a local file, one in an object store (copied to a temporary file first), or a public https URL,
+        which FLORA fetches itself. Where None, the workspace is the connection's, and the file's name its own.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: a local file cannot be read.
+            FloraStorageError: a file in an object store cannot be read.
         """
         validation.raise_problems([] if isinstance(source, str) else _path_problems("source", source))
         client = self.client()
@@ -108,16 +115,16 @@ class FilesHook(ConnectedHook):
             asset = client.run(start_upload(source, file_name=file_name))
             self._record(received=source, sent=asset.url)
             return asset
+        if isinstance(source, ObjectStoragePath):
+            with local_copy(source) as file:
+                asset = client.run(start_upload(file, file_name=file_name or source.name))
+            self._record(received=plain_address(source), sent=asset.url)
+            return asset
         source = Path(source)
         with source.open("rb") as file:
             asset = client.run(start_upload(file, file_name=file_name or source.name))
         self._record(received=source.absolute().as_uri(), sent=asset.url)
         return asset
-
-    def _fetch(self, url: str, file: IO[bytes], max_bytes: int) -> str:
-        client, referrer = self.client(), self.settings.base_url
-        flow = download(url, file, client.context, max_bytes=max_bytes, referrer=referrer)
-        return client.run(flow).content_type
 
     def _record(self, *, received: str | None, sent: str | None) -> None:
         """Report to Airflow's lineage, where it is collected, what was read and what was written.
@@ -134,27 +141,10 @@ class FilesHook(ConnectedHook):
                     self.log.warning("Lineage of a file was not recorded: %s", type(error).__name__)
 
 
-def _output_problems(output: object) -> list[str]:
-    """What is wrong with this as one of a finished run's outputs."""
-    if not isinstance(output, Mapping) or not output.keys() >= {"run_id", "output_id"}:
-        return ["give one of the outputs of a finished run, as wait_for_run and the sensor return it"]
-    found = validation.problems(
-        (f"the output's {name}", output[name], validation.non_empty_text) for name in ("run_id", "output_id")
-    )
-    if "text" in output:
-        return found + validation.problems([("the output's text", output["text"], validation.any_string)])
-    if "url" in output:
-        return found + validation.problems([("the output's url", output["url"], _address)])
-    return [*found, "the output has neither url nor text: give it as the finished run holds it"]
-
-
-def _address(name: str, value: object) -> str | None:
-    """Text; what else stands there is not shown, for an address may be signed."""
-    return None if isinstance(value, str) and value else f"{name} is no address, but of type {type(value).__name__}"
-
-
 def _path_problems(name: str, value: object) -> list[str]:
-    """What is wrong with this as a path of this machine. Path makes `s3:/bucket` of `s3://bucket`."""
+    """What is wrong with this as a path of this machine, or an ObjectStoragePath. Path makes `s3:/bucket` of `s3://bucket`."""
+    if isinstance(value, ObjectStoragePath):
+        return []
     remedy = "give the path of a folder or a file on this machine"
     if not isinstance(value, str | PathLike) or not (text := str(value)) or is_rendered_none(text):
         return [f"{name} is {short_repr(value)}: {remedy}"]

@@ -20,7 +20,8 @@ from flora_provider.api.urls import host_to_connect, is_private_address, is_priv
 MAX_BYTES = 2 * 1024**3
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_EXPIRED = frozenset({401, 403, 404, 410})
+EXPIRED = frozenset({401, 403, 404, 410})
+"""Statuses with which a host refuses an address that may have expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,10 @@ def _whole(response: Response, file: IO[bytes], host: str, *, now: float) -> Dow
         FloraDownloadError: it did not.
     """
     if response.status != HTTPStatus.OK:  # a part (206) was not asked for
-        remedy = ": its address may have expired; get the run again for a fresh one" * (response.status in _EXPIRED)
+        remedy = ": its address may have expired; get the run again for a fresh one" * (response.status in EXPIRED)
         raise FloraDownloadError(
             f"{host} answered {response.status}{remedy}",
+            status=response.status,
             may_retry=status_passes(response.status),
             retry_after=response.retry_after(now),
         )

@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from flora_provider.api.errors import FloraDownloadError, FloraInputError
+from flora_provider.api.errors import FloraDownloadError, FloraInputError, FloraStorageError
 from flora_provider.sandbox.faults import Fault
 from tests.support.servers import http_server
 
@@ -127,11 +127,23 @@ def test_folder_that_is_an_address_is_refused(hook, tmp_path, monkeypatch, folde
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_of_airflows_object_storage_is_refused(hook, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(FloraInputError, match="give the path of a folder or a file on this machine"):
-        hook.download_output({**OUTPUT, "text": "words"}, ObjectStoragePath(f"file://{tmp_path}/x"))
-    assert list(tmp_path.iterdir()) == []
+def test_folder_may_be_one_of_airflows_object_storage(hook, tmp_path):
+    saved = hook.download_output({**OUTPUT, "text": "words"}, ObjectStoragePath(f"file://{tmp_path}/x"))
+    assert Path(saved.path) == tmp_path / "x" / "run_1-o.txt"
+    assert Path(saved.path).read_text(encoding="utf-8") == "words"
+
+
+def test_file_of_airflows_object_storage_becomes_an_asset(hook, tmp_path, lineage):
+    file = tmp_path / "picture.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
+    asset = hook.upload_asset(ObjectStoragePath(f"file://{file}"))
+    assert (asset.status, bool(asset.url)) == ("ready", True)
+    assert lineage.inputs == {file.as_uri()}
+
+
+def test_file_of_object_storage_that_is_not_there_is_named(hook, tmp_path):
+    with pytest.raises(FloraStorageError, match=r"nothing\.png: .* does not exist"):
+        hook.upload_asset(ObjectStoragePath(f"file://{tmp_path}/nothing.png"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Operators that move files between FLORA and an object store, or a folder."""
