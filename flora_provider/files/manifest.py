@@ -100,6 +100,11 @@ class RunManifest(BaseModel):
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
+def manifest_path(folder: AnyPath, run_id: str) -> str:
+    """Where the manifest of a run is, beside its files."""
+    return open_folder(folder).path(manifest_name(run_id))
+
+
 def manifest_name(run_id: str) -> str:
     """What the manifest of a run is called; `{run_id}.json` unless the id has characters that are not safe."""
     return file_name(run_id, "application/json")

@@ -14,7 +14,8 @@ from flora_provider.api import validation
 from flora_provider.api.urls import without_signatures
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.mapping import shared_key, undeclared_params
-from flora_provider.tasks.parse_checks import Text, refuse_at_parse
+from flora_provider.tasks.parse_checks import Folder, Text, folder, refuse_at_parse
+from flora_provider.tasks.requests import REQUEST
 from flora_provider.tasks.templates import TemplateSnapshot
 from flora_provider.tasks.waiting import Deadline, WaitsForRun
 from flora_provider.tasks.xcom import push_if_possible, push_with_retries
@@ -34,6 +35,7 @@ _MAY_BE_SHORT = 5.0  # seconds
 RULES: Mapping[str, validation.Check] = {
     "flora_conn_id": validation.non_empty_text,
     "wait_for_completion": validation.boolean,
+    "save_outputs_to": folder,
     "deferrable": validation.boolean,
     "idempotency_key": validation.idempotency_key,
     "poll_interval": validation.positive,
@@ -55,6 +57,9 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         idempotency_key: your own key instead of the one derived from the task. FLORA starts nothing twice under one
             key within two hours, whoever sends it; keep it unique per intended run.
         wait_for_completion: wait for the run, and return it, instead of its id. Default False.
+        save_outputs_to: a folder for what the run has made, and its manifest: a path of the worker, an
+            `ObjectStoragePath`, or the text of one, such as `s3://aws_default@bucket/{{ ds }}`. Only with
+            `wait_for_completion`. A retry saves only what is missing. `FloraToObjectStorageOperator` has more options.
         deferrable: wait in the triggerer, not in a worker. Default True.
         poll_interval: least seconds between two polls of the run. Default 3.
         timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
@@ -71,15 +76,16 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             no change while its run is not known: the request of the first try is kept.
 
     XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
-    waited for), `flora_url`.
+    waited for), `flora_url`, `request` (what was asked for, without signed addresses; it goes into manifests).
 
     Returns:
         The run id; with `wait_for_completion` the finished run as a plain dict: run_id, status, outputs, charged_cost
-        (USD, None while FLORA has not settled it) and its times.
+        (USD, None while FLORA has not settled it) and its times; with `save_outputs_to` also `files` (members of
+        `flora_provider.files.SavedFile`), and the path of the `manifest`.
     """
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
-    template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key")
+    template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key", "save_outputs_to")
     rules: ClassVar[Mapping[str, validation.Check]] = RULES
     starts_runs = True
     ui_color = "#f4e8ff"
@@ -90,6 +96,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         flora_conn_id: str = "flora_default",
         idempotency_key: Text | None = None,
         wait_for_completion: bool = False,
+        save_outputs_to: Folder | None = None,
         deferrable: bool = True,
         poll_interval: float | timedelta = 3.0,
         timeout: float | timedelta | None = None,
@@ -101,6 +108,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         self.flora_conn_id = flora_conn_id
         self.idempotency_key: Any = idempotency_key  # a str once Airflow has rendered it
         self.wait_for_completion = wait_for_completion
+        self.save_outputs_to: Any = save_outputs_to
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
@@ -109,14 +117,14 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         # For the link: None where XCom holds it, empty in a worker that does not know it yet.
         self.project_url: str | None = "" if self.is_mapped_instance else None
         self._run_id: str | None = None
-        self._request: dict[str, Any] = {}
         self._ledger: TaskStateLedger | NoLedger | None = None
         self._has_ended = False
         self.refuse_literals(RULES)
         if not self.is_mapped_instance:
             in_group = next(self.iter_mapped_task_groups(), None) is not None
             shared = shared_key(idempotency_key, in_group=True) if in_group else ()
-            refuse_at_parse([*undeclared_params(self.params, self.get_dag()), *shared], self.task_id)
+            found = [*undeclared_params(self.params, self.get_dag()), *shared, *self._unsaved()]
+            refuse_at_parse(found, self.task_id)
 
     @abstractmethod
     def call(self) -> Call[Any]:
@@ -163,19 +171,19 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
                 return submission.run_id
             run = self._wait(submission, self.deadline(context))
             self._has_ended = True
-            return self.push_result(context, run)
+            return self.push_result(context, run, submission.ref.technique)
 
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
-        validation.raise_problems(list(undeclared_params(self.params, self.get_dag())))
+        validation.raise_problems([*undeclared_params(self.params, self.get_dag()), *self._unsaved()])
         super().refuse_values()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
         """Go on after the triggerer's wait."""
-        with self._remembered(context), self.airflow_errors():
+        with self._remembered(context), self.airflow_errors(), self.hook:
             run = self.result_of_event(event)
             self._run_id, self._has_ended = run["run_id"], True
-            return self.push_result(context, run)
+            return self.push_result(context, run, event.get("technique"))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
@@ -197,6 +205,12 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         else:
             self.log.warning("Killed before FLORA said which run it started, if any; a retry sends the same key again")
 
+    def _unsaved(self) -> list[str]:
+        """Outputs that would not be saved, although the author wants it."""
+        if self.save_outputs_to is None or self.wait_for_completion:
+            return []
+        return ["save_outputs_to needs wait_for_completion=True, for there is nothing to save before the run has ended"]
+
     @contextmanager
     def _remembered(self, context: Context) -> Iterator[None]:
         """Remember that this try has ended by itself, if it fails herein: see `runs.ledger.is_cleared`."""
@@ -213,8 +227,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """Push what is known now, for a user who looks while the run goes on."""
         quote = self.catalog_price() if submission.quoted_cost is None else submission.quoted_cost
         push_with_retries(context, "run_id", submission.run_id)
-        self._request = {**self.describe(), "run_id": submission.run_id, "quoted_cost_usd": quote}
-        push_if_possible(context, "request", without_signatures(self._request))
+        request = {**self.describe(), "run_id": submission.run_id, "quoted_cost_usd": quote}
+        push_if_possible(context, REQUEST, without_signatures(request))
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")

@@ -25,7 +25,7 @@ from flora_provider.runs.event import RunEvent
 from flora_provider.runs.ref import RunRef
 from flora_provider.tasks import triggerer
 from flora_provider.tasks.exceptions import joined
-from flora_provider.tasks.parse_checks import Text
+from flora_provider.tasks.parse_checks import Folder, Text, folder
 from flora_provider.tasks.sensor_link import link_of_sensor
 from flora_provider.tasks.waiting import WaitsForRun
 from flora_provider.tasks.xcom import push_if_possible
@@ -51,6 +51,7 @@ _OURS: Mapping[str, validation.Check] = {
     "flora_conn_id": validation.non_empty_text,
     "deferrable": validation.boolean,
     "poll_interval": validation.positive,
+    "save_outputs_to": folder,
 }
 
 
@@ -66,11 +67,13 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         deferrable: wait in the triggerer, holding no worker slot. Default True, unless a `mode` is given.
         poll_interval: least seconds between two polls while deferred. Default 3. Without deferral it is the sensor's
             `poke_interval` that counts.
+        save_outputs_to: a folder for what the run has made, and its manifest, as of `FloraRunOperator`; then the task
+            ends in a worker.
         kwargs: of every Airflow sensor. `timeout`, `soft_fail` and `execution_timeout` mean the same deferred or not.
 
     Returns:
         The finished run as a plain dict: run_id, status, outputs, charged_cost (USD, None while FLORA has not settled
-        it) and its times. The bill is also XCom `charged_cost_usd`.
+        it) and its times; with `save_outputs_to` also `files` and `manifest`. The bill is also XCom `charged_cost_usd`.
 
     Raises:
         FloraInputError: when the DAG is parsed, for a literal `run_id` that is none.
@@ -80,7 +83,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
     """
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
-    template_fields: Sequence[str] = ("run_id", "technique", "flora_conn_id")
+    template_fields: Sequence[str] = ("run_id", "technique", "flora_conn_id", "save_outputs_to")
     rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOWS, **_OURS}
     ui_color = "#f4e8ff"
 
@@ -92,6 +95,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         flora_conn_id: str = "flora_default",
         deferrable: bool | None = None,
         poll_interval: float | timedelta = 3.0,
+        save_outputs_to: Folder | None = None,
         **kwargs: Any,
     ) -> None:
         # Airflow hands the DAG's default_args on, too.
@@ -103,6 +107,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         self.technique: Any = technique
         self.flora_conn_id = flora_conn_id
         self.poll_interval = poll_interval
+        self.save_outputs_to: Any = save_outputs_to
         # For the link: None where XCom holds it, empty in a worker that does not know it yet.
         self.project_url: str | None = "" if self.is_mapped_instance else None
         self._last_poll: RunEvent | None = None
@@ -157,8 +162,8 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
         """Go on after the triggerer's wait."""
-        with self._soft_failures(), self.airflow_errors():
-            return self.push_result(context, self.result_of_event(event))
+        with self._soft_failures(), self.airflow_errors(), self.hook:
+            return self.push_result(context, self.result_of_event(event), self.technique)
 
     def _poke_loop(self, context: Context) -> FinishedRun | None:
         """Airflow's own loop around `poke`; its timeouts also say what becomes of the run."""
@@ -194,7 +199,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
             self._last_poll = event = self.hook.poll_until_done(poller)
             self._refused_since = (since or time.time()) if poller.is_refused else None
             goes_on = event.kind == "timed_out" or (event.awaits_bill(now=time.time()) and self._has_time(context))
-            return None if goes_on else self.push_result(context, event.result())
+            return None if goes_on else self.push_result(context, event.result(), self.technique)
 
     def _has_time(self, context: Context) -> bool:
         """Whether another poll cannot cost a finished run: a deferred wait minds the deadline itself."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import XComArg
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.api.validation import Check
 
 # The base of everything that Airflow resolves when a task runs: XComArg, a DAG function's argument, an argument of a
@@ -17,6 +19,9 @@ Placeholder: type = next(base for base in XComArg.__mro__ if base.__name__ == "R
 # What a templated parameter takes: the value itself, Jinja, or a placeholder such as another task's result.
 Text: TypeAlias = str | XComArg
 Dict: TypeAlias = Mapping[str, Any] | XComArg
+
+# A folder: a path of the worker, an ObjectStoragePath, or the text of either.
+Folder: TypeAlias = str | PathLike[str] | XComArg
 
 JINJA_MARKS = ("{{", "{%", "{#")
 
@@ -29,6 +34,14 @@ def is_literal(value: object) -> bool:
     if isinstance(value, str):
         return not any(mark in value for mark in JINJA_MARKS)
     return not isinstance(value, Placeholder) and not callable(value)
+
+
+def folder(name: str, value: object) -> str | None:
+    """A path of this machine or of an object store; a check as in `api.validation`."""
+    is_path = isinstance(value, PathLike) or hasattr(value, "conn_id")  # Airflow's ObjectStoragePath is no PathLike
+    if is_path or (isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)):
+        return None
+    return f"{name} is {short_repr(value)}: give a path, or an address such as s3://bucket/folder"
 
 
 def literal_problems(

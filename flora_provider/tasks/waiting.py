@@ -56,12 +56,13 @@ def seconds(value: float | timedelta | None) -> float | None:
 
 
 class WaitsForRun(CheckedTask):
-    """A task that waits for a run, with a `flora_conn_id`, a `poll_interval` and a `timeout`."""
+    """A task that waits for a run, and may save what that has made."""
 
     starts_runs: ClassVar[bool] = False
     """Whether a retry of the task can replace a run that failed."""
 
     flora_conn_id: str
+    save_outputs_to: Any  # a folder, once Airflow has rendered it; None to save nothing
     poll_interval: float | timedelta
     timeout: Any  # of an operator, seconds, a timedelta or None; of a sensor, seconds
 
@@ -173,8 +174,11 @@ class WaitsForRun(CheckedTask):
         except RunTimedOut as error:
             self._raise_timeout(error, event.limit)
 
-    def push_result(self, context: Context, run: FinishedRun) -> FinishedRun:
-        """Push what XCom is to hold of a completed run beside the return value, and return the run."""
+    def push_result(self, context: Context, run: FinishedRun, technique: str | None = None) -> FinishedRun:
+        """Save, describe and push what is wished of a completed run, and return it; `technique` as of `RunRef`."""
+        from flora_provider.tasks.saving import finish
+
+        run = finish(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
         self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))

@@ -90,8 +90,12 @@ class TaskInstance:
     def xcom_push(self, key, value):
         self.xcoms[key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, task_ids, key):
-        return [ti.xcoms.get(key) for ti in (self, *self._others) if ti.task_id in task_ids]
+    def xcom_pull(self, task_ids, key, map_indexes=None):
+        return [
+            ti.xcoms.get(key)
+            for ti in (self, *self._others)
+            if ti.task_id in task_ids and (map_indexes is None or ti.map_index in map_indexes)
+        ]
 
 
 class OneTask:

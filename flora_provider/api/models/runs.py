@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, TypeAlias, TypedDict
+from typing import Annotated, Any, ClassVar, NotRequired, TypeAlias, TypedDict
 
 from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
@@ -70,6 +70,8 @@ class FinishedRun(TypedDict):
         outputs: each with `run_id`, `output_id`, `type`, and either `text` or `url`.
         charged_cost: the bill in USD; None while FLORA has not settled it.
         created_at, started_at, completed_at: ISO 8601; None where FLORA gave none.
+        files: where a task has saved the outputs, members of `flora_provider.files.SavedFile`.
+        manifest: the path of the manifest beside them, for `flora_provider.files.read_manifest`.
     """
 
     run_id: str
@@ -79,6 +81,8 @@ class FinishedRun(TypedDict):
     created_at: str | None
     started_at: str | None
     completed_at: str | None
+    files: NotRequired[list[dict[str, Any]]]
+    manifest: NotRequired[str]
 
 
 def _iso(at: Instant | None) -> str | None:

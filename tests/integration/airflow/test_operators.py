@@ -1,7 +1,11 @@
 """What every operator that starts runs does alike."""
 
+from pathlib import Path
+
 import pytest
 
+from flora_provider.api.errors import FloraInputError
+from flora_provider.files import read_manifest
 from flora_provider.operators.flora import FloraGenerateOperator, FloraRunActionOperator, FloraRunTechniqueOperator
 
 PICTURE = "https://media.flora.ai/a.png"
@@ -65,3 +69,50 @@ def test_retry_takes_the_run_of_the_first_try(fast, operator, one_task):
     assert task.retry() == first
     assert fast.started == 1
     assert task.xcoms["quoted_cost_usd"] is not None
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_operator_saves_outputs_with_a_manifest_in_both_modes(fast, operator, one_task, tmp_path, deferrable):
+    folder = tmp_path / "saved"
+    task = one_task(operator(wait_for_completion=True, deferrable=deferrable, save_outputs_to=str(folder)))
+
+    run = task.run()
+
+    manifest = read_manifest(run["manifest"])
+    assert Path(run["manifest"]).parent == folder
+    assert run["files"] == manifest.to_dict()["files"]
+    assert len(manifest.files) == len(run["outputs"])
+    assert all(Path(file.path).stat().st_size == file.size for file in manifest.files)
+    assert manifest.charged_cost_usd == run["charged_cost"]
+    assert manifest.quoted_cost_usd == task.xcoms["quoted_cost_usd"]
+    assert (manifest.task_id, manifest.run_id) == ("made", run["run_id"])
+    request = task.xcoms["request"]
+    assert {name: getattr(manifest, name) for name in ("kind", "prompt", "model", "technique", "action", "inputs")} == {
+        name: request.get(name) for name in ("kind", "prompt", "model", "technique", "action", "inputs")
+    }
+
+
+def test_retry_after_a_failure_to_save_takes_the_run_that_is_paid(fast, operator, one_task, tmp_path):
+    folder = tmp_path / "saved"
+    folder.write_text("in the way")
+    task = one_task(operator(wait_for_completion=True, save_outputs_to=str(folder)))
+    error = task.fails_for_now()
+    assert str(folder) in str(error)
+    folder.unlink()
+    assert read_manifest(task.retry()["manifest"]).run_id == fast.runs[0].run_id
+    assert fast.started == 1
+
+
+def test_folder_for_a_run_that_is_not_awaited_is_refused_when_the_dag_is_parsed(operator):
+    with pytest.raises(FloraInputError, match="save_outputs_to needs wait_for_completion=True"):
+        operator(save_outputs_to="/tmp")
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_sensor_saves_outputs_in_a_worker(fast, operator, one_task, wait_for, tmp_path, deferrable):
+    started = one_task(operator())
+    run_id = started.run()
+    technique = started.xcoms["request"].get("technique_route")
+    task = one_task(wait_for(run_id, technique=technique, deferrable=deferrable, save_outputs_to=str(tmp_path)))
+    run = task.run()
+    assert read_manifest(run["manifest"]).to_dict()["files"] == run["files"] != []
