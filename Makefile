@@ -17,6 +17,7 @@ PINS := $(call constraints,$(NEWEST))
 # In variables, for a comma would end an argument of a call.
 EXTRAS := dev,bench,lint,browser,pipelines
 TESTED := dev,browser,pipelines
+NEWEST_WHEEL := dev,pipelines,yaml-dags
 
 # As many processes as there are cores, but few: each makes an Airflow of its own. A file's tests share what they set up.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -33,6 +34,9 @@ unexport PYTHONDONTWRITEBYTECODE
 install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --constraint $(call constraints,$(2)) $(3) || \
 	{ echo "uv could not; pip may, which takes a minute"; \
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
+
+# What the wheel is installed with under the Airflow $(1).
+wheel_extras = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),dev)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test lint types format quick coverage e2e chaos bench matrix pythons constraints clean
@@ -86,7 +90,7 @@ matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel
 matrix-%: .matrix/wheel
 	rm -rf .matrix/$*
 	$(BIN)/python -m venv .matrix/$*
-	$(call install,.matrix/$*,$*,"$$(ls .matrix/wheel/*.whl)[dev]")
+	$(call install,.matrix/$*,$*,"$$(ls .matrix/wheel/*.whl)[$(call wheel_extras,$*)]")
 	.matrix/$*/bin/python -m pip check
 	mkdir .matrix/$*/checkout
 	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
@@ -113,7 +117,7 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint --extra browser --extra pipelines) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint --extra browser --extra pipelines --extra yaml-dags) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
 sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
 rm .venv/pins
 

@@ -9,6 +9,7 @@ from flora_provider.api import validation
 from flora_provider.api.text import short_repr
 from flora_provider.operators.base import RULES, FloraRunOperator
 from flora_provider.tasks.parse_checks import Dict, Text
+from flora_provider.tasks.template_files import DATA_EXTENSIONS, EXTENSIONS, names_file
 
 if TYPE_CHECKING:
     from flora_provider.api.calls import Call
@@ -23,10 +24,17 @@ def _names(name: str, value: object) -> str | None:
     return f"{name} is {short_repr(value)}: give a list of names"
 
 
+def _params_or_file(name: str, value: object) -> str | None:
+    """The parameters, or the name of a file that holds them."""
+    if names_file(value, DATA_EXTENSIONS) or (problem := validation.mapping(name, value)) is None:
+        return None
+    return f"{problem}, or the name of a .json or .yaml file"
+
+
 # FLORA's `params` are `model_params` here, for Airflow gives every task `params` of its own.
 _RULES: Mapping[str, validation.Check] = {
     "model_params" if name == "params" else name: rule for name, rule in validation.GENERATION.items()
-} | {"validate_params": validation.boolean, "allow_model_params": _names}
+} | {"model_params": _params_or_file, "validate_params": validation.boolean, "allow_model_params": _names}
 
 
 class FloraGenerateOperator(FloraRunOperator):
@@ -37,13 +45,15 @@ class FloraGenerateOperator(FloraRunOperator):
 
     Args:
         type: what to make: image, video, audio or text.
-        prompt: not empty.
+        prompt: not empty; or the name of a file that holds it, relative to the DAG's file or to its
+            `template_searchpath`: `.md`, `.txt`, `.j2`, … A text with a space in it is no name.
         workspace_id: `ws_…`, which is billed; None for the connection's.
         project_id: `prj_…`, of that workspace; None for the connection's.
         model: an endpoint id such as `t2i-flux-2-pro`; None for the workspace's default.
         model_params: parameters of the model, as `FloraHook.list_models()` shows them. For the media that a model works
             on (`image_url`, `image_urls`, `video_urls`), a finished run, one of its outputs, or an asset will do, as
-            operators, sensors and hooks return them. Airflow's `params` are not sent.
+            operators, sensors and hooks return them. Or the name of a `.json` or `.yaml` file that holds all of them.
+            Airflow's `params` are not sent.
         callback_url: https; FLORA posts a signed webhook there when the run ends.
         validate_params: check `model` and `model_params` against FLORA's catalog before anything is sent, for FLORA
             ignores what it does not know, and bills all the same. Default True. If FLORA does not give its catalog just
@@ -70,6 +80,8 @@ class FloraGenerateOperator(FloraRunOperator):
         "callback_url",
         *FloraRunOperator.template_fields,
     )
+    template_ext: Sequence[str] = EXTENSIONS
+    file_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "model_params"})
     rules: ClassVar[Mapping[str, validation.Check]] = {**RULES, **_RULES}
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "model_params": "json"}
 
@@ -81,7 +93,7 @@ class FloraGenerateOperator(FloraRunOperator):
         workspace_id: Text | None = None,
         project_id: Text | None = None,
         model: Text | None = None,
-        model_params: Dict | None = None,
+        model_params: Dict | str | None = None,
         callback_url: Text | None = None,
         validate_params: bool = True,
         allow_model_params: Collection[str] = (),

@@ -11,6 +11,7 @@ from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.api.validation import Check, raise_problems
 from flora_provider.tasks import mapping
 from flora_provider.tasks.parse_checks import is_literal, literal_problems, refuse_at_parse
+from flora_provider.tasks.template_files import names_file, parsed, source_of
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,8 +34,13 @@ class CheckedTask(BaseOperator):
     native_fields: ClassVar[frozenset[str]] = frozenset({"model_params", "inputs", "action_params"})
     """Template fields of ours that follow the DAG's `render_template_as_native_obj`; the others are always texts."""
 
+    file_fields: ClassVar[frozenset[str]] = frozenset()
+    """Template fields of ours that may be the name of a file, which is rendered then: see `template_files`."""
+
     _missing_values: Mapping[str, Any] = {}  # by path: what templates and other tasks gave no value for
     _written: Mapping[str, Any] | None = None  # the fields before they were first rendered; None while they were not
+    _from_files: Mapping[str, str] = {}  # the names of the files that fields were read from, by field
+    _file_problems: tuple[str, ...] = ()
     _mapped_values: frozenset[int] = frozenset()  # ids of those that a mapping gave, which Airflow does not render
 
     def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
@@ -84,7 +90,7 @@ class CheckedTask(BaseOperator):
             for path, value in self._missing_values.items()
             if path not in wrong
         ]
-        raise_problems([*wrong.values(), *missing])
+        raise_problems([*(self._file_problems or wrong.values()), *missing])
 
     def render_template(
         self,
@@ -99,10 +105,47 @@ class CheckedTask(BaseOperator):
         native objects.
         """
         jinja_env = jinja_env or self.get_template_env()
-        is_file = isinstance(content, str) and content.endswith(tuple(self.template_ext))
-        if isinstance(content, str) and not is_file and not any(mark in content for mark in _marks(jinja_env)):
+        if not isinstance(content, str):
+            return super().render_template(content, context, jinja_env, seen_oids)
+        if not any(mark in content for mark in _marks(jinja_env)):
             return content
-        return super().render_template(content, context, jinja_env, seen_oids)
+        return self._render(jinja_env.from_string(content), context, self.get_dag())
+
+    def resolve_template_files(self) -> None:
+        """See when the DAG is parsed that its files are there; they are read when the task runs."""
+        environment = self.get_template_env()
+        found = []
+        for name in self.file_fields:
+            if names_file(value := getattr(self, name, None)):
+                try:
+                    source_of(value, environment)
+                except LookupError as error:
+                    found.append(f"{name} is {value!r}, the name of a file, but {error}")
+        refuse_at_parse(found, self.task_id)
+        self.prepare_template()
+
+    def _read_files(self, jinja_env: jinja2.Environment, seen_oids: set[int]) -> None:
+        """Take what the files hold for the fields that name them; what a mapping gave is no file's name."""
+        found: dict[str, str] = {}
+        problems = []
+        for name in self.file_fields:
+            value = getattr(self, name, None)
+            if id(value) in seen_oids or not names_file(value):
+                continue
+            try:
+                setattr(self, name, source_of(value, jinja_env))
+                found[name] = value
+            except LookupError as error:
+                problems.append(f"{name} is {value!r}, the name of a file, but {error}")
+        self._from_files, self._file_problems = found, tuple(problems)
+
+    def _parse_files(self) -> None:
+        """Take what rendered files of data say."""
+        for name in self._from_files.keys() & self.native_fields:
+            try:
+                setattr(self, name, parsed(getattr(self, name)))
+            except LookupError as error:
+                self._file_problems += (f"{name} is the file {self._from_files[name]!r}, but {error}",)
 
     def _do_render_template_fields(
         self,
@@ -118,6 +161,8 @@ class CheckedTask(BaseOperator):
             render(parent, template_fields, context, jinja_env, seen_oids)
             return
         names = list(template_fields)
+        if self._written is None:
+            self._read_files(jinja_env, seen_oids)
         written = {name: getattr(self, name, None) for name in names}
         if self._written is None:
             self._written, self._mapped_values = written, frozenset(seen_oids)
@@ -125,9 +170,10 @@ class CheckedTask(BaseOperator):
         mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
         mapped |= _expanded_over_results(dag.task_dict.get(self.task_id) if dag else None)
         text_env = dag.get_template_env(force_sandboxed=True) if dag and _is_native(jinja_env) else jinja_env
-        texts = [name for name in names if name in self.rules and name not in self.native_fields]
+        texts = [name for name in names if name in self.rules and name not in self.native_fields - {*self._from_files}]
         render(self, texts, context, text_env, seen_oids)
         render(self, [name for name in names if name not in texts], context, jinja_env, seen_oids)
+        self._parse_files()
         self._missing_values = {
             path: value
             for name in names
