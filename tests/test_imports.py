@@ -53,6 +53,7 @@ print(sorted({"httpx", "pydantic", "pendulum", "anyio", "ssl", "asyncio"} & set(
     [
         ("api", "AsyncFloraClient FloraClient Settings calls download errors models upload webhooks"),
         ("runs", "RunRef wait_for_run"),
+        ("files", "RunManifest SavedFile read_manifest save_run"),
         ("sandbox", " ".join(sandbox.__all__)),
     ],
 )

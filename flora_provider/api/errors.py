@@ -215,26 +215,20 @@ class FloraFileError(FloraError):
 
     Attributes:
         may_retry: whether another try can help.
+        status: the HTTP status that a file's host refused it with; None if it did not.
     """
 
-    def __init__(self, message: str, *, may_retry: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, may_retry: bool = False, retry_after: float | None = None, status: int | None = None
+    ) -> None:
         self.may_retry = may_retry
+        self.status = status
         self.retry_after = retry_after
         super().__init__(message)
 
 
 class FloraDownloadError(FloraFileError):
-    """A file could not be fetched whole, or its address is one we do not follow.
-
-    Attributes:
-        status: the HTTP status that its host refused it with; None if it did not refuse.
-    """
-
-    def __init__(
-        self, message: str, *, status: int | None = None, may_retry: bool = False, retry_after: float | None = None
-    ) -> None:
-        self.status = status
-        super().__init__(message, may_retry=may_retry, retry_after=retry_after)
+    """A file could not be fetched whole, or its address is one we do not follow."""
 
 
 class FloraUploadError(FloraFileError):
@@ -242,17 +236,7 @@ class FloraUploadError(FloraFileError):
 
 
 class FloraStorageError(FloraError):
-    """A folder or an object store of yours did not take a file, or did not give one. A later try may succeed.
-
-    Attributes:
-        path: what was to be written or read, without credentials.
-        reason: why, in one sentence.
-    """
-
-    def __init__(self, message: str, *, path: str, reason: str) -> None:
-        self.path = redact_urls(path)
-        self.reason = redact_urls(reason)
-        super().__init__(message)
+    """A folder or an object store of yours did not take a file, or did not give one. A later try may succeed."""
 
 
 class FloraWebhookError(FloraError):

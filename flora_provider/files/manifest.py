@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from flora_provider.api.errors import FloraInputError, FloraStorageError
 from flora_provider.api.files.naming import file_name
 from flora_provider.api.urls import redact_urls
-from flora_provider.files.storage import AnyPath, as_path, open_folder
+from flora_provider.files.paths import AnyPath, as_path
+from flora_provider.files.storage import open_folder
 
 
 class SavedFile(BaseModel):

@@ -40,7 +40,7 @@ def storage_errors(action: str, path: str) -> Iterator[None]:
         raise
     except Exception as error:  # each object store has errors of its own
         reason, remedy = _explained(error)
-        raise FloraStorageError(f"cannot {action} {path}: {reason}; {remedy}", path=path, reason=reason) from error
+        raise FloraStorageError(f"cannot {action} {path}: {reason}; {remedy}") from error
 
 
 def _explained(error: Exception) -> tuple[str, str]:

@@ -13,8 +13,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.files.paths import AnyPath, as_path, plain_address
 from flora_provider.files.reasons import storage_errors
-from flora_provider.files.storage import AnyPath, as_path, plain_address
 
 # What object stores call that which changes with the content, in fsspec's `info`.
 _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime")

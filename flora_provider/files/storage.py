@@ -12,25 +12,21 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraInputError, FloraStorageError
-from flora_provider.api.text import is_rendered_none, short_repr
+from flora_provider.files.paths import AnyPath, as_path, plain_address
 from flora_provider.files.reasons import storage_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-AnyPath: TypeAlias = "str | PathLike[str] | ObjectStoragePath"
-
 # These show an object only once its upload has been completed.
 _PUBLISH_AT_END = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
-_LOCAL = frozenset({"", "file", "local"})
 # Bytes of a part of an upload: S3 takes 10,000 of them, of 5 MiB or more. fsspec holds two of them in memory.
 _BLOCK = 8 * 1024**2
 _COPY = 256 * 1024  # bytes read at a time
@@ -91,9 +87,7 @@ class Folder(ABC):
         size = self.size(name)
         if size != expected:
             raise FloraStorageError(
-                f"{self.path(name)} has {size} bytes instead of {expected} after it was written: try again",
-                path=self.path(name),
-                reason="it was not stored whole",
+                f"{self.path(name)} has {size} bytes instead of {expected} after it was written: try again"
             )
 
 
@@ -253,46 +247,6 @@ def open_folder(folder: AnyPath, conn_id: str | None = None) -> Folder:
     """
     path = as_path(folder, conn_id)
     return ObjectFolder(path) if isinstance(path, ObjectStoragePath) else LocalFolder(path)
-
-
-def as_path(value: AnyPath, conn_id: str | None = None, *, name: str = "folder") -> Path | ObjectStoragePath:
-    """A path of this machine or one of an object store, as its type or its scheme says.
-
-    Raises:
-        FloraInputError: it is neither; `name` is what it is called.
-    """
-    if isinstance(value, str) and "://" in value and "\0" not in value:
-        try:
-            value = ObjectStoragePath(value, conn_id=conn_id)
-        except Exception as error:
-            raise FloraInputError(
-                f"{name} is {short_repr(value)}, which Airflow's ObjectStoragePath refuses ({type(error).__name__}): "
-                "give a path, or an address such as s3://bucket/folder whose Airflow provider is installed"
-            ) from error
-    if isinstance(value, ObjectStoragePath):
-        return Path(value.path) if set(value.protocol.split(",")) & _LOCAL or not value.protocol else value
-    text = os.fspath(value) if isinstance(value, str | PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text or is_rendered_none(text):
-        raise FloraInputError(f"{name} is {short_repr(value)}: give a path, or an address such as s3://bucket/folder")
-    return Path(text)
-
-
-def plain_address(path: ObjectStoragePath) -> str:
-    """The address of a path without its connection."""
-    return str(path).replace(f"://{path.conn_id}@", "://", 1)
-
-
-@contextmanager
-def local_copy(path: ObjectStoragePath) -> Iterator[IO[bytes]]:
-    """A temporary file of this machine with the content of one in an object store.
-
-    Raises:
-        FloraStorageError: it cannot be read, or there is no room for it.
-    """
-    with tempfile.TemporaryFile("wb+") as file:
-        with storage_errors("read", plain_address(path)), path.fs.open(path.path, "rb", block_size=_BLOCK) as source:
-            shutil.copyfileobj(source, file, _COPY)
-        yield file
 
 
 def _upload(fs: AbstractFileSystem, file: IO[bytes], key: str) -> None:

@@ -20,7 +20,8 @@ from flora_provider.api.files.upload import upload
 from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.files.fetching import RunReader, fetch
 from flora_provider.files.outputs import output_problems, technique_of
-from flora_provider.files.storage import local_copy, open_folder, plain_address
+from flora_provider.files.paths import local_copy, plain_address
+from flora_provider.files.storage import open_folder
 from flora_provider.hooks.base import ConnectedHook
 from flora_provider.runs.ref import RunRef
 

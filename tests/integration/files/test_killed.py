@@ -137,7 +137,7 @@ def test_kill_half_way_through_an_upload(host, s3, s3_store):
     assert_whole(s3_store, 1)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2])
 def test_kill_at_any_moment(host, store, delay):
     with Watch(store) as watch:
         process = start(store, f"{host.url}/free", f"{host.url}/free")

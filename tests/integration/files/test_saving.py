@@ -5,7 +5,6 @@ import json
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from flora_provider.api.errors import FloraDownloadError, FloraInputError, FloraStorageError
@@ -109,6 +108,7 @@ def test_file_that_failed_keeps_no_other_from_being_saved(flora, media, store):
 
 
 def test_folder_of_another_file_system_is_written_through_another_name(flora, media):
+    attach = pytest.importorskip("airflow.sdk.io").attach
     attach("memory", fs=MemoryFileSystem())
     folder = ObjectStoragePath("memory://box/out")
     manifest = save_run(flora, finished(media.serve("/a.png", b"whole")), folder)

@@ -56,6 +56,7 @@ MADE = [
     errors.FloraConnectionError("m", ambiguous=False),
     errors.FloraTimeoutError("m"),
     errors.FloraAnswerError("m", request_id="req_1"),
+    errors.FloraStorageError("m"),
     errors.FloraWebhookError("m"),
     errors.RunError("m", **RUN),
     errors.RunFailed(code="SERVER_ERROR", reason="Down.", advice=RetryAdvice.RETRY_NOW, **RUN),

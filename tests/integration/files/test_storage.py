@@ -1,0 +1,35 @@
+"""An upload that is interrupted in its process: what was sent is dropped, and what had the name stays."""
+
+import gc
+import io
+
+import pytest
+
+from flora_provider.api.errors import FloraStorageError
+from flora_provider.files.storage import open_folder
+
+
+class Interrupted(io.BytesIO):
+    """A file of 20 MB that cannot be read beyond its first 12."""
+
+    def __init__(self, error):
+        super().__init__(bytes(20_000_000))
+        self._error = error
+
+    def read(self, size=-1):
+        if self.tell() > 12_000_000:
+            raise self._error
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(KeyboardInterrupt(), KeyboardInterrupt), (OSError("disk"), FloraStorageError)], ids=str
+)
+def test_interrupted_upload_publishes_nothing(s3, s3_store, error, raised):
+    s3_store.write("a.mp4", b"before")
+    folder = open_folder(s3_store.folder)
+    with pytest.raises(raised):
+        folder.publish(Interrupted(error), "a.mp4")
+    gc.collect()
+    assert s3_store.read("a.mp4") == b"before"
+    assert not s3.list_multipart_uploads(Bucket="shop").get("Uploads")
