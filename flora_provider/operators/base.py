@@ -14,7 +14,7 @@ from flora_provider.api import validation
 from flora_provider.api.urls import without_signatures
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.mapping import shared_key, undeclared_params
-from flora_provider.tasks.parse_checks import Folder, Text, folder, refuse_at_parse
+from flora_provider.tasks.parse_checks import Folder, Text, refuse_at_parse, storage_path
 from flora_provider.tasks.requests import REQUEST
 from flora_provider.tasks.templates import TemplateSnapshot
 from flora_provider.tasks.waiting import Deadline, WaitsForRun
@@ -35,7 +35,7 @@ _MAY_BE_SHORT = 5.0  # seconds
 RULES: Mapping[str, validation.Check] = {
     "flora_conn_id": validation.non_empty_text,
     "wait_for_completion": validation.boolean,
-    "save_outputs_to": folder,
+    "save_outputs_to": storage_path,
     "deferrable": validation.boolean,
     "idempotency_key": validation.idempotency_key,
     "poll_interval": validation.positive,
@@ -88,7 +88,6 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key", "save_outputs_to")
     rules: ClassVar[Mapping[str, validation.Check]] = RULES
     starts_runs = True
-    ui_color = "#f4e8ff"
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from flora_provider.runs.event import RunEvent
 from flora_provider.runs.ref import RunRef
 from flora_provider.tasks import triggerer
 from flora_provider.tasks.exceptions import joined
-from flora_provider.tasks.parse_checks import Folder, Text, folder
+from flora_provider.tasks.parse_checks import Folder, Text, storage_path
 from flora_provider.tasks.sensor_link import link_of_sensor
 from flora_provider.tasks.waiting import WaitsForRun
 from flora_provider.tasks.xcom import push_if_possible
@@ -51,7 +51,7 @@ _OURS: Mapping[str, validation.Check] = {
     "flora_conn_id": validation.non_empty_text,
     "deferrable": validation.boolean,
     "poll_interval": validation.positive,
-    "save_outputs_to": folder,
+    "save_outputs_to": storage_path,
 }
 
 
@@ -85,7 +85,6 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
     template_fields: Sequence[str] = ("run_id", "technique", "flora_conn_id", "save_outputs_to")
     rules: ClassVar[Mapping[str, validation.Check]] = {**_AIRFLOWS, **_OURS}
-    ui_color = "#f4e8ff"
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -36,12 +36,23 @@ def is_literal(value: object) -> bool:
     return not isinstance(value, Placeholder) and not callable(value)
 
 
-def folder(name: str, value: object) -> str | None:
+def storage_path(name: str, value: object) -> str | None:
     """A path of this machine or of an object store; a check as in `api.validation`."""
     is_path = isinstance(value, PathLike) or hasattr(value, "conn_id")  # Airflow's ObjectStoragePath is no PathLike
     if is_path or (isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)):
         return None
     return f"{name} is {short_repr(value)}: give a path, or an address such as s3://bucket/folder"
+
+
+def is_several(value: object) -> bool:
+    """Whether this is a list, also the lazy one of a mapped task's results."""
+    is_one = isinstance(value, str | bytes | Mapping | PathLike) or hasattr(value, "conn_id")
+    return isinstance(value, Iterable) and not is_one
+
+
+def as_list(value: Any) -> list[Any]:
+    """The members of a list, or the one value."""
+    return list(value) if is_several(value) else [value]
 
 
 def literal_problems(

@@ -5,27 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
 from flora_provider.api.errors import RunTimedOut
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import Limit, RunEvent
-from flora_provider.tasks.checked_task import CheckedTask
-from flora_provider.tasks.exceptions import as_airflow, joined
+from flora_provider.tasks.exceptions import joined
+from flora_provider.tasks.flora_task import FloraTask
 from flora_provider.tasks.triggerer import can_end_in_triggerer
 from flora_provider.tasks.xcom import push_if_possible
 from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, xcoms_of
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from airflow.providers.common.compat.sdk import Context
 
     from flora_provider.api.models import FinishedRun
-    from flora_provider.hooks.flora import FloraHook
     from flora_provider.runs.ref import RunRef
 
 # How long a run that FLORA expects to be short is awaited in the worker. To defer, and to end in the triggerer, takes
@@ -55,37 +51,17 @@ def seconds(value: float | timedelta | None) -> float | None:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-class WaitsForRun(CheckedTask):
+class WaitsForRun(FloraTask):
     """A task that waits for a run, and may save what that has made."""
 
-    starts_runs: ClassVar[bool] = False
-    """Whether a retry of the task can replace a run that failed."""
-
-    flora_conn_id: str
     save_outputs_to: Any  # a folder, once Airflow has rendered it; None to save nothing
     poll_interval: float | timedelta
     timeout: Any  # of an operator, seconds, a timedelta or None; of a sensor, seconds
-
-    @cached_property
-    def hook(self) -> FloraHook:
-        """The hook of the task's connection."""
-        from flora_provider.hooks.flora import FloraHook
-
-        return FloraHook(self.flora_conn_id)
 
     @property
     def poll_seconds(self) -> float:
         """The least pause between two polls."""
         return seconds(self.poll_interval) or 0.0
-
-    @property
-    def task_label(self) -> str:
-        """Which task and connection an error is about."""
-        return f"task {self.task_id!r}, connection {self.flora_conn_id!r}"
-
-    def airflow_errors(self) -> AbstractContextManager[None]:
-        """Raise FLORA's errors as Airflow's too, naming the task."""
-        return as_airflow(self.task_label, starts_runs=self.starts_runs)
 
     def deadline(self, context: Context) -> Deadline:
         """The earlier of `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""

@@ -7,8 +7,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import validation
-from flora_provider.tasks.parse_checks import Text
-from flora_provider.transfers.base import Transfer, as_list, is_several, path
+from flora_provider.tasks.flora_task import FloraTask
+from flora_provider.tasks.parse_checks import Text, as_list, is_several, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def _source(name: str, value: object) -> str | None:
     """A path, a pattern, or a list of them."""
     if not is_several(value):
-        return path(name, value)
-    found = [problem for index, one in enumerate(as_list(value)) if (problem := path(f"{name}[{index}]", one))]
+        return storage_path(name, value)
+    found = [problem for index, one in enumerate(as_list(value)) if (problem := storage_path(f"{name}[{index}]", one))]
     return "; ".join(found) or None
 
 
-class ObjectStorageToFloraOperator(Transfer):
+class ObjectStorageToFloraOperator(FloraTask):
     """Upload files to FLORA as assets, which runs take as inputs by their `url`.
 
         upload = ObjectStorageToFloraOperator(task_id="upload", source="s3://aws_default@bucket/references/*.png")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import validation
@@ -13,9 +12,11 @@ from flora_provider.files.outputs import DEFAULT_NAME, name_problem
 from flora_provider.runs.error_codes import advice_for
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.ref import RunRef
-from flora_provider.tasks.parse_checks import Text
+from flora_provider.tasks.flora_task import FloraTask
+from flora_provider.tasks.parse_checks import Folder, Text, as_list, is_several, storage_path
+from flora_provider.tasks.requests import requests_of
+from flora_provider.tasks.saving import where
 from flora_provider.tasks.xcom import push_if_possible
-from flora_provider.transfers.base import Transfer, as_list, is_several, path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,7 +46,7 @@ def _one_run(name: str, value: object) -> str | None:
     return f"{name} is {short_repr(value)}: give a finished run as a task returns it, or its id"
 
 
-class FloraToObjectStorageOperator(Transfer):
+class FloraToObjectStorageOperator(FloraTask):
     """Save the files of finished runs in a folder or an object store, each with a manifest.
 
         save = FloraToObjectStorageOperator(task_id="save", run=done.output, destination="s3://aws@bucket/{{ ds }}")
@@ -86,7 +87,7 @@ class FloraToObjectStorageOperator(Transfer):
     native_fields: ClassVar[frozenset[str]] = frozenset({"run"})
     rules: ClassVar[Mapping[str, validation.Check]] = {
         "run": _run,
-        "destination": path,
+        "destination": storage_path,
         "storage_conn_id": validation.optional(validation.non_empty_text),
         "flora_conn_id": validation.non_empty_text,
         "file_name": name_problem,
@@ -99,7 +100,7 @@ class FloraToObjectStorageOperator(Transfer):
         self,
         *,
         run: Any,
-        destination: Text | PathLike[str] | Any,
+        destination: Folder,
         storage_conn_id: Text | None = None,
         flora_conn_id: str = "flora_default",
         file_name: str = DEFAULT_NAME,
@@ -123,7 +124,8 @@ class FloraToObjectStorageOperator(Transfer):
         """Save the files."""
         with self.airflow_errors(), self.hook:
             self.refuse_values()
-            requests = _requests(context)
+            ids = {run if isinstance(run, str) else run["run_id"] for run in as_list(self.run)}
+            requests = requests_of(self, context, ids)
             manifests = [self._save(run, requests, context) for run in as_list(self.run)]
         several = is_several(self.run)
         late = [
@@ -135,20 +137,10 @@ class FloraToObjectStorageOperator(Transfer):
             push_if_possible(context, "charged_cost_usd", late if several else late[0])
         return manifests if several else manifests[0]
 
-    def refuse_values(self) -> None:
-        """Refuse what templates and other tasks have given; a finished run itself may hold nulls."""
-        self._missing_values = {
-            name: value
-            for name, value in self._missing_values.items()
-            if not name.startswith(("run.", "run[")) or name.endswith("]")
-        }
-        super().refuse_values()
-
     def _save(self, run: Any, requests: Mapping[str, Any], context: Context) -> dict[str, Any]:
         from flora_provider.files.saving import save_run
 
         finished = self._finished(run)
-        ti = context["ti"]
         manifest = save_run(
             self.hook,
             finished,
@@ -157,7 +149,7 @@ class FloraToObjectStorageOperator(Transfer):
             file_name=self.file_name,
             overwrite=self.overwrite,
             request=requests.get(finished["run_id"]),
-            at={"dag_id": ti.dag_id, "task_id": ti.task_id, "dag_run_id": ti.run_id, "map_index": ti.map_index},
+            at=where(context),
             max_bytes=self.max_bytes,
         )
         self.log.info("Saved %d file(s) of FLORA run %s", len(manifest.files), manifest.run_id)
@@ -190,13 +182,3 @@ def _unfinished(run_id: str, status: object) -> RunError:
         "wait_for_completion=True, before this task",
         run_id=run_id,
     )
-
-
-def _requests(context: Context) -> dict[str, Mapping[str, Any]]:
-    """What the tasks of this DAG run have pushed as `request`, by run; {} if Airflow does not say."""
-    try:
-        pushed = context["ti"].xcom_pull(task_ids=list(context["dag"].task_ids), key="request")
-        found = [request for request in pushed or () if isinstance(request, Mapping)]
-    except Exception:  # noqa: BLE001 - the manifest can do without
-        return {}
-    return {request["run_id"]: request for request in found if isinstance(request.get("run_id"), str)}

@@ -1,0 +1,40 @@
+"""Base of our operators, sensors and transfers: a task with a FLORA connection, whose errors name both."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from flora_provider.tasks.checked_task import CheckedTask
+from flora_provider.tasks.exceptions import as_airflow
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from flora_provider.hooks.flora import FloraHook
+
+
+class FloraTask(CheckedTask):
+    """A task that uses a FLORA connection."""
+
+    starts_runs: ClassVar[bool] = False
+    """Whether a retry of the task can replace a run that failed."""
+
+    flora_conn_id: str
+    ui_color = "#f4e8ff"
+
+    @cached_property
+    def hook(self) -> FloraHook:
+        """The hook of the task's connection."""
+        from flora_provider.hooks.flora import FloraHook
+
+        return FloraHook(self.flora_conn_id)
+
+    @property
+    def task_label(self) -> str:
+        """Which task and connection an error is about."""
+        return f"task {self.task_id!r}, connection {self.flora_conn_id!r}"
+
+    def airflow_errors(self) -> AbstractContextManager[None]:
+        """Raise FLORA's errors as Airflow's too, naming the task."""
+        return as_airflow(self.task_label, starts_runs=self.starts_runs)
