@@ -20,7 +20,7 @@ def where(context: Context) -> dict[str, Any]:
     return {"dag_id": ti.dag_id, "task_id": ti.task_id, "dag_run_id": ti.run_id, "map_index": ti.map_index}
 
 
-def finish(task: WaitsForRun, context: Context, run: FinishedRun, technique: str | None) -> FinishedRun:
+def save_and_describe(task: WaitsForRun, context: Context, run: FinishedRun, technique: str | None) -> FinishedRun:
     """Save the outputs of a completed run, and describe it in asset events, where the task's author wants either.
 
     Args:

@@ -152,9 +152,9 @@ class WaitsForRun(FloraTask):
 
     def push_result(self, context: Context, run: FinishedRun, technique: str | None = None) -> FinishedRun:
         """Save, describe and push what is wished of a completed run, and return it; `technique` as of `RunRef`."""
-        from flora_provider.tasks.saving import finish
+        from flora_provider.tasks.saving import save_and_describe
 
-        run = finish(self, context, run, technique)
+        run = save_and_describe(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
         self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))

@@ -86,7 +86,7 @@ def ran(run_dag, airflow_db, port, request):
 
 def xcoms(ran, task_id):
     ti = ran.tis[task_id]
-    keys = ("run_id", "quoted_cost_usd", "charged_cost_usd", "flora_url", "return_value")
+    keys = ("run_id", "quoted_cost_usd", "charged_cost_usd", "flora_url", "request", "return_value")
     return {key: value for key in keys if (value := ti.xcom_pull(task_ids=task_id, key=key)) is not None}
 
 
