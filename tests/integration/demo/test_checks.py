@@ -1,9 +1,9 @@
 import pytest
 
 from demo import checks
-from demo.batch import FailedRow
+from demo.pipeline import FailedRow
 
-ALONE = FailedRow("a banknote", ("success", "failed", "upstream_failed"), 1, "GENERATION_PROMPT_MODERATED")
+ALONE = FailedRow("a banknote", ("failed", "upstream_failed", "upstream_failed"), 1, "GENERATION_PROMPT_MODERATED")
 
 
 @pytest.mark.parametrize(
