@@ -38,7 +38,9 @@ def refused_alone(failed: Sequence[FailedRow], prompt: str) -> Check:
     if not failed:
         return Check(passed=False, text=f"FLORA refuses {prompt!r}, but its row did not fail")
     (row,) = failed
-    right = row.states == ("failed", "upstream_failed", "upstream_failed") and row.tries == 1 and "MODERATED" in row.reason
+    right = (
+        row.states == ("failed", "upstream_failed", "upstream_failed") and row.tries == 1 and "MODERATED" in row.reason
+    )
     text = f"1 row failed alone, at try {row.tries}, after which its tasks are {', '.join(map(str, row.states))}: "
     return Check(right, text + row.reason)
 
@@ -64,7 +66,9 @@ def each_step_billed_once(rows: Sequence[Row], runs: Sequence[dict[str, Any]], s
     charged = [sum(row.runs[step]["charged_cost"] for row in rows) for step in range(len(kinds))]
     counts = [sum(kind == of for of, _ in billed) for kind in kinds]
     text = ", ".join(f"{count} {kind}s ${usd:.2f}" for kind, count, usd in zip(kinds, counts, charged, strict=True))
-    same = named == billed and counts == [len(rows)] * len(kinds) and len({run_id for _, run_id in billed}) == len(billed)
+    same = (
+        named == billed and counts == [len(rows)] * len(kinds) and len({run_id for _, run_id in billed}) == len(billed)
+    )
     right = same and charged[-1] == 0 and abs(sum(charged) - stats["usd_billed"]) < _CENT
     strays = len({*named} ^ {*billed})
     text = f"billed: {text}, ${stats['usd_billed']:.2f} in all" + (f"; {strays} runs do not match" if strays else "")

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from demo.pipeline import Moment, Row
 from demo.checks import Check
+from demo.pipeline import Moment, Row
 
 QUIET_SECONDS = 5
 

@@ -1,9 +1,9 @@
 """Take each row of a file through a whole pipeline: picture in, files and manifest out.
 
-One task uploads the reference pictures. Then each row is a mapped task group of its own: a picture is generated from the
-reference, a technique makes something of it, and an action finishes that; the last step saves the files, with a
+One task uploads the reference pictures. Then each row is a mapped task group of its own: a picture is generated from
+the reference, a technique makes something of it, and an action finishes that; the last step saves the files, with a
 manifest, into the folder that the DAG's param names: a path, or an address such as `s3://aws_default@bucket/shots`.
-The result of one step is the input of the next. While FLORA works, no step holds a worker slot.
+The result of one step is the input of the next. Long waits are deferred, and hold no worker slot.
 """
 
 from __future__ import annotations
