@@ -159,7 +159,7 @@ def results(stage: Stage, run_id: str) -> tuple[list[Row], list[FailedRow]]:
             continue
         row = Row(
             prompt=shot["prompt"],
-            name=tasks[GENERATE, index]["rendered_map_index"],
+            name=tasks[ACTION, index]["rendered_map_index"],
             runs=tuple(rest.xcom(DAG_ID, run_id, step, index) for step in STEPS),
             deferred_seconds=tuple(deferred.get((step, index)) for step in STEPS),
         )

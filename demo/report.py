@@ -36,7 +36,7 @@ class Progress:
 
 def table(rows: Sequence[Row], folder: Path) -> str:
     """Return one line per row, with the run and the cost of each step."""
-    lines = [("prompt", "generation", "cost", "technique", "cost", "action", "cost", "file")]
+    lines: list[tuple[str, ...]] = [("prompt", "generation", "cost", "technique", "cost", "action", "cost", "file")]
     lines += [
         (
             _short(row.prompt, 24),

@@ -20,6 +20,10 @@ from flora_provider.transfers.object_storage import ObjectStorageToFloraOperator
 
 SHOTS = Path(__file__).parent / "data" / "shots.csv"
 
+# What Airflow's pages show in place of the number of the row. On the last step alone: a task with a name of its own has
+# to come back to a worker after its wait, to render it; the others end in the triggerer.
+PROMPT = "{{ ti.xcom_pull(task_ids='row.generate', key='request', map_indexes=ti.map_index)['prompt'] }}"
+
 
 @dag(
     schedule=None,
@@ -57,7 +61,6 @@ def flora_chain_from_csv() -> None:
             wait_for_completion=True,
             timeout=900,
             retries=2,
-            map_index_template="{{ task.prompt }}",
         )
         alter = FloraRunTechniqueOperator(
             task_id="technique",
@@ -66,7 +69,6 @@ def flora_chain_from_csv() -> None:
             wait_for_completion=True,
             timeout=900,
             retries=2,
-            map_index_template="{{ task.technique }}",
         )
         FloraRunActionOperator(
             task_id="action",
@@ -76,7 +78,7 @@ def flora_chain_from_csv() -> None:
             save_outputs_to="{{ params.folder }}",
             timeout=900,
             retries=2,
-            map_index_template="{{ task.action_id }}",
+            map_index_template=PROMPT,
         )
 
     row.expand_kwargs(rows(upload.output))
