@@ -44,7 +44,7 @@ wheel_extras = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),dev)
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(INSTALLED) ## Run a DAG of 20 generations on a real Airflow, against the sandbox
+demo: $(INSTALLED) ## Take 20 rows through a pipeline on a real Airflow, against the sandbox
 	$(BIN)/python -m demo
 
 ui: $(INSTALLED) ## Keep the demo's Airflow and sandbox up, to click around in

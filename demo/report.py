@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from demo.batch import Moment, Row
 from demo.checks import Check
+from demo.pipeline import Moment, Row
 
 QUIET_SECONDS = 5
 
@@ -35,17 +35,13 @@ class Progress:
 
 
 def table(rows: Sequence[Row], folder: Path) -> str:
-    """Return the runs as a table."""
-    lines = [("prompt", "type", "run id", "state", "cost", "seconds", "file")]
+    """Return one line per row, with the run and the cost of each step."""
+    lines: list[tuple[str, ...]] = [("prompt", "generation", "cost", "technique", "cost", "action", "cost", "file")]
     lines += [
         (
-            _short(row.prompt, 36),
-            row.type,
-            row.run_id,
-            row.run["status"],
-            f"${row.run['charged_cost']:.3f}",
-            f"{row.seconds:.1f}",
-            str(row.file.relative_to(folder)),
+            _short(row.prompt, 24),
+            *(cell for run in row.runs for cell in (run["run_id"], f"${run['charged_cost']:.3f}")),
+            ", ".join(str(file.relative_to(folder)) for file in row.files),
         )
         for row in rows
     ]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,15 @@ class SandboxProcess(Part):
         fault = {"route": "/generate", "containing": prompt, "times": None, "behavior": behavior}
         httpx.post(f"{self.url}/_sandbox/faults", json=[fault]).raise_for_status()
 
-    def let_runs_take(self, seconds: Iterable[float]) -> None:
-        """Decide how long the next runs take, one by one, whatever their models say."""
-        behaviors = [{"seconds": taken, "estimated_seconds": round(taken)} for taken in seconds]
-        faults = [{"route": "/generate", "behavior": behavior} for behavior in behaviors]
+    def let_runs_take(self, seconds: Mapping[str, float]) -> None:
+        """Decide how long all runs take that a route starts, by the route's template, whatever their models say."""
+        faults = [
+            {"route": route, "times": None, "behavior": {"seconds": taken, "estimated_seconds": round(taken)}}
+            for route, taken in seconds.items()
+        ]
         httpx.post(f"{self.url}/_sandbox/faults", json=faults).raise_for_status()
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return all runs that were started, oldest first: `run_id`, `type`, `status`, whether `billed`, …."""
+        runs: list[dict[str, Any]] = httpx.get(f"{self.url}/_sandbox/runs").raise_for_status().json()["runs"]
+        return runs

@@ -1,6 +1,7 @@
 """Every example DAG is parsed, and run to its end against the sandbox; each run is billed once."""
 
 import csv
+import hashlib
 import io
 import wave
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from flora_provider.files import read_manifest
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
@@ -157,3 +159,28 @@ def opens_as_text(path, prompt):
 
 
 OPENS = {"image": opens_as_png, "audio": opens_as_wav, "video": opens_as_mp4, "text": opens_as_text}
+
+
+def test_chain_from_csv(dags, run_dag, flora, tmp_path):
+    header, *shots = (EXAMPLES / "data" / "shots.csv").read_text(encoding="utf-8").splitlines()
+    rows = shots[:2]  # a picture and a video, both routes of techniques; `make demo` runs all
+    shots_file, references, folder = tmp_path / "shots.csv", tmp_path / "references", tmp_path / "files"
+    shots_file.write_text("\n".join([header, *rows]), encoding="utf-8")
+    references.mkdir()
+    for row in rows:
+        Image.new("RGB", (64, 64), "teal").save(references / row.split(",")[0])
+
+    conf = {"shots": str(shots_file), "references": f"{references}/*.png", "folder": str(folder)}
+    dag_run = run_dag(dags["flora_chain_from_csv"], run_conf=conf)
+
+    assert succeeded(dag_run)
+    steps = [returned(dag_run, f"row.{step}") for step in ("generate", "technique", "action")]
+    run_ids = {run["run_id"] for step in steps for run in step}
+    assert len(run_ids) == flora.stats()["runs_started"] == flora.stats()["runs_billed"] == 3 * len(rows)
+    costs = [sum(run["charged_cost"] for run in step) for step in steps]
+    assert sum(costs) == pytest.approx(flora.stats()["usd_billed"])
+    assert costs[2] == 0
+    for run in steps[2]:
+        (file,) = read_manifest(run["manifest"]).files
+        assert hashlib.sha256(Path(file.path).read_bytes()).hexdigest() == file.sha256
+    assert len(list(folder.iterdir())) == 2 * len(rows)

@@ -9,15 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from devstack.airflow_rest import FINISHED, AirflowRest
 from devstack.stage import EXAMPLE_DAGS, Stage
 
-DAG_ID = "flora_batch_from_csv"
-GENERATE, WAIT, SAVE = STEPS = ("row.generate", "row.wait", "row.save")
-PROMPTS = EXAMPLE_DAGS / "data" / "prompts.csv"
+DAG_ID = "flora_chain_from_csv"
+GENERATE, TECHNIQUE, ACTION = STEPS = ("row.generate", "row.technique", "row.action")
+SHOTS = EXAMPLE_DAGS / "data" / "shots.csv"
 
 
-class BatchError(Exception):
+class ChainError(Exception):
     """The DAG run did not end as it should; the message says which task failed, and why."""
 
 
@@ -38,35 +40,31 @@ class Moment:
 
     def __str__(self) -> str:
         return (
-            f"generated {self.counts[GENERATE, 'success']}   waiting {self.deferred}   "
-            f"finished {self.counts[WAIT, 'success']}   saved {self.counts[SAVE, 'success']}   "
+            f"generated {self.counts[GENERATE, 'success']}   techniques {self.counts[TECHNIQUE, 'success']}   "
+            f"saved {self.counts[ACTION, 'success']}   waiting {self.deferred}   "
             f"failed {sum(self.counts[step, 'failed'] for step in STEPS)}   worker slots taken {self.occupied}"
         )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the CSV file whose files were saved.
+    """One row of the CSV file that went through all steps.
 
     Attributes:
-        run: The finished run as the sensor returned it.
         name: What Airflow's pages show in place of its number.
-        deferred_seconds: How long the sensor waited in the triggerer; None if its run was over at the first poll.
-        file: Where the output was saved.
+        runs: The finished runs of its steps, in their order; the last one names its `manifest`.
+        deferred_seconds: How long each step waited in the triggerer; None for one that was not deferred.
     """
 
     prompt: str
-    type: str
     name: str
-    run_id: str
-    run: dict[str, Any]
-    deferred_seconds: float | None
-    file: Path
+    runs: tuple[dict[str, Any], ...]
+    deferred_seconds: tuple[float | None, ...]
 
     @property
-    def seconds(self) -> float:
-        """How long FLORA took, from its own times."""
-        return _seconds_between(self.run["created_at"], self.run["completed_at"])
+    def files(self) -> list[Path]:
+        """Where its files are, as XCom says."""
+        return [Path(file["path"]) for file in self.runs[-1]["files"]]
 
 
 @dataclass(frozen=True)
@@ -85,17 +83,32 @@ class FailedRow:
     reason: str
 
 
-def start(stage: Stage, folder: Path) -> str:
+def shots() -> list[dict[str, str]]:
+    """Return the rows of the CSV file."""
+    with SHOTS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def draw_references(folder: Path) -> None:
+    """Draw the reference pictures that the rows name."""
+    folder.mkdir(parents=True)
+    rows = shots()
+    for index, shot in enumerate(rows):
+        hue = round(index / len(rows) * 360)
+        Image.new("RGB", (256, 256), f"hsl({hue}, 60%, 50%)").save(folder / shot["reference"])
+
+
+def start(stage: Stage, references: Path, folder: Path) -> str:
     """Trigger the DAG so that it saves into `folder`; return the id of the DAG run."""
     stage.airflow.rest.unpause(DAG_ID)
-    return stage.airflow.rest.trigger(DAG_ID, folder=str(folder))
+    return stage.airflow.rest.trigger(DAG_ID, references=f"{references}/*.png", folder=str(folder))
 
 
 def follow(stage: Stage, run_id: str, timeout: float) -> Iterator[Moment]:
     """Poll about once a second until the DAG run is over, in whatever way.
 
     Raises:
-        BatchError: when it is not after `timeout` seconds.
+        ChainError: when it is not after `timeout` seconds.
     """
     rest = stage.airflow.rest
     deadline = time.monotonic() + timeout
@@ -113,7 +126,7 @@ def follow(stage: Stage, run_id: str, timeout: float) -> Iterator[Moment]:
         if state in FINISHED:
             break
         if time.monotonic() > deadline:
-            raise BatchError(f"the DAG run is still {state} after {timeout:.0f} s")
+            raise ChainError(f"the DAG run is still {state} after {timeout:.0f} s")
         time.sleep(1)
 
 
@@ -128,50 +141,46 @@ def results(stage: Stage, run_id: str) -> tuple[list[Row], list[FailedRow]]:
     """Put together what the tasks of a finished DAG run have left in XCom and in the audit log.
 
     Raises:
-        BatchError: when there is nothing of a row, because what is before all rows has failed.
+        ChainError: when there is nothing of a row, because what is before all rows has failed.
     """
     rest = stage.airflow.rest
     tasks = {(ti["task_id"], ti["map_index"]): ti for ti in rest.task_instances(DAG_ID, run_id)}
-    deferred = _deferred_seconds(rest.events(DAG_ID, run_id), [ti for (step, _), ti in tasks.items() if step == WAIT])
-    with PROMPTS.open(newline="", encoding="utf-8") as file:
-        prompts = list(csv.DictReader(file))
+    deferred = _deferred_seconds(rest.events(DAG_ID, run_id), tasks)
     rows, failed_rows = [], []
-    for index, prompt in enumerate(prompts):
+    for index, shot in enumerate(shots()):
         of_row = [tasks[step, index] for step in STEPS if (step, index) in tasks]
         if not of_row:
             failed_tasks = [ti for ti in tasks.values() if ti["state"] == "failed"]
-            raise BatchError(f"no row was begun: {[_reason(rest, run_id, ti) for ti in failed_tasks]}")
+            raise ChainError(f"no row was begun: {[_reason(rest, run_id, ti) for ti in failed_tasks]}")
         states = tuple(ti["state"] for ti in of_row)
         if failed := [ti for ti in of_row if ti["state"] == "failed"]:
             reason = _reason(rest, run_id, failed[0])
-            failed_rows.append(FailedRow(prompt["prompt"], states, failed[0]["try_number"], reason))
+            failed_rows.append(FailedRow(shot["prompt"], states, failed[0]["try_number"], reason))
             continue
-        [file] = rest.xcom(DAG_ID, run_id, SAVE, index)  # one output a run, so one file
         row = Row(
-            prompt=prompt["prompt"],
-            type=prompt["type"],
-            name=tasks[SAVE, index]["rendered_map_index"],
-            run_id=rest.xcom(DAG_ID, run_id, GENERATE, index, key="run_id"),
-            run=rest.xcom(DAG_ID, run_id, WAIT, index),
-            deferred_seconds=deferred.get(index),
-            file=Path(file),
+            prompt=shot["prompt"],
+            name=tasks[ACTION, index]["rendered_map_index"],
+            runs=tuple(rest.xcom(DAG_ID, run_id, step, index) for step in STEPS),
+            deferred_seconds=tuple(deferred.get((step, index)) for step in STEPS),
         )
         rows.append(row)
     return rows, failed_rows
 
 
-def _deferred_seconds(events: list[dict[str, Any]], sensors: list[dict[str, Any]]) -> dict[int, float]:
-    # A sensor's history reads: running, deferred, and running again unless it ends in the triggerer, which the audit
+def _deferred_seconds(
+    events: list[dict[str, Any]], tasks: dict[tuple[str, int], dict[str, Any]]
+) -> dict[tuple[str, int], float]:
+    # A task's history reads: running, deferred, and running again unless it ends in the triggerer, which the audit
     # log does not tell; then its end is where the deferral ended.
-    seconds: dict[int, float] = {}
-    since: dict[int, str] = {}
-    ends = [{"event": "end", "map_index": ti["map_index"], "when": ti["end_date"]} for ti in sensors]
-    for event in [event for event in events if event["task_id"] == WAIT] + ends:
-        index = event["map_index"]
-        if (start := since.pop(index, None)) is not None:
-            seconds[index] = seconds.get(index, 0) + _seconds_between(start, event["when"])
+    seconds: dict[tuple[str, int], float] = {}
+    since: dict[tuple[str, int], str] = {}
+    ends = [{"event": "end", "when": ti["end_date"], **ti} for (step, _), ti in tasks.items() if step in STEPS]
+    for event in [event for event in events if event["task_id"] in STEPS] + [end for end in ends if end["when"]]:
+        key = (event["task_id"], event["map_index"])
+        if (start := since.pop(key, None)) is not None:
+            seconds[key] = seconds.get(key, 0) + _seconds_between(start, event["when"])
         if event["event"] == "deferred":
-            since[index] = event["when"]
+            since[key] = event["when"]
     return seconds
 
 
