@@ -99,6 +99,8 @@ def _add_run(event: Any, extra: dict[str, Any], request: Mapping[str, Any]) -> N
     """Add the run's asset to an alias."""
     from flora_provider.assets.flora import run_asset
 
+    if not hasattr(event, "asset_alias_events"):
+        extra = {**extra, "files": tuple(extra["files"])}  # Airflow 2 hashes what the event of an alias holds
     event.add(
         run_asset(extra["run_id"], workspace_id=request.get("workspace_id"), project_id=request.get("project_id")),
         extra=extra,

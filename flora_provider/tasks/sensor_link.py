@@ -52,7 +52,7 @@ def _link_of_source(task: FloraRunSensor, written: Mapping[str, Any], context: C
     if task_id is None:
         return None
     source, ti = dag.task_dict[task_id], context["ti"]
-    is_mapped = source.is_mapped or next(source.iter_mapped_task_groups(), None) is not None
+    is_mapped = hasattr(source, "expand_input") or next(source.iter_mapped_task_groups(), None) is not None
     map_index = ti.map_index if is_mapped else -1
     # Instances that were skipped, or a second list, shift the indexes.
     if is_mapped and ti.xcom_pull(task_ids=task_id, key="run_id", map_indexes=map_index) != task.run_id:

@@ -100,6 +100,8 @@ def run_with_outlets(run_dag, name, outlets, *, times=1, run=RUN):
                 add_asset_events(context["task"], context, run, request=REQUEST, files=FILES)
 
         describe()
+    if hasattr(dag, "sync_to_db"):  # Airflow 2 registers datasets where it reads a DAG's file only
+        dag.sync_to_db()
     dag_run = run_dag(dag)
     assert dag_run.state == "success"
     return emitted(dag_run)
