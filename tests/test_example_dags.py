@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 import wave
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.support.airflow_tasks import succeeded, tries
 
 EXAMPLES = Path(__file__).parent.parent / "example_dags"
 FILES = sorted(EXAMPLES.glob("*.py"))
+PROMPTS = EXAMPLES / "data" / "prompts.csv"
 
 
 def dags_of(folder):
@@ -74,6 +76,108 @@ def test_generate_then_sensor(dags, run_dag, flora):
     assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 1
 
 
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of a real S3 API on loopback, reached by the connection `aws_default` of Airflow's amazon provider."""
+    server = pytest.importorskip("moto.server")
+    pytest.importorskip("airflow.providers.amazon")
+    import boto3
+
+    s3 = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    s3.start()
+    address = "http://{}:{}".format(*s3.get_host_and_port())
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+    extra = {"endpoint_url": address, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    made = boto3.resource("s3", endpoint_url=address, **keys).create_bucket(Bucket="shop")
+    yield made
+    s3.stop()
+
+
+def test_batch_from_csv_into_a_bucket(dags, run_dag, flora, bucket, tmp_path):
+    header, *rows = (EXAMPLES / "data" / "prompts.csv").read_text(encoding="utf-8").splitlines()
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("\n".join([header, *rows[:2]]), encoding="utf-8")
+    conf = {"prompts": str(prompts), "folder": "s3://aws_default@shop/today"}
+
+    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf=conf)
+
+    assert succeeded(dag_run)
+    there = {item.key: item for item in bucket.objects.all()}
+    manifests = returned(dag_run, "row.save")
+    for manifest in manifests:
+        (file,) = manifest["files"]
+        content = there[file["path"].removeprefix("s3://shop/")].get()["Body"].read()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+        assert json.loads(there[f"today/{manifest['run_id']}.json"].get()["Body"].read()) == manifest
+    assert len(there) == 2 * len(manifests) == 4
+
+
+def test_prompt_from_file(dags, run_dag, flora):
+    assert succeeded(run_dag(dags["flora_prompt_from_file"], run_conf={"weather": "the snow"}))
+    (run,) = flora.state.runs.values()
+    assert run.request.prompt == "A fern in the snow, seen from below.\n\nSoft light, no people, no text."
+    assert run.request.params == {"aspect_ratio": "16:9", "num_images": 2}
+
+
+def test_reference_to_video(dags, run_dag, flora, tmp_path):
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "fern.png")
+    conf = {"reference": str(tmp_path / "fern.png"), "folder": str(tmp_path / "saved")}
+    dag_run = run_dag(dags["flora_reference_to_video"], run_conf=conf)
+    assert succeeded(dag_run)
+    (run,) = returned(dag_run, "faster")
+    (file,) = read_manifest(run["manifest"]).files
+    opens_as_mp4(Path(file.path), "")
+    (asset,) = returned(dag_run, "reference")
+    video, faster = flora.state.runs.values()
+    assert [given.value for given in video.request.inputs] == [asset["url"]]
+    assert [given.value for given in faster.request.inputs] == [returned(dag_run, "video")[0]["outputs"][0]["url"]]
+    assert flora.stats()["runs_billed"] == 2
+
+
+def test_techniques(dags, run_dag, flora):
+    dag_run = run_dag(dags["flora_techniques"])
+    assert succeeded(dag_run)
+    board, camera = flora.state.runs.values()
+    assert (board.request.nested, camera.request.nested) == (False, True)
+    assert returned(dag_run, "board")[0]["outputs"][0]["url"] in [given.value for given in camera.request.inputs]
+    assert flora.stats()["runs_billed"] == 2
+
+
+def test_event_of_the_asset_producer_says_what_the_consumer_announces(dags, run_dag, flora, tmp_path):
+    producer, consumer = dags["flora_asset_producer"], dags["flora_asset_consumer"]
+    if hasattr(producer, "sync_to_db"):  # Airflow 2 registers datasets where it reads a DAG's file only
+        producer.sync_to_db()
+    dag_run = run_dag(producer, run_conf={"folder": str(tmp_path)})
+    assert succeeded(dag_run)
+    (run,) = returned(dag_run, "picture")
+    (event,) = events_of(dag_run)
+
+    # What the scheduler does with events is Airflow's; here the consumer's own function reads the real one.
+    announce = consumer.get_task("announce").python_callable
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(announce.__globals__, "get_current_context", lambda: {"triggering_asset_events": {"": [event]}})
+        (news,) = announce()
+
+    assert news == f"{run['run_id']}, {run['charged_cost']} USD: {run['files'][0]['path']}"
+
+
+def events_of(dag_run):
+    """The events of assets that a DAG run has emitted."""
+    from airflow.utils.session import create_session
+
+    try:
+        from airflow.models.asset import AssetEvent
+    except ImportError:  # Airflow 2
+        from airflow.models.dataset import DatasetEvent as AssetEvent
+
+    with create_session() as session:
+        found = session.query(AssetEvent).filter_by(source_dag_id=dag_run.dag_id, source_run_id=dag_run.run_id).all()
+        session.expunge_all()
+    return found
+
+
 REFUSED = "A banknote with a film star's face, exactly as printed"
 
 
@@ -86,7 +190,7 @@ def test_batch_from_csv(dags, run_dag, flora, tmp_path):
     rows = rows_of_the_file()
     assert len(rows) == 20
 
-    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"folder": str(tmp_path)})
+    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"prompts": str(PROMPTS), "folder": str(tmp_path)})
 
     assert succeeded(dag_run)
     run_ids = returned(dag_run, "row.generate")
@@ -94,8 +198,10 @@ def test_batch_from_csv(dags, run_dag, flora, tmp_path):
     assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 20
     assert flora.stats()["keys_leaked"] == {"media": 0, "storage": 0}
     assert [run["run_id"] for run in returned(dag_run, "row.wait")] == run_ids
-    saved = [Path(path) for (path,) in returned(dag_run, "row.save")]
-    assert sorted(saved) == sorted(tmp_path.iterdir())
+    manifests = returned(dag_run, "row.save")
+    saved = [Path(file["path"]) for manifest in manifests for file in manifest["files"]]
+    assert sorted(saved) == sorted(path for path in tmp_path.iterdir() if path.suffix != ".json")
+    assert [manifest["prompt"] for manifest in manifests] == [row["prompt"] for row in rows]
     for row, run_id, path in zip(rows, run_ids, saved, strict=True):
         assert path.name.startswith(run_id)
         OPENS[row["type"]](path, row["prompt"])
@@ -115,12 +221,12 @@ def test_row_that_flora_refuses_fails_alone_and_all_others_are_saved(
     refused = [row["prompt"] for row in rows_of_the_file()].index(REFUSED)
     flora.faults.add(Fault("/generate", containing=REFUSED, times=None, **fault))
 
-    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"folder": str(tmp_path)})
+    dag_run = run_dag(dags["flora_batch_from_csv"], run_conf={"prompts": str(PROMPTS), "folder": str(tmp_path)})
 
     found = {task: state for task, (state, _) in tries(dag_run).items()}
     assert {key for key, state in found.items() if state == "failed"} == {(failed_step, refused)}
     assert [found["row.save", index] for index in range(20)].count("success") == 19
-    assert len(list(tmp_path.iterdir())) == flora.stats()["runs_billed"] == 19
+    assert len(list(tmp_path.glob("*.json"))) == flora.stats()["runs_billed"] == 19
     (failed,) = [ti for ti in dag_run.get_task_instances() if (ti.task_id, ti.map_index) == (failed_step, refused)]
     assert failed.try_number == 1
 
