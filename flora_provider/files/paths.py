@@ -48,7 +48,12 @@ def as_path(value: AnyPath, conn_id: str | None = None, *, name: str = "folder")
 
 def plain_address(path: ObjectStoragePath) -> str:
     """The address of a path without its connection."""
-    return str(path).replace(f"://{path.conn_id}@", "://", 1)
+    return str(path).replace(f"://{connection_of(path)}@", "://", 1)
+
+
+def connection_of(path: ObjectStoragePath) -> str | None:
+    """The connection that a path names; Airflow 2 has no such attribute where there is none."""
+    return getattr(path, "conn_id", None)
 
 
 @contextmanager

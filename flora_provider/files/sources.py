@@ -13,7 +13,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.files.paths import AnyPath, as_path, plain_address
+from flora_provider.files.paths import AnyPath, as_path, connection_of, plain_address
 from flora_provider.files.reasons import storage_errors
 
 # What object stores call that which changes with the content, in fsspec's `info`.
@@ -82,7 +82,7 @@ def _found(path: Path | ObjectStoragePath) -> tuple[list[SourceFile], bool]:
 
 
 def _sibling(path: ObjectStoragePath, key: str) -> ObjectStoragePath:
-    return ObjectStoragePath(path.fs.unstrip_protocol(key), conn_id=path.conn_id)
+    return ObjectStoragePath(path.fs.unstrip_protocol(key), conn_id=connection_of(path))
 
 
 def _object(path: ObjectStoragePath) -> SourceFile | None:

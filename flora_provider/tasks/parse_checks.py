@@ -38,16 +38,22 @@ def is_literal(value: object) -> bool:
 
 def storage_path(name: str, value: object) -> str | None:
     """A path of this machine or of an object store; a check as in `api.validation`."""
-    is_path = isinstance(value, PathLike) or hasattr(value, "conn_id")  # Airflow's ObjectStoragePath is no PathLike
-    if is_path or (isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)):
+    if _is_path(value) or (
+        isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)
+    ):
         return None
     return f"{name} is {short_repr(value)}: give a path, or an address such as s3://bucket/folder"
 
 
 def is_several(value: object) -> bool:
     """Whether this is a list, also the lazy one of a mapped task's results."""
-    is_one = isinstance(value, str | bytes | Mapping | PathLike) or hasattr(value, "conn_id")
+    is_one = isinstance(value, str | bytes | Mapping) or _is_path(value)
     return isinstance(value, Iterable) and not is_one
+
+
+def _is_path(value: object) -> bool:
+    """Whether this is a path; Airflow's own is no PathLike, and too slow to import at parse time."""
+    return isinstance(value, PathLike) or "ObjectStoragePath" in {base.__name__ for base in type(value).__mro__}
 
 
 def as_list(value: Any) -> list[Any]:
