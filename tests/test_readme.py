@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from flora_provider.files import read_manifest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +29,7 @@ def snippet(containing):
 
 
 def test_every_python_snippet_is_executed_by_a_test_below_or_of_the_docs():
-    assert len(SNIPPETS["python"]) == 3
+    assert len(SNIPPETS["python"]) == 4
 
 
 def test_the_script_makes_a_picture_each_time_and_shows_how_it_goes_on(flora_sandbox, tmp_path):
@@ -77,7 +80,19 @@ def test_the_dag_runs_as_the_readme_says(tmp_path):
         with suppress(ProcessLookupError):  # its sandbox, too
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, output
-    assert [file.read_bytes().startswith(b"\x89PNG") for file in (tmp_path / "saved").iterdir()] == [True]
+    (manifest,) = [read_manifest(path) for path in (tmp_path / "saved").glob("*.json")]
+    assert [Path(file.path).read_bytes().startswith(b"\x89PNG") for file in manifest.files] == [True]
+
+
+def test_the_pipeline_ends_with_a_clip_and_its_manifest(flora_sandbox, flora_run_dag, airflow_db, tmp_path):
+    flora_sandbox.sandbox.clock.speed = 1000
+    Image.new("RGB", (64, 64)).save(tmp_path / "fern.png")
+    made = {}
+    exec(snippet('"clips"').replace("/tmp/clips", str(tmp_path)), made)  # noqa: S102 - the README is ours
+    assert flora_run_dag(made["reference"].dag).state == "success"
+    (manifest,) = [read_manifest(path) for path in tmp_path.glob("*/*.json")]
+    assert (manifest.action, [file.media_type for file in manifest.files]) == ("speed-up-video", ["video/mp4"])
+    assert len(flora_sandbox.runs) == 3
 
 
 def test_the_pool_can_be_made(airflow_db):

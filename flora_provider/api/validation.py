@@ -185,9 +185,9 @@ def source_url(name: str, value: object) -> str | None:
     return _public(name, value, "FLORA fetches only https:// from a public host; upload a local file as a file")
 
 
-def input_address(name: str, value: object, *, local: bool = True) -> str | None:
-    """What a run can fetch: as `source_url`; where `local` is true, a sandbox's files on this machine, too."""
-    if local and isinstance(value, str) and is_loopback(host_to_connect(value) or ""):
+def input_address(name: str, value: object) -> str | None:
+    """What a run can fetch: as `source_url`, and a sandbox's files on this machine, too."""
+    if isinstance(value, str) and is_loopback(host_to_connect(value) or ""):
         return None
     return source_url(name, value)
 

@@ -78,12 +78,6 @@ def ending_for(content_type: str, address: str) -> str:
     return _ending_of(address) or ".bin"
 
 
-def kind_of_address(address: str) -> str | None:
-    """What an address leads to, as its path ends: image, video or audio; None if that does not tell."""
-    kind = _ENDINGS.get(_ending_of(address) or "", "").partition("/")[0]
-    return kind if kind in ("image", "video", "audio") else None
-
-
 def _ending_of(address: str) -> str | None:
     """The ending of an address's path, if it is one of a medium. The query may be a signature, and is not looked at."""
     try:
