@@ -86,6 +86,7 @@ class Task:
         self.model = model
         self.template = template
         self.connection = "flora_default https://flora.example/api/v1"
+        self.problems = []  # what FLORA's catalog says of the request
         self.candidates = options.pop("candidates", calls.list_generations(**SCOPE))
         self.options = options
         self.ledger = DurableLedger(self.boundary) if ledger else NoLedger()
@@ -105,6 +106,7 @@ class Task:
             call=calls.generate(type="image", prompt=self.prompt, model=self.model, **SCOPE),
             connection=self.connection,
             template=self.template,
+            check=self._check,
             candidates=self.candidates,
             search_for={"model_id": self.model} if self.model else {},
         )
@@ -185,6 +187,10 @@ class Task:
     def _change(self, changes):
         for name, value in changes.items():
             setattr(self, name, value)
+
+    def _check(self, _context):
+        return self.problems
+        yield
 
     def _execute(self):
         own = {"on_changed": "fail", "renders_differently": lambda: False, "claimed": frozenset, **self.options}

@@ -228,3 +228,17 @@ def test_pages_keep_their_filters():
     walk = PageWalk(calls.list_generations(project_id="prj_1", status="failed", limit=7))
     list(walk.take(walk.call.read({"generations": [GENERATION], "meta": {"next_cursor": "c"}})))
     assert walk.call.query == (("project_id", "prj_1"), ("status", "failed"), ("limit", "7"), ("cursor", "c"))
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:4711/media/1.png", "https://media.flora.ai/1.png"])
+def test_inputs_of_runs_may_be_files_of_a_sandbox_on_this_machine(address):
+    image = {"id": "image", "type": "imageUrl", "value": address}
+    assert calls.start_technique("a", inputs=[image])
+    scope = {"workspace_id": "ws_1", "project_id": "prj_1"}
+    assert calls.run_action(action_id="a", inputs=[{"type": "image", "url": address}], **scope)
+
+
+def test_row_of_the_technique_history_names_its_technique():
+    row = {"run_id": "run_1", "status": "running", "technique_run_id": "run_1", "project_id": "p", "workspace_id": "w"}
+    page = calls.list_technique_runs().read({"technique_runs": [row | {"technique": {"technique_id": "tech_1"}}]})
+    assert page.items[0].technique_id == "tech_1"

@@ -9,7 +9,7 @@ import pytest
 
 from flora_provider.api import errors
 from flora_provider.api.text import MAX_MESSAGE
-from flora_provider.api.urls import redact_urls
+from flora_provider.api.urls import redact_urls, without_signatures
 from flora_provider.runs.error_codes import RetryAdvice
 from flora_provider.runs.errors import LedgerUnavailable, LedgerUnreadable, WaitRefused
 
@@ -178,3 +178,9 @@ def test_wait_that_ended_says_what_becomes_of_the_run():
         "FloraRunSensor(run_id='run_1') picks it up again; a larger timeout avoids this"
     )
     assert errors.RunOutcomeUnknown("which one?", run_id=None).run_id is None
+
+
+def test_signatures_are_left_out_of_a_value_at_any_depth():
+    signed = "https://a.example/b?sig=1"
+    value = {"a": [signed, {"b": (signed, 1)}], "c": None}
+    assert without_signatures(value) == {"a": ["https://a.example/b?…", {"b": ["https://a.example/b?…", 1]}], "c": None}

@@ -27,6 +27,32 @@ def test_run_that_the_ledger_knows_costs_one_poll_and_no_post(flora):
     assert flora.polls == ["/runs/run_1"]
 
 
+def test_request_that_cannot_be_right_is_refused_before_it_is_sent_or_remembered(flora):
+    task = Task(flora)
+    task.fails(errors.FloraInputError, "model is 'm'", problems=["model is 'm'"])
+    assert (flora.runs, task.ledger.read()) == ({}, [])
+    assert task.run(problems=[]).started.run_id == "run_1"
+
+
+def test_retry_takes_its_run_whatever_the_catalog_says_by_now(flora):
+    task = Task(flora)
+    task.run()
+    assert task.run(problems=["model is 'm'"]).run_id == "run_1"
+
+
+def test_retry_whose_first_answer_was_lost_asks_no_catalog(flora):
+    flora.mode = "replay"
+    task = answer_lost(Task(flora))
+    assert task.run(problems=["model is 'm'"]).run_id == "run_1"
+
+
+def test_request_that_may_have_been_sent_is_sent_again_whatever_the_catalog_says(flora, caplog):
+    flora.mode = "replay"
+    task = answer_lost(Task(flora, ledger=False))
+    assert task.run(problems=["model is 'm'"]).run_id == "run_1"
+    assert "model is 'm'. An earlier try of this task may have sent it" in caplog.text
+
+
 def test_ledger_holds_the_intent_before_the_post_and_the_run_id_after_it(flora):
     task = Task(flora)
     with pytest.raises(ProcessKilled, match="before POST"):
