@@ -7,6 +7,7 @@ import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.api.http import process
+from flora_provider.catalog.lookup import CACHE
 from flora_provider.hooks.flora import FloraHook
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sandbox.app import Sandbox
@@ -81,6 +82,7 @@ def port():
 def flora(port, monkeypatch):
     """A fresh FLORA, reached by the connection `flora_default`; what it asked of earlier clients is forgotten."""
     process._throttles.clear()  # noqa: SLF001 - what earlier tests have learned
+    CACHE.clear()
     port.sandbox = Sandbox(Settings(speed=20))
     flora = Flora(port, monkeypatch)
     flora.connect()

@@ -1,12 +1,15 @@
 """What every operator that starts runs does alike."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG, task
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.files import read_manifest
 from flora_provider.operators.flora import FloraGenerateOperator, FloraRunActionOperator, FloraRunTechniqueOperator
+from tests.support.airflow_tasks import succeeded
 
 PICTURE = "https://media.flora.ai/a.png"
 OPERATORS = {
@@ -116,3 +119,95 @@ def test_sensor_saves_outputs_in_a_worker(fast, operator, one_task, wait_for, tm
     task = one_task(wait_for(run_id, technique=technique, deferrable=deferrable, save_outputs_to=str(tmp_path)))
     run = task.run()
     assert read_manifest(run["manifest"]).to_dict()["files"] == run["files"] != []
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_retry_after_a_lost_answer_pays_nothing_twice(fast, operator, one_task, store):
+    # A server that repeats its answer, for only then a retry finds its run without looking for it.
+    fast.sandbox.settings = replace(fast.sandbox.settings, idempotency="replay")
+    fast.inject(method="POST", delivery="drop", after=True)
+    task = one_task(operator(), store=store)
+    task.fails_for_now()
+    assert task.retry() == fast.runs[0].run_id
+    assert fast.started == 1
+
+
+def test_request_is_sent_although_the_catalog_cannot_be_had(fast, operator, one_task, logged):
+    for path in ("/models", "/techniques/{technique_id}", "/actions/{action_id}"):
+        fast.inject(route=path, method="GET", status=503, times=None)
+    assert one_task(operator()).run() == fast.runs[0].run_id
+    assert "could not be read, so the request is sent unchecked" in logged()
+
+
+BAD = {
+    "generation": (
+        lambda: FloraGenerateOperator(
+            task_id="made",
+            type="image",
+            prompt="a fern",
+            model="t2i-flux-2-pro",
+            model_params={"aspect": "1:1", "num_images": 9, "image_url": PICTURE},
+        ),
+        ["model_params.aspect is unknown", "model_params.num_images is 9", "model_params.image_url would be ignored"],
+    ),
+    "technique": (
+        lambda: FloraRunTechniqueOperator(
+            task_id="made", technique="tech_turntabl1", inputs={"input_image": "run_1", "color": "red"}
+        ),
+        ["inputs.input_image is 'run_1': it is a run's id", "inputs.color is unknown to the technique"],
+    ),
+    "technique that is none": (
+        lambda: FloraRunTechniqueOperator(task_id="made", technique="tech_none", inputs={"a": "b"}),
+        ["technique 'tech_none' is unknown to FLORA"],
+    ),
+    "action": (
+        lambda: FloraRunActionOperator(
+            task_id="made",
+            action_id="stitch-videos",
+            inputs={"videos": "https://media.flora.ai/a.mp4"},
+            action_params={"transition": "spiral", "speed": 2},
+        ),
+        ["inputs.videos has 1 values", "action_params.transition is 'spiral'", "action_params.speed is unknown"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_all_that_the_catalog_refuses_is_named_before_anything_is_sent(fast, one_task, name):
+    make, problems = BAD[name]
+    error = one_task(make()).fails_for_good()
+    for problem in problems:
+        assert problem in str(error)
+    assert fast.started == 0
+
+
+def test_output_of_one_run_is_the_input_of_another_however_it_is_given(fast, run_dag, bodies):
+    common = {"wait_for_completion": True, "poll_interval": 0.05}
+    with DAG("chain", schedule=None, render_template_as_native_obj=True, params={"factor": 3}) as dag:
+        clip = OPERATORS["technique by id"](**common)
+
+        @task
+        def values(run):
+            return [{"inputs": run, "action_params": {"duration": 2}}, {"inputs": run["outputs"][0]}]
+
+        ken_burns = {"action_id": "ken-burns-video", **common}
+        FloraRunActionOperator(task_id="xcom_arg", inputs=clip.output, **ken_burns)
+        FloraRunActionOperator(task_id="by_slot", inputs={"image": clip.output}, **ken_burns)
+        clip >> FloraRunActionOperator(task_id="jinja", inputs="{{ ti.xcom_pull('made') }}", **ken_burns)
+        FloraRunActionOperator.partial(task_id="rows", **ken_burns).expand_kwargs(values(clip.output))
+        FloraRunTechniqueOperator.partial(task_id="slugs", inputs={"input_image": clip.output}, **common).expand(
+            technique=["cctv-cam", "tech_cctvcam01"]
+        )
+        FloraGenerateOperator(
+            task_id="video",
+            type="video",
+            model="i2v-kling-2",
+            prompt="x",
+            model_params={"image_url": clip.output, "duration": "{{ params.factor }}"},
+            **common,
+        )
+    assert succeeded(run_dag(dag))
+    first, *others = fast.runs
+    address = first.state(fast.sandbox.clock.now(), fast.server.base_url.removesuffix("/api/v1"))["outputs"][0]["url"]
+    assert [[given.value for given in run.request.inputs] for run in others] == [[address]] * 8
+    assert fast.billed == 9
