@@ -131,8 +131,8 @@ def test_reference_to_video(dags, run_dag, flora, tmp_path):
     opens_as_mp4(Path(file.path), "")
     (asset,) = returned(dag_run, "reference")
     video, faster = flora.state.runs.values()
-    assert [given.value for given in video.request.inputs] == [asset["url"]]
-    assert [given.value for given in faster.request.inputs] == [returned(dag_run, "video")[0]["outputs"][0]["url"]]
+    assert [one.value for one in video.request.inputs] == [asset["url"]]
+    assert [one.value for one in faster.request.inputs] == [returned(dag_run, "video")[0]["outputs"][0]["url"]]
     assert flora.stats()["runs_billed"] == 2
 
 
@@ -141,7 +141,7 @@ def test_techniques(dags, run_dag, flora):
     assert succeeded(dag_run)
     board, camera = flora.state.runs.values()
     assert (board.request.nested, camera.request.nested) == (False, True)
-    assert returned(dag_run, "board")[0]["outputs"][0]["url"] in [given.value for given in camera.request.inputs]
+    assert returned(dag_run, "board")[0]["outputs"][0]["url"] in [one.value for one in camera.request.inputs]
     assert flora.stats()["runs_billed"] == 2
 
 

@@ -209,5 +209,5 @@ def test_output_of_one_run_is_the_input_of_another_however_it_is_given(fast, run
     assert succeeded(run_dag(dag))
     first, *others = fast.runs
     address = first.state(fast.sandbox.clock.now(), fast.server.base_url.removesuffix("/api/v1"))["outputs"][0]["url"]
-    assert [[given.value for given in run.request.inputs] for run in others] == [[address]] * 8
+    assert [[one.value for one in run.request.inputs] for run in others] == [[address]] * 8
     assert fast.billed == 9
