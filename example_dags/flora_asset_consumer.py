@@ -24,6 +24,7 @@ def flora_asset_consumer() -> None:
             f"{event.extra['run_id']}, {event.extra['charged_cost_usd']} USD: {', '.join(event.extra['files'])}"
             for of_asset in events.values()
             for event in of_asset
+            if "run_id" in event.extra  # not of an event that somebody has made by hand
         ]
         print("\n".join(news) or "started by hand, so there is no news")  # noqa: T201 - a task's print goes to its log
         return news

@@ -153,6 +153,8 @@ def test_event_of_the_asset_producer_says_what_the_consumer_announces(dags, run_
     assert succeeded(dag_run)
     (run,) = returned(dag_run, "picture")
     (event,) = events_of(dag_run)
+    condition = getattr(consumer.timetable, "asset_condition", None) or consumer.timetable.dataset_condition
+    assert list(condition.objects) == producer.get_task("picture").outlets
 
     # What the scheduler does with events is Airflow's; here the consumer's own function reads the real one.
     announce = consumer.get_task("announce").python_callable
