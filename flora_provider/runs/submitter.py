@@ -4,7 +4,7 @@ What happened before decides what is sent:
 
     ledger says                     then
     ─────────────────────────────   ───────────────────────────────────────────────────────────────────────────────────
-    nothing, and would know         write the intent, POST, write the run id
+    nothing, and would know         check the request, write the intent, POST, write the run id
     nothing, for it cannot know     the same; in a retry, also poll the run that the POST names, for the key may have
                                     been sent before
     intent, no run id               POST the stored request again with its key, and poll; FLORA's answer was lost, or
@@ -54,6 +54,7 @@ class RunSubmitter:
         """Start or find the run, as this module's table says; `context` is the client's.
 
         Raises:
+            FloraInputError: FLORA's catalog says that the request cannot be right; nothing was sent or stored.
             RunFailed: the run of an earlier try failed, and no retry can help.
             RunOutcomeUnknown: a run was started whose id is not known.
             RunOutcomeOpen: an earlier request may have started a run, and FLORA does not let us find out now.
