@@ -2,9 +2,9 @@
 
 from tests.e2e.chaos.checker import problems, report
 from tests.e2e.chaos.runner import run_rounds
-from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, MODES, ON_CHANGED, SAYINGS, draw_rounds
+from tests.e2e.chaos.workload import DELIVERIES, DISASTERS, KILLS, KINDS, MODES, ON_CHANGED, SAYINGS, draw_rounds
 
-SEED, ROUNDS = 7, 30
+SEED, ROUNDS = 10, 30
 DISASTERS_PER_BATCH = 5  # disasters a batch
 
 
@@ -14,6 +14,9 @@ def test_rounds_of_the_seed_cover_every_fault():
     assert {point for drawn in rounds for point in drawn.kills} == set(KILLS)
     assert {drawn.delivery for drawn in rounds if drawn.delivery} == set(DELIVERIES)
     assert {drawn.mode for drawn in rounds} == set(MODES)
+    assert {(drawn.kind, drawn.style == "resumed") for drawn in rounds} == {
+        (kind, resumed) for kind in KINDS for resumed in (True, False)
+    }
     assert {drawn.on_changed for drawn in rounds if drawn.edited} == set(ON_CHANGED)
     assert {drawn.says for drawn in rounds if drawn.says} == set(SAYINGS)
     assert any(drawn.listed_after for drawn in rounds)

@@ -21,11 +21,20 @@ def note(event, **more):
 def good():
     """A task that was not hit, and returned the id of its run."""
     drawn = Round(
-        0, "a fern", "text", "duplicate_409", "no wait", kills=(), delivery=None, on_unknown="fail", seconds=1.0
+        0,
+        "a fern",
+        "generation",
+        "text",
+        "duplicate_409",
+        "no wait",
+        kills=(),
+        delivery=None,
+        on_unknown="fail",
+        seconds=1.0,
     )
     notes = [note("asked", prompt="a fern"), note("sent"), note("answer", status=201), note("ledger", run_id="run_1")]
     return Result(
-        drawn, ("chaos", 0), "manual", state="success", value="run_1", run_id="run_1", notes=notes, known={"run_1"}
+        drawn, ("generation", 0), "manual", state="success", value="run_1", run_id="run_1", notes=notes, known={"run_1"}
     )
 
 

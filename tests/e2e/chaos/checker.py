@@ -185,11 +185,13 @@ def report(results, runs_by_mode):
     edited = Counter(f"to {drawn.on_changed}" for drawn in rounds if drawn.edited)
     late, clocks = sum(drawn.listed_after > 0 for drawn in rounds), sum(drawn.clock != 0 for drawn in rounds)
     befell = Counter(disaster for result in results for disaster in result.disasters)
+    kinds = Counter(drawn.kind for drawn in rounds)
     modes, styles = Counter(drawn.mode for drawn in rounds), Counter(drawn.style for drawn in rounds)
     meant = sum(1 + result.clears + len(result.cleared_at) for result in results)
     billed = {mode: sum(run["billed"] for run in runs) for mode, runs in runs_by_mode.items()}
     lost = _lost_answers([result for result in results if result.round.mode == "none"])
     width = [1000 * seconds for seconds in widths(results)] or [0.0]
+    yield f"kinds:      {_list(kinds, sorted(kinds))}"
     yield f"modes:      {_list(modes, sorted(modes))}"
     yield f"waiting:    {_list(styles, sorted(styles))}"
     yield f"killed:     {_list(struck, KILLS)}"

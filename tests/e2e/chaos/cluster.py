@@ -99,7 +99,9 @@ class Cluster:
 
     def runs(self, mode):
         """Every run of a mode's sandboxes, with prompt, key, status and whether it is billed."""
-        return [run for sandbox in self.all_sandboxes(mode) for run in control(sandbox, "GET", "runs")["runs"]]
+        runs = [run for sandbox in self.all_sandboxes(mode) for run in control(sandbox, "GET", "runs")["runs"]]
+        # That of a technique or of an action begins with its name.
+        return [run | {"prompt": run["prompt"].rpartition(": ")[2]} for run in runs]
 
     def all_sandboxes(self, mode):
         """The one that the mode's connection leads to, and the one that it led to before, if it was moved."""
@@ -141,7 +143,7 @@ class Cluster:
         self.rest.request("PUT", f"parseDagFile/{quote(token, safe='')}")
 
         def is_known():
-            return self.rest.request("GET", "dags/chaos/tasks/chaos")["retries"] == number
+            return self.rest.request("GET", "dags/chaos/tasks/generation")["retries"] == number
 
         if not wait_until(is_known, timeout=60):
             raise TimeoutError(f"the dag-processor has not found out that the chaos DAG has {number} retries now")

@@ -1,6 +1,6 @@
-"""The operator under test, with an observer at its boundaries that also kills its process there.
+"""The operators under test, with an observer at their boundaries that also kills their process there.
 
-Nothing of the provider is changed or replaced. What the operator asks of Airflow and of the network passes through
+Nothing of the provider is changed or replaced. What an operator asks of Airflow and of the network passes through
 here, is written to a journal, and goes on to where it was meant for.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from flora_provider.operators.flora import FloraGenerateOperator
+from flora_provider.operators.base import FloraRunOperator
+from flora_provider.operators.flora import FloraGenerateOperator, FloraRunActionOperator, FloraRunTechniqueOperator
 from tests.e2e.resuming import BusyAfterwards
 from tests.e2e.wrong_clock import right_time, shift
 
@@ -22,11 +23,11 @@ JOURNAL = "FLORA_CHAOS_JOURNAL"
 _CREATED_WITHIN = 3.0  # seconds: less than the sandbox holds an answer back
 
 
-class ChaosOperator(FloraGenerateOperator):
-    """The operator, with what befalls it.
+class Chaos(FloraRunOperator):
+    """An operator, with what befalls it.
 
     Args:
-        kills: it dies at `kills[try - 1]`, a point of `rounds.KILLS`.
+        kills: it dies at `kills[try - 1]`, a point of `workload.KILLS`.
         together: tasks that are to POST at the same moment.
         edited: its prompt from the second try on, as if its author had edited the DAG; None if nobody does.
         clock: seconds by which the clock of its process steps when FLORA has answered.
@@ -42,12 +43,12 @@ class ChaosOperator(FloraGenerateOperator):
 
     def _do_render_template_fields(self, parent, template_fields, context, *args, **kwargs):
         if parent is self and self.edited and context["ti"].try_number > 1:
-            self.prompt = self.edited  # before anything looks at it, as if it had been written so
+            self.ask(self.edited)  # before anything looks at it, as if it had been written so
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
 
     def execute(self, context):
         observer = self._watched(context)
-        observer.note("asked", prompt=self.prompt)
+        observer.note("asked", prompt=self.asked())
         if self.together and context["ti"].try_number == 1:
             observer.wait_for_others(self.together)
         result = super().execute(context)
@@ -74,8 +75,45 @@ class ChaosOperator(FloraGenerateOperator):
         return self._observer
 
 
-class ResumingChaosOperator(BusyAfterwards, ChaosOperator):
+class ChaosGenerate(Chaos, FloraGenerateOperator):
+    def asked(self):
+        return self.prompt
+
+    def ask(self, prompt):
+        self.prompt = prompt
+
+
+class ChaosTechnique(Chaos, FloraRunTechniqueOperator):
+    """Runs a technique of one text."""
+
+    def asked(self):
+        [text] = self.inputs.values()
+        return text
+
+    def ask(self, prompt):
+        self.inputs = dict.fromkeys(self.inputs, prompt)
+
+
+class ChaosAction(Chaos, FloraRunActionOperator):
+    """Runs an action on one text."""
+
+    def asked(self):
+        return self.inputs
+
+    def ask(self, prompt):
+        self.inputs = prompt
+
+
+class ResumingGenerate(BusyAfterwards, ChaosGenerate):
     """Needs a worker after its wait, as every task does that has something to do then."""
+
+
+class ResumingTechnique(BusyAfterwards, ChaosTechnique):
+    pass
+
+
+class ResumingAction(BusyAfterwards, ChaosAction):
+    pass
 
 
 class Observer:
@@ -157,10 +195,11 @@ def watch_wire(observer):
 
     async def handle_request(self, request):
         if request.method != "POST":
-            observer.reached("while waiting")
+            observer.reached(_purpose(request.url.path))
             return await real(self, request)
         observer.reached("before POST")
-        key = request.headers["idempotency-key"]
+        # A technique's own route takes the key in the body.
+        key = request.headers.get("idempotency-key") or json.loads(request.content)["idempotency_key"]
         before = created(request.url, key) if observer.kill == "POST to answer" else 0
 
         async def trace(event, _info):
@@ -177,6 +216,13 @@ def watch_wire(observer):
 
     handle_request.unwatched = real
     httpx.AsyncHTTPTransport.handle_async_request = handle_request
+
+
+def _purpose(path):
+    """The point at which a process is that reads this."""
+    if "/runs/" in path:
+        return "while waiting"
+    return "at the history" if path.endswith(("/generations", "/technique-runs")) else "at the catalog"
 
 
 def created(url, key):

@@ -83,13 +83,14 @@ def _run_batch(cluster, rounds, nemesis):
         if faults := drawn.faults():
             for sandbox in cluster.all_sandboxes(drawn.mode):
                 control(sandbox, "POST", "faults", content=json.dumps(faults))
-    kinds = {"chaos": [], "resuming": []}
+    rows, results = {}, []
     for drawn in rounds:
-        kinds["resuming" if drawn.style == "resumed" else "chaos"].append(drawn)
-    dag_run = cluster.rest.trigger("chaos", **{kind: [drawn.row() for drawn in rows] for kind, rows in kinds.items()})
-    results = [
-        Result(drawn, (kind, index), dag_run) for kind, rows in kinds.items() for index, drawn in enumerate(rows)
-    ]
+        of_task = rows.setdefault(drawn.task_id, [])
+        results.append(Result(drawn, (drawn.task_id, len(of_task)), ""))
+        of_task.append(drawn.row())
+    dag_run = cluster.rest.trigger("chaos", **rows)
+    for result in results:
+        result.dag_run = dag_run
     for number, disaster in enumerate(nemesis.disasters, 1):
         _strike(cluster, results, disaster, nemesis, nemesis.share * number / len(nemesis.disasters))
     if "connection moved" in nemesis.disasters:

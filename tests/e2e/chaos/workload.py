@@ -1,15 +1,32 @@
 """What is drawn for a round: how its task waits, what its FLORA thinks of keys, what hits it and what changes. Pure."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Of each task, unless a file says otherwise, whose path this variable holds. Enough for an outage of a minute.
 RETRIES, RETRIES_FILE = 40, "FLORA_CHAOS_RETRIES"
 
+# What is started, by which route, and what else its operator is told.
+KINDS = {
+    "generation": ("/generate", {}),
+    "technique by id": ("/runs/technique", {"technique": "tech_storybrd1"}),
+    "technique by slug": ("/techniques/{technique_id}/runs", {"technique": "jingle"}),
+    "action": ("/runs/action", {"action_id": "find-and-replace-text-browser"}),
+}
+_SLOTS = {"tech_storybrd1": "instructions", "jingle": "brand"}  # of the techniques, each for a text
+
 MODES = ("duplicate_409", "replay", "current_state", "none")
 
 # Where the task process kills itself, in the order in which it gets there.
-START = ("before the intent", "before POST", "POST to answer", "answer to ledger", "ledger to XCom", "after XCom")
+START = (
+    "before the intent",
+    "at the catalog",
+    "before POST",
+    "POST to answer",
+    "answer to ledger",
+    "ledger to XCom",
+    "after XCom",
+)
 AFTERWARDS = {
     "no wait": ("after its return",),
     "in worker": ("while waiting", "after its return"),
@@ -57,7 +74,8 @@ class Round:
     Attributes:
         number: from 0, unique among all rounds.
         prompt: what it asks for; unique unless it has a twin.
-        medium: the type of the run.
+        kind: what it starts, one of KINDS.
+        medium: the type of a generation.
         mode: of its sandbox.
         style: how it waits.
         kills: where the task process dies, one point a try; a try that does not get there goes on.
@@ -73,6 +91,7 @@ class Round:
 
     number: int
     prompt: str
+    kind: str
     medium: str
     mode: str
     style: str
@@ -97,29 +116,46 @@ class Round:
         """Everything that it asks for, one after the other."""
         return (self.prompt, self.edited) if self.edited else (self.prompt,)
 
+    @property
+    def task_id(self):
+        """Which task of the DAG it is an instance of."""
+        name = self.kind.split()[0]
+        return f"resuming_{name}" if self.style == "resumed" else name
+
     def faults(self):
         """What its sandbox is given beforehand."""
-        about = {"route": "/generate", "containing": self.prompt}
         found = [DELIVERIES[self.delivery]] if self.delivery else []
         found += [HELD_BACK] if "POST to answer" in self.kills else []
         found += [{"behavior": self._behavior() | self._said()}] if self.says else []
-        return [about | fault for fault in found]
+        prompts = self.prompts[:1]
+        if self.kind != "generation":  # which says itself what is to become of its run
+            behavior = {"behavior": self._behavior()}
+            found = [fault | behavior for fault in found] + [{"times": None, **behavior}]
+            prompts = self.prompts
+        [route, _] = KINDS[self.kind]
+        return [{"route": route, "containing": prompt, **fault} for prompt in prompts for fault in found]
 
     def row(self):
         """Arguments of its mapped task."""
         row = {
-            "type": self.medium,
-            "prompt": self.prompt,
+            **self._request(),
             "flora_conn_id": f"flora_{self.mode}",
             "wait_for_completion": self.style != "no wait",
             "deferrable": self.style != "in worker",
             "on_unknown_outcome": self.on_unknown,
-            "model_params": {"sandbox": self._behavior()},
             "kills": list(self.kills),
             "edited": self.edited,
             "clock": self.clock,
         }
         return row | ({"on_changed_request": self.on_changed} if self.on_changed != "fail" else {})
+
+    def _request(self):
+        [_, arguments] = KINDS[self.kind]
+        if self.kind == "generation":
+            return {"type": self.medium, "prompt": self.prompt, "model_params": {"sandbox": self._behavior()}}
+        if self.kind == "action":
+            return {**arguments, "inputs": self.prompt}
+        return {**arguments, "inputs": {_SLOTS[arguments["technique"]]: self.prompt}}
 
     def _behavior(self):
         return {"seconds": self.seconds, "estimated_seconds": 6, "listed_after": self.listed_after}
@@ -143,7 +179,7 @@ def draw_rounds(seed, count):
             # Its twin asks for the same thing, of the same FLORA, and is a run of its own.
             twin = _draw_one(dice, number + 1, prompt, mode=rounds[-1].mode)
             rounds[-1] = _without_faults(rounds[-1])
-            rounds.append(_without_faults(twin))
+            rounds.append(replace(_without_faults(twin), kind=rounds[-1].kind))
     return rounds[:count]
 
 
@@ -153,11 +189,12 @@ def _draw_one(dice, number, prompt, mode=None):
     kind = dice.random()
     kills = dice.sample(points, 2) if kind < 0.2 else [dice.choice(points)] if kind < 0.75 else []
     delivery = dice.choice(list(DELIVERIES)) if not kills and kind < 0.95 else None
-    edited = f"Edited: {prompt.lower()}" if kills and dice.random() < 0.3 else None
+    edited = f"Edited {prompt.lower()}" if kills and dice.random() < 0.3 else None
     says = _draw_saying(dice, style) if not delivery and not edited and "POST to answer" not in kills else None
     return Round(
         number=number,
         prompt=prompt,
+        kind="generation" if says else dice.choice(list(KINDS)),
         medium="text" if says else dice.choice(["image", "text"]),
         mode=mode or dice.choice(MODES),
         style=style,
@@ -182,9 +219,7 @@ def _draw_saying(dice, style):
 def _without_faults(drawn):
     # Faults find their task by its prompt, which twins share.
     kills = tuple(point for point in drawn.kills if point != "POST to answer") or ("answer to ledger",)
-    return Round(
-        **{**drawn.__dict__, "kills": kills, "delivery": None, "edited": None, "on_changed": "fail", "says": None}
-    )
+    return replace(drawn, kills=kills, delivery=None, edited=None, on_changed="fail", says=None)
 
 
 # What befalls a whole batch, each with the states of tasks that it can hit. In an order in which neighbours may strike

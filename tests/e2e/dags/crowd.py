@@ -5,7 +5,7 @@ from datetime import timedelta
 import pendulum
 from airflow.providers.common.compat.sdk import dag, task
 
-from tests.e2e.chaos.operator import ChaosOperator
+from tests.e2e.chaos.operator import ChaosGenerate
 
 
 @dag(
@@ -21,7 +21,7 @@ def crowd():
     def rows(params=None):
         return [{"kills": kills} for kills in params["kills"]]
 
-    ChaosOperator.partial(
+    ChaosGenerate.partial(
         task_id="crowd",
         type="text",
         prompt="What everybody asks for.",
