@@ -38,8 +38,9 @@ TOLD = project_asset(workspace_id="ws_told", project_id="prj_told")
 def every_operator():
     @task
     def rows(asked, params=None):
-        rendered = [json.dumps(asked).replace(ASKED, f"{params['prompt']}, row {row}") for row in range(2)]
-        return [json.loads(row) for row in rendered]
+        # Airflow has rendered the arguments of this task.
+        texts = [json.dumps(asked).replace(params["prompt"], f"{params['prompt']}, row {row}") for row in range(2)]
+        return [json.loads(text) for text in texts]
 
     for kind, (operator, what, asked) in KINDS.items():
         waits = {**what, "wait_for_completion": True, "poll_interval": 1, "save_outputs_to": "{{ params.folder }}"}
