@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import wave
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sandbox.world.run_behavior import RunBehavior
-from tests.support.airflow_tasks import succeeded, tries
+from tests.support.airflow_tasks import mapped_tries, succeeded, tries
 
 EXAMPLES = Path(__file__).parent.parent / "example_dags"
 FILES = sorted(EXAMPLES.glob("*.py"))
@@ -112,6 +113,17 @@ def test_batch_from_csv_into_a_bucket(dags, run_dag, flora, bucket, tmp_path):
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
         assert json.loads(there[f"today/{manifest['run_id']}.json"].get()["Body"].read()) == manifest
     assert len(there) == 2 * len(manifests) == 4
+
+
+def test_retry_policy(dags, run_dag, flora):
+    timeout = RunBehavior(error_code="GENERATION_PROVIDER_TIMEOUT")
+    flora.faults.add(Fault("/generate", behavior=timeout))
+    task = dags["flora_retry_policy"].get_task("picture")
+    if getattr(task, "retry_policy", None) is None:  # Airflow before 3.3
+        task.retry_delay = timedelta(0)
+    dag_run = run_dag(dags["flora_retry_policy"])
+    assert mapped_tries(dag_run, "picture") == [("success", 2)]
+    assert flora.stats()["runs_billed"] == 1
 
 
 def test_prompt_from_file(dags, run_dag, flora):

@@ -31,7 +31,7 @@ def sandbox(cluster):
 
 @pytest.fixture(scope="module")
 def observed(cluster, sandbox, folder):
-    cluster.rest.unpause("told")
+    cluster.rest.unpause("follower")
     observed = ObservedDagRun(cluster, "every_operator", prompt="A fern", folder=str(folder))
     observed.wait_well(timeout=300)
     return observed
@@ -110,9 +110,11 @@ def test_runs_of_both_routes_of_techniques_are_awaited_with_no_worker(cluster, s
 
 def test_dag_that_is_scheduled_on_the_project_reads_which_run_it_was(cluster, observed):
     rest = cluster.rest
-    assert wait_until(lambda: [run["state"] for run in rest.pages("dags/told/dagRuns", "dag_runs")] == ["success"], 60)
-    [dag_run] = rest.pages("dags/told/dagRuns", "dag_runs")
-    extra, run = rest.xcom("told", dag_run["dag_run_id"], "read"), observed.xcom("generation_deferred")
+    assert wait_until(
+        lambda: [run["state"] for run in rest.pages("dags/follower/dagRuns", "dag_runs")] == ["success"], 60
+    )
+    [dag_run] = rest.pages("dags/follower/dagRuns", "dag_runs")
+    extra, run = rest.xcom("follower", dag_run["dag_run_id"], "read"), observed.xcom("generation_deferred")
     assert extra["run_id"] == run["run_id"]
     assert extra["charged_cost_usd"] == run["charged_cost"]
     assert extra["files"] == [file["path"] for file in run["files"]]

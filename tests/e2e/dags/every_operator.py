@@ -1,6 +1,6 @@
 """Every operator that starts runs, in every way to wait, and sensors for runs of both routes of techniques.
 
-Another DAG is told of one of the runs.
+Another DAG follows one of the runs.
 """
 
 import json
@@ -24,7 +24,7 @@ KINDS = {
     "action": (FloraRunActionOperator, {"action_id": "qr-code-generator-browser"}, {"inputs": ASKED}),
 }
 
-TOLD = project_asset(workspace_id="ws_told", project_id="prj_told")
+PROJECT = project_asset(workspace_id="ws_followed", project_id="prj_followed")
 
 
 @dag(
@@ -44,7 +44,7 @@ def every_operator():
 
     for kind, (operator, what, asked) in KINDS.items():
         waits = {**what, "wait_for_completion": True, "poll_interval": 1, "save_outputs_to": "{{ params.folder }}"}
-        outlets = [TOLD] if kind == "generation" else []
+        outlets = [PROJECT] if kind == "generation" else []
         operator(task_id=f"{kind}_deferred", outlets=outlets, **waits, **asked)
         operator(task_id=f"{kind}_in_worker", deferrable=False, **waits, **asked)
         operator.partial(task_id=f"{kind}_mapped", **waits).expand_kwargs(rows.override(task_id=f"{kind}_rows")(asked))
@@ -59,8 +59,8 @@ def every_operator():
 every_operator()
 
 
-@dag(schedule=[TOLD], start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False)
-def told():
+@dag(schedule=[PROJECT], start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False)
+def follower():
     @task
     def read(triggering_asset_events=None):
         [[event]] = triggering_asset_events.values()
@@ -69,4 +69,4 @@ def told():
     read()
 
 
-told()
+follower()
