@@ -153,6 +153,17 @@ def seconds(name: str, value: object) -> str | None:
     return f"{name} is {short_repr(value)}: give seconds, 0 or more"
 
 
+def usd(name: str, value: object) -> str | None:
+    """An amount of money, also as the text that a template renders to; maybe none."""
+    try:
+        amount = float(value) if isinstance(value, str) else value
+    except ValueError:
+        amount = None
+    if seconds(name, amount) is None:
+        return None
+    return f"{name} is {short_repr(value)}: give an amount in USD, 0 or more"
+
+
 def positive(name: str, value: object) -> str | None:
     """Seconds, as a number or a timedelta, above zero."""
     length = value.total_seconds() if isinstance(value, timedelta) else value

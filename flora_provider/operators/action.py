@@ -101,6 +101,16 @@ class FloraRunActionOperator(FloraRunOperator):
         lookup, account = action_lookup(self.action_id), account_of(self.hook.settings)
         return (yield from checked(lookup, judge, context, account))[1]
 
+    def price(self, context: FlowContext) -> Flow[tuple[str, float | None]]:
+        """What the action costs: nothing, by the definitions that were seen."""
+        from flora_provider.catalog.lookup import account_of, action
+        from flora_provider.catalog.prices import require
+
+        subject = f"action {self.action_id}"
+        definition = yield from action(self.action_id, context, account_of(self.hook.settings))
+        cost = require(definition, subject).charged_cost
+        return subject, None if cost is None else float(cost)
+
     def recovery(self) -> Mapping[str, Any]:
         """Runs of the same project: FLORA lists those of actions among the generations (FLORA's playbooks)."""
         from flora_provider.api import calls

@@ -38,6 +38,7 @@ RULES: Mapping[str, validation.Check] = {
     "save_outputs_to": storage_path,
     "deferrable": validation.boolean,
     "idempotency_key": validation.idempotency_key,
+    "max_cost_usd": validation.usd,
     "poll_interval": validation.positive,
     "timeout": validation.positive,
     "on_unknown_outcome": validation.one_of("fail", "adopt", "submit_again"),
@@ -60,6 +61,10 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         save_outputs_to: a folder for what the run has made, and its manifest: a path of the worker, an
             `ObjectStoragePath`, or the text of one, such as `s3://aws_default@bucket/{{ ds }}`. Only with
             `wait_for_completion`. A retry saves only what is missing. `FloraToObjectStorageOperator` has more options.
+        max_cost_usd: start nothing whose price would pass this, in USD, by FLORA's catalog, which knows the price of a
+            model's default params and of a technique; a run whose price it does not say is not started either. FLORA
+            itself quotes only what it has started: a higher quote is logged. A run that is paid is awaited, whatever it
+            costs. None, the default, for no limit.
         deferrable: wait in the triggerer, not in a worker. Default True.
         poll_interval: least seconds between two polls of the run. Default 3.
         timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
@@ -85,7 +90,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     """
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
-    template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key", "save_outputs_to")
+    template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key", "save_outputs_to", "max_cost_usd")
+    unsent_fields: ClassVar[frozenset[str]] = frozenset(template_fields)
     rules: ClassVar[Mapping[str, validation.Check]] = RULES
     starts_runs = True
 
@@ -96,6 +102,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         idempotency_key: Text | None = None,
         wait_for_completion: bool = False,
         save_outputs_to: Folder | None = None,
+        max_cost_usd: float | Text | None = None,
         deferrable: bool = True,
         poll_interval: float | timedelta = 3.0,
         timeout: float | timedelta | None = None,
@@ -108,6 +115,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         self.idempotency_key: Any = idempotency_key  # a str once Airflow has rendered it
         self.wait_for_completion = wait_for_completion
         self.save_outputs_to: Any = save_outputs_to
+        self.max_cost_usd: Any = max_cost_usd
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
@@ -134,12 +142,26 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """What FLORA's catalog says is wrong with the request, one sentence each; asked before anything is sent."""
 
     @abstractmethod
+    def price(self, context: FlowContext) -> Flow[tuple[str, float | None]]:
+        """What is run, for messages, and what it costs by FLORA's catalog, in USD; None if that does not say."""
+
+    @abstractmethod
     def recovery(self) -> Mapping[str, Any]:
         """Members of `RunRequest` that find the run: its `technique`, `candidates` and `search_for`."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """What was asked for, as a manifest says it: members of `RunManifest`."""
+
+    def refusals(self, context: FlowContext) -> Flow[list[str]]:
+        """Why the request is not to be sent: what is wrong with it, and what it costs."""
+        from flora_provider.catalog.prices import price_problems
+
+        found = yield from self.check(context)
+        if found or self.max_cost_usd is None:
+            return found
+        subject, price = yield from self.price(context)
+        return price_problems(price, float(self.max_cost_usd), subject=subject)
 
     def catalog_price(self) -> float | None:
         """What the run costs by FLORA's catalog, in USD, where FLORA quotes nothing when it starts; None if unknown."""
@@ -230,6 +252,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         push_if_possible(context, REQUEST, without_signatures(request))
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)
+        if quote is not None and self.max_cost_usd is not None and quote > float(self.max_cost_usd):
+            self.log.warning("FLORA quotes more than max_cost_usd=%s, now that the run is started", self.max_cost_usd)
         self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
 
     def _wait(self, submission: Submission, deadline: Deadline) -> FinishedRun:

@@ -139,6 +139,16 @@ class FloraGenerateOperator(FloraRunOperator):
 
         return (yield from checked(model_lookup(), judge, context, account_of(self.hook.settings)))[1]
 
+    def price(self, context: FlowContext) -> Flow[tuple[str, float | None]]:
+        """What the model costs; nobody says which one is the workspace's default."""
+        from flora_provider.catalog.lookup import account_of, models
+        from flora_provider.catalog.prices import price_of_model, require
+
+        if self.model is None:
+            return "the workspace's default model", None
+        subject, offered = f"model {self.model}", (yield from models(context, account_of(self.hook.settings)))
+        return subject, price_of_model(require(offered, subject), self.model)
+
     def describe(self) -> dict[str, Any]:
         """What was asked for."""
         return {

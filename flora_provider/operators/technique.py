@@ -113,6 +113,15 @@ class FloraRunTechniqueOperator(FloraRunOperator):
         lookup, account = technique_lookup(self.technique), account_of(self.hook.settings)
         return (yield from checked(lookup, judge, context, account))[1]
 
+    def price(self, context: FlowContext) -> Flow[tuple[str, float | None]]:
+        """What the technique costs, however many outputs it has."""
+        from flora_provider.catalog.lookup import account_of, technique
+        from flora_provider.catalog.prices import require
+
+        subject = f"technique {self.technique}"
+        definition = yield from technique(self.technique, context, account_of(self.hook.settings))
+        return subject, float(require(definition, subject).run_cost)
+
     def recovery(self) -> Mapping[str, Any]:
         """Runs of the same technique."""
         from flora_provider.api import calls

@@ -28,7 +28,7 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
     written = task.as_written()
     template = fingerprint_of(connection, repr(tuple(task.hook.defaults)), written) if written else ""
     request = RunRequest(
-        call=task.call(), connection=connection, template=template, check=task.check, **task.recovery()
+        call=task.call(), connection=connection, template=template, check=task.refusals, **task.recovery()
     )
     task.project_url = project_url(base_url, task.project())
     push_if_possible(context, FloraRunLink.key, task.project_url)
