@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flora_provider.api.calls import Call
     from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import FinishedRun
-    from flora_provider.runs.start import OnDoubt, Submission
+    from flora_provider.runs.start import OnClear, OnDoubt, Submission
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
@@ -43,6 +43,7 @@ RULES: Mapping[str, validation.Check] = {
     "timeout": validation.positive,
     "on_unknown_outcome": validation.one_of("fail", "adopt", "submit_again"),
     "on_changed_request": validation.one_of("fail", "adopt", "submit_again"),
+    "on_clear": validation.one_of("new_run", "reuse"),
 }
 """What the parameters of every operator that starts a run must be."""
 
@@ -79,6 +80,9 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             and name that run and what has changed. `adopt`: take that run. `submit_again`: start another, and pay for
             both. Needs the task state store of Airflow 3.3. A template that renders to something else at each try is
             no change while its run is not known: the request of the first try is kept.
+        on_clear: what a task does that was cleared. `new_run` (default): start a run, and pay for it. `reuse`: take the
+            run of before the clear again, and save its outputs again, unless it failed or the request is another one
+            now; FLORA keeps outputs for a while only. Needs the task state store of Airflow 3.3.
 
     XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
     waited for), `flora_url`, `request` (what was asked for, without signed addresses; it goes into manifests).
@@ -108,6 +112,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         timeout: float | timedelta | None = None,
         on_unknown_outcome: OnDoubt = "fail",
         on_changed_request: OnDoubt = "fail",
+        on_clear: OnClear = "new_run",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -121,6 +126,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self.on_changed_request = on_changed_request
+        self.on_clear = on_clear
         # For the link: None where XCom holds it, empty in a worker that does not know it yet.
         self.project_url: str | None = "" if self.is_mapped_instance else None
         self._run_id: str | None = None

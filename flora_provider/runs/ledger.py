@@ -208,6 +208,15 @@ def of_this_clear(records: Sequence[LedgerRecord], attempt: Attempt) -> list[Led
     return list(records[:last])
 
 
+def before_clear(
+    records: Sequence[LedgerRecord], attempt: Attempt, fingerprint: str, occurrence: int
+) -> LedgerRecord | None:
+    """The record of an equal request whose run is known, of before the last clear; of several, the newest."""
+    earlier = records[len(of_this_clear(records, attempt)) :]
+    fits = [one for one in earlier if one.run_id and (one.fingerprint, one.occurrence) == (fingerprint, occurrence)]
+    return max(fits, key=lambda record: record.clear_count, default=None)
+
+
 def is_cleared(record: LedgerRecord, attempt: Attempt) -> bool:
     """Whether the task was cleared since this record, the first of its task, was last written.
 

@@ -32,6 +32,7 @@ from flora_provider.runs.tolerance import is_transient
 log = logging.getLogger(__name__)
 
 OnDoubt = Literal["fail", "adopt", "submit_again"]
+OnClear = Literal["new_run", "reuse"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
 CLOCK_SKEW_IF_OLD = 900.0  # the same, where overlooking a run would pay for another
@@ -72,6 +73,7 @@ class SubmitOptions:
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
         on_unknown: what to do when a run was started whose id is not known: see `FloraRunOperator`.
         on_changed: what to do when an earlier try has sent another request: the same.
+        on_clear: what to do when the task was cleared: the same.
     """
 
     intent: Intent
@@ -80,6 +82,7 @@ class SubmitOptions:
     earliest: float
     on_unknown: OnDoubt = "fail"
     on_changed: OnDoubt = "fail"
+    on_clear: OnClear = "new_run"
 
 
 @dataclass(slots=True)
@@ -122,7 +125,7 @@ class Start:
             if record is None or record.key_version != key_version:
                 intended_at = self.context.clock() if fresh else self.options.earliest
                 record = self._record(key_version, intended_at=intended_at)
-            yield self._write(record)
+            yield self.write(record)
             submission = self._known(record)
             if submission is None and not (yield from self._is_given_up(record)):
                 try:
@@ -132,8 +135,8 @@ class Start:
                     submission = yield from self._find(error, record, fresh=fresh)
                 if submission:
                     log.info("FLORA run %s is this task's", submission.run_id)  # before it is stored, which may fail
-                    yield self._write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
-            run = (yield from self._poll(submission.ref)) if submission and not fresh else None
+                    yield self.write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
+            run = (yield from self.poll(submission.ref)) if submission and not fresh else None
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
             if not self._may_go_on(run):
@@ -193,13 +196,14 @@ class Start:
             **self.request.stored_members(),
         )
 
-    def _write(self, record: LedgerRecord) -> WriteLedger:
+    def write(self, record: LedgerRecord) -> WriteLedger:
+        """Store a record as this try's."""
         attempt = self.options.attempt
         by_this_try = {"clear_number": attempt.clear_number, "may_run_long": attempt.may_run_long}
         claimed = {"claimed_by": claim(attempt), "is_released": False, "is_void": False, "is_replaced": False}
         return WriteLedger(self.slot.number, record.with_(**by_this_try, **claimed))
 
-    def _poll(self, ref: RunRef) -> Flow[Run | None]:
+    def poll(self, ref: RunRef) -> Flow[Run | None]:
         """The run of an earlier try; None while FLORA does not show it, for a wait knows how long to tolerate that."""
         try:
             run = yield from send_call(ref.poll_call(), self.context)

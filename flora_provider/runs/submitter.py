@@ -16,7 +16,8 @@ What happened before decides what is sent:
                                     not shown (404): alive, for FLORA may lose sight of a run for a moment
     another request in its place    as for that request; then `on_changed` decides: fail, take its run, or start this
                                     one; but if its run has failed, start this one, for failed runs cost nothing
-    a record of an earlier clear    history: a cleared task is a new run
+    a record of an earlier clear    history: a cleared task is a new run; if `on_clear` is "reuse", its run is taken
+                                    again, unless it has failed or the request is another one
 
 and what FLORA says of the POST:
 
@@ -35,8 +36,9 @@ from dataclasses import dataclass
 
 from flora_provider.api.errors import RequestChanged
 from flora_provider.api.http.flow import FlowContext
+from flora_provider.api.models import RunStatus
 from flora_provider.runs.effects import ReadLedger, RenderAgain, SubmitFlow, WriteLedger
-from flora_provider.runs.ledger import LedgerRecord, Slot, find
+from flora_provider.runs.ledger import LedgerRecord, Slot, before_clear, find
 from flora_provider.runs.request import RunRequest, differences
 from flora_provider.runs.start import Start, Submission, SubmitOptions
 
@@ -76,6 +78,10 @@ class RunSubmitter:
             yield WriteLedger(0, records[0].with_(clear_number=attempt.clear_number))
         if slot.record is None:
             _warn_of_unanswered(records, slot.clear_count)
+            if self.options.on_clear == "reuse" and (
+                again := (yield from self._run_before_clear(context, slot, records))
+            ):
+                return again
         request, record = self.request, slot.record
         if record is not None and slot.is_changed and record.is_void:
             record = None
@@ -98,6 +104,27 @@ class RunSubmitter:
         submission = yield from Start(context, self.options, slot, request, record).flow()
         assert submission is not None, "it may restart"  # noqa: S101 - for mypy
         return submission
+
+    def _run_before_clear(
+        self, context: FlowContext, slot: Slot, records: list[LedgerRecord]
+    ) -> SubmitFlow[Submission | None]:
+        """The run that this request had before the task was cleared; None if it had none, or it came to nothing."""
+        attempt = self.options.attempt
+        record = before_clear(records, attempt, self.request.fingerprint, slot.occurrence)
+        if record is None:
+            return None
+        start = Start(context, self.options, slot, self.request, record)
+        run = yield from start.poll(self.request.ref(record.run_id))
+        if run is None or run.status == RunStatus.FAILED:
+            log.info("Run %s of before the clear cannot be taken again", record.run_id)
+            return None
+        log.info("Taking run %s of before the clear again, as on_clear says; nothing new is started", record.run_id)
+        yield start.write(
+            record.with_(
+                max_tries=attempt.max_tries, retries=attempt.retries, clear_count=slot.clear_count, failed_try=0
+            )
+        )
+        return Submission(ref=self.request.ref(record.run_id), run=run, quoted_cost=record.quoted_cost)
 
     def _run_of_other(
         self, context: FlowContext, slot: Slot, record: LedgerRecord, stored: RunRequest | None

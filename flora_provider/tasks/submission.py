@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flora_provider.api.errors import FloraInputError
 from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> Submission:
     """Start the run of a rendered task, or find the one that was started already; raises as `RunSubmitter.flow`."""
+    if task.on_clear == "reuse" and not ledger.durable:
+        raise FloraInputError(
+            "on_clear is 'reuse', which needs the task state store of Airflow 3.3: this one cannot tell which run a "
+            "cleared task had. Leave it out"
+        )
     base_url = task.hook.settings.base_url
     connection = f"{task.flora_conn_id} {base_url}"
     written = task.as_written()
@@ -55,6 +61,7 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
         earliest=began.timestamp() if began else 0.0,
         on_unknown=task.on_unknown_outcome,
         on_changed=task.on_changed_request,
+        on_clear=task.on_clear,
     )
     client = task.hook.client()
     handlers = {

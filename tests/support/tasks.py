@@ -201,6 +201,7 @@ class Task:
             earliest=self.began,
             on_unknown=own.get("on_unknown", "fail"),
             on_changed=own["on_changed"],
+            on_clear=own.get("on_clear", "new_run"),
         )
         submitter = RunSubmitter(request=self.request, options=options)
         handlers = {

@@ -1,5 +1,6 @@
 """What every operator that starts runs does alike."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,25 @@ def test_retry_after_a_failure_to_save_takes_the_run_that_is_paid(fast, operator
     folder.unlink()
     assert read_manifest(task.retry()["manifest"]).run_id == fast.runs[0].run_id
     assert fast.started == 1
+
+
+def test_cleared_task_saves_its_run_again_and_pays_nothing_if_it_is_to_reuse(fast, operator, one_task, tmp_path):
+    folder = tmp_path / "saved"
+    task = one_task(operator(wait_for_completion=True, save_outputs_to=str(folder), on_clear="reuse"))
+    first = task.run()
+    shutil.rmtree(folder)
+    again = task.clear()
+    assert again["run_id"] == first["run_id"]
+    assert again["files"] == first["files"]
+    assert all(Path(file["path"]).stat().st_size == file["size"] for file in again["files"])
+    assert read_manifest(again["manifest"]).charged_cost_usd == first["charged_cost"]
+    assert fast.started == 1
+
+
+def test_reuse_is_refused_where_airflow_cannot_tell_which_run_a_cleared_task_had(fast, operator, one_task):
+    task = one_task(operator(on_clear="reuse"), store=False)
+    task.fails_for_good(match="on_clear is 'reuse', which needs the task state store of Airflow 3.3")
+    assert fast.started == 0
 
 
 def test_folder_for_a_run_that_is_not_awaited_is_refused_when_the_dag_is_parsed(operator):
