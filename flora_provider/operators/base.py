@@ -254,7 +254,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """Push what is known now, for a user who looks while the run goes on."""
         quote = self.catalog_price() if submission.quoted_cost is None else submission.quoted_cost
         push_with_retries(context, "run_id", submission.run_id)
-        request = {**self.describe(), "run_id": submission.run_id, "quoted_cost_usd": quote}
+        asked = self.describe() if submission.is_as_asked else {"technique_route": submission.ref.technique}
+        request = {**asked, "run_id": submission.run_id, "quoted_cost_usd": quote}
         push_if_possible(context, REQUEST, without_signatures(request))
         if quote is not None:
             push_if_possible(context, "quoted_cost_usd", quote)

@@ -49,12 +49,14 @@ class Submission:
         started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
         run: its state when it was polled; None right after it was started, or while FLORA does not show it.
         quoted_cost: FLORA's quote in USD; None when none is known.
+        is_as_asked: whether it is of this very request, and not of one that was kept or taken in its place.
     """
 
     ref: RunRef
     started: Started | Run | None = None
     run: Run | None = None
     quoted_cost: float | None = None
+    is_as_asked: bool = False
 
     @property
     def run_id(self) -> str:

@@ -32,7 +32,7 @@ and what FLORA says of the POST:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flora_provider.api.errors import RequestChanged
 from flora_provider.api.http.flow import FlowContext
@@ -103,7 +103,7 @@ class RunSubmitter:
                 record = None
         submission = yield from Start(context, self.options, slot, request, record).flow()
         assert submission is not None, "it may restart"  # noqa: S101 - for mypy
-        return submission
+        return replace(submission, is_as_asked=request is self.request)
 
     def _run_before_clear(
         self, context: FlowContext, slot: Slot, records: list[LedgerRecord]
@@ -124,7 +124,8 @@ class RunSubmitter:
                 max_tries=attempt.max_tries, retries=attempt.retries, clear_count=slot.clear_count, failed_try=0
             )
         )
-        return Submission(ref=self.request.ref(record.run_id), run=run, quoted_cost=record.quoted_cost)
+        ref = self.request.ref(record.run_id)
+        return Submission(ref=ref, run=run, quoted_cost=record.quoted_cost, is_as_asked=True)
 
     def _run_of_other(
         self, context: FlowContext, slot: Slot, record: LedgerRecord, stored: RunRequest | None

@@ -101,6 +101,7 @@ def test_edited_task_adopts_the_earlier_run_if_its_author_says_so(flora, timed_o
     assert task.retry()["run_id"] == flora.runs[0].run_id
     assert "prompt was 'a fern', is 'a moss'" in caplog.text
     assert flora.started == 1
+    assert "prompt" not in task.xcoms["request"], "it is not what the run was asked for"
 
 
 def test_edited_task_starts_another_run_if_its_author_says_so(flora, timed_out):
@@ -123,6 +124,7 @@ def test_prompt_that_renders_differently_at_each_try_is_found_again(flora, gener
 
     assert found == flora.runs[0].run_id == task.retry()
     assert flora.billed == 1
+    assert "prompt" not in task.xcoms["request"], "it is not what the run was asked for"
     assert "rendered differently at each try" in logged()
 
 
