@@ -126,6 +126,19 @@ def test_retry_policy(dags, run_dag, flora):
     assert flora.stats()["runs_billed"] == 1
 
 
+def test_reuse(dags, run_dag, flora, tmp_path):
+    conf = {"cache": str(tmp_path / "cache"), "folder": str(tmp_path / "files")}
+    first, second = (run_dag(dags["flora_reuse"], run_conf=conf) for _ in range(2))
+    assert succeeded(first)
+    assert succeeded(second)
+    assert flora.stats()["runs_billed"] == flora.stats()["runs_started"] == 2
+    for task in ("picture", "cctv"):
+        [made], [taken] = returned(first, task), returned(second, task)
+        assert (made["run_id"], taken["charged_cost"]) == (taken["run_id"], 0.0)
+        files = [[Path(file["path"]).read_bytes() for file in run["files"]] for run in (made, taken)]
+        assert files[0] == files[1] != []
+
+
 def test_prompt_from_file(dags, run_dag, flora):
     assert succeeded(run_dag(dags["flora_prompt_from_file"], run_conf={"weather": "the snow"}))
     (run,) = flora.state.runs.values()

@@ -59,6 +59,7 @@ class RunManifest(BaseModel):
         map_index: of a mapped task; -1 for others.
         quoted_cost_usd, charged_cost_usd: FLORA's quote and its bill.
         created_at, started_at, completed_at: of the run, ISO 8601; `saved_at` is when its last file was there.
+        reused_from: the entry of the build cache that the run was taken from; it cost nothing then.
         complete: False while files are still being saved, or after that was broken off.
         files: in the order of the run's outputs.
     """
@@ -89,6 +90,7 @@ class RunManifest(BaseModel):
     started_at: str | None = None
     completed_at: str | None = None
     saved_at: str | None = None
+    reused_from: str | None = None
     complete: bool
     files: tuple[SavedFile, ...] = ()
 

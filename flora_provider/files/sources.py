@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -34,6 +34,15 @@ class SourceFile:
     address: str
     size: int
     version: str
+
+    def sha256(self) -> str:
+        """Of all that it holds, hexadecimal.
+
+        Raises:
+            FloraStorageError: it cannot be read.
+        """
+        with storage_errors("read", self.address), self.path.open("rb") as file:
+            return hashlib.file_digest(cast("Any", file), "sha256").hexdigest()
 
     def fingerprint(self, base_url: str, scope: Mapping[str, Any]) -> str:
         """A key for this content and where it is uploaded to."""

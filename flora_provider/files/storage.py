@@ -69,8 +69,15 @@ class Folder(ABC):
         """Give a file of `temporary` its name, replacing what has it, once all of it is there."""
 
     @abstractmethod
+    def open(self, name: str) -> IO[bytes]:
+        """A file, to read from."""
+
     def read(self, name: str) -> bytes | None:
         """What a small file holds; None if there is none."""
+        if self.size(name) is None:
+            return None
+        with storage_errors("read", self.path(name)):
+            return _read_text(self.open(name), self.path(name))
 
     @abstractmethod
     def remove(self, name: str) -> None:
@@ -137,11 +144,10 @@ class LocalFolder(Folder):
             _sync_folder(self.folder)
         self._check_size(name, size)
 
-    def read(self, name: str) -> bytes | None:
+    def open(self, name: str) -> IO[bytes]:
         """As of the base."""
         with storage_errors("read", self.path(name)):
-            path = self.folder / name
-            return _read_text(path.open("rb"), str(path)) if path.exists() else None
+            return (self.folder / name).open("rb")
 
     def remove(self, name: str) -> None:
         """As of the base."""
@@ -208,12 +214,10 @@ class ObjectFolder(Folder):
                 self._write_and_move(file, name)
         self._check_size(name, size)
 
-    def read(self, name: str) -> bytes | None:
+    def open(self, name: str) -> IO[bytes]:
         """As of the base."""
         with storage_errors("read", self.path(name)):
-            if self.size(name) is None:
-                return None
-            return _read_text(self._fs.open(self._key(name), "rb", cache_type="none"), self.path(name))
+            return cast("IO[bytes]", self._fs.open(self._key(name), "rb", cache_type="none"))
 
     def remove(self, name: str) -> None:
         """As of the base."""

@@ -9,7 +9,8 @@ from airflow.providers.common.compat.sdk import XComArg
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraInputError
-from flora_provider.operators.base import RULES, FloraRunOperator
+from flora_provider.operators.base import FloraRunOperator
+from flora_provider.operators.rules import RULES
 from flora_provider.tasks.parse_checks import Dict, Text
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class FloraRunActionOperator(FloraRunOperator):
         from flora_provider.api import calls
 
         return {"candidates": calls.list_generations(**self._scope())}
+
+    def asked(self) -> dict[str, Any]:
+        """The action, its inputs and parameters."""
+        return {"kind": "action", "action": self.action_id, "inputs": self.inputs, "params": self.action_params}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

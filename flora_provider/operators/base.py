@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from flora_provider.api import validation
 from flora_provider.api.urls import without_signatures
 from flora_provider.links.flora import FloraRunLink
+from flora_provider.operators.rules import RULES
 from flora_provider.tasks.mapping import shared_key, undeclared_params
-from flora_provider.tasks.parse_checks import Folder, Text, refuse_at_parse, storage_path
+from flora_provider.tasks.parse_checks import Folder, Text, refuse_at_parse, unawaited
 from flora_provider.tasks.requests import REQUEST
 from flora_provider.tasks.templates import TemplateSnapshot
 from flora_provider.tasks.waiting import Deadline, WaitsForRun
@@ -32,21 +33,6 @@ if TYPE_CHECKING:
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
 _MAY_BE_SHORT = 5.0  # seconds
 
-RULES: Mapping[str, validation.Check] = {
-    "flora_conn_id": validation.non_empty_text,
-    "wait_for_completion": validation.boolean,
-    "save_outputs_to": storage_path,
-    "deferrable": validation.boolean,
-    "idempotency_key": validation.idempotency_key,
-    "max_cost_usd": validation.usd,
-    "poll_interval": validation.positive,
-    "timeout": validation.positive,
-    "on_unknown_outcome": validation.one_of("fail", "adopt", "submit_again"),
-    "on_changed_request": validation.one_of("fail", "adopt", "submit_again"),
-    "on_clear": validation.one_of("new_run", "reuse"),
-}
-"""What the parameters of every operator that starts a run must be."""
-
 
 class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     """Base of the operators that start a run.
@@ -62,6 +48,11 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         save_outputs_to: a folder for what the run has made, and its manifest: a path of the worker, an
             `ObjectStoragePath`, or the text of one, such as `s3://aws_default@bucket/{{ ds }}`. Only with
             `wait_for_completion`. A retry saves only what is missing. `FloraToObjectStorageOperator` has more options.
+        reuse_from: a folder, as of `save_outputs_to`, that is a build cache: a run that was paid for and kept there for
+            an equal request is taken from there, with no request that bills, and costs nothing; else the run is kept
+            there. Inputs count by what they hold where that is known, else by their address; workspace, project and
+            callback do not count. Only with `wait_for_completion`.
+        reuse_max_age: seconds, or a timedelta, since a kept run completed; None, the default, for any.
         max_cost_usd: start nothing whose price would pass this, in USD, by FLORA's catalog, which knows the price of a
             model's default params and of a technique; a run whose price it does not say is not started either. FLORA
             itself quotes only what it has started: a higher quote is logged. A run that is paid is awaited, whatever it
@@ -94,7 +85,13 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     """
 
     operator_extra_links: Sequence[BaseOperatorLink] = (FloraRunLink(),)
-    template_fields: Sequence[str] = ("flora_conn_id", "idempotency_key", "save_outputs_to", "max_cost_usd")
+    template_fields: Sequence[str] = (
+        "flora_conn_id",
+        "idempotency_key",
+        "save_outputs_to",
+        "reuse_from",
+        "max_cost_usd",
+    )
     unsent_fields: ClassVar[frozenset[str]] = frozenset(template_fields)
     rules: ClassVar[Mapping[str, validation.Check]] = RULES
     starts_runs = True
@@ -106,6 +103,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         idempotency_key: Text | None = None,
         wait_for_completion: bool = False,
         save_outputs_to: Folder | None = None,
+        reuse_from: Folder | None = None,
+        reuse_max_age: float | timedelta | None = None,
         max_cost_usd: float | Text | None = None,
         deferrable: bool = True,
         poll_interval: float | timedelta = 3.0,
@@ -120,6 +119,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         self.idempotency_key: Any = idempotency_key  # a str once Airflow has rendered it
         self.wait_for_completion = wait_for_completion
         self.save_outputs_to: Any = save_outputs_to
+        self.reuse_from: Any = reuse_from
+        self.reuse_max_age = reuse_max_age
         self.max_cost_usd: Any = max_cost_usd
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -136,7 +137,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         if not self.is_mapped_instance:
             in_group = next(self.iter_mapped_task_groups(), None) is not None
             shared = shared_key(idempotency_key, in_group=True) if in_group else ()
-            found = [*undeclared_params(self.params, self.get_dag()), *shared, *self._unsaved()]
+            found = [*undeclared_params(self.params, self.get_dag()), *shared, *unawaited(self)]
             refuse_at_parse(found, self.task_id)
 
     @abstractmethod
@@ -154,6 +155,10 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     @abstractmethod
     def recovery(self) -> Mapping[str, Any]:
         """Members of `RunRequest` that find the run: its `technique`, `candidates` and `search_for`."""
+
+    @abstractmethod
+    def asked(self) -> dict[str, Any]:
+        """What makes the result what it is, from the rendered fields: what a build cache knows it by."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -186,11 +191,15 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     def execute(self, context: Context) -> str | FinishedRun:
         """Start the run or find it again, and wait for it if that is wished."""
         from flora_provider.tasks.ledger import ledger_of
+        from flora_provider.tasks.reuse import take
         from flora_provider.tasks.submission import submit
 
         with self._remembered(context), self.airflow_errors(), self.hook:
             self.refuse_values()
             self._ledger = ledger_of(context)
+            if reused := take(self, context, self._ledger):
+                self._has_ended = True
+                return reused
             submission = submit(self, context, self._ledger)
             self._run_id = submission.run_id
             self._push_submission(context, submission)
@@ -202,7 +211,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
 
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
-        validation.raise_problems([*undeclared_params(self.params, self.get_dag()), *self._unsaved()])
+        validation.raise_problems([*undeclared_params(self.params, self.get_dag()), *unawaited(self)])
         super().refuse_values()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
@@ -232,12 +241,6 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         else:
             self.log.warning("Killed before FLORA said which run it started, if any; a retry sends the same key again")
 
-    def _unsaved(self) -> list[str]:
-        """Outputs that would not be saved, although the author wants it."""
-        if self.save_outputs_to is None or self.wait_for_completion:
-            return []
-        return ["save_outputs_to needs wait_for_completion=True, for there is nothing to save before the run has ended"]
-
     @contextmanager
     def _remembered(self, context: Context) -> Iterator[None]:
         """Remember that this try has ended by itself, if it fails herein: see `runs.ledger.is_cleared`."""
@@ -252,9 +255,13 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
 
     def _push_submission(self, context: Context, submission: Submission) -> None:
         """Push what is known now, for a user who looks while the run goes on."""
+        from flora_provider.tasks.reuse import kept_under
+
         quote = self.catalog_price() if submission.quoted_cost is None else submission.quoted_cost
         push_with_retries(context, "run_id", submission.run_id)
-        asked = self.describe() if submission.is_as_asked else {"technique_route": submission.ref.technique}
+        asked: dict[str, Any] = {"technique_route": submission.ref.technique}
+        if submission.is_as_asked:
+            asked = self.describe() | kept_under(self, context)
         request = {**asked, "run_id": submission.run_id, "quoted_cost_usd": quote}
         push_if_possible(context, REQUEST, without_signatures(request))
         if quote is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import validation
 from flora_provider.api.text import short_repr
-from flora_provider.operators.base import RULES, FloraRunOperator
+from flora_provider.operators.base import FloraRunOperator
+from flora_provider.operators.rules import RULES
 from flora_provider.tasks.parse_checks import Dict, Text
 from flora_provider.tasks.template_files import DATA_EXTENSIONS, EXTENSIONS, names_file
 
@@ -148,6 +149,11 @@ class FloraGenerateOperator(FloraRunOperator):
             return "the workspace's default model", None
         subject, offered = f"model {self.model}", (yield from models(context, account_of(self.hook.settings)))
         return subject, price_of_model(require(offered, subject), self.model)
+
+    def asked(self) -> dict[str, Any]:
+        """Prompt, model and parameters."""
+        asked = {"type": self.type, "prompt": self.prompt, "model": self.model, "params": self.model_params}
+        return {"kind": "generation", **asked}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

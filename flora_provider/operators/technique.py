@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraInputError
-from flora_provider.operators.base import RULES, FloraRunOperator
+from flora_provider.operators.base import FloraRunOperator
+from flora_provider.operators.rules import RULES
 from flora_provider.tasks.parse_checks import Dict, Text, is_literal, refuse_at_parse
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ class FloraRunTechniqueOperator(FloraRunOperator):
             "candidates": calls.list_technique_runs(workspace_id=workspace_id, technique_id=technique_id),
             "search_for": {"technique_id": technique_id} if technique_id else {},
         }
+
+    def asked(self) -> dict[str, Any]:
+        """The technique, as it is named, and its inputs."""
+        return {"kind": "technique", "technique": self.technique, "inputs": self.inputs}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

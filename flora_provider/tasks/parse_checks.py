@@ -93,3 +93,17 @@ def refuse_at_parse(found: list[str], task_id: str) -> None:
     """
     if found:
         raise FloraInputError([f"task {task_id!r}: {problem}" for problem in found])
+
+
+def unawaited(task: Any) -> list[str]:
+    """What an operator's author wants of a finished run that the operator does not wait for."""
+    found = []
+    if not task.wait_for_completion:
+        found += [
+            f"{name} needs wait_for_completion=True, for there is nothing to save before the run has ended"
+            for name in ("save_outputs_to", "reuse_from")
+            if getattr(task, name) is not None
+        ]
+    if task.reuse_max_age is not None and task.reuse_from is None:
+        found.append("reuse_max_age needs reuse_from: name the folder of the build cache, or leave it out")
+    return found

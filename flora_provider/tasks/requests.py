@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 REQUEST = "request"
 """The XCom of operators that start runs: members of `RunManifest`, among them `run_id`."""
 
+REUSE_KEY = "reuse_key"
+"""The member of it under which the build cache keeps the run."""
+
 
 def requests_of(task: BaseOperator, context: Context, run_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
     """The requests of these runs, by run id, as far as this task, or one before it, has pushed them.

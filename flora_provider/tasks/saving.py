@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flora_provider.tasks.asset_events import add_asset_events
-from flora_provider.tasks.requests import requests_of
+from flora_provider.tasks.requests import REUSE_KEY, requests_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from flora_provider.api.models import FinishedRun
+    from flora_provider.files import RunManifest
+    from flora_provider.reuse.cache import BuildCache
     from flora_provider.tasks.waiting import WaitsForRun
 
 
@@ -18,6 +21,17 @@ def where(context: Context) -> dict[str, Any]:
     """The task instance, as a manifest names it."""
     ti = context["ti"]
     return {"dag_id": ti.dag_id, "task_id": ti.task_id, "dag_run_id": ti.run_id, "map_index": ti.map_index}
+
+
+def saved_members(manifest: RunManifest, folder: Any) -> dict[str, Any]:
+    """What a result says of saved files."""
+    from flora_provider.files.manifest import manifest_path
+
+    return {
+        "charged_cost": manifest.charged_cost_usd,
+        "files": manifest.to_dict()["files"],
+        "manifest": manifest_path(folder, manifest.run_id),
+    }
 
 
 def save_and_describe(task: WaitsForRun, context: Context, run: FinishedRun, technique: str | None) -> FinishedRun:
@@ -36,20 +50,39 @@ def save_and_describe(task: WaitsForRun, context: Context, run: FinishedRun, tec
     Raises:
         FloraError: as `save_run`.
     """
-    if not (task.save_outputs_to or task.outlets):
+    reuse_from: Any = getattr(task, "reuse_from", None)  # a sensor starts nothing
+    if not (task.save_outputs_to or task.outlets or reuse_from):
         return run
     request = requests_of(task, context, [run["run_id"]]).get(run["run_id"])
-    if task.save_outputs_to:
-        from flora_provider.files import save_run
-        from flora_provider.files.manifest import manifest_path
+    key = (request or {}).get(REUSE_KEY) if reuse_from else None
+    source = {**run, "technique": technique} if technique else run
+    if key:
+        from flora_provider.reuse.cache import BuildCache
 
-        source = {**run, "technique": technique} if technique else run
+        cache = BuildCache(reuse_from)
+        run = _keep_and_save(task, context, source, cache=cache, key=key, request=request)
+    elif task.save_outputs_to:
+        from flora_provider.files import save_run
+
         manifest = save_run(task.hook, source, task.save_outputs_to, request=request, at=where(context))
-        saved = {
-            "charged_cost": manifest.charged_cost_usd,
-            "files": manifest.to_dict()["files"],
-            "manifest": manifest_path(task.save_outputs_to, run["run_id"]),
-        }
-        run = cast("FinishedRun", {**run, **saved})
+        run = cast("FinishedRun", {**run, **saved_members(manifest, task.save_outputs_to)})
     add_asset_events(task, context, run, request=request, files=[file["path"] for file in run.get("files", ())])
     return run
+
+
+def _keep_and_save(
+    task: WaitsForRun, context: Context, run: Mapping[str, Any], *, cache: BuildCache, key: str, request: Any
+) -> FinishedRun:
+    """Save the outputs in the build cache, and a copy where `save_outputs_to` says."""
+    from flora_provider.files import save_run
+    from flora_provider.files.copying import copy_run
+
+    folder: Any = cache.part(key)
+    manifest = save_run(task.hook, run, folder, request=request, at=where(context))
+    finished = {name: value for name, value in run.items() if name != "technique"}
+    finished["charged_cost"] = manifest.charged_cost_usd
+    cache.put(key, finished, manifest)
+    if task.save_outputs_to:
+        manifest = copy_run(manifest, folder, task.save_outputs_to)
+        folder = task.save_outputs_to
+    return cast("FinishedRun", {**finished, **saved_members(manifest, folder)})

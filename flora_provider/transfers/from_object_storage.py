@@ -45,8 +45,8 @@ class ObjectStorageToFloraOperator(FloraTask):
         ready_timeout: seconds to wait for each asset until runs can use it. Default 120.
 
     Returns:
-        A dict with `asset_id`, `url`, `name`, `content_type`, `size_bytes` and `source`; a list of them, in the order
-        of their paths, for a list or a pattern.
+        A dict with `asset_id`, `url`, `name`, `content_type`, `size_bytes`, `sha256` and `source`; a list of them, in
+        the order of their paths, for a list or a pattern.
 
     Raises:
         AirflowFailException: no retry can help: a value is wrong, no file matches, FLORA takes no such file.
@@ -127,5 +127,6 @@ class ObjectStorageToFloraOperator(FloraTask):
             "name": asset.name or file.path.name,
             "content_type": asset.content_type or self.content_type or uploadable_type(file.path.name),
             "size_bytes": asset.size_bytes if asset.size_bytes is not None else file.size,
+            "sha256": file.sha256(),
             "source": file.address,
         }

@@ -72,6 +72,7 @@ class FinishedRun(TypedDict):
         created_at, started_at, completed_at: ISO 8601; None where FLORA gave none.
         files: where a task has saved the outputs, members of `flora_provider.files.SavedFile`.
         manifest: the path of the manifest beside them, for `flora_provider.files.read_manifest`.
+        reused_from: the entry of the build cache that the run was taken from, if it was.
     """
 
     run_id: str
@@ -83,6 +84,7 @@ class FinishedRun(TypedDict):
     completed_at: str | None
     files: NotRequired[list[dict[str, Any]]]
     manifest: NotRequired[str]
+    reused_from: NotRequired[str]
 
 
 def _iso(at: Instant | None) -> str | None:
