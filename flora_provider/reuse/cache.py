@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flora_provider.api.urls import without_signatures
 from flora_provider.files.manifest import RunManifest, SavedFile
 from flora_provider.files.paths import AnyPath, as_path
 from flora_provider.files.storage import Folder, open_folder
@@ -26,7 +25,8 @@ class CacheEntry(BaseModel):
     """A run that was paid for, whose files are beside the entry.
 
     Attributes:
-        run: the finished run, its addresses without what signs them; FLORA may not serve them any more.
+        run: the finished run. The addresses of its outputs are whole, for the next run may take one as an input, and
+            whoever may read them here may read the files; FLORA serves them for a while only.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -88,7 +88,7 @@ class BuildCache:
         Raises:
             FloraStorageError: the folder does not take it.
         """
-        entry = CacheEntry(run=without_signatures(dict(run)), manifest=manifest)
+        entry = CacheEntry(run=dict(run), manifest=manifest)
         self._store(key).publish_bytes(entry.model_dump_json(indent=2).encode(errors="replace"), _name(key), key)
 
     def _store(self, key: str) -> Folder:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
-from flora_provider.runs.ledger import of_this_clear
+from flora_provider.runs.ledger import Attempt, of_this_clear
 from flora_provider.tasks.asset_events import add_asset_events
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
 from flora_provider.tasks.requests import REQUEST, REUSE_KEY
@@ -27,10 +27,10 @@ REUSED_FROM = "reused_from"
 
 
 def key_of(task: FloraRunOperator) -> str:
-    """The key of the task's request in its build cache."""
+    """The key of the task's request in its build cache; a sandbox's runs are no others'."""
     from flora_provider.reuse.key import reuse_key
 
-    return reuse_key(task.asked())
+    return reuse_key({"base_url": task.hook.settings.base_url, **task.asked()})
 
 
 def kept_under(task: FloraRunOperator, context: Context) -> dict[str, str]:
@@ -45,9 +45,12 @@ def kept_under(task: FloraRunOperator, context: Context) -> dict[str, str]:
 def take(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> FinishedRun | None:
     """The result of the task from the build cache, pushed and saved as if it had been awaited.
 
-    None if it is not there, or if an earlier try may have paid: then that run is the task's.
+    None if it is not there; if the task was cleared, and that means a new run; or if an earlier try may have paid: then
+    that run is the task's.
     """
-    if task.reuse_from is None or _may_have_paid(task, context, ledger):
+    attempt = attempt_of(task, context)
+    is_cleared = attempt.max_tries > (attempt.retries or 0)
+    if task.reuse_from is None or (is_cleared and task.on_clear == "new_run") or _may_have_paid(attempt, ledger):
         return None
     from flora_provider.reuse.cache import BuildCache
 
@@ -61,8 +64,7 @@ def take(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | NoL
     return _result(task, context, entry, cache.part(key), path)
 
 
-def _may_have_paid(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> bool:
-    attempt = attempt_of(task, context)
+def _may_have_paid(attempt: Attempt, ledger: TaskStateLedger | NoLedger) -> bool:
     if ledger.durable:
         return any(not record.is_void for record in of_this_clear(ledger.read(), attempt))
     return attempt.try_number - 1 > attempt.max_tries - (attempt.retries or 0)

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import DAG
 from flora_provider.api.errors import FloraInputError
 from flora_provider.files import read_manifest
 from flora_provider.operators.flora import FloraGenerateOperator, FloraRunActionOperator, FloraRunTechniqueOperator
+from flora_provider.sandbox.server import SandboxServer
 from flora_provider.transfers.object_storage import ObjectStorageToFloraOperator
 from tests.support.airflow_tasks import succeeded
 
@@ -37,7 +38,7 @@ def fast(flora):
 @pytest.fixture(params=OPERATORS)
 def operator(request, tmp_path):
     """Makes a task of each kind, which waits, and uses the cache."""
-    defaults = {"wait_for_completion": True, "poll_interval": 0.05, "reuse_from": str(tmp_path / "cache")}
+    defaults = {"wait_for_completion": True, "poll_interval": 0.05, "reuse_from": str(tmp_path / "cache"), "retries": 2}
     return lambda **kwargs: OPERATORS[request.param](**{**defaults, **kwargs})
 
 
@@ -134,7 +135,7 @@ def test_kept_run_that_is_too_old_is_a_miss(fast, operator, one_task):
 
 def test_another_request_is_a_miss(fast, one_task, tmp_path):
     def generate(**kwargs):
-        cache = {"wait_for_completion": True, "poll_interval": 0.05, "reuse_from": str(tmp_path)}
+        cache = {"wait_for_completion": True, "poll_interval": 0.05, "reuse_from": str(tmp_path), "retries": 2}
         return one_task(
             FloraGenerateOperator(**{"task_id": "made", "type": "text", "prompt": "a fern", **cache, **kwargs})
         )
@@ -189,6 +190,38 @@ def test_chain_is_reused_though_its_files_are_uploaded_again(fast, run_dag, tmp_
     assert fast.started == 2
     assert succeeded(run_dag(dag))
     assert fast.started == 2
+
+
+def test_output_of_a_run_that_was_taken_is_the_input_of_one_that_is_started(fast, run_dag, tmp_path):
+    cached = {"wait_for_completion": True, "poll_interval": 0.05, "reuse_from": str(tmp_path / "cache")}
+    with DAG("half", schedule=None, params={"action": "ken-burns-video"}) as dag:
+        picture = FloraGenerateOperator(task_id="picture", type="image", prompt="a fern", **cached)
+        FloraRunActionOperator(task_id="action", action_id="{{ params.action }}", inputs=picture.output, **cached)
+    assert succeeded(run_dag(dag))
+    assert succeeded(run_dag(dag, run_conf={"action": "resize-image-browser"}))
+    first, second = (one.request.inputs[0].value for one in fast.runs[1:])
+    assert first == second
+    assert fast.started == 3
+
+
+@pytest.mark.parametrize(("on_clear", "started"), [("new_run", 2), ("reuse", 1)])
+def test_cleared_task_is_a_new_run_unless_it_is_to_reuse(fast, operator, one_task, on_clear, started):
+    task = one_task(operator(on_clear=on_clear))
+    task.run()
+    task.clear()
+    assert fast.started == started
+    task = one_task(operator(on_clear=on_clear))
+    assert task.run()["run_id"] == fast.runs[-1].run_id, "the last one is kept"
+    task.clear()
+    assert fast.started == {1: 1, 2: 3}[started]
+
+
+def test_runs_of_another_flora_are_no_hits(fast, one_task, operator, monkeypatch):
+    one_task(operator()).run()
+    with SandboxServer() as other:
+        other.sandbox.clock.speed = 1000
+        monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", other.connection_uri)
+        assert "reused_from" not in one_task(operator()).run()
 
 
 def test_cache_needs_a_wait_and_an_age_needs_a_cache(operator):

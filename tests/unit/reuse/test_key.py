@@ -56,7 +56,7 @@ def test_member_that_is_empty_counts_as_absent(absent):
     [
         ("https://a.example/x.png?X-Amz-Signature=1&X-Amz-Date=2", "https://a.example/x.png?X-Amz-Signature=3"),
         ("https://a.example/x.png?sig=1&se=2", "https://a.example/x.png"),
-        ("https://a.example/x.png?v=1&Expires=2", "https://a.example/x.png?v=1&Expires=3"),
+        ("https://a.example/x.png?v=1&Expires=2&Signature=3", "https://a.example/x.png?Signature=4&v=1&Expires=3"),
     ],
 )
 def test_signature_of_an_address_does_not_count(first, second):
@@ -67,6 +67,11 @@ def test_signature_of_an_address_does_not_count(first, second):
     ("first", "second"),
     [
         ("https://a.example/x.png?v=1", "https://a.example/x.png?v=2"),
+        *(
+            (f"https://a.example/x.png?{name}=1", f"https://a.example/x.png?{name}=2")
+            for name in ("sr", "se", "policy")
+        ),
+        ("https://a.example/x.png?sig=1&policy=1", "https://a.example/x.png?sig=1&policy=2"),
         ("https://a.example/x.png", "https://b.example/x.png"),
         ("like https://a.example/x.png?sig=1", "like https://a.example/x.png?sig=2"),
         ("https://[x?sig=1", "https://[x?sig=2"),
