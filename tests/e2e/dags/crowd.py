@@ -25,6 +25,7 @@ def crowd():
         task_id="crowd",
         type="text",
         prompt="What everybody asks for.",
+        model_params={"sandbox": {}},  # so that the catalog is read
         flora_conn_id="{{ params.conn_id }}",
         on_unknown_outcome="adopt",
         together=50,
