@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flora_provider.api.calls import Call
     from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import FinishedRun
+    from flora_provider.budget import FloraBudget
     from flora_provider.runs.start import OnClear, OnDoubt, Submission
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
@@ -57,6 +58,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             model's default params and of a technique; a run whose price it does not say is not started either. FLORA
             itself quotes only what it has started: a higher quote is logged. A run that is paid is awaited, whatever it
             costs. None, the default, for no limit.
+        budget: a `flora_provider.budget.FloraBudget`, which tasks of any DAG runs share: nothing is started that might
+            pass it. Three times the catalog's price is reserved, until FLORA quotes. None, the default, for none.
         deferrable: wait in the triggerer, not in a worker. Default True.
         poll_interval: least seconds between two polls of the run. Default 3.
         timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
@@ -106,6 +109,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         reuse_from: Folder | None = None,
         reuse_max_age: float | timedelta | None = None,
         max_cost_usd: float | Text | None = None,
+        budget: FloraBudget | None = None,
         deferrable: bool = True,
         poll_interval: float | timedelta = 3.0,
         timeout: float | timedelta | None = None,
@@ -122,6 +126,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         self.reuse_from: Any = reuse_from
         self.reuse_max_age = reuse_max_age
         self.max_cost_usd: Any = max_cost_usd
+        self.budget = budget
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flora_provider.api import validation
+from flora_provider.budget.definition import a_budget
 from flora_provider.tasks.parse_checks import storage_path
 
 RULES: Mapping[str, validation.Check] = {
@@ -16,6 +17,7 @@ RULES: Mapping[str, validation.Check] = {
     "deferrable": validation.boolean,
     "idempotency_key": validation.idempotency_key,
     "max_cost_usd": validation.usd,
+    "budget": a_budget,
     "poll_interval": validation.positive,
     "timeout": validation.positive,
     "on_unknown_outcome": validation.one_of("fail", "adopt", "submit_again"),

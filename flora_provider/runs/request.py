@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from flora_provider.api import calls
+from flora_provider.api.calls.sending import send_call
+from flora_provider.api.errors import FloraError
 from flora_provider.api.http.flow import Flow, FlowContext
-from flora_provider.api.models import Page
+from flora_provider.api.models import Page, Run, RunStatus
 from flora_provider.api.text import short_repr
 from flora_provider.api.urls import redact_urls
+from flora_provider.runs.effects import SubmitFlow
 from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
 from flora_provider.runs.ref import RunRef
+
+
+class RunBudget(Protocol):
+    """What runs may cost together. Its flows yield effects of its own; `at` is the time of a record's intent."""
+
+    def reserve(self, context: FlowContext, key: str, at: float) -> Generator[Any, Any, None]:
+        """Reserve for the run of a key. Raises FloraError: nothing may be started now."""
+
+    def settle(self, key: str, at: float, cost: float) -> Generator[Any, Any, None]:
+        """Replace the reservation by what the run costs, in USD. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +38,7 @@ class RunRequest:
         connection: id and base URL of the connection, one space between them.
         template: fingerprint of what its author wrote; empty if that is not known.
         check: finds what is wrong with it, one sentence each, before it is sent; None to send it unchecked.
+        budget: where its price is reserved before it is sent; None for no limit.
         candidates: which call lists runs that may be a lost one; None when the history cannot be searched.
         search_for: what a row of that history must say, by attribute; a row that does not say it may be the run.
         technique: id or slug, if the nested route of that technique starts the run; else None.
@@ -34,6 +48,7 @@ class RunRequest:
     connection: str
     template: str = ""
     check: Callable[[FlowContext], Flow[list[str]]] | None = None
+    budget: RunBudget | None = None
     candidates: calls.Call[Page[Any]] | None = None  # of Generation or TechniqueRun
     search_for: Mapping[str, str] = field(default_factory=dict)
     technique: str | None = None
@@ -46,6 +61,25 @@ class RunRequest:
     def ref(self, run_id: str) -> RunRef:
         """A run that this request has started."""
         return RunRef(run_id, self.technique)
+
+    def send(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Any]:
+        """Reserve what it costs, and send it with the key of its record; `fresh` if no earlier try has sent that."""
+        if self.budget:
+            yield from self.budget.reserve(context, record.key, record.intended_at)
+        try:
+            return (yield from send_call(self.call.with_key(record.key), context))
+        except FloraError as error:
+            if self.budget and error.started_nothing and fresh:
+                yield from self.budget.settle(record.key, record.intended_at, 0.0)
+            raise
+
+    def settle(self, record: LedgerRecord, quote: float | None, run: Run | None) -> SubmitFlow[None]:
+        """Charge what a run costs: nothing if it has failed, else its bill or, before that, FLORA's quote."""
+        cost = quote if run is None or run.charged_cost is None else float(run.charged_cost)
+        if run is not None and run.status == RunStatus.FAILED:
+            cost = 0.0
+        if self.budget and cost is not None:
+            yield from self.budget.settle(record.key, record.intended_at, cost)
 
     def stored_members(self) -> dict[str, Any]:
         """What a record keeps of it. A body that holds an address with a query, which may be signed, is not kept."""

@@ -131,7 +131,7 @@ class Start:
             submission = self._known(record)
             if submission is None and not (yield from self._is_given_up(record)):
                 try:
-                    started = yield from send_call(self.request.call.with_key(record.key), self.context)
+                    started = yield from self.request.send(self.context, record, fresh=fresh)
                     submission = self._submission(started)
                 except FloraError as error:
                     submission = yield from self._find(error, record, fresh=fresh)
@@ -139,6 +139,7 @@ class Start:
                     log.info("FLORA run %s is this task's", submission.run_id)  # before it is stored, which may fail
                     yield self.write(record.with_(run_id=submission.run_id, quoted_cost=submission.quoted_cost))
             run = (yield from self.poll(submission.ref)) if submission and not fresh else None
+            yield from self.request.settle(record, submission.quoted_cost if submission else None, run)
             if submission and (run is None or run.status != RunStatus.FAILED):
                 return replace(submission, run=run)
             if not self._may_go_on(run):

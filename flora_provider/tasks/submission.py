@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.urls import project_url
+from flora_provider.budget.account import Account, AddEntry, ListEntries
+from flora_provider.budget.storage import open_store
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger
 from flora_provider.runs.intent import Intent
@@ -34,7 +37,12 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
     written = task.as_written()
     template = fingerprint_of(connection, repr(tuple(task.hook.defaults)), written) if written else ""
     request = RunRequest(
-        call=task.call(), connection=connection, template=template, check=task.refusals, **task.recovery()
+        call=task.call(),
+        connection=connection,
+        template=template,
+        check=task.refusals,
+        budget=Account(task.budget, task.price) if task.budget else None,
+        **task.recovery(),
     )
     task.project_url = project_url(base_url, task.project())
     push_if_possible(context, FloraRunLink.key, task.project_url)
@@ -64,11 +72,14 @@ def submit(task: FloraRunOperator, context: Context, ledger: TaskStateLedger | N
         on_clear=task.on_clear,
     )
     client = task.hook.client()
-    handlers = {
+    handlers: dict[type, Callable[[Any], Any]] = {
         ReadLedger: lambda _: ledger.read(),
         WriteLedger: lambda effect: ledger.write(effect.slot, effect.record),
         ReadClaimedRuns: lambda _: pushed_run_ids(context),
         RenderAgain: lambda _: task.renders_differently(context, lambda: task.call().body),
     }
+    if task.budget:
+        store = open_store(task.budget.store)
+        handlers |= {ListEntries: store.names, AddEntry: store.add}
     submitter = RunSubmitter(request=request, options=options)
     return client.run(submitter.flow(client.context), handlers)
