@@ -84,11 +84,11 @@ class Account:
                     return
                 yield AddEntry(folder, replace(before, version=mine.version + 1).name)
             spent = sum(entry.micro_usd for entry in entries.values() if entry.is_settled)
-            refusal = self._refusal(subject, price, _sum(entries), folder)
+            problem = self._explain(subject, price, _sum(entries), folder)
             if spent + amount > limit:
-                raise _nothing_started(FloraInputError(refusal))
+                raise _nothing_started(FloraInputError(problem))
             if pause is None:
-                raise _nothing_started(FloraError(refusal))
+                raise _nothing_started(FloraError(problem))
             yield Sleep(pause * (0.5 + context.random()))
 
     def settle(self, key: str, at: float, cost: float) -> Generator[Any, Any, None]:
@@ -109,7 +109,7 @@ class Account:
     def _label(self) -> str:
         return f"budget {self.budget.name!r}"
 
-    def _refusal(self, subject: str, price: float, taken: int, folder: str) -> str:
+    def _explain(self, subject: str, price: float, taken: int, folder: str) -> str:
         return (
             f"{self._label} is {self.budget.limit_usd:g} USD, of which {taken / _MICRO:g} are spent or reserved "
             f"({folder}), and {subject} costs about {price:g} USD by FLORA's catalog, of which {HEADROOM} times are "
