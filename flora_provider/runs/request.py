@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from flora_provider.api import calls
 from flora_provider.api.calls.sending import send_call
-from flora_provider.api.errors import FloraError
+from flora_provider.api.errors import FloraError, RunOutcomeOpen
 from flora_provider.api.http.flow import Flow, FlowContext
 from flora_provider.api.models import Page, Run, RunStatus
 from flora_provider.api.text import short_repr
@@ -65,7 +65,15 @@ class RunRequest:
     def send(self, context: FlowContext, record: LedgerRecord, *, fresh: bool) -> SubmitFlow[Any]:
         """Reserve what it costs, and send it with the key of its record; `fresh` if no earlier try has sent that."""
         if self.budget:
-            yield from self.budget.reserve(context, record.key, record.intended_at)
+            try:
+                yield from self.budget.reserve(context, record.key, record.intended_at)
+            except FloraError as refusal:
+                if fresh:
+                    raise
+                raise RunOutcomeOpen(
+                    f"{refusal}. An earlier try may have started the run, which a retry finds once the budget allows",
+                    run_id=None,
+                ) from refusal
         try:
             return (yield from send_call(self.call.with_key(record.key), context))
         except FloraError as error:

@@ -4,6 +4,7 @@ import multiprocessing
 import time
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.http.flow import FlowContext, Sleep
@@ -13,6 +14,7 @@ from flora_provider.budget.account import Account, AddEntry, ListEntries
 from flora_provider.budget.entries import newest
 from flora_provider.budget.storage import ObjectStore, open_store
 from flora_provider.operators.flora import FloraGenerateOperator
+from tests.support.airflow_tasks import succeeded
 
 PRICE = 0.04  # of the model, by the sandbox's catalog
 
@@ -66,6 +68,28 @@ def test_run_whose_answer_was_lost_is_reserved_until_a_retry_finds_it(flora, one
     (entry,) = entries(tmp_path)
     assert not entry.is_settled
     assert entry.micro_usd == 3 * PRICE * 1e6
+
+
+def test_mapped_tasks_share_a_budget(flora, run_dag, budget, tmp_path):
+    arguments = {"type": "image", "model": "t2i-flux-2-pro"}
+    with DAG("mapped", schedule=None) as dag:
+        made = FloraGenerateOperator.partial(task_id="made", budget=budget(1), **arguments)
+        made.expand(prompt=["a fern", "a moss"])
+    assert succeeded(run_dag(dag))
+    assert [entry.micro_usd for entry in entries(tmp_path)] == [PRICE * 1e6] * 2
+
+
+def test_run_that_an_earlier_try_may_have_paid_is_found_once_a_lowered_limit_allows_it(flora, one_task, budget):
+    flora.sandbox.settings.idempotency = "replay"
+    flora.inject(route="/generate", method="POST", delivery="drop", after=True)
+    task = one_task(operator(budget(1)))
+    task.fails_for_now()
+    task.operator.budget = budget(0.01)
+    error = task.retry_fails(match="may have started the run, which a retry finds once the budget allows")
+    assert not isinstance(error, AirflowFailException)
+    task.operator.budget = budget(1)
+    assert task.retry() == flora.runs[0].run_id
+    assert flora.started == 1
 
 
 @pytest.mark.parametrize(
