@@ -109,6 +109,7 @@ class Task:
             check=self._check,
             candidates=self.candidates,
             search_for={"model_id": self.model} if self.model else {},
+            budget=self.options.get("budget"),
         )
 
     @property

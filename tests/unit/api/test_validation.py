@@ -24,6 +24,7 @@ SILENT = [
     (validation.seconds, "timeout", [0, 0.5]),
     (validation.positive, "timeout", [1, 0.5, timedelta(seconds=1)]),
     (validation.duration, "timeout", [0, 0.5, timedelta(0)]),
+    (validation.usd, "max_cost_usd", [0, 0.5, "0.5", "1e-3"]),
     (validation.idempotency_key, "key", ["a", "x" * 255]),
     (
         validation.callback_url,
@@ -75,6 +76,10 @@ def test_check_accepts_valid_values(check, name, values):
     (validation.positive, "timeout", True, "timeout is True: give seconds"),
     (validation.positive, "timeout", float("nan"), "timeout is nan: give seconds"),
     (validation.positive, "timeout", timedelta(seconds=-1), "timeout is datetime.timedelta("),
+    (validation.usd, "max_cost_usd", "much", "max_cost_usd is 'much': give an amount in USD, 0 or more"),
+    (validation.usd, "max_cost_usd", "-1", "max_cost_usd is '-1': give an amount in USD"),
+    (validation.usd, "max_cost_usd", "nan", "max_cost_usd is 'nan': give an amount in USD"),
+    (validation.usd, "max_cost_usd", True, "max_cost_usd is True: give an amount in USD"),
     (validation.duration, "timeout", "30", "timeout is '30': give seconds, 0 or more, or a timedelta"),
     (validation.duration, "timeout", timedelta(seconds=-1), "timeout is datetime.timedelta("),
         (validation.idempotency_key, "key", "None", "key is 'None' (what a template of a missing value renders to)"),
