@@ -79,7 +79,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             now; FLORA keeps outputs for a while only. Needs the task state store of Airflow 3.3.
 
     XCom: `run_id` as soon as it is known, `quoted_cost_usd` (FLORA's quote), `charged_cost_usd` (the bill, once
-    waited for), `flora_url`, `request` (what was asked for, without signed addresses; it goes into manifests).
+    waited for), `flora_url`, `request` (what was asked for, without signed addresses; it goes into manifests), and
+    `reused_from` (the entry of the build cache) where the run was taken from there.
 
     Returns:
         The run id; with `wait_for_completion` the finished run as a plain dict: run_id, status, outputs, charged_cost
