@@ -8,6 +8,7 @@ import wave
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -91,9 +92,11 @@ def bucket(monkeypatch):
     extra = {"endpoint_url": address, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    made = boto3.resource("s3", endpoint_url=address, **keys).create_bucket(Bucket="shop")
-    yield made
-    s3.stop()
+    try:
+        httpx.post(f"{address}/moto-api/reset").raise_for_status()  # all servers of a process share what they hold
+        yield boto3.resource("s3", endpoint_url=address, **keys).create_bucket(Bucket="shop")
+    finally:
+        s3.stop()
 
 
 def test_batch_from_csv_into_a_bucket(dags, run_dag, flora, bucket, tmp_path):
