@@ -143,7 +143,7 @@ def test_entry_is_read_from_its_name(version, micro_usd, is_settled, key):
     assert newest([entry.name, "README", f".{entry.name}"]) == {entry.owner: entry}
 
 
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)  # a thousand histories by default
 @given(st.integers(0, 2**32), st.floats(0.5, 30), st.integers(1, 12))
 def test_started_quotes_never_pass_the_limit_in_any_interleaving(seed, limit, tasks):
     """Tasks take turns after every single effect; quotes are up to three times the price, or a third of it."""
