@@ -57,6 +57,10 @@ def test_second_run_of_a_task_that_vanished_in_a_worker_beside_a_clear_is_the_kn
     in_workers = replace(good.round, style="in worker", kills=("while waiting",))
     assert "2 runs billed" in found(replace(vanished, round=replace(in_workers, style="deferred")), run(), run("run_2"))
     assert "runs billed" not in found(replace(vanished, round=in_workers), run(), run("run_2"))
+    unheard = replace(vanished, notes=good.notes, round=in_workers)
+    assert "2 runs billed" in found(unheard, run(), run("run_2"))
+    away = replace(unheard, disasters={"tasks cleared", "api-server away"})
+    assert "runs billed" not in found(away, run(), run("run_2"))
 
 
 def test_a_run_that_was_never_started_is_found(good):

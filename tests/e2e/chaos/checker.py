@@ -71,6 +71,7 @@ def _meant(task):
     # one that was cleared itself.
     if task.round.style == "in worker" and "tasks cleared" in task.disasters:
         most += sum(note["event"] == "killed" for note in task.notes)
+        most += "api-server away" in task.disasters  # which a try that fails then cannot tell how it ended
     # A task that was cleared before its end may have paid already, or not yet.
     return least, most + len(task.cleared_at)
 
