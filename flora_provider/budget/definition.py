@@ -40,7 +40,7 @@ class FloraBudget:
         """Refuse what cannot be right."""
         fields = [
             ("name", self.name, _folder_name),
-            ("limit_usd", self.limit_usd, validation.usd),
+            ("limit_usd", self.limit_usd, _amount),
             ("period", self.period, validation.one_of(*get_args(Period))),
             ("store", self.store, _folder),
         ]
@@ -54,6 +54,11 @@ class FloraBudget:
 def a_budget(name: str, value: object) -> str | None:
     """A budget; a check as in `api.validation`."""
     return None if isinstance(value, FloraBudget) else f"{name} is {short_repr(value)}: give a FloraBudget"
+
+
+def _amount(name: str, value: object) -> str | None:
+    """An amount of money, as a number: nothing renders a budget, so a text would be computed with."""
+    return f"{name} is {short_repr(value)}: give a number" if isinstance(value, str) else validation.usd(name, value)
 
 
 def _folder_name(name: str, value: object) -> str | None:
