@@ -55,11 +55,9 @@ def _content(value: Any) -> Any:
     """What a run, an output or an asset holds; of a run with one output, that output."""
     row = value if isinstance(value, Mapping) else value.to_dict() if hasattr(value, "to_dict") else vars(value)
     if is_list(outputs := row.get("outputs")):
-        hashes = {file["output_id"]: file["sha256"] for file in row.get("files") or () if isinstance(file, Mapping)}
-        found = [
-            {"sha256": hashes[output["output_id"]]} if output.get("output_id") in hashes else _content(output)
-            for output in outputs
-        ]
+        files = [file for file in row.get("files") or () if isinstance(file, Mapping)]
+        hashes = {file.get("output_id"): file["sha256"] for file in files if isinstance(file.get("sha256"), str)}
+        found = [_canonical(_with_hash(output, hashes)) for output in outputs]
         return found[0] if len(found) == 1 else found
     if isinstance(row.get("sha256"), str):
         return {"sha256": row["sha256"]}
@@ -69,6 +67,12 @@ def _content(value: Any) -> Any:
         return {"asset_id": row["asset_id"]}
     address = row.get("url")
     return _unsigned(address) if isinstance(address, str) else {str(name): row[name] for name in row}
+
+
+def _with_hash(output: Any, hashes: Mapping[Any, str]) -> Any:
+    """An output with the hash of its file, where that is known."""
+    sha256 = hashes.get(output.get("output_id")) if isinstance(output, Mapping) else None
+    return {**output, "sha256": sha256} if sha256 else output
 
 
 def _unsigned(text: str) -> str:

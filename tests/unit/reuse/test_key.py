@@ -109,6 +109,15 @@ def test_asset_counts_by_its_hash_or_else_by_its_id():
     assert key({**asset, "sha256": SHA}) == key({**asset, "asset_id": "asset_2", "sha256": SHA})
 
 
+@pytest.mark.parametrize("files", [[{"path": "a"}], ["a"], [{"output_id": "output_1", "sha256": 7}]])
+def test_files_that_say_no_hash_of_the_output_leave_its_address(files):
+    assert key(run("https://a.example/1.png") | {"files": files}) == key("https://a.example/1.png")
+
+
+def test_outputs_that_are_none_have_a_key_of_their_own():
+    assert key({"run_id": "run_1", "outputs": ["a", 7]}) != key({"run_id": "run_1", "outputs": ["a", 8]})
+
+
 def test_value_that_is_no_json_is_refused():
     with pytest.raises(FloraInputError):
         reuse_key({"params": {"a": float("nan")}})
