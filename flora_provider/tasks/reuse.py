@@ -9,7 +9,7 @@ from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.ledger import Attempt, of_this_clear
 from flora_provider.tasks.asset_events import add_asset_events
-from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
+from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of, ledger_of
 from flora_provider.tasks.requests import REQUEST, REUSE_KEY
 from flora_provider.tasks.saving import saved_members, where
 from flora_provider.tasks.waiting import seconds
@@ -38,7 +38,7 @@ def kept_under(task: FloraRunOperator, context: Context) -> dict[str, str]:
 
     Without a ledger, nobody knows what an earlier try has sent where a template may be rendered differently.
     """
-    is_known = "task_state_store" in context or not task.has_templates or attempt_of(task, context).try_number <= 1
+    is_known = ledger_of(context).durable or not task.has_templates or attempt_of(task, context).try_number <= 1
     return {REUSE_KEY: key_of(task)} if task.reuse_from is not None and is_known else {}
 
 
