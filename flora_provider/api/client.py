@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from functools import singledispatchmethod
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -30,7 +30,7 @@ from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.http import httpx_adapter as http
 from flora_provider.api.http.body import BodyReader, FileSink, as_response, iter_raw
 from flora_provider.api.http.environment import usable_proxy
-from flora_provider.api.http.flow import Effect, Fetch, Flow, FlowContext, Resolve, Response, Send, Sleep
+from flora_provider.api.http.flow import Effect, Fetch, FlowContext, Resolve, Response, Send, Sleep
 from flora_provider.api.http.process import PROCESS, awaited, throttle_for
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.throttle import Throttle
@@ -42,6 +42,7 @@ from flora_provider.api.urls import host_of
 T = TypeVar("T")
 M = TypeVar("M", bound=FloraModel)
 Handlers: TypeAlias = Mapping[type, Callable[[Any], Any]]
+AsyncHandlers: TypeAlias = Mapping[type, Callable[[Any], Awaitable[Any]]]
 
 
 class _Client:
@@ -179,8 +180,8 @@ class AsyncFloraClient(_Client):
             for item in walk.take(await self.send(walk.call)):
                 yield item
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end, and return what it returns."""
+    async def run(self, flow: Generator[Any, Any, T], handlers: AsyncHandlers = MappingProxyType({})) -> T:
+        """Run a flow to its end, and return what it returns; `handlers` execute effects of other types."""
         _refuse_unless_flow(flow)
         step: Callable[[Any], Effect] = flow.send
         result: Any = None
@@ -192,7 +193,8 @@ class AsyncFloraClient(_Client):
                     value: T = end.value
                     return value
                 try:
-                    step, result = flow.send, await self.execute(effect)
+                    execute = handlers.get(type(effect), self.execute)
+                    step, result = flow.send, await execute(effect)
                 except FloraError as failure:
                     step, result = flow.throw, failure
         finally:
