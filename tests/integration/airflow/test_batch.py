@@ -287,12 +287,12 @@ def test_file_that_cannot_be_saved_leaves_its_row_to_a_retry(fast, batch):
 
 
 def test_timeout_ends_the_try_and_the_next_one_goes_on_with_its_runs(flora, batch):
-    flora.sandbox.clock.speed = 0.01
+    flora.inject(route="/generate", behavior=RunBehavior(seconds=3000), times=None)
     task = batch(rows(3), timeout=2)
     error = str(task.fails_for_now())
     assert "time is over" in error
     assert flora.started == 3
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.clock.advance(3000)
     task.operator.timeout = None
     assert task.retry()["completed"] == 3
     assert flora.started == 3
