@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.text import one_line
 from flora_provider.batch.problems import Problems
 from flora_provider.batch.rows import MAX_ROWS, MEMBER
 from flora_provider.batch.strict_json import strict_json
@@ -19,7 +20,7 @@ from flora_provider.files.reasons import storage_errors
 from flora_provider.files.storage import Folder, open_folder
 
 _LARGEST = 256 * 1024**2  # bytes of a file
-_BLOCK = 1024**2  # bytes that are read ahead: an object store is asked once for each
+_BLOCK = 4 * 1024**2  # bytes that are read ahead: an object store is asked once for each
 _PARQUET_ROWS = 1000  # that are decoded at a time
 
 
@@ -79,13 +80,14 @@ def _bounded(rows: Iterator[dict[str, Any]], where: str) -> list[dict[str, Any]]
 
 def _csv(file: IO[bytes], where: str) -> Iterator[dict[str, Any]]:
     """The rows below the header, a cell by the name of its column; an empty line is none."""
-    lines = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
+    lines = csv.reader(_decoded(file), strict=True)
+    rows = filter(None, lines)
     problems = Problems(source=where)
     try:
-        header = next(lines, [])
+        header = next(rows, [])
         _check_header(header, where)
         members = [name.startswith(MEMBER) for name in header]
-        for number, cells in enumerate(filter(None, lines), 1):
+        for number, cells in enumerate(rows, 1):
             if len(cells) == len(header):
                 yield {
                     name: _typed(cell) if is_member else cell
@@ -94,10 +96,19 @@ def _csv(file: IO[bytes], where: str) -> Iterator[dict[str, Any]]:
             else:
                 problems.add(f"it has {len(cells)} cells, but the header has {len(header)}: see its quotes", number)
     except csv.Error as error:
-        raise FloraInputError(f"{where}: line {lines.line_num} is no CSV ({error}): see its quotes") from None
+        reason = str(error).partition(" - ")[0]
+        raise FloraInputError(f"{where}: line {lines.line_num} is no CSV ({reason}): see its quotes") from None
     except UnicodeDecodeError:
-        raise FloraInputError(f"{where} is not UTF-8: save it as such (Excel calls it CSV UTF-8)") from None
+        raise FloraInputError(
+            f"{where}: line {lines.line_num + 1} is not UTF-8: save the file as such (Excel calls it CSV UTF-8)"
+        ) from None
     problems.raise_any()
+
+
+def _decoded(file: IO[bytes]) -> Iterator[str]:
+    """The lines, as `csv` wants them. A TextIOWrapper would ask an object store for 8 KiB at a time."""
+    for number, line in enumerate(file):
+        yield (line if number else line.removeprefix(codecs.BOM_UTF8)).decode()
 
 
 def _check_header(header: list[str], where: str) -> None:
@@ -160,11 +171,18 @@ def _parquet(file: IO[bytes], where: str) -> Iterator[dict[str, Any]]:
         ) from None
     try:
         table = parquet.ParquetFile(file)
+        # Before the rows, which are dicts: of two columns with one name they would hold the last.
         _check_names(table.schema_arrow.names, where)
         for batch in table.iter_batches(_PARQUET_ROWS):
             yield from batch.to_pylist(maps_as_pydicts="strict")
-    except pa.ArrowException as error:
-        raise FloraInputError(f"{where} is no Parquet file that can be read ({error}): write it anew") from None
+    except (
+        pa.ArrowException,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:  # the last two are of values: a name twice in a map
+        raise FloraInputError(
+            f"{where} is no Parquet file that can be read ({one_line(str(error), 300)}): write it anew"
+        ) from None
 
 
 _READERS: Mapping[str, Callable[[IO[bytes], str], Iterator[dict[str, Any]]]] = {

@@ -63,21 +63,20 @@ def rows_of(requests: Iterable[object], defaults: Mapping[str, Any]) -> list[Row
         FloraInputError: with what is wrong, by row; also if there are no rows, or more than 100,000.
     """
     problems = Problems()
-    common, found = _checked(defaults)
-    is_sound = not found
-    for problem in found:
+    common, problems_of_defaults = _checked(defaults)
+    for problem in problems_of_defaults:
         problems.add(f"defaults: {problem}")
     rows: list[Row] = []
     equal: Counter[str] = Counter()
     number = 0
     for number, request in enumerate(_some(requests, problems), 1):
         fields, found = _checked(request)
-        merged = _merged(common, fields)
-        if isinstance(request, Mapping):
-            found += [_absent(name, request.get(name)) for name in _REQUIRED if name not in merged]
+        merged = _merged(common or {}, fields or {})
+        if fields is not None:
+            found += [_missing(name, request) for name in _REQUIRED if name not in merged]
         for problem in found:
             problems.add(problem, number)
-        if not found and is_sound:
+        if not found and not problems_of_defaults:
             content = _content_key(merged)
             rows.append(Row(number, merged, _identity(content, equal[content])))
             equal[content] += 1
@@ -97,14 +96,14 @@ def _some(requests: object, problems: Problems) -> Iterator[object]:
         problems.add(f"requests has more than {MAX_ROWS:,} rows: make several batches of them")
 
 
-def _checked(request: object) -> tuple[dict[str, Any], list[str]]:
-    """What a row, or the defaults, say; and what is wrong with it."""
+def _checked(request: object) -> tuple[dict[str, Any] | None, list[str]]:
+    """What a row, or the defaults, say, None if that cannot be read; and what is wrong with it."""
     if not isinstance(request, Mapping) or not all(isinstance(name, str) for name in request):
-        return {}, [f"it is {safe_repr(request)}: give a dict of {', '.join(FIELDS)}"]
+        return None, [f"it is {safe_repr(request)}: give a dict of {', '.join(FIELDS)}"]
     try:
         fields, found = _fields(request)
     except RecursionError:
-        return {}, ["model_params is nested too deeply, or holds itself: give plain lists and dicts"]
+        return None, ["model_params is nested too deeply, or holds itself: give plain lists and dicts"]
     refused = {name: problem for name, value in fields.items() if (problem := _RULES[name](name, value))}
     return fields, [*found, *refused.values(), *_unusable({name: fields[name] for name in fields.keys() - refused})]
 
@@ -119,7 +118,7 @@ def _fields(request: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if name not in _RULES and (member in (name, "")):
             found.append(_unknown(name))
         elif value is None or (isinstance(value, str) and not value):
-            continue
+            continue  # it counts as absent
         elif name in _RULES:
             fields[name] = value
         else:
@@ -176,9 +175,9 @@ def _merged(common: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _absent(name: str, value: object) -> str:
-    seen = "missing" if value is None else safe_repr(value)
-    return f"{name} is {seen}: give it in the row, or in defaults"
+def _missing(name: str, request: Any) -> str:
+    value = request.get(name)
+    return f"{name} is {'missing' if value is None else safe_repr(value)}: give it in the row, or in defaults"
 
 
 @lru_cache(maxsize=200)
