@@ -148,12 +148,13 @@ def _params(value: Any) -> tuple[dict[str, Any], list[str]]:
 
 def _unusable(fields: Mapping[str, Any]) -> list[str]:
     """What cannot be sent: a run without outputs as a picture, half a character, a number that is none, a date."""
-    try:
-        resolve_params(fields.get("model_params"))
-        canonical_json(fields)
-    except FloraInputError as error:
-        return list(error.problems)
-    return []
+    found: list[str] = []
+    for check, value in ((resolve_params, fields.get("model_params")), (canonical_json, fields)):
+        try:
+            check(value)
+        except FloraInputError as error:
+            found += error.problems
+    return found
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

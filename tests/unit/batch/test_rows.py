@@ -2,9 +2,6 @@
 
 import json
 import math
-import string
-import time
-import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -12,7 +9,7 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Asset, FileOutput
-from flora_provider.batch.rows import FIELDS, MAX_ROWS, rows_of
+from flora_provider.batch.rows import FIELDS, rows_of
 from flora_provider.batch.strict_json import strict_json
 
 ROW = {"type": "image", "prompt": "a fern"}
@@ -25,12 +22,13 @@ WHOLE = {
     "project_id": "prj_1",
     "callback_url": "https://a.example/done",
 }
+names = st.text("abc", min_size=1, max_size=2)  # none that makes a dict a run, an output or an asset
 members = st.recursive(
-    st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(string.ascii_letters),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(string.ascii_letters), inner, max_size=3),
-    max_leaves=5,
+    st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2),
+    max_leaves=3,
 )
-params = st.dictionaries(st.text(string.ascii_letters, min_size=1).filter(lambda name: name[-3:] != "url"), members)
+params = st.dictionaries(names, members, max_size=3)
 rows = st.fixed_dictionaries(
     {"type": st.sampled_from(["image", "video"]), "prompt": st.sampled_from(["a fern", "moss"])},
     optional={"model": st.sampled_from(["t2i-a", "t2i-b"]), "model_params": params, "project_id": st.just("prj_1")},
@@ -238,14 +236,6 @@ def test_defaults_are_checked_once():
     ]
 
 
-def test_too_many_rows_are_refused_and_not_read():
-    def endless():
-        while True:
-            yield ROW
-
-    assert problems(endless()) == [f"requests has more than {MAX_ROWS:,} rows: make several batches of them"]
-
-
 def test_messages_show_no_signature():
     found = problems(
         [picture("") | {"type": "https://a.example/x?sig=secret"}, {"model_params": "https://a?sig=secret"}]
@@ -336,16 +326,3 @@ def test_identity_of_media_is_of_what_they_hold(first, second):
 )
 def test_identity_tells_parameters_apart(first, second):
     assert identity({**ROW, "model_params": first}) != identity({**ROW, "model_params": second})
-
-
-def test_ten_thousand_rows_are_cheap():
-    requests = [picture(f"https://a.example/{n}?X-Amz-Signature=1") | {"prompt": f"fern {n}"} for n in range(10_000)]
-    before = time.process_time()
-    rows_of(requests, WHOLE)
-    assert time.process_time() - before < 2
-    tracemalloc.start()
-    try:
-        rows_of(requests, WHOLE)
-        assert tracemalloc.get_traced_memory()[1] < 30_000_000
-    finally:
-        tracemalloc.stop()
