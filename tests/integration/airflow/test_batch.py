@@ -22,7 +22,7 @@ def rows(number):
 
 @pytest.fixture
 def fast(flora):
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.settings.speed = 1000
     return flora
 
 
