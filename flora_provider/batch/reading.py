@@ -15,9 +15,9 @@ from flora_provider.api.text import one_line
 from flora_provider.batch.problems import Problems
 from flora_provider.batch.rows import MAX_ROWS, MEMBER
 from flora_provider.batch.strict_json import strict_json
+from flora_provider.files.folder import Folder
 from flora_provider.files.paths import AnyPath, as_path, plain_address
 from flora_provider.files.reasons import storage_errors
-from flora_provider.files.folder import Folder
 from flora_provider.files.storage import open_folder
 
 _LARGEST = 256 * 1024**2  # bytes of a file

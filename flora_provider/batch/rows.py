@@ -51,18 +51,18 @@ class Row:
     identity: str
 
 
-def rows_of(requests: Iterable[object], defaults: Mapping[str, Any]) -> list[Row]:
-    """Read and check all rows.
+def rows_of(requests: Iterable[object], defaults: Mapping[str, Any], problems: Problems) -> list[Row]:
+    """Read and check all rows, and return those that are sound.
 
     Args:
         requests: a dict each, with the columns `FIELDS` and `model_params.<name>`. None and the empty text count as
             absent. `model_params` may be a text that is a JSON object; a parameter of None counts as absent.
         defaults: the same, for what rows leave out; `model_params` are merged parameter by parameter.
+        problems: takes what is wrong, by row; also if there are no rows, or more than 100,000.
 
     Raises:
-        FloraInputError: with what is wrong, by row; also if there are no rows, or more than 100,000.
+        FloraInputError: the requests are no list.
     """
-    problems = Problems()
     common, problems_of_defaults = _checked(defaults)
     for problem in problems_of_defaults:
         problems.add(f"defaults: {problem}")
@@ -82,7 +82,6 @@ def rows_of(requests: Iterable[object], defaults: Mapping[str, Any]) -> list[Row
             equal[content] += 1
     if not number:
         problems.add("requests is empty: give at least one row")
-    problems.raise_any()
     return rows
 
 

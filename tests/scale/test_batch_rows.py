@@ -6,7 +6,8 @@ import tracemalloc
 import pytest
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.batch.rows import MAX_ROWS, rows_of
+from flora_provider.batch.rows import MAX_ROWS
+from tests.support.batches import rows_of
 
 DEFAULTS = {"type": "image", "model": "t2i-flux-2-pro", "model_params": {"size": "1:1"}, "project_id": "prj_1"}
 

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from flora_provider.api.errors import FloraInputError, FloraStorageError
 from flora_provider.batch.reading import read_requests
-from flora_provider.batch.rows import rows_of
+from tests.support.batches import rows_of
 
 ROWS = [{"type": "image", "prompt": "a fern"}, {"type": "video", "prompt": "mos\u2009ß 🌿"}]
 JSON_LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)

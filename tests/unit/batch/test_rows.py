@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.models import Asset, FileOutput
-from flora_provider.batch.rows import FIELDS, rows_of
+from flora_provider.batch.rows import FIELDS
 from flora_provider.batch.strict_json import strict_json
+from tests.support.batches import rows_of
 
 ROW = {"type": "image", "prompt": "a fern"}
 SHA = "a" * 64
