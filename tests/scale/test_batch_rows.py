@@ -18,11 +18,12 @@ def requests(count):
         yield {"prompt": f"a fern {number}", "model_params": {"seed": number, "image_url": output}}
 
 
-def test_ten_thousand_rows_take_less_than_two_seconds():
+def test_ten_thousand_rows_take_few_seconds():
+    # 0.7 on a slow core; measuring coverage takes three times as long.
     asked = list(requests(10_000))
     before = time.process_time()
     assert len({row.identity for row in rows_of(asked, DEFAULTS)}) == len(asked)
-    assert time.process_time() - before < 2
+    assert time.process_time() - before < 4
 
 
 def test_row_takes_less_than_two_kilobytes():
