@@ -24,7 +24,7 @@ from flora_provider.files.folder import Folder
 from flora_provider.files.paths import as_path
 from flora_provider.files.storage import open_folder
 from flora_provider.reuse.cache import BuildCache
-from flora_provider.reuse.key import reuse_key
+from flora_provider.reuse.key import named_members, reuse_key
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import LedgerRecord, claim, find, fingerprint_of
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
@@ -158,8 +158,8 @@ def _planned(task: FloraGenerateBatchOperator, row: Row) -> PlannedRow:
     }
     key = ""
     if task.reuse_from is not None:
-        asked = {"kind": "generation", "base_url": task.hook.settings.base_url, "params": params}
-        key = reuse_key({**asked, **{name: fields.get(name) for name in ("type", "prompt", "model")}})
+        asked = {name: fields.get(name) for name in ("type", "prompt", "model")} | named_members("params", params)
+        key = reuse_key({"kind": "generation", "base_url": task.hook.settings.base_url, **asked})
     request = {name: value for name, value in request.items() if value is not None}
     planned = PlannedRow(
         number=row.number, row=row.identity, request=request, reuse_key=key, price_kind=price_kind(request)

@@ -44,7 +44,7 @@ def task(one_task, tmp_path):
 def check(flora, task, deferral, payload):
     result = task.resume(deferral, payload)
     assert result["completed"] == 30
-    prompts = [run.prompt for run in flora.runs]
+    prompts = [run.request.prompt for run in flora.runs]
     assert sorted(prompts) == sorted(set(prompts)), "no row was started twice"
     assert flora.billed == 30
 

@@ -80,7 +80,9 @@ def test_sign_of_life_of_another_writer_is_seen_until_it_leaves(ledger):
 
 def test_ledger_of_another_connection_is_refused_with_both(ledger):
     claimed(ledger("flora_default http://sandbox")).leave()
-    with pytest.raises(FloraInputError, match="flora_default http://sandbox, and it is flora_default https://flora.ai"):
+    with pytest.raises(
+        FloraInputError, match=r"flora_default http://sandbox, and it is flora_default https://flora\.ai"
+    ):
         ledger("flora_default https://flora.ai").rival()
 
 
