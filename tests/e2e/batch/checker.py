@@ -25,7 +25,7 @@ class Result:
         manifest: its rows.
         files: size and SHA-256 of each that the manifest names and that is there, by path.
         runs: those of its FLORA, with prompt, and whether they are billed.
-        shown: by run id, what FLORA shows of a completed run: its bill, and the SHA-256 of some of its outputs.
+        books: by run id, what FLORA says of a completed run: its bill, and the SHA-256 of some of its outputs.
         cut_off: by prompt, how often a process ended between the POST of a row and the record of its answer.
         kills: of the task's process that have struck.
         seconds: that it took.
@@ -42,7 +42,7 @@ class Result:
     manifest: list = field(default_factory=list)
     files: dict = field(default_factory=dict)
     runs: list = field(default_factory=list)
-    shown: dict = field(default_factory=dict)
+    books: dict = field(default_factory=dict)
     cut_off: Counter = field(default_factory=Counter)
     kills: int = 0
     seconds: float = 0.0
@@ -118,7 +118,7 @@ def _about_rows(result):
             yield f"{name}, code {row['code']}, has a run that is {run}"
         if (row["state"] == "refused") != drawn.is_refused or (drawn.is_moderated and row["state"] == "completed"):
             yield f"{name}: {row['code']} {row['message']}; drawn was {drawn}"
-        bill = result.shown.get(row["run_id"], {}).get("charged_cost")
+        bill = result.books.get(row["run_id"], {}).get("charged_cost")
         if row["state"] == "completed" and row["charged_cost_usd"] != bill:
             yield f"{name} costs {row['charged_cost_usd']} by the manifest and {bill} by FLORA"
 
@@ -131,8 +131,8 @@ def _about_files(result):
             there = result.files.get(file["path"])
             if there != (file["size"], file["sha256"]):
                 yield f"{file['path']} is {there} instead of {file['size']} bytes, SHA-256 {file['sha256']}"
-            shown = result.shown.get(row["run_id"], {}).get("sha256")
-            if shown and file["sha256"] != shown:
+            at_flora = result.books.get(row["run_id"], {}).get("sha256")
+            if at_flora and file["sha256"] != at_flora:
                 yield f"{file['path']} is not what FLORA shows of {row['run_id']}"
 
 

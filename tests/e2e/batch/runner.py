@@ -14,10 +14,11 @@ import psycopg2
 from devstack.airflow_rest import FINISHED, wait_until
 from tests.e2e.batch.checker import Result
 from tests.e2e.batch.workload import SAVED, draw_strikes, draw_workload
-from tests.e2e.chaos.cluster import control
+from tests.e2e.chaos.cluster import connection_to, control
 
 DAG, TASK = "batch_kills", ("batch", 0)
-TIMEOUT = 1200  # seconds, of batches that go on together
+TIMEOUT = 2400  # seconds, of batches that go on together
+PATIENT = {"timeout": 60}
 AWAY = 15  # seconds for which no start succeeds
 PAUSED = 45  # seconds; longer than a lease, and than Airflow takes to give the triggers to another
 COMPARED = 10  # pictures of a batch that are compared with FLORA's
@@ -38,7 +39,10 @@ class Running:
         self.folder = cluster.stage.folder / "batches" / f"{number:03}-seed-{workload.seed}"
         self.folder.mkdir(parents=True)
         conn_id = f"flora_batch_{number}"
-        self.sandbox = cluster.new_sandbox(conn_id, **workload.settings())
+        self.sandbox = cluster.new_sandbox(**workload.settings())
+        # A busy machine may be slow to answer, and a start that is given up too early may be paid for twice.
+        fields = connection_to(self.sandbox)
+        cluster.rest.create_connection(conn_id, **fields | {"extra": json.dumps(json.loads(fields["extra"]) | PATIENT)})
         control(self.sandbox, "POST", "faults", json=workload.faults())
         batch = {**workload.arguments(), "requests": self._requests(), "flora_conn_id": conn_id}
         self.began = time.monotonic()
@@ -101,7 +105,7 @@ class Running:
                 if (content := _content(file["path"])) is not None
             },
             runs=self.sandbox.runs(),
-            shown=self._shown([row for row in manifest if row["state"] == "completed"]),
+            books=self._books([row for row in manifest if row["state"] == "completed"]),
             cut_off=cut_off(self.folder / "out"),
             kills=sum(note["dag_run"] == self.run_id and note["event"] == "killed" for note in self.cluster.noted()),
             seconds=(self.ended or time.monotonic()) - self.began,
@@ -110,7 +114,7 @@ class Running:
             usd_billed=stats["usd_billed"],
         )
 
-    def _shown(self, rows):
+    def _books(self, rows):
         """What FLORA shows of the runs of these rows, now that nothing fails any more."""
         httpx.delete(f"{self.sandbox.url}/_sandbox/faults").raise_for_status()
         control(self.sandbox, "POST", "settings", json={"latency_ms": 0.0})
@@ -120,13 +124,13 @@ class Running:
             for row in rows:
                 run = flora.get(f"runs/{row['run_id']}").raise_for_status().json()
                 [output] = run["outputs"]
-                shown = found[row["run_id"]] = {"charged_cost": run["charged_cost"]}
+                known = found[row["run_id"]] = {"charged_cost": run["charged_cost"]}
                 if output["type"] == "text":
-                    shown["sha256"] = hashlib.sha256(output["url"].encode()).hexdigest()
+                    known["sha256"] = hashlib.sha256(output["url"].encode()).hexdigest()
                 elif pictures < COMPARED:
                     pictures += 1
                     content = httpx.get(output["url"]).raise_for_status().content
-                    shown["sha256"] = hashlib.sha256(content).hexdigest()
+                    known["sha256"] = hashlib.sha256(content).hexdigest()
         return found
 
     def log(self):
@@ -138,12 +142,11 @@ class Running:
         return ""
 
 
-def run_batches(cluster, seeds, rows, say=print):
-    """Run the batches of these seeds at the same time, with what befalls those of the first; return their results."""
+def run_batches(cluster, seeds, rows, strikes=None, say=print):
+    """Run the batches of these seeds at the same time; return their results. `strikes`: by default of the first."""
     cluster.rest.unpause(DAG)
-    strikes = draw_strikes(seeds[0])
     batches = [Running(cluster, draw_workload(seed, rows)) for seed in seeds]
-    for strike in strikes:
+    for strike in draw_strikes(seeds[0]) if strikes is None else strikes:
         _strike(cluster, batches, strike, say)
     deadline = time.monotonic() + TIMEOUT
     while not all([batch.is_over() for batch in batches]):  # noqa: C419 - each is asked
@@ -162,7 +165,10 @@ def triggers_left(cluster, timeout=60):
 
     def is_clean():
         nonlocal number
-        with psycopg2.connect(cluster.postgres.url.replace("+psycopg2", "")) as connection, connection.cursor() as asked:
+        with (
+            psycopg2.connect(cluster.postgres.url.replace("+psycopg2", "")) as connection,
+            connection.cursor() as asked,
+        ):
             asked.execute('SELECT count(*) FROM "trigger"')
             [number] = asked.fetchone()
         connection.close()

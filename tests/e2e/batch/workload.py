@@ -98,7 +98,7 @@ class Workload:
         start = {"route": "/generate", "method": "POST"}
         faults = [{**start, **REFUSED, "containing": prompt} for prompt in self.prompts("is_refused")]
         faults += [{**start, **LOST[row.lost], "containing": row.prompt} for row in self.rows if row.lost]
-        burst = {"status": 429, "headers": {"retry-after": "2"}, "times": 8}
+        burst = {"status": 429, "headers": {"retry-after": "1"}, "times": 6}
         faults += [{**start, **burst, "skip": skip} for skip in self.bursts]
         faults.append({**start, "status": 503, "rate": FAILED_STARTS, "times": None})
         for route in ("/generations", "/runs/{run_id}", "/media/{run_id}/{file}"):

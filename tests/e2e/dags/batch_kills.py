@@ -13,7 +13,7 @@ from tests.e2e.batch.workload import RETRIES
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    max_active_runs=8,
+    max_active_runs=16,
     params={"batch": {}},
     default_args={"retries": RETRIES, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False},
 )
