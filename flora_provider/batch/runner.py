@@ -79,8 +79,8 @@ class BatchRunner:
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.time()):
                 while True:
-                    await self._acquire()
                     try:
+                        await self._acquire()
                         await self._go_on()
                     except LedgerTaken:
                         log.warning("Another process goes on with this batch; waiting until it is done")
