@@ -148,7 +148,7 @@ class BatchRunner:
         await self._put(record)
         self.board.costs.charge(row.row, record.cost)
         if record.state != "completed":
-            log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.message)
+            log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.reason)
         await starter.settle(row, record)
 
     async def _put(self, record: RowRecord) -> None:
