@@ -108,7 +108,7 @@ class BatchLedger:
         return None if lease.has_left else (latest, lease.beats)
 
     def claim(self) -> None:
-        """Become the one who may write."""
+        """Become the one who may write. Raises LedgerTaken if another one does so at the same moment."""
         number = 1 + max((claim.number for claim in self._claims()), default=0)
         self._claim, self._beats, self._part, self._lines = Claim(number, self.writer), 0, 0, []
         self.beat()

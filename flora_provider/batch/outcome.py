@@ -60,9 +60,7 @@ class RowOutcome:
     @property
     def reason(self) -> str:
         """Why it is not good, in a few words."""
-        if self.problem or self.record is None or not (self.record.code or self.record.message):
-            return self.problem or self.state.replace("_", " ")
-        return f"{self.record.code or 'no code'}: {self.record.message}"
+        return self.problem or (self.record and self.record.reason) or self.state.replace("_", " ")
 
     @property
     def cost(self) -> float:

@@ -73,6 +73,11 @@ class RowRecord(BaseModel):
         return self.state not in _FOR_GOOD and (self.state != "failed" or self.may_retry)
 
     @property
+    def reason(self) -> str:
+        """Why it failed, was refused or is open: code and message, as far as there are any."""
+        return ": ".join(filter(None, (self.code, self.message)))
+
+    @property
     def cost(self) -> float:
         """What it is known to cost, in USD: nothing if its run failed, else the bill or, before that, the quote."""
         if self.state in {"failed", "void", "refused"}:

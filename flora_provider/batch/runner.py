@@ -79,8 +79,8 @@ class BatchRunner:
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.time()):
                 while True:
-                    await self._acquire()
                     try:
+                        await self._acquire()
                         await self._go_on()
                     except LedgerTaken:
                         log.warning("Another process goes on with this batch; waiting until it is done")
@@ -148,7 +148,7 @@ class BatchRunner:
         await self._put(record)
         self.board.costs.charge(row.row, record.cost)
         if record.state != "completed":
-            log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.message)
+            log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.reason)
         await starter.settle(row, record)
 
     async def _put(self, record: RowRecord) -> None:
