@@ -84,7 +84,7 @@ def test_two_triggerers_at_once_start_each_row_once(fast, task, mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_triggerer_that_was_frozen_finds_that_another_goes_on(fast, task, monkeypatch, mode):
     fast.sandbox.settings.update({"idempotency": mode})
-    fast.inject(route="/generate", behavior=RunBehavior(seconds=30), times=None)
+    fast.inject(route="/generate", behavior=RunBehavior(seconds=0.5), times=None)
     deferral = task.defers()
     add, frozen = BatchLedger.add, []
 
