@@ -67,14 +67,14 @@ class RequestMetrics:
         was lost on its way to this client.
         """
         key = dict(call.headers).get("Idempotency-Key", "")
-        if response is None or response.status in _AMBIGUOUS:
+        if response is not None and response.ok and b'"run_id"' in response.body:  # else it is of a proxy, say
+            is_repeated = response.headers.get("idempotent-replayed", "").lower() == "true"
+            was_lost = key in self._unanswered
+            self._unanswered.discard(key)
+            return was_lost or not is_repeated
+        if response is None or response.ok or response.status in _AMBIGUOUS:
             self._unanswered.add(key)
-        if response is None or not response.ok:
-            return False
-        is_repeated = response.headers.get("idempotent-replayed", "").lower() == "true"
-        was_lost = key in self._unanswered
-        self._unanswered.discard(key)
-        return was_lost or not is_repeated
+        return False
 
 
 def count_completed(run: FinishedRun) -> None:
