@@ -213,7 +213,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
                 return submission.run_id
             run = self._wait(submission, self.deadline(context))
             self._has_ended = True
-            return self.push_result(context, run, submission.ref.technique)
+            return self.push_result(context, run, submission.ref.technique, is_reused=submission.is_reused)
 
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""

@@ -50,6 +50,7 @@ class Submission:
         run: its state when it was polled; None right after it was started, or while FLORA does not show it.
         quoted_cost: FLORA's quote in USD; None when none is known.
         is_as_asked: whether it is of this very request, and not of one that was kept or taken in its place.
+        is_reused: whether it had ended before the task was cleared, which takes it again.
     """
 
     ref: RunRef
@@ -57,6 +58,7 @@ class Submission:
     run: Run | None = None
     quoted_cost: float | None = None
     is_as_asked: bool = False
+    is_reused: bool = False
 
     @property
     def run_id(self) -> str:
@@ -74,8 +76,7 @@ class SubmitOptions:
         durable: whether the task has a ledger; if not, nothing is known of earlier tries.
         earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
         on_unknown: what to do when a run was started whose id is not known: see `FloraRunOperator`.
-        on_changed: what to do when an earlier try has sent another request: the same.
-        on_clear: what to do when the task was cleared: the same.
+        on_changed, on_clear: the same of an earlier try that has sent another request, and of a task that was cleared.
     """
 
     intent: Intent
@@ -162,8 +163,7 @@ class Start:
         return Submission(ref=ref, quoted_cost=record.quoted_cost) if record.run_id else None
 
     def _submission(self, started: Started | Run) -> Submission:
-        quote = getattr(started, "charged_cost", None)
-        quoted_cost = None if quote is None else float(quote)
+        quoted_cost = None if (quote := getattr(started, "charged_cost", None)) is None else float(quote)
         return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
     def _may_go_on(self, run: Run | None) -> bool:

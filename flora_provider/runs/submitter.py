@@ -124,8 +124,8 @@ class RunSubmitter:
                 max_tries=attempt.max_tries, retries=attempt.retries, clear_count=slot.clear_count, failed_try=0
             )
         )
-        ref = self.request.ref(record.run_id)
-        return Submission(ref=ref, run=run, quoted_cost=record.quoted_cost, is_as_asked=True)
+        ref, quote = self.request.ref(record.run_id), record.quoted_cost
+        return Submission(ref=ref, run=run, quoted_cost=quote, is_as_asked=True, is_reused=run.is_terminal)
 
     def _run_of_other(
         self, context: FlowContext, slot: Slot, record: LedgerRecord, stored: RunRequest | None

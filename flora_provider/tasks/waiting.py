@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
-from flora_provider.api.errors import RunTimedOut
+from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.tasks.exceptions import joined
@@ -125,12 +127,12 @@ class WaitsForRun(FloraTask):
             RunFailed: FLORA ended it as failed.
             RunError: it completed without an output.
         """
-        from flora_provider.api.client import FloraClient
+        from flora_provider.hooks.base import blocking_client
         from flora_provider.runs.polling import wait_for_run
 
         settings = self.hook.settings
         options = {"technique": ref.technique, "timeout": SHORT_WAIT, "poll_interval": self.poll_seconds, **known}
-        with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
+        with blocking_client(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
             try:
                 return client.run(wait_for_run(ref.run_id, client.context, **options))
             except (RunTimedOut, WaitRefused):
@@ -150,13 +152,37 @@ class WaitsForRun(FloraTask):
         except RunTimedOut as error:
             self._raise_timeout(error, event.limit)
 
-    def push_result(self, context: Context, run: FinishedRun, technique: str | None = None) -> FinishedRun:
-        """Save, describe and push what is wished of a completed run, and return it; `technique` as of `RunRef`."""
+    @contextmanager
+    def airflow_errors(self) -> Iterator[None]:
+        """As of every task of ours; and a failed run, which is what this task was given, is counted."""
+        with super().airflow_errors():
+            try:
+                yield
+            except RunFailed as failure:
+                from flora_provider.hooks.metrics import count_failed
+
+                count_failed(failure)
+                raise
+
+    def push_result(
+        self, context: Context, run: FinishedRun, technique: str | None = None, *, is_reused: bool = False
+    ) -> FinishedRun:
+        """Save, describe, push and count what is wished of a completed run, and return it.
+
+        Args:
+            context: of the task.
+            run: the completed run.
+            technique: as of `RunRef`.
+            is_reused: whether it was paid for, and counted, before.
+        """
+        from flora_provider.hooks.metrics import count_completed
         from flora_provider.tasks.saving import save_and_describe
 
         run = save_and_describe(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
+        if not is_reused:
+            count_completed(run)
         self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
         return run
 
