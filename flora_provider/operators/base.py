@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import FinishedRun
     from flora_provider.budget import FloraBudget
-    from flora_provider.runs.start import OnClear, OnDoubt, Submission
+    from flora_provider.runs.submission import OnClear, OnDoubt, Submission
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
 # A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.

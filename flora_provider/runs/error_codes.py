@@ -83,8 +83,9 @@ def advice_for(code: str | None, message: str | None) -> RetryAdvice:
     """Classify a failed run.
 
     A code or a message that speaks of safety, moderation, refusal or policy wins over a code that reads like a
-    passing trouble; FLORA does not say whether it is the prompt or the output that was refused. An unknown code is taken by family, and otherwise as passing: a failed run costs nothing, and the
-    task's `retries` bound how often it is tried.
+    passing trouble; FLORA does not say whether it was the prompt or the output that was refused. An unknown code is
+    taken by family, and otherwise as passing: a failed run costs nothing, and the task's `retries` bound how often it
+    is tried.
 
     Args:
         code: FLORA's `error_code`, any case; None when absent.

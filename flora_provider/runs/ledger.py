@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flora_provider.runs.errors import LedgerUnreadable
+from flora_provider.runs.moderation import ModeratedRun
 
 VERSION = 2
 
@@ -63,6 +64,8 @@ class LedgerRecord(BaseModel):
         intended_at: unix seconds just before the first POST of this key version.
         run_id: empty until it is known.
         quoted_cost: FLORA's quote in USD; None when it gave none.
+        seed: parameter of the model and value that replace what the body says, for moderation has refused that.
+        moderated: the runs of earlier key versions that moderation has refused.
         connection, path, body: the request; the body is empty if it holds an address that may be signed.
         search_path, search_query, search_for: how to find its run in the history.
     """
@@ -91,6 +94,8 @@ class LedgerRecord(BaseModel):
     intended_at: float
     run_id: str = ""
     quoted_cost: float | None = None
+    seed: dict[str, int] = {}
+    moderated: tuple[ModeratedRun, ...] = ()
     connection: str = ""
     path: str = ""
     body: bytes = b""

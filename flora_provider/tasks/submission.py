@@ -14,7 +14,7 @@ from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import fingerprint_of
 from flora_provider.runs.request import RunRequest
-from flora_provider.runs.start import Submission, SubmitOptions
+from flora_provider.runs.submission import Submission, SubmitOptions
 from flora_provider.runs.submitter import RunSubmitter
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
 from flora_provider.tasks.xcom import push_if_possible, pushed_run_ids

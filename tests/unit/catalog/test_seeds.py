@@ -92,13 +92,11 @@ def page(*models):
 
 def test_model_without_a_seed_is_refused_and_others_named(runner, context):
     other = {**MODEL, "model_id": "with", "params": [SEED]}
-    found = runner.run(find_seed("m", context, ACCOUNT), page({**MODEL, "params": []}, other))
-    assert found == (
-        None,
-        [
-            "on_moderated is 'new_seed', but FLORA's catalog shows no seed of model 'm': choose one that has a seed, "
-            "such as with, or leave on_moderated out"
-        ],
+    seed, [problem] = runner.run(find_seed("m", context, ACCOUNT), page({**MODEL, "params": []}, other))
+    assert seed is None
+    assert problem == (
+        "on_moderated is 'new_seed', but FLORA's catalog shows no seed of model 'm': choose one that has a seed, such "
+        "as with, or leave on_moderated out"
     )
 
 
