@@ -120,6 +120,11 @@ class LedgerRecord(BaseModel):
             is_void=is_own and started_nothing and not self.run_id,
         )
 
+    def without_request(self) -> LedgerRecord:
+        """The same without what was asked for; it counts as the record of the request that is made next."""
+        nothing: dict[str, Any] = {"fingerprint": "", "template": "", "connection": "", "path": "", "body": b""}
+        return self.with_(**nothing, search_path="", search_query=(), search_for={})
+
     def with_(self, **changes: Any) -> LedgerRecord:
         """The same with these changes."""
         return self.model_copy(update=changes)

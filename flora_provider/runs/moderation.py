@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from flora_provider.api.http.flow import Flow, FlowContext
 from flora_provider.api.models import Run
-from flora_provider.catalog.seeds import SeedParam
 
 if TYPE_CHECKING:
     from flora_provider.runs.ledger import LedgerRecord
@@ -36,6 +35,17 @@ class ModeratedRun(BaseModel):
     seed: int | float | str | None = None
     code: str | None = None
     charged_cost_usd: float | None = None
+
+
+class SeedParam(Protocol):
+    """The parameter of a model that is its seed."""
+
+    @property
+    def name(self) -> str:
+        """Its name among the model's parameters."""
+
+    def derive(self, key: str, used: Collection[object]) -> int | None:
+        """The seed of a key: always the same, and none of the used ones; None if there is no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,8 @@ class NewSeeds:
             key: of the next run, which its seed is derived from.
         """
         if len(record.moderated) >= self.limit:
-            log.warning("Moderation has refused %s as well: no other seed is tried", _listed(record.moderated))
+            before = _listed(record.moderated)
+            log.warning("Moderation has refused %s, and %s before: no other seed is tried", run.run_id, before)
             return None
         param, found = yield from self.find(context)
         if param is None:
@@ -71,6 +82,7 @@ class NewSeeds:
             return None
         asked = json.loads(body).get("params") or {}
         seed = record.seed.get(param.name, asked.get(param.name))
+        log.info("Moderation has refused FLORA run %s (%s)", run.run_id, run.error_code)
         refused = ModeratedRun(
             run_id=run.run_id,
             seed=seed if isinstance(seed, int | float | str) else None,
@@ -82,6 +94,7 @@ class NewSeeds:
         if following is None:
             log.warning("Moderation has refused every seed of the model: %s", _listed(moderated))
             return None
+        log.info("Starting another run, with seed %d (%d of %d)", following, len(moderated), self.limit)
         return {"seed": {param.name: following}, "moderated": moderated}
 
 

@@ -134,14 +134,14 @@ class Start:
         if not self.may_restart:
             log.info("%s", failure)
             return None
-        inherited: dict[str, Any] | None = _inherited(record) if advice.may_retry else None
-        if advice is RetryAdvice.MODERATED and self.request.new_seeds:
+        if advice is RetryAdvice.MODERATED and (seeds := self.request.new_seeds):
             key, body = self._intent().key(key_version), self.request.call.body
-            inherited = yield from self.request.new_seeds.members(self.context, record, run, body=body, key=key)
-        if inherited is None:
+            if following := (yield from seeds.members(self.context, record, run, body=body, key=key)):
+                return following
+        if not advice.may_retry:
             raise failure
         log.info("%s. Starting another run", failure)
-        return inherited
+        return _inherited(record)
 
     def _intent(self) -> Intent:
         """Which run is meant, in the words of the ledger if there is one."""

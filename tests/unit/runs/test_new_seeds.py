@@ -97,7 +97,7 @@ def test_limit_bounds_the_runs_that_follow_and_the_last_failure_is_final(ledger,
         end(task, task.run())
     assert not caught.value.advice.may_retry
     assert len(task.flora.runs) == 3
-    assert "Moderation has refused run_1 (seed None), run_2 (seed " in caplog.text
+    assert "Moderation has refused run_3, and run_1 (seed None), run_2 (seed " in caplog.text
     if ledger:
         task.fails(RunFailed, match="run_3")
         assert len(task.flora.runs) == 3
