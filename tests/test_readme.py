@@ -100,7 +100,7 @@ def test_the_batch_saves_a_picture_for_each_row(flora_sandbox, flora_run_dag, ai
     (tmp_path / "prompts.csv").write_text("prompt\na fern\na moss\n")
     code = snippet("FloraGenerateBatchOperator").replace("s3://aws_default@bucket/prompts/{{ ds }}.csv", "PROMPTS")
     code = code.replace("s3://aws_default@bucket/pictures/{{ ds }}", str(tmp_path / "out"))
-    with DAG(dag_id="batch") as dag:
+    with DAG(dag_id="batch", schedule=None) as dag:
         exec(code.replace("PROMPTS", str(tmp_path / "prompts.csv")), {})  # noqa: S102 - the README is ours
     assert flora_run_dag(dag).state == "success"
     assert len(list(tmp_path.glob("out/*.png"))) == 2

@@ -15,7 +15,7 @@ from flora_provider.api.errors import (
 from flora_provider.batch.records import RowRecord, State
 from flora_provider.budget.account import BudgetSpent, BudgetTaken
 from flora_provider.runs.errors import is_final
-from flora_provider.runs.start import OnDoubt
+from flora_provider.runs.submission import OnDoubt
 
 Reason: TypeAlias = Literal["done", "budget", "timeout", "stopped"]
 

@@ -22,7 +22,8 @@ from flora_provider.runs.effects import ReadClaimedRuns, WriteLedger
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import Attempt, LedgerRecord, Slot
 from flora_provider.runs.request import RunBudget
-from flora_provider.runs.start import Start, SubmitOptions
+from flora_provider.runs.start import Start
+from flora_provider.runs.submission import SubmitOptions
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flora_provider.batch.outcome import OnBudget
     from flora_provider.batch.rules import BatchEnd
     from flora_provider.budget import FloraBudget
-    from flora_provider.runs.start import OnClear, OnDoubt
+    from flora_provider.runs.submission import OnClear, OnDoubt
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
 
 
