@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flora_provider.api.errors import FloraInputError, RequestChanged
-from flora_provider.api.validation import raise_problems
 from flora_provider.batch.plan import LARGEST_PLAN, PlannedRow, dump_plan, load_plan
 from flora_provider.batch.pricing import price_kind, priced, subject_of
+from flora_provider.batch.problems import Problems
 from flora_provider.batch.reading import read_requests
 from flora_provider.batch.records import RowRecord
 from flora_provider.batch.rows import Row, rows_of
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from flora_provider.operators.batch import FloraGenerateBatchOperator
 
 _THREADS = 8  # that look into the build cache
-_MOST_SHOWN = 50  # problems in one message
 
 
 class Place(NamedTuple):
@@ -120,22 +119,30 @@ def planned_rows(task: FloraGenerateBatchOperator) -> list[PlannedRow]:
     """
     source = task.requests
     requests = read_requests(source) if isinstance(source, str) or hasattr(source, "__fspath__") else source
-    rows = rows_of(requests, task.defaults or {})
-    planned, found = [], []
-    for row in rows:
-        try:
-            planned.append(_planned(task, row))
-        except FloraInputError as error:
-            found += [f"row {row.number}: {problem}" for problem in error.problems]
-    _raise(found)
+    problems = Problems()
+    planned = list(_planned_rows(task, rows_of(requests, task.defaults or {}, problems), problems))
     client = task.hook.client()
-    _raise(client.run(_catalog_problems(task, planned, client.context)))
+    for problem, number in client.run(_catalog_problems(task, planned, client.context)):
+        problems.add(problem, number)
+    problems.raise_any()
     if task.max_cost_usd is not None or task.budget:
         models = client.run(catalog_models(client.context, account_of(task.hook.settings)))
         offered = require(models, f"each of {len(planned)} rows")
         planned = [priced(row, offered) for row in planned]
-        _raise([problem for row in planned for problem in _price_problems(task, row)])
+        for row in planned:
+            for problem in _price_problems(task, row):
+                problems.add(problem, row.number)
+        problems.raise_any()
     return planned
+
+
+def _planned_rows(task: FloraGenerateBatchOperator, rows: list[Row], problems: Problems) -> Iterator[PlannedRow]:
+    for row in rows:
+        try:
+            yield _planned(task, row)
+        except FloraInputError as error:
+            for problem in error.problems:
+                problems.add(problem, row.number)
 
 
 def _planned(task: FloraGenerateBatchOperator, row: Row) -> PlannedRow:
@@ -163,23 +170,27 @@ def _planned(task: FloraGenerateBatchOperator, row: Row) -> PlannedRow:
 
 def _catalog_problems(
     task: FloraGenerateBatchOperator, rows: list[PlannedRow], context: FlowContext
-) -> Flow[list[str]]:
-    """What FLORA's catalog says is wrong with the rows."""
+) -> Flow[list[tuple[str, int | None]]]:
+    """What FLORA's catalog says is wrong, each with the number of its row."""
     if not task.validate_params:
         return []
 
-    def judge(models: tuple[Model, ...] | None) -> tuple[None, list[str]]:
-        return None, list(_problems_by_catalog(rows, models or (), task.allow_model_params))
+    def judge(models: tuple[Model, ...] | None) -> tuple[list[tuple[str, int | None]], list[str]]:
+        found = list(_problems_by_catalog(rows, models or (), task.allow_model_params))
+        return found, [problem for problem, _ in found]
 
-    return (yield from checked(model_lookup(), judge, context, account_of(task.hook.settings)))[1]
+    found, problems = yield from checked(model_lookup(), judge, context, account_of(task.hook.settings))
+    return found or [(problem, None) for problem in problems]
 
 
-def _problems_by_catalog(rows: list[PlannedRow], models: tuple[Model, ...], allowed: Any) -> Iterator[str]:
+def _problems_by_catalog(
+    rows: list[PlannedRow], models: tuple[Model, ...], allowed: Any
+) -> Iterator[tuple[str, int | None]]:
     for row in rows:
         model, params = row.request.get("model"), row.request.get("params") or {}
         if model is not None or params:
             found = param_problems(models, type=row.request["type"], model=model, params=params, allowed=allowed)
-            yield from (f"row {row.number}: {problem}" for problem in found)
+            yield from ((problem, row.number) for problem in found)
 
 
 def _price_problems(task: FloraGenerateBatchOperator, row: PlannedRow) -> list[str]:
@@ -190,11 +201,6 @@ def _price_problems(task: FloraGenerateBatchOperator, row: PlannedRow) -> list[s
     if row.price is None:
         return [f"budget needs a price, and FLORA's catalog has none for {subject}: nothing was started"]
     return []
-
-
-def _raise(found: list[str]) -> None:
-    more = len(found) - _MOST_SHOWN
-    raise_problems(found[:_MOST_SHOWN] + ([f"and {more} more"] if more > 0 else []))
 
 
 def with_reused(
