@@ -120,14 +120,16 @@ class FloraBatchTrigger(BaseTrigger):
                 connection = f"{self.flora_conn_id} {clients.current.settings.base_url}"
                 options = BatchOptions(connection=connection, **self.options)
                 self.log.info("%d rows; what is known of them is in %s", len(rows), folder.path(""))
+                waits = waits_over(self.flora_conn_id)
                 around = Surroundings(
                     clients=clients,
-                    wait=waits_over(self.flora_conn_id).wait_for,
+                    wait=lambda poller: waits.wait_for(poller, clients.current.settings),
                     tell=self._tell,
                     **(await commits.call(self._budget)),
                 )
                 runner = BatchRunner(Board(rows, options), BatchLedger(folder, connection), commits, around)
-                return await runner.run()
+                with waits.kept_open(clients.current.settings):
+                    return await runner.run()
         finally:
             commits.close()
 

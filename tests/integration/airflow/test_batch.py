@@ -11,6 +11,7 @@ from flora_provider.batch import starter
 from flora_provider.budget import FloraBudget
 from flora_provider.operators.flora import FloraGenerateBatchOperator
 from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.triggers import connection_reader
 
 DEFAULTS = {"type": "image", "model": "t2i-flux-2-pro"}
 PRICE = 0.04  # USD, of that model
@@ -54,6 +55,23 @@ def test_each_row_is_billed_once_and_its_file_is_saved(fast, batch, deferrable):
     assert result["cost_usd"] == pytest.approx(sum(row["charged_cost_usd"] for row in found))
     assert result["cost_usd"] > 0
     assert len(json.dumps(result)) < 1000
+
+
+def test_rows_share_one_client_and_one_reading_of_the_connection_though_waits_do_not_overlap(fast, batch, monkeypatch):
+    read, reads = connection_reader.read_without_blocking, []
+
+    async def counted(conn_id):
+        reads.append(conn_id)
+        return await read(conn_id)
+
+    monkeypatch.setattr(connection_reader, "read_without_blocking", counted)
+    task = batch(rows(6), max_in_flight=1)
+    deferral = task.defers()
+    before = fast.sandbox.connections
+    event = task.trigger(deferral)
+    assert fast.sandbox.connections - before == 2  # one to start runs, one to poll them
+    assert reads == ["flora_default"]
+    assert task.resume(deferral, event)["completed"] == 6
 
 
 def test_all_problems_of_all_rows_are_named_before_anything_is_sent(fast, batch):
