@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Stats
 
 from flora_provider.api.calls import Call
+from flora_provider.api.errors import FloraError, RunFailed
 
 if TYPE_CHECKING:
-    from flora_provider.api.errors import RunFailed
     from flora_provider.api.http.flow import Request, Response
     from flora_provider.api.models import FinishedRun
+    from flora_provider.runs.event import RunEvent
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,16 @@ def count_failed(failure: RunFailed) -> None:
     """Count a failed run, once its task has it."""
     with _never_failing():
         _incr_part(RUNS_FAILED, "family", failure.advice.name.lower())
+
+
+def count_ended(event: RunEvent) -> None:
+    """Count a run of a batch, once the batch has remembered how it ended."""
+    try:
+        count_completed(event.result())
+    except RunFailed as failure:
+        count_failed(failure)
+    except FloraError:
+        pass  # it may have ended, and a later poll tells
 
 
 async def connect() -> None:

@@ -106,9 +106,11 @@ class FloraBatchTrigger(BaseTrigger):
         from flora_provider.batch.rules import BatchOptions
         from flora_provider.batch.runner import BatchRunner, Surroundings
         from flora_provider.files.storage import open_folder
+        from flora_provider.hooks.metrics import connect, count_ended
         from flora_provider.triggers.clients import ConnectionClients
         from flora_provider.triggers.shared_poller import waits_over
 
+        await connect()
         commits = Commits()
         try:
             folder = await commits.call(lambda: open_folder(self.folder))
@@ -125,6 +127,7 @@ class FloraBatchTrigger(BaseTrigger):
                     clients=clients,
                     wait=lambda poller: waits.wait_for(poller, clients.current.settings),
                     tell=self._tell,
+                    count=count_ended,
                     **(await commits.call(self._budget)),
                 )
                 runner = BatchRunner(Board(rows, options), BatchLedger(folder, connection), commits, around)

@@ -11,9 +11,14 @@ import pytest
 
 from flora_provider.hooks import metrics
 from flora_provider.hooks.flora import FloraHook
-from flora_provider.operators.flora import FloraRunActionOperator, FloraRunTechniqueOperator
+from flora_provider.operators.flora import (
+    FloraGenerateBatchOperator,
+    FloraRunActionOperator,
+    FloraRunTechniqueOperator,
+)
 from flora_provider.sandbox.error_families import FAMILIES
 from flora_provider.sandbox.faults import Fault
+from flora_provider.sandbox.world.run_behavior import RunBehavior
 from tests.support.statsd import read_settings
 from tests.support.triggers import first_event, run_within
 
@@ -235,3 +240,20 @@ def test_process_sends_metrics_by_airflows_settings_alone(flora, statsd_server, 
     found = statsd_server.counters()
     assert found == {**STARTED, "flora.requests": flora.requests, "flora.cost_usd": bill(flora)}
     assert len(statsd_server.timings("flora.wait_seconds")) == 1
+
+
+def test_each_row_of_a_batch_is_counted_once(flora, one_task, statsd, tmp_path):
+    flora.inject(route="/generate", containing="fern 3", behavior=RunBehavior(error_code="provider_error"))
+    rows = [{"type": "image", "prompt": f"fern {number}"} for number in range(5)]
+    one_task(
+        FloraGenerateBatchOperator(
+            task_id="batch", requests=rows, save_outputs_to=str(tmp_path), min_success=4, poll_interval=0.05
+        )
+    ).run()
+
+    counted = statsd.counters()
+    assert counted["flora.runs_started.generation"] == 5
+    assert counted["flora.runs_failed.retry_now"] == 1
+    assert counted["flora.cost_usd"] == pytest.approx(bill(flora))
+    assert counted["flora.requests"] == flora.requests - 4, "four files were fetched"
+    assert len(statsd.timings("flora.wait_seconds")) == 4
