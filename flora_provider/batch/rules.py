@@ -62,7 +62,7 @@ class BatchEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FailedStart:
     """What a failed start means.
 
     Attributes:
@@ -78,7 +78,7 @@ class Verdict:
     is_trouble: bool = False
 
 
-def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up: bool) -> Verdict:
+def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up: bool) -> FailedStart:
     """What the failed start of a row means.
 
     Args:
@@ -90,7 +90,7 @@ def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up:
     cause = error.__cause__ if isinstance(error.__cause__, FloraError) else error
     nothing = record.with_(state="void") if error.started_nothing and record.state == "intended" else record
     if end := _end(cause, error):
-        return Verdict(record=nothing, end=end, is_about_connection=isinstance(cause, FloraAuthenticationError))
+        return FailedStart(record=nothing, end=end, is_about_connection=isinstance(cause, FloraAuthenticationError))
     if isinstance(error, RunFailed):
         state: State = "failed"
     elif isinstance(error, RunOutcomeUnknown):
@@ -100,8 +100,8 @@ def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up:
     elif gives_up:
         state = "open"
     else:
-        return Verdict(record=nothing, is_trouble=True)
-    return Verdict(record=record.stopped_by(error, state, attempt))
+        return FailedStart(record=nothing, is_trouble=True)
+    return FailedStart(record=record.stopped_by(error, state, attempt))
 
 
 def _end(cause: FloraError, error: FloraError) -> BatchEnd | None:

@@ -120,19 +120,19 @@ class Starter:
         board, attempt = self.board, self.board.options.attempt
         before = board.records.get(row.row) or RowRecord(row=row.row, state="void")
         self._troubles[row.row] = troubles = self._troubles.get(row.row, 0) + 1
-        verdict = after_error(before, error, attempt=attempt, gives_up=troubles >= _MOST_TROUBLES)
+        failed = after_error(before, error, attempt=attempt, gives_up=troubles >= _MOST_TROUBLES)
         log.warning("Row %d: %s", row.number, error)
-        if verdict.record != before:
-            await self.put(verdict.record)
-        if verdict.record.state not in {"intended", "open"}:  # these may have started a run
-            board.costs.charge(row.row, verdict.record.cost)
-        if verdict.is_about_connection and await self.clients.renew(client):
+        if failed.record != before:
+            await self.put(failed.record)
+        if failed.record.state not in {"intended", "open"}:  # these may have started a run
+            board.costs.charge(row.row, failed.record.cost)
+        if failed.is_about_connection and await self.clients.renew(client):
             log.info("Going on with the connection as it is now")
-        elif verdict.end:
-            board.stop(verdict.end)
-        if not verdict.record.is_settled(attempt):
+        elif failed.end:
+            board.stop(failed.end)
+        if not failed.record.is_settled(attempt):
             board.waiting.append(row)
-        if verdict.is_trouble:
+        if failed.is_trouble:
             self._failures += 1
             self.not_before = time.monotonic() + min(2.0 ** min(self._failures, 10), _LONGEST_PAUSE)
             if time.monotonic() - self._well_at > _GIVE_UP_AFTER:

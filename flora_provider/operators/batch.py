@@ -168,8 +168,8 @@ class FloraGenerateBatchOperator(FloraTask):
             self.refuse_values()
             self._ledger = ledger_of(context)
             rows = batch_planning.planned_rows(self)
-            place = batch_planning.place_of(self, context, self._ledger)
-            folder = open_folder(place.path)
+            batch = batch_planning.batch_folder(self, context, self._ledger)
+            folder = open_folder(batch.path)
             ledger, attempt = BatchLedger(folder, self.connection), attempt_of(self, context).try_number
             records = ledger.read()
             rows = batch_planning.with_reused(self, rows, records)
@@ -177,7 +177,7 @@ class FloraGenerateBatchOperator(FloraTask):
             left = [row for row in rows if not row.reused_from and not _is_settled(records.get(row.row), attempt)]
             reused = sum(bool(row.reused_from) for row in rows)
             self.log.info("%d rows: %d to be started or awaited, %d from the build cache", len(rows), len(left), reused)
-            end = self._go_on(context, place, plan, attempt) if left else BatchEnd(reason="done")
+            end = self._go_on(context, batch, plan, attempt) if left else BatchEnd(reason="done")
             return self._finish(context, plan, end, ledger)
 
     def refuse_values(self) -> None:
@@ -203,7 +203,7 @@ class FloraGenerateBatchOperator(FloraTask):
         """Say what becomes of the runs; asks nobody for anything."""
         self.log.warning("Killed. Runs that were started go on and are billed; a retry of this task takes them")
 
-    def _go_on(self, context: Context, place: Any, plan: str, attempt: int) -> BatchEnd:
+    def _go_on(self, context: Context, batch: Any, plan: str, attempt: int) -> BatchEnd:
         """Start and await the rows, in the triggerer (which raises TaskDeferred) or here."""
         import asyncio
 
@@ -212,7 +212,7 @@ class FloraGenerateBatchOperator(FloraTask):
 
         now, deadline = time.time(), deadline_of(self, context).at
         options = {
-            "batch": place.key,
+            "batch": batch.key,
             "attempt": attempt,
             "max_in_flight": self.max_in_flight,
             "max_cost_usd": None if self.max_cost_usd is None else float(self.max_cost_usd),
@@ -222,7 +222,7 @@ class FloraGenerateBatchOperator(FloraTask):
         }
         budget = {**asdict(self.budget), "store": str(self.budget.store)} if self.budget else None
         trigger = FloraBatchTrigger(
-            folder=place.path,
+            folder=batch.path,
             plan=plan,
             options=options,
             flora_conn_id=self.flora_conn_id,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _THREADS = 8  # that look into the build cache
 
 
-class Place(NamedTuple):
+class BatchFolder(NamedTuple):
     """Where a batch is.
 
     Attributes:
@@ -52,8 +52,8 @@ class Place(NamedTuple):
     path: str
 
 
-def place_of(task: FloraGenerateBatchOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> Place:
-    """The place of this task's batch; the same for each try until the task is cleared.
+def batch_folder(task: FloraGenerateBatchOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> BatchFolder:
+    """The folder of this task's batch; the same for each try until the task is cleared.
 
     Raises:
         RequestChanged: an earlier try had another folder or connection, where its rows are known.
@@ -91,7 +91,7 @@ def place_of(task: FloraGenerateBatchOperator, context: Context, ledger: TaskSta
         path=root,
     )
     ledger.write(slot.number, mine)
-    return Place(key, f"{root}/batch-{key.removeprefix('airflow-')}")
+    return BatchFolder(key, f"{root}/batch-{key.removeprefix('airflow-')}")
 
 
 def _key(task: FloraGenerateBatchOperator, context: Context, *, clear_count: int, is_durable: bool) -> str:
