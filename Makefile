@@ -39,7 +39,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 wheel_extras = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types format quick coverage e2e chaos bench matrix pythons constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign bench matrix pythons constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ e2e: $(INSTALLED) ## Kill pieces of a real Airflow and see that nothing is lost 
 
 chaos: $(INSTALLED) ## The same at length: make chaos ROUNDS=200 SEED=7
 	$(BIN)/python -m tests.e2e.chaos $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+
+campaign: $(INSTALLED) ## Kill what runs batches of many rows: make campaign SEEDS=20 SEED=8 ROWS=500
+	$(BIN)/python -m tests.e2e.batch $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
 
 bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes 17 minutes
 	$(BIN)/python -m benchmarks --write

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -91,6 +91,23 @@ class Part:
             time.sleep(0.02)
         if self._process is not None:
             self._process.wait()
+
+    def pause(self) -> None:
+        """Stop the whole session, as a machine does that is suspended, until `resume`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a session that was paused go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def twin(self, name: str) -> "Part":
+        """A second process of the same command, which is not started yet."""
+        return Part(name, self._command, self._env, self.log.with_name(f"{name}.log"))
+
+    def _signal_all(self, number: int) -> None:
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def terminate(self) -> None:
         """Ask the main process to end, and return at once."""

@@ -29,6 +29,14 @@ _MICRO = 1_000_000
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
+class BudgetSpent(FloraInputError):  # noqa: N818 - named for what happened
+    """What is spent leaves too little; only another limit, or the next period, can help."""
+
+
+class BudgetTaken(FloraError):  # noqa: N818 - the same
+    """What others have reserved, which may come to less, leaves too little now."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListEntries:
     """Names of all files in a folder of the store; empty if there is no such folder."""
@@ -86,9 +94,9 @@ class Account:
             spent = sum(entry.micro_usd for entry in entries.values() if entry.is_settled)
             problem = self._explain(subject, price, _sum(entries), folder)
             if spent + amount > limit:
-                raise _nothing_started(FloraInputError(problem))
+                raise _nothing_started(BudgetSpent(problem))
             if pause is None:
-                raise _nothing_started(FloraError(problem))
+                raise _nothing_started(BudgetTaken(problem))
             yield Sleep(pause * (0.5 + context.random()))
 
     def settle(self, key: str, at: float, cost: float) -> Generator[Any, Any, None]:

@@ -8,10 +8,11 @@ from typing import IO, Any
 
 from flora_provider.api.errors import FloraStorageError
 from flora_provider.api.files.naming import safe_stem
+from flora_provider.files.folder import Folder
 from flora_provider.files.manifest import RunManifest, SavedFile, manifest_name, parse_manifest
 from flora_provider.files.paths import AnyPath
 from flora_provider.files.reasons import storage_errors
-from flora_provider.files.storage import Folder, open_folder
+from flora_provider.files.storage import open_folder
 
 log = logging.getLogger(__name__)
 

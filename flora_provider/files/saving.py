@@ -17,10 +17,11 @@ from flora_provider.api.files.download import MAX_BYTES
 from flora_provider.api.files.media_types import ending_for
 from flora_provider.api.files.naming import safe_stem
 from flora_provider.files.fetching import Fetched, RunReader, fetch
+from flora_provider.files.folder import Folder
 from flora_provider.files.manifest import RunManifest, SavedFile, manifest_name, parse_manifest, request_fields
 from flora_provider.files.outputs import DEFAULT_NAME, file_stems, name_problem, run_problems, technique_of
 from flora_provider.files.paths import AnyPath
-from flora_provider.files.storage import Folder, open_folder
+from flora_provider.files.storage import open_folder
 from flora_provider.runs.ref import RunRef
 
 if TYPE_CHECKING:

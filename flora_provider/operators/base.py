@@ -227,11 +227,13 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             self._run_id, self._has_ended = run["run_id"], True
             return self.push_result(context, run, event.get("technique"))
 
-    def push_result(self, context: Context, run: FinishedRun, technique: str | None = None) -> FinishedRun:
+    def push_result(
+        self, context: Context, run: FinishedRun, technique: str | None = None, *, is_reused: bool = False
+    ) -> FinishedRun:
         """As every task that waits; a run with another seed says which runs were refused before it."""
         from flora_provider.tasks.moderation import with_moderated
 
-        return super().push_result(context, with_moderated(self, context, run), technique)
+        return super().push_result(context, with_moderated(self, context, run), technique, is_reused=is_reused)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
@@ -287,4 +289,4 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
                 after = failure
                 continue
             self._has_ended = True
-            return self.push_result(context, run, submission.ref.technique)
+            return self.push_result(context, run, submission.ref.technique, is_reused=submission.is_reused)

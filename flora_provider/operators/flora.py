@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flora_provider.operators.action import FloraRunActionOperator
+from flora_provider.operators.batch import FloraGenerateBatchOperator
 from flora_provider.operators.generate import FloraGenerateOperator
 from flora_provider.operators.technique import FloraRunTechniqueOperator
 
-__all__ = ["FloraGenerateOperator", "FloraRunActionOperator", "FloraRunTechniqueOperator"]
+__all__ = ["FloraGenerateBatchOperator", "FloraGenerateOperator", "FloraRunActionOperator", "FloraRunTechniqueOperator"]

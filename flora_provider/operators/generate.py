@@ -199,8 +199,10 @@ class FloraGenerateOperator(FloraRunOperator):
 
     def asked(self) -> dict[str, Any]:
         """Prompt, model and parameters."""
-        asked = {"type": self.type, "prompt": self.prompt, "model": self.model, "params": self.model_params}
-        return {"kind": "generation", **asked}
+        from flora_provider.reuse.key import named_members
+
+        asked = {"type": self.type, "prompt": self.prompt, "model": self.model}
+        return {"kind": "generation", **asked, **named_members("params", self.model_params)}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

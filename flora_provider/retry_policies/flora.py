@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraError, FloraInputError, FloraRateLimitError, FloraServerError, RunFailed
 from flora_provider.runs.error_codes import RetryAdvice
-from flora_provider.tasks.exceptions import is_final
+from flora_provider.runs.errors import is_final
 from flora_provider.tasks.waiting import seconds
 
 if TYPE_CHECKING:

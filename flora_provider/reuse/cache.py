@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flora_provider.files.folder import Folder
 from flora_provider.files.manifest import RunManifest, SavedFile
 from flora_provider.files.paths import AnyPath, as_path
-from flora_provider.files.storage import Folder, open_folder
+from flora_provider.files.storage import open_folder
 
 log = logging.getLogger(__name__)
 

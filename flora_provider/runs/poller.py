@@ -36,6 +36,7 @@ class RunPoller:
         deadline: unix seconds at which to stop waiting, after one last poll if FLORA allows it; None to wait for ever.
         started_at: unix seconds at which the run was started; None if only FLORA knows.
         estimated_seconds: FLORA's estimate; None for none.
+        awaits_bill: wait for the bill of a completed run, for a minute or so; else it ends without one.
         not_found_since: unix seconds since when FLORA refuses to show the run (404, 401, …); None for its first refusal
             in a row. Polls that failed otherwise do not count: after an outage of a minute a 404 may still pass.
 
@@ -55,12 +56,14 @@ class RunPoller:
         started_at: float | None = None,
         estimated_seconds: float | None = None,
         not_found_since: float | None = None,
+        awaits_bill: bool = True,
     ) -> None:
         self.ref = ref
         self.due = inf
         self.seen = False
         self._given = (policy, now, deadline, started_at, estimated_seconds, not_found_since)
         self._policy = policy
+        self._awaits_bill = awaits_bill
         self._begun: float | None = None
         self._deadline: float | None = None
         self._started_at: float | None = None
@@ -164,7 +167,7 @@ class RunPoller:
 
     def _ended(self, run: Run, now: float) -> RunEvent | None:
         event = RunEvent.ended(run, self.ref.technique)
-        if event.run is None or not lacks_bill(event.run):
+        if event.run is None or not self._awaits_bill or not lacks_bill(event.run):
             return event
         if self._unbilled is None:
             left = bill_expected_for(event.run, now=self._unix(now), just_ended=self._went_on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from flora_provider.api import validation
 from flora_provider.api.calls.sending import send_call
@@ -46,7 +47,7 @@ def poll_until_done(poller: RunPoller, context: FlowContext) -> Flow[RunEvent]:
 
 
 def new_poller(
-    ref: RunRef, *, now: float, timeout: float | None, poll_interval: float | timedelta, **known: float | None
+    ref: RunRef, *, now: float, timeout: float | None, poll_interval: float | timedelta, **known: Any
 ) -> RunPoller:
     """A poller that waits at most `timeout` seconds from `now`, in unix seconds; `known` as of `RunPoller`."""
     interval = poll_interval.total_seconds() if isinstance(poll_interval, timedelta) else poll_interval

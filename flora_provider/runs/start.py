@@ -117,8 +117,7 @@ class Start:
         return Submission(ref=ref, quoted_cost=record.quoted_cost) if record.run_id else None
 
     def _submission(self, started: Started | Run) -> Submission:
-        quote = getattr(started, "charged_cost", None)
-        quoted_cost = None if quote is None else float(quote)
+        quoted_cost = None if (quote := getattr(started, "charged_cost", None)) is None else float(quote)
         return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
     def _following(self, record: LedgerRecord, run: Run | None, key_version: int) -> Flow[dict[str, Any] | None]:

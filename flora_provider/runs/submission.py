@@ -26,6 +26,7 @@ class Submission:
         run: its state when it was polled; None right after it was started, or while FLORA does not show it.
         quoted_cost: FLORA's quote in USD; None when none is known.
         is_as_asked: whether it is of this very request, and not of one that was kept or taken in its place.
+        is_reused: whether it had ended before the task was cleared, which takes it again.
         seed: parameter and value that replace what the author asked for, for moderation has refused that.
         moderated: the runs that moderation has refused before this one.
     """
@@ -35,6 +36,7 @@ class Submission:
     run: Run | None = None
     quoted_cost: float | None = None
     is_as_asked: bool = False
+    is_reused: bool = False
     seed: Mapping[str, int] = field(default_factory=dict)
     moderated: tuple[ModeratedRun, ...] = ()
 

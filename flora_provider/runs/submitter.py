@@ -129,7 +129,9 @@ class RunSubmitter:
             )
         )
         ref = self.request.ref(record.run_id)
-        known = Submission(ref=ref, run=run, quoted_cost=record.quoted_cost, is_as_asked=True)
+        known = Submission(
+            ref=ref, run=run, quoted_cost=record.quoted_cost, is_as_asked=True, is_reused=run.is_terminal
+        )
         return replace(known, seed=record.seed, moderated=record.moderated)
 
     def _run_of_other(

@@ -11,32 +11,12 @@ from typing import Any, cast
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from flora_provider.api.errors import (
-    FloraAuthenticationError,
     FloraConnectionError,
     FloraError,
-    FloraInputError,
-    FloraRateLimitError,
-    FloraServerError,
-    FloraStatusError,
     RunFailed,
-    RunOutcomeUnknown,
 )
 from flora_provider.api.urls import is_loopback
-
-
-def is_final(error: FloraError, *, starts_runs: bool = True) -> bool:
-    """Whether no retry can cure it: bad input, 400, 402, 403, 404, 409, 422, a refused prompt, an unknown outcome.
-
-    It is decided by what a retry costs, and what it can cure. What may pass is left to the task's `retries`: broken
-    connections, 429, 5xx, a provider's trouble, a timeout; a 401, which starts nothing and which the next key cures; a
-    connection that could not be read; and whatever kept us from polling a run that is paid. Where the task starts no
-    runs, one that failed is what it is, whoever waits for it again.
-    """
-    if isinstance(error, RunFailed):
-        return not (starts_runs and error.advice.may_retry)
-    if isinstance(error, FloraStatusError):
-        return not isinstance(error, FloraAuthenticationError | FloraRateLimitError | FloraServerError)
-    return isinstance(error, FloraInputError | RunOutcomeUnknown)
+from flora_provider.runs.errors import is_final
 
 
 def _is_refused_in_dag_test(error: FloraError) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from flora_provider.operators.base import FloraRunOperator
+    from flora_provider.operators.batch import FloraGenerateBatchOperator
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def ledger_of(context: Context) -> TaskStateLedger | NoLedger:
     return NoLedger() if store is None else TaskStateLedger(store)
 
 
-def attempt_of(task: FloraRunOperator, context: Context) -> Attempt:
+def attempt_of(task: FloraRunOperator | FloraGenerateBatchOperator, context: Context) -> Attempt:
     """Which try of the task this is; `task` is an operator of ours, perhaps inside of a task of another kind."""
     ti = context["ti"]
     running: Any = context.get("task") or task

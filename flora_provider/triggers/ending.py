@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
+
+from flora_provider.api import validation
 
 if TYPE_CHECKING:
     from flora_provider.api.models import FinishedRun
@@ -16,6 +19,21 @@ DEFERRAL_TIMEOUT_MARGIN = 60.0  # seconds
 # A supervisor notices up to 5 s late that the task's process has ended; the rest is for a scheduler that is busy. With
 # 10 s, 2 of 25 short waits failed on a scheduler that stood still for 8 s at times.
 MIN_DEFERRAL = 20.0  # seconds
+
+
+def hold_for(not_before: object) -> float:
+    """Seconds from now for which no worker is to be asked to go on with a task.
+
+    Airflow fails a task that comes back before its scheduler has digested the deferral (apache/airflow 66374 and
+    others).
+
+    Args:
+        not_before: unix seconds, as the worker has set it. Its clock may be another machine's, so the result is at most
+            `MIN_DEFERRAL`; so it is for what is no time at all.
+    """
+    if validation.seconds("not_before", not_before) or not isinstance(not_before, int | float):
+        return MIN_DEFERRAL
+    return min(max(not_before - time.time(), 0.0), MIN_DEFERRAL)
 
 
 def needs_worker() -> bool:

@@ -19,12 +19,12 @@ from flora_provider.api.validation import problems
 from flora_provider.links.flora import FloraRunLink, push_link
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.runs.ref import RunRef
-from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, needs_worker, xcoms_of
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, hold_for, needs_worker, xcoms_of
 from flora_provider.triggers.payload import as_text, error_text, keepable, payload_of, refused, sendable
+from flora_provider.triggers.supervisor import in_thread, is_cancelled
 
 RETRIES_FOR = 60.0  # seconds for which Airflow is asked again for an XCom that it could not give
 RETRY_PAUSE = 5.0  # seconds
-ANSWERED_WITHIN = 120.0  # seconds; Airflow itself gives up on its api-server after some ten
 
 # What only the trigger itself reads; the rest is checked by whoever waits.
 _RULES: tuple[tuple[str, validation.Check], ...] = (
@@ -49,9 +49,7 @@ class FloraRunTrigger(BaseTrigger):
         limit: which of the task's limits the deadline is, for the event.
         started_at: unix seconds at which the run was started, if known.
         estimated_seconds: FLORA's estimate, if known.
-        not_before: unix seconds before which a worker is not asked to go on, for at most `MIN_DEFERRAL` seconds.
-            Airflow fails a task that comes back before its scheduler has digested the deferral (apache/airflow 66374
-            and others).
+        not_before: unix seconds before which a worker is not asked to go on: see `hold_for`.
         end_from_trigger: end the task here if the run completed, instead of asking a worker to do it.
         do_xcom_push: with `end_from_trigger`, push the finished run as the task's return value.
         run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
@@ -103,7 +101,7 @@ class FloraRunTrigger(BaseTrigger):
         Airflow sends the traceback of a trigger that failed over the same wire as its events, which takes no half of a
         surrogate pair, and dies of it.
         """
-        taken_over, hold = time.monotonic(), self._hold()
+        taken_over, hold = time.monotonic(), hold_for(self.not_before)
         self.event = event = await self._guarded(self._wait())
         # Without a trigger_id this is no triggerer, but dag.test(): it always resumes the task, and has no scheduler.
         if self.trigger_id is not None:
@@ -116,15 +114,6 @@ class FloraRunTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, taken_over + hold - time.monotonic()))
         yield TriggerEvent(payload_of(event))  # type: ignore[no-untyped-call]  # Airflow's
 
-    def _hold(self) -> float:
-        """Seconds from now for which no worker is to be asked.
-
-        Bounded by its own length, for the clock that set the instant may be another machine's.
-        """
-        if validation.seconds("not_before", self.not_before):
-            return MIN_DEFERRAL  # it is refused, and that is an event, too
-        return min(max(self.not_before - time.time(), 0.0), MIN_DEFERRAL)
-
     async def _guarded(self, wait: Coroutine[Any, Any, RunEvent]) -> RunEvent:
         """How the wait ended, whatever was raised in it; what nobody foresaw is for a retry to cure."""
         try:
@@ -132,7 +121,7 @@ class FloraRunTrigger(BaseTrigger):
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
             return self._crashed(error)
 
@@ -196,7 +185,7 @@ class FloraRunTrigger(BaseTrigger):
         until = time.monotonic() + RETRIES_FOR
         while True:
             try:
-                return await _in_thread(action)
+                return await in_thread(action)
             except Exception as error:
                 if time.monotonic() > until:
                     raise
@@ -224,21 +213,24 @@ class FloraRunTrigger(BaseTrigger):
 
         try:
             source = self.link_from
-            url = await _in_thread(lambda: self._pull(task_id=source, key=FloraRunLink.key)) if source else None
+            url = await in_thread(lambda: self._pull(task_id=source, key=FloraRunLink.key)) if source else None
             url = url if url and isinstance(url, str) else await waits_over(self.flora_conn_id).default_project_url()
-            await _in_thread(lambda: push_link(url, **self._address()))
+            await in_thread(lambda: push_link(url, **self._address()))
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is paid for
             self.log.warning("The task has no link to FLORA: %s", error_text(error))
 
     async def _end_task(self, event: RunEvent) -> bool:
         """Do what a worker would, and return whether that succeeded; if not, a worker is to do it."""
+        from flora_provider.hooks.metrics import count_completed
+
         try:
-            if await _in_thread(needs_worker):
+            if await in_thread(needs_worker):
                 return False
-            await _in_thread(lambda: self._push(event))
+            await in_thread(lambda: self._push(event))
         except Exception as error:  # noqa: BLE001 - whatever it is, a worker may do better
             self.log.warning("The task cannot end here, so a worker is asked to end it: %s", error_text(error))
             return False
+        count_completed(event.result())
         return True
 
     def _push(self, event: RunEvent) -> None:
@@ -272,24 +264,3 @@ class FloraRunTrigger(BaseTrigger):
             "No longer waiting for FLORA run %s here. A run cannot be cancelled: it goes on and is billed",
             as_text(self.run_id),
         )
-
-
-def _is_cancelled() -> bool:
-    """Whether it is us who are cancelled, and not something that we have waited for."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
-async def _in_thread(action: Callable[[], Any]) -> Any:
-    """The supervisor is asked synchronously.
-
-    Raises:
-        TimeoutError: it does not answer: it never answers what it cannot read (3.3.2).
-    """
-    try:
-        async with asyncio.timeout(ANSWERED_WITHIN):
-            return await asyncio.to_thread(action)
-    except asyncio.CancelledError:
-        if _is_cancelled():
-            raise
-        raise TimeoutError("Airflow's supervisor broke off") from None

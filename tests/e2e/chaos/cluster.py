@@ -26,6 +26,7 @@ VAULTED = ("replay", "none")
 
 DAGS = Path(__file__).parent.parent / "dags"
 SITE = Path(__file__).parent.parent / "site"
+ROOT = Path(__file__).parents[3]
 
 # Airflow takes minutes to miss what was killed; this is about what happens then, not about when.
 QUICK_TO_MISS = {
@@ -60,7 +61,8 @@ class Cluster:
         self.vault = VaultDoor(folder / "vault")
         self._retries = folder / "retries"
         settings = {JOURNAL: str(self.journal), FILE: str(self.clock), RETRIES_FILE: str(self._retries)}
-        settings |= {"PYTHONPATH": str(SITE)}
+        # This checkout before the one that is installed, which may be another.
+        settings |= {"PYTHONPATH": os.pathsep.join(map(str, (SITE, ROOT)))}
         settings |= QUICK_TO_MISS | self.vault.settings()
         self.postgres = Postgres()
         settings |= {
@@ -119,6 +121,20 @@ class Cluster:
         part.kill()
         time.sleep(away)
         part.start()
+
+    def triggerer_paused(self, seconds):
+        """Have the triggerer stand still for so many seconds while another one runs; then kill that one."""
+        paused = self.stage.airflow.parts["triggerer"]
+        other = paused.twin("other-triggerer")
+        try:
+            paused.pause()
+            other.start()
+            time.sleep(seconds)
+            paused.resume()
+            time.sleep(seconds / 3)  # both are there
+        finally:
+            paused.resume()
+            other.kill()
 
     def api_server_away(self, seconds):
         """Have no api-server for so many seconds, and those that it takes to start; return when it answers again."""

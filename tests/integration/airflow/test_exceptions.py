@@ -14,8 +14,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.api import errors
 from flora_provider.runs.error_codes import RetryAdvice
-from flora_provider.runs.errors import WaitRefused
-from flora_provider.tasks.exceptions import as_airflow, is_final, joined
+from flora_provider.runs.errors import WaitRefused, is_final
+from flora_provider.tasks.exceptions import as_airflow, joined
 
 WHERE = "task 'picture', connection 'flora_default'"
 STATUS = {"code": "c", "request_id": "req_1", "retry_after": 2.0, "fields": [errors.FieldError("prompt", "Required")]}

@@ -26,6 +26,7 @@ from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
 from flora_provider.triggers import flora as module
+from flora_provider.triggers import supervisor as supervised
 from flora_provider.triggers.payload import keepable, payload_of, sendable
 from tests.support.airflow_tasks import ENDLESS
 from tests.support.triggerer_wire import (
@@ -260,7 +261,7 @@ def test_push_that_fails_leaves_the_end_to_a_worker(flora, supervisor, times):
 
 
 def test_push_that_is_never_answered_leaves_the_end_to_a_worker(flora, supervisor, monkeypatch):
-    monkeypatch.setattr(module, "ANSWERED_WITHIN", 0.3)
+    monkeypatch.setattr(supervised, "ANSWERED_WITHIN", 0.3)
     answer = supervisor.answer = threading.Event()
     run_id = flora.start()
 

@@ -1,0 +1,98 @@
+"""A folder of this machine: a file is written beside its name and renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from flora_provider.files.folder import Folder
+from flora_provider.files.reasons import storage_errors
+
+
+class LocalFolder(Folder):
+    """A folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> str:
+        """Absolute."""
+        return str(self.folder.absolute() / name)
+
+    def make(self) -> None:
+        """As of the base."""
+        with storage_errors("make the folder", str(self.folder)):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def size(self, name: str) -> int | None:
+        """As of the base."""
+        with storage_errors("read", self.path(name)):
+            path = self.folder / name
+            return path.stat().st_size if path.exists() else None
+
+    @contextmanager
+    def temporary(self, owner: str) -> Iterator[IO[bytes]]:
+        """A hidden file in the folder, locked while its process lives."""
+        with storage_errors("write to", str(self.folder.absolute())):
+            self._remove_leftovers(owner)
+            path = self.folder / f".{owner}.{uuid4().hex}.part"
+            file = path.open("xb+")
+        try:
+            _lock(file)
+            yield file
+        finally:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what could not be written when it was full cannot be flushed either
+                file.close()
+
+    def publish(self, file: IO[bytes], name: str) -> None:
+        """Rename it."""
+        with storage_errors("write", self.path(name)):
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.seek(0, os.SEEK_END)
+            Path(file.name).replace(self.folder / name)
+            _sync_folder(self.folder)
+        self._check_size(name, size)
+
+    def open(self, name: str) -> IO[bytes]:
+        """As of the base."""
+        with storage_errors("read", self.path(name)):
+            return (self.folder / name).open("rb")
+
+    def names(self) -> list[str]:
+        """As of the base."""
+        with storage_errors("read", str(self.folder.absolute())):
+            found = list(self.folder.iterdir()) if self.folder.exists() else []
+        return [path.name for path in found if not path.name.startswith(".")]
+
+    def remove(self, name: str) -> None:
+        """As of the base."""
+        with storage_errors("remove", self.path(name)):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _remove_leftovers(self, owner: str) -> None:
+        for path in self.folder.glob(f".{owner}.*.part"):
+            with suppress(OSError), path.open("rb") as file:
+                _lock(file)  # raises while the process that writes it lives
+                path.unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes]) -> None:
+    import fcntl  # noqa: PLC0415 - not on Windows, where Airflow does not run but its DAGs may be edited
+
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename durable, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
