@@ -156,7 +156,17 @@ def test_try_on_old_airflow_hours_into_its_dag_run_follows_too():
     """The age of a key is known where this very try has sent it."""
     task = moderated_task("safety_blocked", ledger=False, mode="duplicate_409")
     task.began -= 5 * 3600
-    assert end(task, task.run()).run_id == "run_2"
+    task.flora.start()  # somebody else's, which the history shows
+    assert end(task, task.run()).run_id == "run_3"
+
+
+def test_refused_run_is_not_taken_for_one_whose_answer_was_lost():
+    task = moderated_task("safety_blocked", mode="duplicate_409", on_unknown="adopt")
+    first = _after_its_end(task, task.run())
+    task.flora.outages = ["", "lost"]
+    with pytest.raises(FloraConnectionError):
+        follow(task, first)
+    assert task.run().run_id == "run_2"
 
 
 @pytest.mark.parametrize("mode", ["replay", "current_state"])
