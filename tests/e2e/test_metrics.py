@@ -18,7 +18,7 @@ def test_metrics_of_workers_and_triggerer_agree_with_what_flora_has_seen(on_sqli
         "flora.runs_started": 4,
         "flora.runs_started.generation": 4,
         "flora.runs_failed": 1,
-        "flora.runs_failed.change_input": 1,
+        "flora.runs_failed.moderated": 1,
         "flora.cost_usd": pytest.approx(after["usd_billed"] - before["usd_billed"]),
         "flora.requests": sum(after["requests"].values()) - sum(before["requests"].values()),
     }

@@ -41,9 +41,10 @@ def task(one_task, tmp_path):
     return one_task(operator)
 
 
-def check(flora, task, deferral, payload):
+def check(flora, task, deferral, payload, unknown=0):
+    task.operator.min_success = 30 - unknown
     result = task.resume(deferral, payload)
-    assert result["completed"] == 30
+    assert result["completed"] + result["unknown"] == 30
     prompts = [run.request.prompt for run in flora.runs]
     assert sorted(prompts) == sorted(set(prompts)), "no row was started twice"
     assert flora.billed == 30
@@ -66,7 +67,8 @@ def test_triggerer_that_dies_at_any_moment_is_followed_by_another(fast, task, mo
             await asyncio.wait([trigger])
         return (await first_event(revived(deferral.trigger))).payload
 
-    check(fast, task, deferral, asyncio.run(live()))
+    # Of several answers that are lost at one moment, each may be any of their runs.
+    check(fast, task, deferral, asyncio.run(live()), unknown=30 if mode == "duplicate_409" else 0)
 
 
 @pytest.mark.parametrize("mode", [*MODES, "none"])

@@ -115,6 +115,7 @@ def test_sensors_link_opens_the_projects_page_of_the_sandbox(flora, flora_links,
 if AIRFLOW_V_3_3_PLUS:
     from airflow.sdk.execution_time import task_runner
 
+    from flora_provider.triggers import ending
     from flora_provider.triggers import flora as module
     from tests.support.triggerer_wire import Supervisor, in_triggerer, succeeds_in_triggerer
     from tests.support.triggers import trigger_for
@@ -125,7 +126,7 @@ if AIRFLOW_V_3_3_PLUS:
     def supervisor(monkeypatch):
         supervisor = Supervisor()
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-        monkeypatch.setattr(module, "MIN_DEFERRAL", 0.1)
+        monkeypatch.setattr(ending, "MIN_DEFERRAL", 0.1)
         monkeypatch.setattr(module, "RETRIES_FOR", 0.2)
         monkeypatch.setattr(module, "RETRY_PAUSE", 0.05)
         return supervisor

@@ -68,10 +68,10 @@ def test_run_of_a_hook_in_a_function_of_the_author_is_counted_as_started(flora, 
     assert statsd.counters() == {**STARTED, "flora.requests": 1}
 
 
-@pytest.mark.parametrize("family", ["retry_now", "retry_later", "change_input", "never"])
+@pytest.mark.parametrize("family", ["retry_now", "retry_later", "moderated", "never"])
 @waits
 def test_failed_run_is_counted_by_what_helps(flora, generate, one_task, statsd, waiting, family):
-    code = next(iter(FAMILIES[family]))
+    code = next(iter(FAMILIES["change_input" if family == "moderated" else family]))
     one_task(generate(behavior={"error_code": code}, **waiting)).fails()
     failed = {"flora.runs_failed": 1, f"flora.runs_failed.{family}": 1}
     assert statsd.counters() == {**STARTED, **failed, "flora.requests": flora.requests}
@@ -167,7 +167,7 @@ def test_tags_name_kind_and_family_where_the_backend_has_tags(flora, generate, o
     metrics_settings(AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED="True")
     one_task(generate(behavior={"error_code": "LLM_REFUSAL"}, wait_for_completion=True)).fails()
     found = statsd.counters()
-    assert found["flora.runs_started,kind=generation"] == found["flora.runs_failed,family=change_input"] == 1
+    assert found["flora.runs_started,kind=generation"] == found["flora.runs_failed,family=moderated"] == 1
 
 
 class Broken:

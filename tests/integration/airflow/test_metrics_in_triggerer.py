@@ -4,7 +4,7 @@ import pytest
 from airflow.sdk.execution_time import task_runner
 
 from flora_provider.runs.event import RunEvent
-from flora_provider.triggers import flora as module
+from flora_provider.triggers import ending
 from tests.support.triggerer_wire import Supervisor, event_of, in_triggerer, succeeds_in_triggerer
 from tests.support.triggers import trigger_for
 
@@ -13,7 +13,7 @@ from tests.support.triggers import trigger_for
 def supervisor(monkeypatch):
     supervisor = Supervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    monkeypatch.setattr(module, "MIN_DEFERRAL", 0.1)
+    monkeypatch.setattr(ending, "MIN_DEFERRAL", 0.1)
     return supervisor
 
 

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import RunEvent
 from flora_provider.sandbox.faults import Fault
+from flora_provider.triggers import ending
 from flora_provider.triggers import flora as module
 from flora_provider.triggers import supervisor as supervised
 from flora_provider.triggers.payload import keepable, payload_of, sendable
@@ -45,7 +46,7 @@ HOSTILE_TEXTS = [HALF_AN_EMOJI, NUL, "\udfff\x00\ud800", "a" * 100_000, "{{ ds }
 
 @pytest.fixture(autouse=True)
 def _short_holds(monkeypatch):
-    monkeypatch.setattr(module, "MIN_DEFERRAL", 0.1)
+    monkeypatch.setattr(ending, "MIN_DEFERRAL", 0.1)
 
 
 @pytest.fixture
@@ -347,7 +348,7 @@ CLOCKS = {"ahead": 600.0, "far ahead": 1e9, "none": "soon"}
 @pytest.mark.parametrize("offset", CLOCKS.values(), ids=CLOCKS)
 def test_hold_is_bounded_by_its_own_length_whatever_the_clock_of_the_worker(flora, monkeypatch, offset):
     """The test would hang for as long as the clocks differ."""
-    monkeypatch.setattr(module, "MIN_DEFERRAL", 0.4)
+    monkeypatch.setattr(ending, "MIN_DEFERRAL", 0.4)
     not_before = time.time() + offset if isinstance(offset, float) else offset
     event = event_of(trigger_in_triggerer(flora.start(), not_before=not_before))
     assert event.kind == ("ended" if isinstance(offset, float) else "invalid")
@@ -375,7 +376,7 @@ def killed(trigger, *, when):
 
 @pytest.mark.parametrize("behavior", [{}, {"error_code": "LLM_REFUSAL"}], ids=["completed", "failed"])
 def test_trigger_killed_after_it_saw_the_end_says_so(flora, logged, monkeypatch, behavior):
-    monkeypatch.setattr(module, "MIN_DEFERRAL", 20.0)
+    monkeypatch.setattr(ending, "MIN_DEFERRAL", 20.0)
     run_id = flora.start(**behavior)
     trigger = trigger_in_triggerer(run_id, not_before=time.time() + 20)
 
