@@ -143,6 +143,20 @@ def test_reuse(dags, run_dag, flora, tmp_path):
         assert files[0] == files[1] != []
 
 
+def test_batch_ends_before_its_limit_and_succeeds_with_what_there_is(dags, run_dag, flora, tmp_path):
+    dags["flora_batch"].get_task("pictures").poll_interval = 0.1
+    dag_run = run_dag(dags["flora_batch"], run_conf={"folder": str(tmp_path), "max_cost_usd": 0.8})
+    assert succeeded(dag_run)
+    (summary,) = returned(dag_run, "pictures")
+    assert (summary["rows"], summary["completed"] + summary["not_started"]) == (200, 200)
+    assert summary["completed"] == flora.stats()["runs_billed"] == flora.stats()["runs_started"]
+    assert summary["cost_usd"] == pytest.approx(flora.stats()["usd_billed"])
+    assert 0.7 < summary["cost_usd"] <= 0.8
+    assert len(list(tmp_path.glob("*.png"))) == summary["completed"]
+    (said,) = returned(dag_run, "report")
+    assert said.startswith(f"{summary['completed']} pictures for {summary['cost_usd']:.2f} USD")
+
+
 def test_prompt_from_file(dags, run_dag, flora):
     assert succeeded(run_dag(dags["flora_prompt_from_file"], run_conf={"weather": "the snow"}))
     (run,) = flora.state.runs.values()

@@ -29,7 +29,7 @@ def snippet(containing):
 
 
 def test_every_python_snippet_is_executed_by_a_test_below_or_of_the_docs():
-    assert len(SNIPPETS["python"]) == 4
+    assert len(SNIPPETS["python"]) == 5
 
 
 def test_the_script_makes_a_picture_each_time_and_shows_how_it_goes_on(flora_sandbox, tmp_path):
@@ -85,7 +85,6 @@ def test_the_dag_runs_as_the_readme_says(tmp_path):
 
 
 def test_the_pipeline_ends_with_a_clip_and_its_manifest(flora_sandbox, flora_run_dag, airflow_db, tmp_path):
-    flora_sandbox.sandbox.clock.speed = 1000
     Image.new("RGB", (64, 64)).save(tmp_path / "fern.png")
     made = {}
     exec(snippet('"clips"').replace("/tmp/clips", str(tmp_path)), made)  # noqa: S102 - the README is ours
@@ -93,6 +92,19 @@ def test_the_pipeline_ends_with_a_clip_and_its_manifest(flora_sandbox, flora_run
     (manifest,) = [read_manifest(path) for path in tmp_path.glob("*/*.json")]
     assert (manifest.action, [file.media_type for file in manifest.files]) == ("speed-up-video", ["video/mp4"])
     assert len(flora_sandbox.runs) == 3
+
+
+def test_the_batch_saves_a_picture_for_each_row(flora_sandbox, flora_run_dag, airflow_db, tmp_path):
+    from airflow.providers.common.compat.sdk import DAG
+
+    (tmp_path / "prompts.csv").write_text("prompt\na fern\na moss\n")
+    code = snippet("FloraGenerateBatchOperator").replace("s3://aws_default@bucket/prompts/{{ ds }}.csv", "PROMPTS")
+    code = code.replace("s3://aws_default@bucket/pictures/{{ ds }}", str(tmp_path / "out"))
+    with DAG(dag_id="batch", schedule=None) as dag:
+        exec(code.replace("PROMPTS", str(tmp_path / "prompts.csv")), {})  # noqa: S102 - the README is ours
+    assert flora_run_dag(dag).state == "success"
+    assert len(list(tmp_path.glob("out/*.png"))) == 2
+    assert flora_sandbox.sandbox.stats()["runs_billed"] == 2
 
 
 def test_the_pool_can_be_made(airflow_db):
@@ -144,3 +156,10 @@ def test_the_finished_run_has_the_members_that_the_example_shows():
 @pytest.mark.parametrize("file", re.findall(r"\]\(([\w./]+)\)", README))
 def test_links_lead_to_files(file):
     assert (ROOT / file).exists()
+
+
+def test_metrics_are_those_that_are_sent():
+    from flora_provider.hooks import metrics
+
+    sent = {value for name, value in vars(metrics).items() if name.isupper() and str(value).startswith("flora.")}
+    assert set(re.findall(r"^\| `(flora\.\w+)` \|", README, re.MULTILINE)) == sent

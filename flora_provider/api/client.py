@@ -30,7 +30,17 @@ from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.api.http import httpx_adapter as http
 from flora_provider.api.http.body import BodyReader, FileSink, as_response, iter_raw
 from flora_provider.api.http.environment import usable_proxy
-from flora_provider.api.http.flow import Effect, Fetch, FlowContext, Resolve, Response, Send, Sleep
+from flora_provider.api.http.flow import (
+    Effect,
+    Fetch,
+    FlowContext,
+    Observer,
+    Request,
+    Resolve,
+    Response,
+    Send,
+    Sleep,
+)
 from flora_provider.api.http.process import PROCESS, awaited, throttle_for
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.http.throttle import Throttle
@@ -51,6 +61,8 @@ class _Client:
     Args:
         settings: how to reach FLORA; None to take the same as keywords (`api_key`, `base_url`, `timeout`, …). Of those,
             `api_key` and `base_url` come from `FLORA_API_KEY` and `FLORA_BASE_URL` unless given.
+        transport: httpx's, for tests.
+        observer: called with each request to the API and its answer, as `http.flow.Observer` says.
 
     Attributes:
         settings: the same.
@@ -60,13 +72,21 @@ class _Client:
         FloraInputError: a setting cannot be right, or there is no key.
     """
 
-    def __init__(self, settings: Settings | None = None, **keywords: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observer: Observer | None = None,
+        **keywords: Any,
+    ) -> None:
         if settings is None:
             settings = Settings.from_environment(**keywords)
         elif keywords:
             raise TypeError("give settings or keywords, not both")
         self.settings = settings
         self.retry = RetryPolicy(max_retries=settings.max_retries)
+        self._transport, self._observer = transport, observer
 
     @property
     def context(self) -> FlowContext:
@@ -82,11 +102,9 @@ class FloraClient(_Client):
     whatever a server trickles. One that was made before a fork works in the child, too, over connections of its own.
     """
 
-    def __init__(
-        self, settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **keywords: Any
-    ) -> None:
+    def __init__(self, settings: Settings | None = None, **keywords: Any) -> None:
         super().__init__(settings, **keywords)
-        self._sender = AsyncFloraClient(self.settings, transport=transport)
+        self._sender = AsyncFloraClient(self.settings, transport=self._transport, observer=self._observer)
 
     def send(self, call: Call[T]) -> T:
         """Send a call, with its retries, and return its answer. What it may raise is in `errors.py`."""
@@ -152,13 +170,10 @@ class _Connections:
 class AsyncFloraClient(_Client):
     """FLORA, on one event loop. Close it, or use it in an `async with` statement."""
 
-    def __init__(
-        self, settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **keywords: Any
-    ) -> None:
+    def __init__(self, settings: Settings | None = None, **keywords: Any) -> None:
         super().__init__(settings, **keywords)
-        self._transport = transport
         self._closed = False
-        self._of_processes = [_Connections(self.settings, transport)]
+        self._of_processes = [_Connections(self.settings, self._transport)]
 
     @property
     def _connections(self) -> _Connections:
@@ -217,23 +232,32 @@ class AsyncFloraClient(_Client):
             async with connections.turn:  # first come, first served
                 while (wait := connections.throttle.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - the throttle says how long
                     await asyncio.sleep(wait)
-        arguments = http.request_arguments(request, self.settings)
+        response: Response | None = None
         async with connections.for_calls if request.is_api else connections.for_files:
             sent = time.monotonic()
-            with http.translated(http.destination(request, self.settings)):
-                async with (
-                    asyncio.timeout(http.seconds_for(request, self.settings)),
-                    connections.http.stream(**arguments) as answer,
-                ):
-                    reader = BodyReader(answer, self.settings)
-                    async for chunk in iter_raw(answer):
-                        if not reader.add(chunk):
-                            break
-        response = reader.whole()
+            try:
+                response = await self._exchange(request, connections)
+            finally:
+                if self._observer and request.is_api:
+                    self._observer(request, response)
         if request.is_api:
             asked = response.retry_after(time.time())
             connections.throttle.answered(response.status, retry_after=asked, sent=sent, now=time.monotonic())
         return response
+
+    async def _exchange(self, request: Request, connections: _Connections) -> Response:
+        """One attempt of one request."""
+        arguments = http.request_arguments(request, self.settings)
+        with http.translated(http.destination(request, self.settings)):
+            async with (
+                asyncio.timeout(http.seconds_for(request, self.settings)),
+                connections.http.stream(**arguments) as answer,
+            ):
+                reader = BodyReader(answer, self.settings)
+                async for chunk in iter_raw(answer):
+                    if not reader.add(chunk):
+                        break
+        return reader.whole()
 
     @execute.register
     async def _fetch(self, effect: Fetch) -> Response:

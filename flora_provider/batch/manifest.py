@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from io import BytesIO
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
+from typing import IO
 
 from flora_provider.batch.outcome import RowOutcome
 from flora_provider.files.folder import Folder
+from flora_provider.files.reasons import storage_errors
 
 NAME = "manifest.jsonl"
 PARQUET = "manifest.parquet"
 
 _AS_JSON = ("model_params", "files")  # members that differ by row, and so have no column type of their own
+_GROUP = 1000  # rows that are written to Parquet together
 
 
-def write_manifest(folder: Folder, outcomes: Iterable[RowOutcome], owner: str) -> str:
+def write_manifest(folder: Folder, outcomes: Sequence[RowOutcome], owner: str) -> str:
     """Write it into a folder, and return the path of its JSON lines; `owner` as of `Folder.temporary`.
+
+    Row by row: ten thousand of them at once would take 60 MB.
 
     Raises:
         FloraStorageError: the folder does not take it.
     """
-    rows = [outcome.to_dict() for outcome in outcomes]
-    lines = [json.dumps(row, ensure_ascii=False).encode(errors="replace") + b"\n" for row in rows]
-    folder.publish_bytes(b"".join(lines), NAME, owner)
-    table = _parquet(rows)
-    if table is not None:
-        folder.publish_bytes(table, PARQUET, owner)
+    _publish(folder, NAME, owner, lambda file: _write_lines(file, outcomes))
+    if find_spec("pyarrow"):
+        _publish(folder, PARQUET, owner, lambda file: _write_parquet(file, outcomes))
     return folder.path(NAME)
 
 
-def _parquet(rows: list[dict[str, Any]]) -> bytes | None:
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - it need not be installed
-        from pyarrow import parquet  # noqa: PLC0415 - the same
-    except ImportError:
-        return None
+def _publish(folder: Folder, name: str, owner: str, write: Callable[[IO[bytes]], None]) -> None:
+    with folder.temporary(owner) as file:
+        with storage_errors("write", folder.path(name)):
+            write(file)
+        folder.publish(file, name)
+
+
+def _write_lines(file: IO[bytes], outcomes: Iterable[RowOutcome]) -> None:
+    for outcome in outcomes:
+        file.write(json.dumps(outcome.to_dict(), ensure_ascii=False).encode(errors="replace") + b"\n")
+
+
+def _write_parquet(file: IO[bytes], outcomes: Sequence[RowOutcome]) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - it need not be installed
+    from pyarrow import parquet  # noqa: PLC0415 - the same
+
     texts = [
         *("state", "run_id", "type", "prompt", "model", "model_params", "workspace_id", "project_id"),
         *("code", "message", "completed_at", "reused_from", "files"),
@@ -46,7 +57,8 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes | None:
         + [(name, pa.string()) for name in texts]
         + [(name, pa.float64()) for name in ("quoted_cost_usd", "charged_cost_usd")]
     )
-    plain = [{**row, **{name: json.dumps(row[name]) for name in _AS_JSON}} for row in rows]
-    file = BytesIO()
-    parquet.write_table(pa.Table.from_pylist(plain, schema=schema), file)
-    return file.getvalue()
+    with parquet.ParquetWriter(file, schema) as writer:
+        for start in range(0, len(outcomes), _GROUP):
+            rows = [outcome.to_dict() for outcome in outcomes[start : start + _GROUP]]
+            plain = [{**row, **{name: json.dumps(row[name]) for name in _AS_JSON}} for row in rows]
+            writer.write_table(pa.Table.from_pylist(plain, schema=schema))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from flora_provider.api.text import short_repr
 from flora_provider.api.urls import without_signatures
@@ -22,19 +23,45 @@ _SHOWN = 5  # rows with one reason, and reasons, that a message names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SavedRun:
+    """What a batch needs to know of a run whose files are all there: an eighth of the memory of its manifest.
+
+    Attributes:
+        charged_cost_usd: FLORA's bill; None while it is not known.
+        completed_at: ISO 8601; None where it is not known.
+        files: as of `RunManifest`, in JSON.
+    """
+
+    run_id: str
+    charged_cost_usd: float | None
+    completed_at: str | None
+    files: bytes
+
+    @classmethod
+    def of(cls, manifest: RunManifest) -> Self:
+        """The same of a manifest."""
+        return cls(
+            run_id=manifest.run_id,
+            charged_cost_usd=manifest.charged_cost_usd,
+            completed_at=manifest.completed_at,
+            files=json.dumps(manifest.to_dict()["files"]).encode(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowOutcome:
     """What has become of one row.
 
     Attributes:
         row: as it was planned.
         record: of the ledger; None if nothing was sent for it.
-        saved: the manifest of its run, whose files are all there; None without.
+        saved: its run, if the files are all there; None without.
         problem: why the files of a completed run are not there; empty if they are.
     """
 
     row: PlannedRow
     record: RowRecord | None = None
-    saved: RunManifest | None = None
+    saved: SavedRun | None = None
     problem: str = ""
 
     @property
@@ -75,23 +102,23 @@ class RowOutcome:
         """Its line in the batch's manifest; None where it is not known. Addresses are without what signs them."""
         record = self.record or RowRecord(row=self.row.row, state="void")
         request = self.row.request
-        manifest = self.saved
+        saved = self.saved
         return {
             "row": self.row.number,
             "state": self.state,
-            "run_id": manifest.run_id if manifest else record.run_id or None,
+            "run_id": saved.run_id if saved else record.run_id or None,
             **{name: without_signatures(request.get(name)) for name in ("type", "prompt", "model")},
             "model_params": without_signatures(request.get("params")),
             "workspace_id": request.get("workspace_id"),
             "project_id": request.get("project_id"),
             "quoted_cost_usd": record.quoted_cost,
-            "charged_cost_usd": 0.0 if self.row.reused_from else manifest.charged_cost_usd if manifest else None,
+            "charged_cost_usd": 0.0 if self.row.reused_from else saved.charged_cost_usd if saved else None,
             "runs": record.key_version if record.run_id else 0,
-            "code": None if manifest else record.code,
-            "message": "" if manifest else without_signatures(self.problem or record.message),
-            "completed_at": manifest.completed_at if manifest else None,
+            "code": None if saved else record.code,
+            "message": "" if saved else without_signatures(self.problem or record.message),
+            "completed_at": saved.completed_at if saved else None,
             "reused_from": self.row.reused_from or None,
-            "files": manifest.to_dict()["files"] if manifest else [],
+            "files": json.loads(saved.files) if saved else [],
         }
 
 
@@ -166,6 +193,6 @@ def _reasons(bad: Sequence[RowOutcome]) -> str:
 
 
 def _numbers(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:_SHOWN]))
+    named = ", ".join(map(str, numbers[:_SHOWN]))
     more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
+    return f"row{'s' if len(numbers) > 1 else ''} {named}{more}"

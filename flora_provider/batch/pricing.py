@@ -44,7 +44,7 @@ def budget_of(row: PlannedRow, budget: FloraBudget) -> Account:
 def subject_of(row: PlannedRow) -> str:
     """What is run, for messages."""
     model = row.request.get("model")
-    return f"row {row.number} (model {model})" if model else f"row {row.number} (the workspace's default model)"
+    return f"model {model}" if model else "the workspace's default model"
 
 
 def _may_cost(name: str, value: object) -> bool:

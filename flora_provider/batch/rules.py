@@ -15,7 +15,7 @@ from flora_provider.api.errors import (
 from flora_provider.batch.records import RowRecord, State
 from flora_provider.budget.account import BudgetSpent, BudgetTaken
 from flora_provider.runs.errors import is_final
-from flora_provider.runs.start import OnDoubt
+from flora_provider.runs.submission import OnDoubt
 
 Reason: TypeAlias = Literal["done", "budget", "timeout", "stopped"]
 
@@ -62,7 +62,7 @@ class BatchEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FailedStart:
     """What a failed start means.
 
     Attributes:
@@ -78,7 +78,7 @@ class Verdict:
     is_trouble: bool = False
 
 
-def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up: bool) -> Verdict:
+def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up: bool) -> FailedStart:
     """What the failed start of a row means.
 
     Args:
@@ -90,7 +90,7 @@ def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up:
     cause = error.__cause__ if isinstance(error.__cause__, FloraError) else error
     nothing = record.with_(state="void") if error.started_nothing and record.state == "intended" else record
     if end := _end(cause, error):
-        return Verdict(record=nothing, end=end, is_about_connection=isinstance(cause, FloraAuthenticationError))
+        return FailedStart(record=nothing, end=end, is_about_connection=isinstance(cause, FloraAuthenticationError))
     if isinstance(error, RunFailed):
         state: State = "failed"
     elif isinstance(error, RunOutcomeUnknown):
@@ -100,15 +100,15 @@ def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up:
     elif gives_up:
         state = "open"
     else:
-        return Verdict(record=nothing, is_trouble=True)
-    return Verdict(record=record.stopped_by(error, state, attempt))
+        return FailedStart(record=nothing, is_trouble=True)
+    return FailedStart(record=record.stopped_by(error, state, attempt))
 
 
 def _end(cause: FloraError, error: FloraError) -> BatchEnd | None:
     """Why every other start would fail too; None if it would not."""
-    if isinstance(cause, BudgetSpent | BudgetTaken):
+    if isinstance(cause, BudgetSpent):
         return BatchEnd(reason="budget", detail=str(cause))
-    if isinstance(cause, FloraAuthenticationError):
+    if isinstance(cause, FloraAuthenticationError | BudgetTaken):
         return BatchEnd(reason="stopped", detail=str(error))
     if isinstance(cause, FloraPaymentError):
         return BatchEnd(reason="stopped", detail=str(error), is_final=True)

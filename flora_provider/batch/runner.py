@@ -39,6 +39,7 @@ class Surroundings:
         clients: for starts.
         wait: for a run.
         tell: takes the progress, every `TELL_EVERY` seconds and at the end.
+        count: takes how a run ended, once that is stored.
         budget: makes the budget of a row; None for none.
         handlers: of the budget's effects; they block.
     """
@@ -46,6 +47,7 @@ class Surroundings:
     clients: Clients
     wait: Callable[[RunPoller], Awaitable[RunEvent]]
     tell: Callable[[Progress], Awaitable[None]]
+    count: Callable[[RunEvent], None]
     budget: Callable[[PlannedRow], RunBudget] | None = None
     handlers: Mapping[type, Callable[[Any], Any]] = field(default_factory=dict)
 
@@ -94,7 +96,7 @@ class BatchRunner:
                 await asyncio.shield(self.commits.call(self.ledger.leave))
 
     async def _acquire(self) -> None:
-        """Wait until nobody else writes, claim the ledger, and read it."""
+        """Wait until nobody else writes, and claim the ledger."""
         seen: Any = None
         since = time.monotonic()
         while (rival := await self.commits.call(self.ledger.rival)) is not None:
@@ -104,7 +106,6 @@ class BatchRunner:
                 break
             await asyncio.sleep(_WATCH)
         await self.commits.call(self.ledger.claim)
-        await self.commits.call(lambda: self.board.arrange(self.ledger.read()))
 
     async def _go_on(self) -> None:
         around = self.around
@@ -112,7 +113,10 @@ class BatchRunner:
         starter = Starter(self.board, around.clients, self._put, around.budget, handlers)
         try:
             async with asyncio.TaskGroup() as group:
-                signs = [group.create_task(self._beat()), group.create_task(self._tell())]
+                signs = [group.create_task(self._beat())]
+                # Beside the signs of life, for that of many rows takes long to read.
+                await asyncio.to_thread(lambda: self.board.arrange(self.ledger.read()))
+                signs.append(group.create_task(self._tell()))
                 lanes = [group.create_task(self._lane(starter)) for _ in range(self.board.options.max_in_flight)]
                 await asyncio.wait(lanes)
                 for task in signs:
@@ -144,8 +148,10 @@ class BatchRunner:
             started_at=record.intended_at or None,
             awaits_bill=False,  # the next row need not wait for it: it is read when the files are saved
         )
-        record = record.ended(await self.around.wait(poller), options.attempt)
+        event = await self.around.wait(poller)
+        record = record.ended(event, options.attempt)
         await self._put(record)
+        self.around.count(event)
         self.board.costs.charge(row.row, record.cost)
         if record.state != "completed":
             log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.reason)

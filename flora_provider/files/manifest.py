@@ -14,6 +14,7 @@ from flora_provider.api.files.naming import file_name
 from flora_provider.api.urls import redact_urls
 from flora_provider.files.paths import AnyPath, as_path
 from flora_provider.files.storage import open_folder
+from flora_provider.runs.moderation import ModeratedRun
 
 
 class SavedFile(BaseModel):
@@ -60,6 +61,7 @@ class RunManifest(BaseModel):
         quoted_cost_usd, charged_cost_usd: FLORA's quote and its bill.
         created_at, started_at, completed_at: of the run, ISO 8601; `saved_at` is when its last file was there.
         reused_from: the entry of the build cache that the run was taken from; it cost nothing then.
+        moderated: the runs that moderation has refused before this one, which has another seed.
         complete: False while files are still being saved, or after that was broken off.
         files: in the order of the run's outputs.
     """
@@ -91,6 +93,7 @@ class RunManifest(BaseModel):
     completed_at: str | None = None
     saved_at: str | None = None
     reused_from: str | None = None
+    moderated: tuple[ModeratedRun, ...] | None = None
     complete: bool
     files: tuple[SavedFile, ...] = ()
 
@@ -154,7 +157,7 @@ def request_fields(request: Mapping[str, Any] | None) -> dict[str, Any]:
     known = request or {}
     names = (
         *("kind", "type", "prompt", "model", "model_params", "inputs", "technique", "action", "action_params"),
-        *("workspace_id", "project_id", "quoted_cost_usd"),
+        *("workspace_id", "project_id", "quoted_cost_usd", "moderated"),
     )
     fields = {name: _unsigned(known[name]) for name in names if known.get(name) is not None}
     seed = (known.get("model_params") or {}).get("seed")

@@ -18,6 +18,7 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
 from flora_provider.hooks.lazy import lazy
+from flora_provider.hooks.metrics import RequestMetrics, connect
 from flora_provider.runs.polling import poll_once
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def existing(conn_id: str) -> Iterator[None]:
 
 async def read_without_blocking(conn_id: str) -> tuple[Settings, Defaults]:
     """A connection as it is now, on an event loop; raises as `existing` and `read_connection`."""
+    await connect()
     with existing(conn_id):
         connection = await get_async_connection(conn_id)
         extra = await get_async_extra_dejson(connection)
@@ -76,7 +78,13 @@ async def read_without_blocking(conn_id: str) -> tuple[Settings, Defaults]:
 
 def polling_client(settings: Settings) -> AsyncFloraClient:
     """A client for polls: it waits for an answer 10 s, or a sixth of the connection's timeout where that is longer."""
-    return AsyncFloraClient(replace(settings, timeout=min(settings.timeout, max(POLL_TIMEOUT, settings.timeout / 6))))
+    shorter = replace(settings, timeout=min(settings.timeout, max(POLL_TIMEOUT, settings.timeout / 6)))
+    return AsyncFloraClient(shorter, observer=RequestMetrics())
+
+
+def blocking_client(settings: Settings) -> FloraClient:
+    """A client for tasks."""
+    return FloraClient(settings, observer=RequestMetrics())
 
 
 @dataclass(slots=True)
@@ -131,7 +139,7 @@ class ConnectedHook(BaseHook):
             if now == self._connection:
                 return
             with naming(self.flora_conn_id):
-                client = FloraClient(now[0])
+                client = blocking_client(now[0])
         except FloraError as failure:
             log.warning("Going on with the connection as it was: %s", failure)
             return
@@ -173,7 +181,7 @@ class ConnectedHook(BaseHook):
     def _client(self) -> FloraClient:
         settings = self.settings
         with naming(self.flora_conn_id):
-            return FloraClient(settings)
+            return blocking_client(settings)
 
     def client(self) -> FloraClient:
         """The blocking client of this hook: one, made at its first use, closed with the hook."""
@@ -206,7 +214,7 @@ class ConnectedHook(BaseHook):
                 if shared.client is None:
                     settings, _ = await read_without_blocking(self.flora_conn_id)
                     with naming(self.flora_conn_id):
-                        shared.client = AsyncFloraClient(settings)
+                        shared.client = AsyncFloraClient(settings, observer=RequestMetrics())
             yield shared.client
         finally:
             shared.blocks -= 1

@@ -120,7 +120,10 @@ class FloraRunActionOperator(FloraRunOperator):
 
     def asked(self) -> dict[str, Any]:
         """The action, its inputs and parameters."""
-        return {"kind": "action", "action": self.action_id, "inputs": self.inputs, "params": self.action_params}
+        from flora_provider.reuse.key import named_members
+
+        asked = {"kind": "action", "action": self.action_id, "inputs": self.inputs}
+        return {**asked, **named_members("params", self.action_params)}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

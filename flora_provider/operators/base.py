@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flora_provider.api import validation
-from flora_provider.api.urls import without_signatures
+from flora_provider.api.errors import RunFailed
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.operators.rules import RULES
 from flora_provider.tasks.mapping import shared_key, undeclared_params
 from flora_provider.tasks.parse_checks import Folder, Text, refuse_at_parse, unawaited
-from flora_provider.tasks.requests import REQUEST
 from flora_provider.tasks.templates import TemplateSnapshot
-from flora_provider.tasks.waiting import Deadline, WaitsForRun
-from flora_provider.tasks.xcom import push_if_possible, push_with_retries
+from flora_provider.tasks.waiting import WaitsForRun
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -28,11 +24,9 @@ if TYPE_CHECKING:
     from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import FinishedRun
     from flora_provider.budget import FloraBudget
-    from flora_provider.runs.start import OnClear, OnDoubt, Submission
+    from flora_provider.runs.moderation import ModeratedRun, NewSeeds
+    from flora_provider.runs.submission import OnClear, OnDoubt
     from flora_provider.tasks.ledger import NoLedger, TaskStateLedger
-
-# A run that FLORA expects to end within this is awaited in the worker at first: deferring would take longer.
-_MAY_BE_SHORT = 5.0  # seconds
 
 
 class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
@@ -99,6 +93,8 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     unsent_fields: ClassVar[frozenset[str]] = frozenset(template_fields)
     rules: ClassVar[Mapping[str, validation.Check]] = RULES
     starts_runs = True
+    on_moderated = "fail"
+    moderated: tuple[ModeratedRun, ...] = ()  # the runs of this task that moderation has refused so far
 
     def __init__(
         self,
@@ -184,6 +180,10 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """What the run costs by FLORA's catalog, in USD, where FLORA quotes nothing when it starts; None if unknown."""
         return None
 
+    def new_seeds(self) -> NewSeeds | None:
+        """How a run that moderation has refused is followed by one with another seed; None if it is not."""
+        return None
+
     def project(self) -> str | None:
         """The project that the run belongs to, for the link; None if it has none."""
         return None
@@ -198,34 +198,42 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """Start the run or find it again, and wait for it if that is wished."""
         from flora_provider.tasks.ledger import ledger_of
         from flora_provider.tasks.reuse import take
-        from flora_provider.tasks.submission import submit
 
         with self._remembered(context), self.airflow_errors(), self.hook:
             self.refuse_values()
-            self._ledger = ledger_of(context)
-            if reused := take(self, context, self._ledger):
+            self._ledger = ledger = ledger_of(context)
+            if reused := take(self, context, ledger):
                 self._has_ended = True
                 return reused
-            submission = submit(self, context, self._ledger)
-            self._run_id = submission.run_id
-            self._push_submission(context, submission)
-            if not self.wait_for_completion:
-                return submission.run_id
-            run = self._wait(submission, self.deadline(context))
-            self._has_ended = True
-            return self.push_result(context, run, submission.ref.technique)
+            return self._start_and_wait(context, ledger)
 
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
         validation.raise_problems([*undeclared_params(self.params, self.get_dag()), *unawaited(self)])
         super().refuse_values()
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str | FinishedRun:
         """Go on after the triggerer's wait."""
+        from flora_provider.tasks.moderation import is_followed, resumed_ledger
+
         with self._remembered(context), self.airflow_errors(), self.hook:
-            run = self.result_of_event(event)
+            try:
+                run = self.result_of_event(event)
+            except RunFailed as failure:
+                if not is_followed(self, failure):
+                    raise
+                self._ledger = ledger = resumed_ledger(self, context)
+                return self._start_and_wait(context, ledger, after=failure)
             self._run_id, self._has_ended = run["run_id"], True
             return self.push_result(context, run, event.get("technique"))
+
+    def push_result(
+        self, context: Context, run: FinishedRun, technique: str | None = None, *, is_reused: bool = False
+    ) -> FinishedRun:
+        """As every task that waits; a run with another seed says which runs were refused before it."""
+        from flora_provider.tasks.moderation import with_moderated
+
+        return super().push_result(context, with_moderated(self, context, run), technique, is_reused=is_reused)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
@@ -259,38 +267,26 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             (self._ledger or ledger_of(context)).release(attempt_of(self, context), started_nothing=nothing)
             raise
 
-    def _push_submission(self, context: Context, submission: Submission) -> None:
-        """Push what is known now, for a user who looks while the run goes on."""
-        from flora_provider.tasks.reuse import kept_under
+    def _start_and_wait(
+        self, context: Context, ledger: TaskStateLedger | NoLedger, *, after: RunFailed | None = None
+    ) -> str | FinishedRun:
+        """Start the run, and wait for it if that is wished; `after` one that moderation refused, with another seed."""
+        from flora_provider.tasks.moderation import is_followed, remember
+        from flora_provider.tasks.submission import push_submission, submit, wait
 
-        quote = self.catalog_price() if submission.quoted_cost is None else submission.quoted_cost
-        push_with_retries(context, "run_id", submission.run_id)
-        asked: dict[str, Any] = {"technique_route": submission.ref.technique}
-        if submission.is_as_asked:
-            asked = self.describe() | kept_under(self, context)
-        request = {**asked, "run_id": submission.run_id, "quoted_cost_usd": quote}
-        push_if_possible(context, REQUEST, without_signatures(request))
-        if quote is not None:
-            push_if_possible(context, "quoted_cost_usd", quote)
-        if quote is not None and self.max_cost_usd is not None and quote > float(self.max_cost_usd):
-            self.log.warning("FLORA quotes more than max_cost_usd=%s, now that the run is started", self.max_cost_usd)
-        self.log.info("FLORA run %s%s", submission.run_id, f", quoted at {quote} USD" if quote is not None else "")
-
-    def _wait(self, submission: Submission, deadline: Deadline) -> FinishedRun:
-        from flora_provider.runs.event import RunEvent
-
-        now, ref = time.time(), submission.ref
-        if submission.run is not None and submission.run.is_terminal:
-            event = RunEvent.ended(submission.run, ref.technique)
-            if not event.awaits_bill(now=now):
-                return event.result()
-        estimated = getattr(submission.started, "estimated_seconds", None)
-        if estimated is not None and not 0 <= estimated < inf:
-            estimated = None
-        known: dict[str, Any] = {"started_at": now, "estimated_seconds": estimated} if submission.run is None else {}
-        may_be_short = estimated is not None and estimated <= _MAY_BE_SHORT
-        if self.deferrable and not (may_be_short and deadline.is_near):
-            if may_be_short and (run := self.wait_briefly(ref, **known)):
-                return run
-            self.defer_wait(ref, deadline, **known)
-        return self.wait_in_worker(ref, deadline, **known)
+        while True:
+            submission = submit(self, context, ledger, after=after)
+            self._run_id, self.moderated = submission.run_id, submission.moderated
+            push_submission(self, context, submission)
+            if not self.wait_for_completion:
+                return submission.run_id
+            remember(self, context, ledger)
+            try:
+                run = wait(self, submission, self.deadline(context))
+            except RunFailed as failure:
+                if not is_followed(self, failure):
+                    raise
+                after = failure
+                continue
+            self._has_ended = True
+            return self.push_result(context, run, submission.ref.technique, is_reused=submission.is_reused)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from flora_provider.api import validation
 from flora_provider.api.text import short_repr
 from flora_provider.operators.base import FloraRunOperator
 from flora_provider.operators.rules import RULES
-from flora_provider.tasks.parse_checks import Dict, Text
+from flora_provider.tasks.parse_checks import Dict, Text, refuse_at_parse, unawaited
 from flora_provider.tasks.template_files import DATA_EXTENSIONS, EXTENSIONS, names_file
 
 if TYPE_CHECKING:
     from flora_provider.api.calls import Call
     from flora_provider.api.http.flow import Flow, FlowContext
     from flora_provider.api.models import Model
+    from flora_provider.runs.moderation import NewSeeds
+
+_MAX_MODERATION_RETRIES = 10
 
 
 def _names(name: str, value: object) -> str | None:
@@ -32,10 +35,23 @@ def _params_or_file(name: str, value: object) -> str | None:
     return f"{problem}, or the name of a .json or .yaml file"
 
 
+def _moderation_retries(name: str, value: object) -> str | None:
+    """How many runs may follow one that moderation has refused."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_MODERATION_RETRIES:
+        return None
+    return f"{name} is {short_repr(value)}: give a whole number from 1 to {_MAX_MODERATION_RETRIES}"
+
+
 # FLORA's `params` are `model_params` here, for Airflow gives every task `params` of its own.
 _RULES: Mapping[str, validation.Check] = {
     "model_params" if name == "params" else name: rule for name, rule in validation.GENERATION.items()
-} | {"model_params": _params_or_file, "validate_params": validation.boolean, "allow_model_params": _names}
+} | {
+    "model_params": _params_or_file,
+    "validate_params": validation.boolean,
+    "allow_model_params": _names,
+    "on_moderated": validation.one_of("fail", "new_seed"),
+    "moderation_retries": _moderation_retries,
+}
 
 
 class FloraGenerateOperator(FloraRunOperator):
@@ -60,6 +76,14 @@ class FloraGenerateOperator(FloraRunOperator):
             ignores what it does not know, and bills all the same. Default True. If FLORA does not give its catalog just
             now, the log says so, and the run is started unchecked.
         allow_model_params: names of parameters that pass although the catalog does not know them.
+        on_moderated: what to do when moderation has refused the run, its prompt or its output. `fail` (default): fail
+            for good. `new_seed`: start another run with another seed, which is derived from the task, at once and in
+            the same try; the seed in `model_params`, or none, is the first. Only with `wait_for_completion`, and with a
+            `model` that has a seed in FLORA's catalog, which is asked before anything is sent; if it cannot be had,
+            the task's `retries` decide. `timeout`, `max_cost_usd` and `budget` count for each run.
+        moderation_retries: how many runs may follow the first one, from 1 to 10. Default 3. XCom `request`, the result
+            and the manifest name those that were refused: `moderated`, each with `run_id`, `seed`, `code` and
+            `charged_cost_usd`. With `reuse_from`, a run in place of a seed that you gave is not kept.
         kwargs: of `FloraRunOperator` and of every Airflow operator.
 
     Raises:
@@ -98,6 +122,8 @@ class FloraGenerateOperator(FloraRunOperator):
         callback_url: Text | None = None,
         validate_params: bool = True,
         allow_model_params: Collection[str] = (),
+        on_moderated: Literal["fail", "new_seed"] = "fail",
+        moderation_retries: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,7 +136,11 @@ class FloraGenerateOperator(FloraRunOperator):
         self.callback_url: Any = callback_url
         self.validate_params = validate_params
         self.allow_model_params = allow_model_params
+        self.on_moderated = on_moderated
+        self.moderation_retries = moderation_retries
         self.refuse_literals(_RULES)
+        if not self.is_mapped_instance:
+            refuse_at_parse(unawaited(self), self.task_id)
 
     def call(self) -> Call[Any]:
         """`POST /generate` with the rendered fields."""
@@ -140,6 +170,23 @@ class FloraGenerateOperator(FloraRunOperator):
 
         return (yield from checked(model_lookup(), judge, context, account_of(self.hook.settings)))[1]
 
+    def refusals(self, context: FlowContext) -> Flow[list[str]]:
+        """As of every run; and why the model has no other seeds, if they may be needed."""
+        found = yield from super().refusals(context)
+        seeds = None if found else self.new_seeds()
+        return found if seeds is None else (yield from seeds.find(context))[1]
+
+    def new_seeds(self) -> NewSeeds | None:
+        """Seeds of the model, as many as the author allows."""
+        if self.on_moderated == "fail":
+            return None
+        from flora_provider.catalog.lookup import account_of
+        from flora_provider.catalog.seeds import find_seed
+        from flora_provider.runs.moderation import NewSeeds
+
+        account = account_of(self.hook.settings)
+        return NewSeeds(limit=self.moderation_retries, find=lambda context: find_seed(self.model, context, account))
+
     def price(self, context: FlowContext) -> Flow[tuple[str, float | None]]:
         """What the model costs; nobody says which one is the workspace's default."""
         from flora_provider.catalog.lookup import account_of, models
@@ -152,8 +199,10 @@ class FloraGenerateOperator(FloraRunOperator):
 
     def asked(self) -> dict[str, Any]:
         """Prompt, model and parameters."""
-        asked = {"type": self.type, "prompt": self.prompt, "model": self.model, "params": self.model_params}
-        return {"kind": "generation", **asked}
+        from flora_provider.reuse.key import named_members
+
+        asked = {"type": self.type, "prompt": self.prompt, "model": self.model}
+        return {"kind": "generation", **asked, **named_members("params", self.model_params)}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

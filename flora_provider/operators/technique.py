@@ -138,7 +138,9 @@ class FloraRunTechniqueOperator(FloraRunOperator):
 
     def asked(self) -> dict[str, Any]:
         """The technique, as it is named, and its inputs."""
-        return {"kind": "technique", "technique": self.technique, "inputs": self.inputs}
+        from flora_provider.reuse.key import named_members
+
+        return {"kind": "technique", "technique": self.technique, **named_members("inputs", self.inputs)}
 
     def describe(self) -> dict[str, Any]:
         """What was asked for."""

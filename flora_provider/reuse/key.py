@@ -41,6 +41,15 @@ def reuse_key(asked: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(present)).hexdigest()
 
 
+def named_members(name: str, members: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The members of parameters or inputs, each under a name of its own.
+
+    As one value, parameters that happen to be called `asset_id` or `url` would look like an asset or an output, and
+    nothing else of them would count.
+    """
+    return {f"{name}.{member}": value for member, value in (members or {}).items()}
+
+
 def _canonical(value: Any) -> Any:
     if is_result(value):
         return _content(value)

@@ -18,6 +18,7 @@ class RetryAdvice(Enum):
     RETRY_NOW = (True, "This usually passes: another run may succeed, and is billed then")
     RETRY_LATER = (True, "FLORA or the model's provider is overloaded: a later run may succeed, and is billed then")
     CHANGE_INPUT = (False, "No retry can help: change the prompt, the model, its params or its inputs")
+    MODERATED = (False, "No retry can help: moderation has refused it, so change the prompt, the seed or the inputs")
     NEVER = (False, "No retry can help: check the workspace's credits, plan and permissions")
 
     def __init__(self, may_retry: bool, sentence: str) -> None:
@@ -39,11 +40,14 @@ _KNOWN = {
         rate_limited service_unavailable
     """,
     RetryAdvice.CHANGE_INPUT: """
-        safety_blocked input_unreachable
-        GENERATION_PROMPT_MODERATED LLM_REFUSAL GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
+        input_unreachable
+        GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
         GENERATION_INVALID_URL GENERATION_ENDPOINT_NOT_FOUND GENERATION_MAP_BEFORE_REQUEST_FAILED
         GENERATION_PROVIDER_NOT_SUPPORTED
         input_validation_error not_found
+    """,
+    RetryAdvice.MODERATED: """
+        safety_blocked GENERATION_PROMPT_MODERATED LLM_REFUSAL
     """,
     RetryAdvice.NEVER: """
         BILLING_NOT_ENOUGH_CREDITS BILLING_WOULD_EXCEED_LIMIT BILLING_CREDITS_LIMIT_EXCEEDED
@@ -79,8 +83,9 @@ def advice_for(code: str | None, message: str | None) -> RetryAdvice:
     """Classify a failed run.
 
     A code or a message that speaks of safety, moderation, refusal or policy wins over a code that reads like a
-    passing trouble. An unknown code is taken by family, and otherwise as passing: a failed run costs nothing, and the
-    task's `retries` bound how often it is tried.
+    passing trouble; FLORA does not say whether it was the prompt or the output that was refused. An unknown code is
+    taken by family, and otherwise as passing: a failed run costs nothing, and the task's `retries` bound how often it
+    is tried.
 
     Args:
         code: FLORA's `error_code`, any case; None when absent.
@@ -90,5 +95,5 @@ def advice_for(code: str | None, message: str | None) -> RetryAdvice:
     words = re.sub(r"[\W_]+", " ", name)
     advice = _ADVICE.get(name) or next((a for pattern, a in _FAMILIES if pattern.search(words)), RetryAdvice.RETRY_NOW)
     if advice.may_retry and _REFUSAL.search(_TECHNICAL.sub("", f"{words}. {(message or '')[:_SEARCHED]}")):
-        return RetryAdvice.CHANGE_INPUT
+        return RetryAdvice.MODERATED
     return advice

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flora_provider.runs.errors import LedgerUnreadable
+from flora_provider.runs.moderation import ModeratedRun
 
 VERSION = 2
 
@@ -63,6 +64,8 @@ class LedgerRecord(BaseModel):
         intended_at: unix seconds just before the first POST of this key version.
         run_id: empty until it is known.
         quoted_cost: FLORA's quote in USD; None when it gave none.
+        seed: parameter of the model and value that replace what the body says, for moderation has refused that.
+        moderated: the runs of earlier key versions that moderation has refused.
         connection, path, body: the request; the body is empty if it holds an address that may be signed.
         search_path, search_query, search_for: how to find its run in the history.
     """
@@ -91,6 +94,8 @@ class LedgerRecord(BaseModel):
     intended_at: float
     run_id: str = ""
     quoted_cost: float | None = None
+    seed: dict[str, int] = {}
+    moderated: tuple[ModeratedRun, ...] = ()
     connection: str = ""
     path: str = ""
     body: bytes = b""
@@ -114,6 +119,11 @@ class LedgerRecord(BaseModel):
             is_released=self.is_released or is_own,
             is_void=is_own and started_nothing and not self.run_id,
         )
+
+    def without_request(self) -> LedgerRecord:
+        """The same without what was asked for; it counts as the record of the request that is made next."""
+        nothing: dict[str, Any] = {"fingerprint": "", "template": "", "connection": "", "path": "", "body": b""}
+        return self.with_(**nothing, search_path="", search_query=(), search_for={})
 
     def with_(self, **changes: Any) -> LedgerRecord:
         """The same with these changes."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from flora_provider.api import calls
+from flora_provider.api.calls.base import canonical_json
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import FloraError, RunOutcomeOpen
 from flora_provider.api.http.flow import Flow, FlowContext
@@ -16,6 +17,7 @@ from flora_provider.api.text import short_repr
 from flora_provider.api.urls import redact_urls
 from flora_provider.runs.effects import SubmitFlow
 from flora_provider.runs.ledger import LedgerRecord, fingerprint_of
+from flora_provider.runs.moderation import NewSeeds
 from flora_provider.runs.ref import RunRef
 
 
@@ -39,6 +41,7 @@ class RunRequest:
         template: fingerprint of what its author wrote; empty if that is not known.
         check: finds what is wrong with it, one sentence each, before it is sent; None to send it unchecked.
         budget: where its price is reserved before it is sent; None for no limit.
+        new_seeds: what follows a run that moderation has refused; None if nothing does.
         candidates: which call lists runs that may be a lost one; None when the history cannot be searched.
         search_for: what a row of that history must say, by attribute; a row that does not say it may be the run.
         technique: id or slug, if the nested route of that technique starts the run; else None.
@@ -49,6 +52,7 @@ class RunRequest:
     template: str = ""
     check: Callable[[FlowContext], Flow[list[str]]] | None = None
     budget: RunBudget | None = None
+    new_seeds: NewSeeds | None = None
     candidates: calls.Call[Page[Any]] | None = None  # of Generation or TechniqueRun
     search_for: Mapping[str, str] = field(default_factory=dict)
     technique: str | None = None
@@ -75,11 +79,18 @@ class RunRequest:
                     run_id=None,
                 ) from refusal
         try:
-            return (yield from send_call(self.call.with_key(record.key), context))
+            return (yield from send_call(self._call(record.seed).with_key(record.key), context))
         except FloraError as error:
             if self.budget and error.started_nothing and fresh:
                 yield from self.budget.settle(record.key, record.intended_at, 0.0)
             raise
+
+    def _call(self, seed: Mapping[str, int]) -> calls.Call[Any]:
+        """The call with another seed than its author asked for, if there is one."""
+        if not seed:
+            return self.call
+        body = json.loads(self.call.body)
+        return replace(self.call, body=canonical_json({**body, "params": {**(body.get("params") or {}), **seed}}))
 
     def settle(self, record: LedgerRecord, quote: float | None, run: Run | None) -> SubmitFlow[None]:
         """Charge what a run costs: nothing if it has failed, else its bill or, before that, FLORA's quote."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
@@ -20,71 +20,23 @@ from flora_provider.api.http.flow import Flow, FlowContext, Sleep
 from flora_provider.api.models import Run, RunStatus, Started
 from flora_provider.api.validation import raise_problems
 from flora_provider.runs.effects import SubmitFlow, WriteLedger
-from flora_provider.runs.error_codes import advice_for
+from flora_provider.runs.error_codes import RetryAdvice, advice_for
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.intent import Intent
-from flora_provider.runs.ledger import Attempt, LedgerRecord, Slot, claim
+from flora_provider.runs.ledger import LedgerRecord, Slot, claim
 from flora_provider.runs.listing import LISTED_WITHIN, search
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.request import RunRequest
+from flora_provider.runs.submission import Submission, SubmitOptions
 from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
-OnDoubt = Literal["fail", "adopt", "submit_again"]
-OnClear = Literal["new_run", "reuse"]
 KEY_TRUSTED_FOR = 110 * 60.0  # seconds; FLORA remembers a key for two hours, and clocks differ
 CLOCK_SKEW = 30.0  # seconds by which FLORA's clock may differ from ours
 CLOCK_SKEW_IF_OLD = 900.0  # the same, where overlooking a run would pay for another
 _REFUSALS = frozenset({401, 402, 403, 404})  # statuses that say nothing about a run that is there
 _MAX_KEY_VERSIONS = 20  # of one task try; each needs a run that failed, so more means that something else is wrong
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """The one run of a request.
-
-    Attributes:
-        ref: the run.
-        started: FLORA's answer when this try started it (or FLORA repeated that answer); None when it was found.
-        run: its state when it was polled; None right after it was started, or while FLORA does not show it.
-        quoted_cost: FLORA's quote in USD; None when none is known.
-        is_as_asked: whether it is of this very request, and not of one that was kept or taken in its place.
-    """
-
-    ref: RunRef
-    started: Started | Run | None = None
-    run: Run | None = None
-    quoted_cost: float | None = None
-    is_as_asked: bool = False
-
-    @property
-    def run_id(self) -> str:
-        """Its id."""
-        return self.ref.run_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitOptions:
-    """What all requests of one try of a task share.
-
-    Attributes:
-        intent: which run is meant.
-        attempt: which try of the task this is.
-        durable: whether the task has a ledger; if not, nothing is known of earlier tries.
-        earliest: unix seconds before which no try can have sent it; bounds the search when the ledger knows nothing.
-        on_unknown: what to do when a run was started whose id is not known: see `FloraRunOperator`.
-        on_changed: what to do when an earlier try has sent another request: the same.
-        on_clear: what to do when the task was cleared: the same.
-    """
-
-    intent: Intent
-    attempt: Attempt
-    durable: bool
-    earliest: float
-    on_unknown: OnDoubt = "fail"
-    on_changed: OnDoubt = "fail"
-    on_clear: OnClear = "new_run"
 
 
 @dataclass(slots=True)
@@ -118,15 +70,17 @@ class Start:
         durable, record = self.options.durable, self.record
         if record and not record.fingerprint:  # of an earlier release, which kept less
             record = record.with_(**self.request.stored_members())
-        key_version = record.key_version if record else 1
+        key_version, inherited = (record.key_version, _inherited(record)) if record else (1, {})
         if record and record.is_void:  # nothing came of it, so it is as if it had not been sent
             record = None
-        fresh = record is None and (durable or self.options.attempt.try_number <= 1)
+        is_forgotten = record is None and bool(self.options.after)
+        is_known = durable or (self.options.attempt.try_number <= 1 and not is_forgotten)
+        fresh = record is None and is_known
         yield from self._check(record, fresh=fresh)
         for _ in range(_MAX_KEY_VERSIONS):
             if record is None or record.key_version != key_version:
                 intended_at = self.context.clock() if fresh else self.options.earliest
-                record = self._record(key_version, intended_at=intended_at)
+                record = self._record(key_version, intended_at=intended_at, **inherited)
             yield self.write(record)
             submission = self._known(record)
             if submission is None and not (yield from self._is_given_up(record)):
@@ -141,11 +95,12 @@ class Start:
             run = (yield from self.poll(submission.ref)) if submission and not fresh else None
             yield from self.request.settle(record, submission.quoted_cost if submission else None, run)
             if submission and (run is None or run.status != RunStatus.FAILED):
-                return replace(submission, run=run)
-            if not self._may_go_on(run):
+                return replace(submission, run=run, seed=record.seed, moderated=record.moderated)
+            key_version += 1
+            if (following := (yield from self._following(record, run, key_version))) is None:
                 return None
             # A later key version may have been sent by an earlier try as well, unless the ledger would know.
-            fresh, key_version = durable or (fresh and run is None), key_version + 1
+            fresh, inherited = is_known, following
         raise RunOutcomeUnknown(f"{_MAX_KEY_VERSIONS} runs of this task have failed one after the other", run_id=None)
 
     def _check(self, record: LedgerRecord | None, *, fresh: bool) -> Flow[None]:
@@ -162,40 +117,55 @@ class Start:
         return Submission(ref=ref, quoted_cost=record.quoted_cost) if record.run_id else None
 
     def _submission(self, started: Started | Run) -> Submission:
-        quote = getattr(started, "charged_cost", None)
-        quoted_cost = None if quote is None else float(quote)
+        quoted_cost = None if (quote := getattr(started, "charged_cost", None)) is None else float(quote)
         return Submission(ref=self.request.ref(started.run_id), started=started, quoted_cost=quoted_cost)
 
-    def _may_go_on(self, run: Run | None) -> bool:
-        """Whether another run may follow this one, which has failed, or a key that came to nothing (None)."""
+    def _following(self, record: LedgerRecord, run: Run | None, key_version: int) -> Flow[dict[str, Any] | None]:
+        """What the next run inherits from this one, which has failed, or from a key that came to nothing (None).
+
+        None if no run may follow: the other request is to be sent then. Raises RunFailed if none can help.
+        """
         if run is None:
-            return self.may_restart
+            return _inherited(record) if self.may_restart else None
         self._failed.add(run.run_id)
         advice = advice_for(run.error_code, run.error_message)
         failure = RunFailed(run_id=run.run_id, code=run.error_code, reason=run.error_message, advice=advice)
-        if self.may_restart and not advice.may_retry:
+        if not self.may_restart:
+            log.info("%s", failure)
+            return None
+        if advice is RetryAdvice.MODERATED and (seeds := self.request.new_seeds):
+            key, body = self._intent().key(key_version), self.request.call.body
+            if following := (yield from seeds.members(self.context, record, run, body=body, key=key)):
+                return following
+        if not advice.may_retry:
             raise failure
-        log.info("%s%s", failure, ". Starting another run" if self.may_restart else "")
-        return self.may_restart
+        log.info("%s. Starting another run", failure)
+        return _inherited(record)
 
-    def _record(self, key_version: int, *, intended_at: float) -> LedgerRecord:
-        attempt, intent = self.options.attempt, self.options.intent
-        if self.options.durable:
-            intent = replace(
-                intent,
-                clear_number=attempt.clear_number or 0,
-                clear_count=self.slot.clear_count,
-                occurrence=self.slot.occurrence,
-            )
+    def _intent(self) -> Intent:
+        """Which run is meant, in the words of the ledger if there is one."""
+        intent = self.options.intent
+        if not self.options.durable:
+            return intent
+        return replace(
+            intent,
+            clear_number=self.options.attempt.clear_number or 0,
+            clear_count=self.slot.clear_count,
+            occurrence=self.slot.occurrence,
+        )
+
+    def _record(self, key_version: int, *, intended_at: float, **inherited: Any) -> LedgerRecord:
+        attempt = self.options.attempt
         return LedgerRecord(
             max_tries=attempt.max_tries,
             retries=attempt.retries,
             clear_count=self.slot.clear_count,
             occurrence=self.slot.occurrence,
             varies=self.record.varies if self.record else False,
-            key=intent.key(key_version),
+            key=self._intent().key(key_version),
             key_version=key_version,
             intended_at=intended_at,
+            **inherited,
             **self.request.stored_members(),
         )
 
@@ -268,9 +238,9 @@ class Start:
         return max(self.context.clock() - record.intended_at, 0.0)
 
     def _search(self, record: LedgerRecord, *, skew: float) -> SubmitFlow[list[Any]]:
-        since = record.intended_at - skew
+        since, failed = record.intended_at - skew, {*self._failed, *(run.run_id for run in record.moderated)}
         try:
-            return (yield from search(self.request, self.context, since=since, excluded=self._failed))
+            return (yield from search(self.request, self.context, since=since, excluded=failed))
         except FloraError as error:
             error.started_nothing = False
             if isinstance(error, FloraStatusError):
@@ -288,6 +258,11 @@ class Start:
             f"is this task's, give its run_id to a FloraRunSensor; {remedy}",
             run_id=found[0].run_id if len(found) == 1 else None,
         )
+
+
+def _inherited(record: LedgerRecord) -> dict[str, Any]:
+    """What each key version keeps of the one before."""
+    return {"seed": record.seed, "moderated": record.moderated}
 
 
 def _leave_open(error: FloraStatusError, record: LedgerRecord) -> None:

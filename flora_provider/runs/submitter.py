@@ -12,7 +12,8 @@ What happened before decides what is sent:
     the same, too old for FLORA     POST only if the history shows no run that may be ours; else fail, or start another,
     to know the key                 as `on_unknown` says: what fits may be a sibling's that has not heard of it either
     run id                          poll it: alive or completed is ours, nothing is sent
-                                    failed: the next key version, if a retry may help; else fail for good
+                                    failed: the next key version, if a retry may help, or another seed where
+                                    moderation refused it and the author wants that; else fail for good
                                     not shown (404): alive, for FLORA may lose sight of a run for a moment
     another request in its place    as for that request; then `on_changed` decides: fail, take its run, or start this
                                     one; but if its run has failed, start this one, for failed runs cost nothing
@@ -40,7 +41,8 @@ from flora_provider.api.models import RunStatus
 from flora_provider.runs.effects import ReadLedger, RenderAgain, SubmitFlow, WriteLedger
 from flora_provider.runs.ledger import LedgerRecord, Slot, before_clear, find
 from flora_provider.runs.request import RunRequest, differences
-from flora_provider.runs.start import Start, Submission, SubmitOptions
+from flora_provider.runs.start import Start
+from flora_provider.runs.submission import Submission, SubmitOptions
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ class RunSubmitter:
         """
         attempt = self.options.attempt
         records: list[LedgerRecord] = yield ReadLedger()
+        if after := self.options.after:  # else an equal request of this try would be another one
+            records = [one.with_(is_released=True) if one.run_id == after else one for one in records]
         slot = find(records, attempt, self.request.fingerprint)
         if slot.free and records[0].clear_number != attempt.clear_number:
             # Another task was cleared. The first record tells clears apart, so it has to know that this was none.
@@ -125,7 +129,10 @@ class RunSubmitter:
             )
         )
         ref = self.request.ref(record.run_id)
-        return Submission(ref=ref, run=run, quoted_cost=record.quoted_cost, is_as_asked=True)
+        known = Submission(
+            ref=ref, run=run, quoted_cost=record.quoted_cost, is_as_asked=True, is_reused=run.is_terminal
+        )
+        return replace(known, seed=record.seed, moderated=record.moderated)
 
     def _run_of_other(
         self, context: FlowContext, slot: Slot, record: LedgerRecord, stored: RunRequest | None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flora_provider.api.errors import FloraInputError, RequestChanged
-from flora_provider.api.validation import raise_problems
 from flora_provider.batch.plan import LARGEST_PLAN, PlannedRow, dump_plan, load_plan
 from flora_provider.batch.pricing import price_kind, priced, subject_of
+from flora_provider.batch.problems import Problems
 from flora_provider.batch.reading import read_requests
 from flora_provider.batch.records import RowRecord
 from flora_provider.batch.rows import Row, rows_of
@@ -24,7 +24,7 @@ from flora_provider.files.folder import Folder
 from flora_provider.files.paths import as_path
 from flora_provider.files.storage import open_folder
 from flora_provider.reuse.cache import BuildCache
-from flora_provider.reuse.key import reuse_key
+from flora_provider.reuse.key import named_members, reuse_key
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import LedgerRecord, claim, find, fingerprint_of
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
     from flora_provider.operators.batch import FloraGenerateBatchOperator
 
 _THREADS = 8  # that look into the build cache
-_MOST_SHOWN = 50  # problems in one message
 
 
-class Place(NamedTuple):
+class BatchFolder(NamedTuple):
     """Where a batch is.
 
     Attributes:
@@ -53,8 +52,8 @@ class Place(NamedTuple):
     path: str
 
 
-def place_of(task: FloraGenerateBatchOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> Place:
-    """The place of this task's batch; the same for each try until the task is cleared.
+def batch_folder(task: FloraGenerateBatchOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> BatchFolder:
+    """The folder of this task's batch; the same for each try until the task is cleared.
 
     Raises:
         RequestChanged: an earlier try had another folder or connection, where its rows are known.
@@ -92,7 +91,7 @@ def place_of(task: FloraGenerateBatchOperator, context: Context, ledger: TaskSta
         path=root,
     )
     ledger.write(slot.number, mine)
-    return Place(key, f"{root}/batch-{key.removeprefix('airflow-')}")
+    return BatchFolder(key, f"{root}/batch-{key.removeprefix('airflow-')}")
 
 
 def _key(task: FloraGenerateBatchOperator, context: Context, *, clear_count: int, is_durable: bool) -> str:
@@ -120,22 +119,30 @@ def planned_rows(task: FloraGenerateBatchOperator) -> list[PlannedRow]:
     """
     source = task.requests
     requests = read_requests(source) if isinstance(source, str) or hasattr(source, "__fspath__") else source
-    rows = rows_of(requests, task.defaults or {})
-    planned, found = [], []
-    for row in rows:
-        try:
-            planned.append(_planned(task, row))
-        except FloraInputError as error:
-            found += [f"row {row.number}: {problem}" for problem in error.problems]
-    _raise(found)
+    problems = Problems()
+    planned = list(_planned_rows(task, rows_of(requests, task.defaults or {}, problems), problems))
     client = task.hook.client()
-    _raise(client.run(_catalog_problems(task, planned, client.context)))
+    for problem, number in client.run(_catalog_problems(task, planned, client.context)):
+        problems.add(problem, number)
+    problems.raise_any()
     if task.max_cost_usd is not None or task.budget:
         models = client.run(catalog_models(client.context, account_of(task.hook.settings)))
         offered = require(models, f"each of {len(planned)} rows")
         planned = [priced(row, offered) for row in planned]
-        _raise([problem for row in planned for problem in _price_problems(task, row)])
+        for row in planned:
+            for problem in _price_problems(task, row):
+                problems.add(problem, row.number)
+        problems.raise_any()
     return planned
+
+
+def _planned_rows(task: FloraGenerateBatchOperator, rows: list[Row], problems: Problems) -> Iterator[PlannedRow]:
+    for row in rows:
+        try:
+            yield _planned(task, row)
+        except FloraInputError as error:
+            for problem in error.problems:
+                problems.add(problem, row.number)
 
 
 def _planned(task: FloraGenerateBatchOperator, row: Row) -> PlannedRow:
@@ -151,8 +158,8 @@ def _planned(task: FloraGenerateBatchOperator, row: Row) -> PlannedRow:
     }
     key = ""
     if task.reuse_from is not None:
-        asked = {"kind": "generation", "base_url": task.hook.settings.base_url, "params": params}
-        key = reuse_key({**asked, **{name: fields.get(name) for name in ("type", "prompt", "model")}})
+        asked = {name: fields.get(name) for name in ("type", "prompt", "model")} | named_members("params", params)
+        key = reuse_key({"kind": "generation", "base_url": task.hook.settings.base_url, **asked})
     request = {name: value for name, value in request.items() if value is not None}
     planned = PlannedRow(
         number=row.number, row=row.identity, request=request, reuse_key=key, price_kind=price_kind(request)
@@ -163,23 +170,27 @@ def _planned(task: FloraGenerateBatchOperator, row: Row) -> PlannedRow:
 
 def _catalog_problems(
     task: FloraGenerateBatchOperator, rows: list[PlannedRow], context: FlowContext
-) -> Flow[list[str]]:
-    """What FLORA's catalog says is wrong with the rows."""
+) -> Flow[list[tuple[str, int | None]]]:
+    """What FLORA's catalog says is wrong, each with the number of its row."""
     if not task.validate_params:
         return []
 
-    def judge(models: tuple[Model, ...] | None) -> tuple[None, list[str]]:
-        return None, list(_problems_by_catalog(rows, models or (), task.allow_model_params))
+    def judge(models: tuple[Model, ...] | None) -> tuple[list[tuple[str, int | None]], list[str]]:
+        found = list(_problems_by_catalog(rows, models or (), task.allow_model_params))
+        return found, [problem for problem, _ in found]
 
-    return (yield from checked(model_lookup(), judge, context, account_of(task.hook.settings)))[1]
+    found, problems = yield from checked(model_lookup(), judge, context, account_of(task.hook.settings))
+    return found or [(problem, None) for problem in problems]
 
 
-def _problems_by_catalog(rows: list[PlannedRow], models: tuple[Model, ...], allowed: Any) -> Iterator[str]:
+def _problems_by_catalog(
+    rows: list[PlannedRow], models: tuple[Model, ...], allowed: Any
+) -> Iterator[tuple[str, int | None]]:
     for row in rows:
         model, params = row.request.get("model"), row.request.get("params") or {}
         if model is not None or params:
             found = param_problems(models, type=row.request["type"], model=model, params=params, allowed=allowed)
-            yield from (f"row {row.number}: {problem}" for problem in found)
+            yield from ((problem, row.number) for problem in found)
 
 
 def _price_problems(task: FloraGenerateBatchOperator, row: PlannedRow) -> list[str]:
@@ -190,11 +201,6 @@ def _price_problems(task: FloraGenerateBatchOperator, row: PlannedRow) -> list[s
     if row.price is None:
         return [f"budget needs a price, and FLORA's catalog has none for {subject}: nothing was started"]
     return []
-
-
-def _raise(found: list[str]) -> None:
-    more = len(found) - _MOST_SHOWN
-    raise_problems(found[:_MOST_SHOWN] + ([f"and {more} more"] if more > 0 else []))
 
 
 def with_reused(

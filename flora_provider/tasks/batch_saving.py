@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flora_provider.api.errors import FloraError
 from flora_provider.batch.ledger import BatchLedger
-from flora_provider.batch.outcome import RowOutcome
+from flora_provider.batch.outcome import RowOutcome, SavedRun
 from flora_provider.batch.plan import PlannedRow
 from flora_provider.batch.records import RowRecord
 from flora_provider.files import save_run
@@ -45,20 +45,20 @@ def saved_outcomes(
         is_done = record is not None and record.state == "completed"
         if not (row.reused_from or is_done):
             return RowOutcome(row=row, record=record)
+        known = record and record.with_(run=None)
         try:
             saved = _take(task, row, at) if record is None else _save(task, row, record, client, at)
-            return RowOutcome(row=row, record=_without_run(record), saved=saved)
+            return RowOutcome(row=row, record=known, saved=SavedRun.of(saved))
         except FloraError as error:
             task.log.warning("Row %d: its files could not be saved: %s", row.number, error)
-            return RowOutcome(row=row, record=_without_run(record), problem=str(error))
+            return RowOutcome(row=row, record=known, problem=str(error))
+        finally:
+            if known is not None:
+                records[row.row] = known  # ten thousand finished runs are more than need be kept
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="flora-save") as pool:
         outcomes = list(pool.map(outcome, rows))
     return outcomes, [record for identity, record in records.items() if identity not in asked]
-
-
-def _without_run(record: RowRecord | None) -> RowRecord | None:
-    return record and record.with_(run=None)
 
 
 def _save(

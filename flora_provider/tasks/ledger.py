@@ -89,17 +89,32 @@ class TaskStateLedger:
 
 
 class NoLedger:
-    """Airflow before 3.3 has no task state store: the derived key alone finds the run again."""
+    """Airflow before 3.3 has no task state store: the derived key alone finds the run again.
+
+    What one try has sent is known to it, for a run that is followed by another one in the same try.
+    """
 
     durable = False
     run_id = ""
 
+    def __init__(self) -> None:
+        self._records: list[LedgerRecord] = []
+
     def read(self) -> list[LedgerRecord]:
-        """Nothing is known."""
-        return []
+        """What this try has sent."""
+        return list(self._records)
 
     def write(self, slot: int, record: LedgerRecord) -> None:
-        """Nothing is kept."""
+        """Know it in this try."""
+        self._records[slot : slot + 1] = [record]
+
+    def dump(self) -> list[dict[str, Any]]:
+        """What this try has sent, for another process of it, which renders the request again."""
+        return [record.without_request().dump() for record in self._records]
+
+    def restore(self, dumped: list[dict[str, Any]]) -> None:
+        """Read what `dump` wrote."""
+        self._records = [record for one in dumped if (record := load(one)) is not None]
 
     def release(self, attempt: Attempt, *, started_nothing: bool) -> None:
         """Nothing is kept."""

@@ -104,6 +104,8 @@ def unawaited(task: Any) -> list[str]:
             for name in ("save_outputs_to", "reuse_from")
             if getattr(task, name) is not None
         ]
+        if task.on_moderated == "new_seed":
+            found.append("on_moderated needs wait_for_completion=True, for a run is refused when it ends")
     if task.reuse_max_age is not None and task.reuse_from is None:
         found.append("reuse_max_age needs reuse_from: name the folder of the build cache, or leave it out")
     return found

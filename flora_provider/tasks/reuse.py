@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flora_provider.api.models import FinishedRun
     from flora_provider.operators.base import FloraRunOperator
     from flora_provider.reuse.cache import CacheEntry
+    from flora_provider.runs.submission import Submission
 
 REUSED_FROM = "reused_from"
 """The XCom, and the member of a result and of a manifest, with the entry that a run was taken from."""
@@ -33,11 +34,14 @@ def key_of(task: FloraRunOperator) -> str:
     return reuse_key({"base_url": task.hook.settings.base_url, **task.asked()})
 
 
-def kept_under(task: FloraRunOperator, context: Context) -> dict[str, str]:
+def kept_under(task: FloraRunOperator, context: Context, submission: Submission) -> dict[str, str]:
     """The member of XCom `request` that says where the run is to be kept; empty if it may be another request's.
 
-    Without a ledger, nobody knows what an earlier try has sent where a template may be rendered differently.
+    Without a ledger, nobody knows what an earlier try has sent where a template may be rendered differently. A run with
+    another seed than its author's is another request's.
     """
+    if submission.seed.keys() & (getattr(task, "model_params", None) or {}):
+        return {}
     is_known = ledger_of(context).durable or not task.has_templates or attempt_of(task, context).try_number <= 1
     return {REUSE_KEY: key_of(task)} if task.reuse_from is not None and is_known else {}
 

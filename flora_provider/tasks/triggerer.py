@@ -46,6 +46,7 @@ def can_end_in_triggerer(task: BaseOperator) -> bool:
         task.outlets
         or getattr(task, "save_outputs_to", None)  # files are for workers
         or getattr(task, "reuse_from", None)
+        or getattr(task, "moderated", ())  # a worker names them in the result
         or task.on_success_callback
         or task._post_execute_hook is not None  # noqa: SLF001 - Airflow has no public name for it
         or task.multiple_outputs

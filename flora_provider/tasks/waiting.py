@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseSensorOperator
 
-from flora_provider.api.errors import RunTimedOut
+from flora_provider.api.errors import RunFailed, RunTimedOut
 from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.tasks.exceptions import joined
@@ -51,6 +53,20 @@ def seconds(value: float | timedelta | None) -> float | None:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
+def deadline_of(task: Any, context: Context) -> Deadline:
+    """The earlier of a task's `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""
+    now, timeout = time.time(), seconds(task.timeout)
+    by_timeout = None if timeout is None else now + timeout
+    execution_timeout = seconds(task.execution_timeout)
+    if execution_timeout is None:
+        return Deadline(by_timeout, "timeout")
+    start = context["ti"].start_date
+    by_execution = (start.timestamp() if start else now) + execution_timeout
+    if by_timeout is None or by_execution < by_timeout:
+        return Deadline(by_execution, "execution_timeout")
+    return Deadline(by_timeout, "timeout")
+
+
 class WaitsForRun(FloraTask):
     """A task that waits for a run, and may save what that has made."""
 
@@ -64,17 +80,8 @@ class WaitsForRun(FloraTask):
         return seconds(self.poll_interval) or 0.0
 
     def deadline(self, context: Context) -> Deadline:
-        """The earlier of `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""
-        now, timeout = time.time(), seconds(self.timeout)
-        by_timeout = None if timeout is None else now + timeout
-        execution_timeout = seconds(self.execution_timeout)
-        if execution_timeout is None:
-            return Deadline(by_timeout, "timeout")
-        start = context["ti"].start_date
-        by_execution = (start.timestamp() if start else now) + execution_timeout
-        if by_timeout is None or by_execution < by_timeout:
-            return Deadline(by_execution, "execution_timeout")
-        return Deadline(by_timeout, "timeout")
+        """As of `deadline_of`."""
+        return deadline_of(self, context)
 
     def defer_wait(self, ref: RunRef, deadline: Deadline, **known: Any) -> NoReturn:
         """Hand the wait to the triggerer; the task comes back in `execute_complete`.
@@ -125,12 +132,12 @@ class WaitsForRun(FloraTask):
             RunFailed: FLORA ended it as failed.
             RunError: it completed without an output.
         """
-        from flora_provider.api.client import FloraClient
+        from flora_provider.hooks.base import blocking_client
         from flora_provider.runs.polling import wait_for_run
 
         settings = self.hook.settings
         options = {"technique": ref.technique, "timeout": SHORT_WAIT, "poll_interval": self.poll_seconds, **known}
-        with FloraClient(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
+        with blocking_client(replace(settings, timeout=min(settings.timeout, SHORT_WAIT))) as client:
             try:
                 return client.run(wait_for_run(ref.run_id, client.context, **options))
             except (RunTimedOut, WaitRefused):
@@ -150,13 +157,37 @@ class WaitsForRun(FloraTask):
         except RunTimedOut as error:
             self._raise_timeout(error, event.limit)
 
-    def push_result(self, context: Context, run: FinishedRun, technique: str | None = None) -> FinishedRun:
-        """Save, describe and push what is wished of a completed run, and return it; `technique` as of `RunRef`."""
+    @contextmanager
+    def airflow_errors(self) -> Iterator[None]:
+        """As of every task of ours; and a failed run, which is what this task was given, is counted."""
+        with super().airflow_errors():
+            try:
+                yield
+            except RunFailed as failure:
+                from flora_provider.hooks.metrics import count_failed
+
+                count_failed(failure)
+                raise
+
+    def push_result(
+        self, context: Context, run: FinishedRun, technique: str | None = None, *, is_reused: bool = False
+    ) -> FinishedRun:
+        """Save, describe, push and count what is wished of a completed run, and return it.
+
+        Args:
+            context: of the task.
+            run: the completed run.
+            technique: as of `RunRef`.
+            is_reused: whether it was paid for, and counted, before.
+        """
+        from flora_provider.hooks.metrics import count_completed
         from flora_provider.tasks.saving import save_and_describe
 
         run = save_and_describe(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
+        if not is_reused:
+            count_completed(run)
         self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
         return run
 

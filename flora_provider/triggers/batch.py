@@ -106,9 +106,11 @@ class FloraBatchTrigger(BaseTrigger):
         from flora_provider.batch.rules import BatchOptions
         from flora_provider.batch.runner import BatchRunner, Surroundings
         from flora_provider.files.storage import open_folder
+        from flora_provider.hooks.metrics import connect, count_ended
         from flora_provider.triggers.clients import ConnectionClients
         from flora_provider.triggers.shared_poller import waits_over
 
+        await connect()
         commits = Commits()
         try:
             folder = await commits.call(lambda: open_folder(self.folder))
@@ -120,14 +122,17 @@ class FloraBatchTrigger(BaseTrigger):
                 connection = f"{self.flora_conn_id} {clients.current.settings.base_url}"
                 options = BatchOptions(connection=connection, **self.options)
                 self.log.info("%d rows; what is known of them is in %s", len(rows), folder.path(""))
+                waits = waits_over(self.flora_conn_id)
                 around = Surroundings(
                     clients=clients,
-                    wait=waits_over(self.flora_conn_id).wait_for,
+                    wait=lambda poller: waits.wait_for(poller, clients.current.settings),
                     tell=self._tell,
+                    count=count_ended,
                     **(await commits.call(self._budget)),
                 )
                 runner = BatchRunner(Board(rows, options), BatchLedger(folder, connection), commits, around)
-                return await runner.run()
+                with waits.kept_open(clients.current.settings):
+                    return await runner.run()
         finally:
             commits.close()
 

@@ -6,6 +6,8 @@ from typing import Self
 
 from flora_provider.api.client import AsyncFloraClient
 from flora_provider.api.errors import FloraError
+from flora_provider.api.settings import Settings
+from flora_provider.hooks.metrics import RequestMetrics
 from flora_provider.triggers.connection_reader import ConnectionReader
 
 
@@ -36,16 +38,16 @@ class ConnectionClients:
             if settings == failed.settings or settings.base_url != failed.settings.base_url:
                 return False
             if self.current is failed:
-                self._use(AsyncFloraClient(settings))
+                self._use(settings)
         return True
 
-    def _use(self, client: AsyncFloraClient) -> None:
-        self.current = client
-        self._made.append(client)
+    def _use(self, settings: Settings) -> None:
+        self.current = AsyncFloraClient(settings, observer=RequestMetrics())
+        self._made.append(self.current)
 
     async def __aenter__(self) -> Self:
         """Read the connection; raises as `ConnectionReader.read_with_retries`."""
-        self._use(AsyncFloraClient(await self._reader.read_with_retries()))
+        self._use(await self._reader.read_with_retries())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -221,6 +221,8 @@ class FloraRunTrigger(BaseTrigger):
 
     async def _end_task(self, event: RunEvent) -> bool:
         """Do what a worker would, and return whether that succeeded; if not, a worker is to do it."""
+        from flora_provider.hooks.metrics import count_completed
+
         try:
             if await in_thread(needs_worker):
                 return False
@@ -228,6 +230,7 @@ class FloraRunTrigger(BaseTrigger):
         except Exception as error:  # noqa: BLE001 - whatever it is, a worker may do better
             self.log.warning("The task cannot end here, so a worker is asked to end it: %s", error_text(error))
             return False
+        count_completed(event.result())
         return True
 
     def _push(self, event: RunEvent) -> None:

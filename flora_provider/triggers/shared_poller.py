@@ -6,7 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -72,10 +73,24 @@ class SharedPoller:
         try:
             return await future
         finally:
-            self._waiting.discard(future)
             self._scheduler.discard(subscription)
-            if not self._waiting:
-                self._unregister()
+            self._leave(future)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Do not close herein, though nobody waits at times: to make a client anew holds the loop for 25 ms."""
+        future: asyncio.Future[RunEvent | None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            yield
+        finally:
+            self._leave(future)
+
+    def _leave(self, future: asyncio.Future[RunEvent | None]) -> None:
+        self._waiting.discard(future)
+        if not self._waiting:
+            self._unregister()
+            if self._task:
                 self._task.cancel()
 
     async def _work(self) -> None:
@@ -154,9 +169,9 @@ class SharedPoller:
 class ConnectionWaits:
     """Waits over one connection, on one event loop; see `waits_over`.
 
-    Each wait polls with the connection as it is when the wait begins. When FLORA refuses to show the run, the
-    connection is read again, so a key that was rotated meanwhile is picked up. A wait whose key still works keeps it,
-    whatever the connection has become: it may lead to another workspace by now.
+    Each wait polls with the settings that it is given, or with the connection as it is when the wait begins. When FLORA
+    refuses to show the run, the connection is read again, so a key that was rotated meanwhile is picked up. A wait
+    whose key still works keeps it, whatever the connection has become: it may lead to another workspace by now.
     """
 
     def __init__(self, flora_conn_id: str) -> None:
@@ -168,8 +183,17 @@ class ConnectionWaits:
         settings, defaults = await self._reader.read_with_defaults()
         return project_url(settings.base_url, defaults.project_id)
 
-    async def wait_for(self, poller: RunPoller) -> RunEvent:
-        """Wait for a run. Cancelling this leaves nothing behind."""
+    def kept_open(self, settings: Settings) -> AbstractContextManager[None]:
+        """Keep what waits with these settings share, for whoever waits again and again."""
+        return _shared_poller(settings).kept_open()
+
+    async def wait_for(self, poller: RunPoller, settings: Settings | None = None) -> RunEvent:
+        """Wait for a run. Cancelling this leaves nothing behind.
+
+        Args:
+            poller: the run.
+            settings: to begin with, of whoever has just started it; else the connection is read.
+        """
         named = ("flora_conn_id", self._flora_conn_id, validation.non_empty_text)
         if found := validation.problems([named]) + poller.problems():
             return RunEvent.invalid(poller.ref, "; ".join(found))
@@ -177,15 +201,15 @@ class ConnectionWaits:
         limit = None if poller.remaining is None else poller.remaining + DEADLINE_GRACE
         try:
             async with asyncio.timeout(limit) as until:
-                return await self._poll_until_done(poller)
+                return await self._poll_until_done(poller, settings)
         except TimeoutError:
             if not until.expired():
                 raise
             return poller.end_at_deadline()
 
-    async def _poll_until_done(self, poller: RunPoller) -> RunEvent:
+    async def _poll_until_done(self, poller: RunPoller, settings: Settings | None) -> RunEvent:
         try:
-            settings = await self._reader.read_with_retries()
+            settings = settings or await self._reader.read_with_retries()
         except FloraError as failure:
             return RunEvent.refused(poller.ref, failure)
         worked: Settings | None = None  # with which FLORA has shown the run

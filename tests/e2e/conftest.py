@@ -4,6 +4,7 @@ import pytest
 
 from devstack.stage import Stage
 from tests.e2e.chaos.cluster import DAGS, Cluster
+from tests.support.statsd import StatsdServer
 
 
 @pytest.fixture(scope="session")
@@ -14,9 +15,9 @@ def cluster(tmp_path_factory):
 
 
 class OnSqlite:
-    """An Airflow on SQLite, whose settings are Airflow's own but for the number of tasks at once."""
+    """An Airflow on SQLite, whose settings are Airflow's own but for the number of tasks at once, and for metrics."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, statsd):
         # They wait for SQLite, which lets one write at a time; by default they are answered 500 after seconds in the
         # queue. Supervisors that notice the end of a task early would hide the race of short waits, and so would
         # fewer slots: a scheduler that has none left lets a task that came back rest until it knows of the deferral.
@@ -26,7 +27,8 @@ class OnSqlite:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100",
         }
-        self.stage = Stage(folder, DAGS, settings)
+        self.statsd = statsd
+        self.stage = Stage(folder, DAGS, settings | statsd.environment)
 
     @property
     def rest(self):
@@ -35,6 +37,7 @@ class OnSqlite:
 
 @pytest.fixture(scope="session")
 def on_sqlite(tmp_path_factory):
-    cluster = OnSqlite(tmp_path_factory.mktemp("on_sqlite"))
-    with cluster.stage:
-        yield cluster
+    with StatsdServer() as statsd:
+        cluster = OnSqlite(tmp_path_factory.mktemp("on_sqlite"), statsd)
+        with cluster.stage:
+            yield cluster

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import httpx
@@ -132,15 +133,16 @@ class OneTask:
         return task.execute(self.context)
 
     def run(self):
-        """One try, its time in the triggerer and its reschedules included."""
+        """One try, its times in the triggerer and its reschedules included."""
+        step = self.execute
         while True:
             try:
-                return self.execute()
+                return step()
             except AirflowRescheduleException:
                 pass
             except TaskDeferred as deferral:
                 self.deferrals.append(deferral)
-                return self.resume(deferral, self.trigger(deferral))
+                step = partial(self.resume, deferral, self.trigger(deferral))
 
     def fails(self, error=AirflowException, match=None):
         """One try that fails; returns the error."""

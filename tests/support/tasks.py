@@ -12,7 +12,7 @@ from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain
 from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import Attempt, load
 from flora_provider.runs.request import RunRequest
-from flora_provider.runs.start import SubmitOptions
+from flora_provider.runs.submission import SubmitOptions
 from flora_provider.runs.submitter import RunSubmitter
 from tests.support.fake_flora import SCOPE
 from tests.support.flows import run_flow
@@ -50,15 +50,18 @@ class DurableLedger:
 
 
 class NoLedger:
-    """No ledger: Airflow before 3.3."""
+    """No ledger: Airflow before 3.3. What one request of one try has sent is known until the next one."""
 
     durable = False
 
+    def __init__(self):
+        self.records = []
+
     def read(self):
-        return []
+        return list(self.records)
 
     def write(self, slot, record):
-        pass
+        self.records[slot : slot + 1] = [record]
 
     def release(self, attempt, *, started_nothing):
         pass
@@ -86,6 +89,7 @@ class Task:
         self.model = model
         self.template = template
         self.connection = "flora_default https://flora.example/api/v1"
+        self.params = None
         self.problems = []  # what FLORA's catalog says of the request
         self.candidates = options.pop("candidates", calls.list_generations(**SCOPE))
         self.options = options
@@ -103,13 +107,14 @@ class Task:
     @property
     def request(self):
         return RunRequest(
-            call=calls.generate(type="image", prompt=self.prompt, model=self.model, **SCOPE),
+            call=calls.generate(type="image", prompt=self.prompt, model=self.model, params=self.params, **SCOPE),
             connection=self.connection,
             template=self.template,
             check=self._check,
             candidates=self.candidates,
             search_for={"model_id": self.model} if self.model else {},
             budget=self.options.get("budget"),
+            new_seeds=self.options.get("new_seeds"),
         )
 
     @property
@@ -173,9 +178,14 @@ class Task:
             self.run()
         return caught.value
 
-    def execute(self, *, kill_at=None):
-        """One request of the try: the Submission, or its error; ProcessKilled at step n, if reached."""
-        self.boundaries, self._kill_at = [], kill_at
+    def execute(self, *, kill_at=None, after=""):
+        """One request of the try: the Submission, or its error; ProcessKilled at step n, if reached.
+
+        `after` is the run of the same request, in the same try, that has failed.
+        """
+        self.boundaries, self._kill_at, self.after = [], kill_at, after
+        if not (self.ledger.durable or after):
+            self.ledger.records.clear()
         try:
             return self._execute()
         except ProcessKilled:
@@ -203,6 +213,7 @@ class Task:
             on_unknown=own.get("on_unknown", "fail"),
             on_changed=own["on_changed"],
             on_clear=own.get("on_clear", "new_run"),
+            after=self.after,
         )
         submitter = RunSubmitter(request=self.request, options=options)
         handlers = {

@@ -6,6 +6,7 @@ import time
 from types import SimpleNamespace
 
 import httpx
+import pytest
 
 from flora_provider.api.client import AsyncFloraClient
 from flora_provider.api.http import process
@@ -28,6 +29,17 @@ class _TimeSkippingSelector(selectors.DefaultSelector):
     def select(self, timeout=None):
         self._clock.now += timeout or 0.0
         return super().select(0)
+
+
+def run_in_virtual_time(coroutine):
+    """Run a coroutine in no time, whatever it sleeps."""
+    clock = SimpleNamespace(now=UPTIME)
+    with (
+        pytest.MonkeyPatch.context() as patches,
+        asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_TimeSkippingSelector(clock))) as runner,
+    ):
+        patches.setattr(time, "monotonic", lambda: clock.now)
+        return runner.run(coroutine)
 
 
 class VirtualFlora(httpx.AsyncBaseTransport):

@@ -21,6 +21,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=FloraModel)
 
 FeedbackKind: TypeAlias = Literal["feature_request", "bug", "technique_request", "missing_capability"]
+RunKind: TypeAlias = Literal["generation", "technique", "action"]
 
 PAGE_SIZE = 100  # FLORA's maximum; its default is not published, so a size is always sent
 
@@ -60,12 +61,14 @@ class Call(Request, Generic[T]):
         read: from parsed JSON to the answer's type; raises FloraAnswerError.
         takes_key: whether FLORA documents an `Idempotency-Key` for it.
         key_member: the body's member that repeats the key, on the one endpoint that reads it there.
+        starts: the kind of run that it starts; None for none, and for nodes of a canvas, which are several.
     """
 
     body: bytes = b""
     read: Callable[[Any], T]
     takes_key: bool = False
     key_member: str | None = None
+    starts: RunKind | None = None
 
     @property
     def resendable(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flora_provider.api import models, validation
@@ -125,7 +126,7 @@ def run_action_node(*, project_id: str, node_id: str) -> Call[models.Started]:
     """
     validation.raise_problems(required(project_id=project_id, node_id=node_id))
     path = ("projects", project_id, "actions", node_id, "run")
-    return send_json("POST", models.Started.read, *path, payload={}, takes_key=False)
+    return replace(send_json("POST", models.Started.read, *path, payload={}, takes_key=False), starts="action")
 
 
 def get_graph(*, workspace_id: str, project_id: str) -> Call[models.Graph]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from flora_provider.api import models, validation
 from flora_provider.api.calls.base import (
     PAGE_SIZE,
     Call,
+    RunKind,
     as_list,
     drop_none,
     get,
@@ -19,6 +20,8 @@ from flora_provider.api.calls.base import (
     required,
     row_problems,
 )
+
+T = TypeVar("T")
 
 MediaType = Literal["image", "video", "audio", "text"]
 
@@ -65,7 +68,7 @@ def generate(
     members = {"type": type, "prompt": prompt, "workspace_id": workspace_id, "project_id": project_id}
     members |= drop_none(model=model, params=params, callback_url=callback_url)
     validation.raise_problems(required(**members))
-    return post(models.Started.read, "generate", payload=members)
+    return _start("generation", models.Started.read, "generate", payload=members)
 
 
 def get_run(run_id: str) -> Call[models.Run]:
@@ -110,7 +113,7 @@ def run_technique(*, technique_id: str, workspace_id: str, inputs: Mapping[str, 
     )
     validation.raise_problems(found)
     payload = {"technique_id": technique_id, "workspace_id": workspace_id, "inputs": inputs}
-    return post(models.Started.read, "runs", "technique", payload=payload)
+    return _start("technique", models.Started.read, "runs", "technique", payload=payload)
 
 
 def run_action(
@@ -142,7 +145,7 @@ def run_action(
     payload = drop_none(
         action_id=action_id, workspace_id=workspace_id, project_id=project_id, inputs=rows, params=params
     )
-    return post(models.Started.read, "runs", "action", payload=payload)
+    return _start("action", models.Started.read, "runs", "action", payload=payload)
 
 
 def start_technique(
@@ -171,7 +174,7 @@ def start_technique(
         found += row_problems(f"inputs[{index}]", row, members, needed=tuple(members))
     validation.raise_problems(found)
     payload = drop_none(inputs=rows, mode="async", callback_url=callback_url)
-    call = post(models.Run.read, "techniques", technique, "runs", payload=payload)
+    call = _start("technique", models.Run.read, "techniques", technique, "runs", payload=payload)
     return replace(call, key_member="idempotency_key")
 
 
@@ -196,3 +199,8 @@ def list_technique_runs(
     """`GET /technique-runs`: one page of the technique run history, newest first."""
     asked = {"workspace_id": workspace_id, "project_id": project_id, "technique_id": technique_id, "status": status}
     return paged("technique_runs", models.TechniqueRun, "technique-runs", limit=limit, cursor=cursor, query=asked)
+
+
+def _start(kind: RunKind, read: Callable[[Any], T], *segments: str, payload: Mapping[str, Any]) -> Call[T]:
+    """A POST that starts a run."""
+    return replace(post(read, *segments, payload=payload), starts=kind)

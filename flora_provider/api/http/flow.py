@@ -127,6 +127,11 @@ class Resolve:
 
 
 Effect: TypeAlias = Send | Sleep | Fetch | Resolve
+Observer: TypeAlias = Callable[[Request, Response | None], None]
+"""Called with each request to the API when its attempt is over, resends included: its answer, or None without one.
+
+It must neither raise nor block, and is called in the thread of the event loop that sends.
+"""
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 

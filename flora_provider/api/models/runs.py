@@ -73,6 +73,8 @@ class FinishedRun(TypedDict):
         files: where a task has saved the outputs, members of `flora_provider.files.SavedFile`.
         manifest: the path of the manifest beside them, for `flora_provider.files.read_manifest`.
         reused_from: the entry of the build cache that the run was taken from, if it was.
+        moderated: of a run with another seed (`on_moderated`), the runs that moderation has refused before: their
+            `run_id`, `seed`, `code` and `charged_cost_usd`.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class FinishedRun(TypedDict):
     files: NotRequired[list[dict[str, Any]]]
     manifest: NotRequired[str]
     reused_from: NotRequired[str]
+    moderated: NotRequired[list[dict[str, Any]]]
 
 
 def _iso(at: Instant | None) -> str | None:

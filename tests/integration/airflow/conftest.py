@@ -16,9 +16,10 @@ from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sensors.flora import FloraRunSensor
 from tests.support.airflow_tasks import INSTANT, OneTask, start_run
+from tests.support.statsd import StatsdServer, read_settings
 
 # Airflow 2 has no supervisor, and no event that ends a task in the triggerer.
-collect_ignore = [] if AIRFLOW_V_3_3_PLUS else ["test_triggerer_wire.py"]
+collect_ignore = [] if AIRFLOW_V_3_3_PLUS else ["test_triggerer_wire.py", "test_metrics_in_triggerer.py"]
 
 
 class Flora:
@@ -166,3 +167,31 @@ def _runs_are_listed_at_once(monkeypatch):
 @pytest.fixture(autouse=True)
 def _logs_are_heard(caplog):
     caplog.set_level(logging.INFO, logger="flora_provider")
+
+
+@pytest.fixture(scope="session")
+def statsd_server():
+    with StatsdServer() as server:
+        yield server
+
+
+@pytest.fixture
+def metrics_settings(monkeypatch):
+    """Gives this process' Airflow settings for metrics, until the end of the test."""
+    with monkeypatch.context() as settings:
+
+        def apply(**environment):
+            for name, value in environment.items():
+                settings.setenv(name, value)
+            read_settings()
+
+        yield apply
+    read_settings()
+
+
+@pytest.fixture
+def statsd(statsd_server, metrics_settings):
+    """A StatsD server, to which this process' Airflow sends."""
+    metrics_settings(**statsd_server.environment)
+    statsd_server.forget()
+    return statsd_server

@@ -66,7 +66,7 @@ yaml_pipeline:
 
 
 def test_dag_in_yaml_uses_every_operator(run_dag, flora, tmp_path):
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.settings.speed = 1000
     Image.new("RGB", (8, 8)).save(tmp_path / "fern.png")
     (tmp_path / "fern.md").write_text("A fern\n")
     (tmp_path / "dag.yaml").write_text(DAG_FILE.format(folder=tmp_path))

@@ -31,7 +31,7 @@ RAISED = [
     errors.FloraDownloadError("gone", may_retry=True, retry_after=1.0),
     errors.RunError("odd", run_id="run_1"),
     errors.RunFailed(run_id="run_1", code="SERVER_ERROR", reason="Down.", advice=RetryAdvice.RETRY_NOW),
-    errors.RunFailed(run_id="run_1", code="LLM_REFUSAL", reason="No.", advice=RetryAdvice.CHANGE_INPUT),
+    errors.RunFailed(run_id="run_1", code="LLM_REFUSAL", reason="No.", advice=RetryAdvice.MODERATED),
     errors.RunTimedOut(run_id="run_1", waited="in time"),
     errors.RunOutcomeUnknown("which?", run_id=None),
     WaitRefused(run_id="run_1", detail="FLORA answered 403"),

@@ -111,7 +111,7 @@ def test_edit_of_what_is_not_sent_makes_no_other_request(flora, one_task, edit):
     """Without a ledger a retry derives its key again, from what was written if a template may vary."""
     flora.sandbox.settings = replace(flora.sandbox.settings, idempotency="replay")
     flora.inject(method="POST", delivery="drop", after=True)
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.settings.speed = 1000
 
     def operator(**edited):
         return FloraGenerateOperator(

@@ -49,7 +49,7 @@ def operator(request):
 @pytest.fixture
 def fast(flora):
     """Runs take a hundredth of the time."""
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.settings.speed = 1000
     return flora
 
 

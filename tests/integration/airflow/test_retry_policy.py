@@ -115,7 +115,7 @@ def test_failed_run_reaches_the_policy_from_every_wait(run_dag, flora, deferrabl
     """With the task's own delay of an hour, only the policy lets the second try come at once."""
     from flora_provider.retry_policies.flora import FloraRetryPolicy
 
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.settings.speed = 1000
     flora.inject(route="/generate", behavior=RunBehavior(error_code="GENERATION_PROVIDER_TIMEOUT"))
     with DAG("replaced", start_date=datetime(2026, 1, 1), schedule=None) as dag:
         FloraGenerateOperator(

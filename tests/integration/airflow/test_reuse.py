@@ -31,7 +31,7 @@ OPERATORS = {
 
 @pytest.fixture
 def fast(flora):
-    flora.sandbox.clock.speed = 1000
+    flora.sandbox.settings.speed = 1000
     return flora
 
 
@@ -219,7 +219,7 @@ def test_cleared_task_is_a_new_run_unless_it_is_to_reuse(fast, operator, one_tas
 def test_runs_of_another_flora_are_no_hits(fast, one_task, operator, monkeypatch):
     one_task(operator()).run()
     with SandboxServer() as other:
-        other.sandbox.clock.speed = 1000
+        other.sandbox.settings.speed = 1000
         monkeypatch.setenv("AIRFLOW_CONN_FLORA_DEFAULT", other.connection_uri)
         assert "reused_from" not in one_task(operator()).run()
 

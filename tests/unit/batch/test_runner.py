@@ -42,7 +42,9 @@ def run(ledger):
     options = BatchOptions(batch="b", connection="c http://flora", attempt=1, max_in_flight=2)
     commits = Commits()
     try:
-        runner = BatchRunner(Board([], options), ledger, commits, Surroundings(clients=None, wait=None, tell=no_news))
+        runner = BatchRunner(
+            Board([], options), ledger, commits, Surroundings(clients=None, wait=None, tell=no_news, count=None)
+        )
         return asyncio.run(runner.run())
     finally:
         commits.close()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.reuse.key import reuse_key
+from flora_provider.reuse.key import named_members, reuse_key
 
 ASKED = {"kind": "generation", "type": "image", "prompt": "a fern", "model": "t2i-flux-2-pro", "params": {"seed": 7}}
 SHA, OTHER_SHA = "a" * 64, "b" * 64
@@ -121,3 +121,9 @@ def test_outputs_that_are_none_have_a_key_of_their_own():
 def test_value_that_is_no_json_is_refused():
     with pytest.raises(FloraInputError):
         reuse_key({"params": {"a": float("nan")}})
+
+
+def test_params_that_are_called_as_the_members_of_an_asset_all_count():
+    first, second = ({"asset_id": "asset_1", "seed": seed} for seed in (1, 2))
+    keys = {reuse_key(named_members("params", params)) for params in (first, second)}
+    assert len(keys) == 2

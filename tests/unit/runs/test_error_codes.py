@@ -21,11 +21,14 @@ KNOWN = {
         rate_limited service_unavailable
     """,
     RetryAdvice.CHANGE_INPUT: """
-        safety_blocked input_unreachable
-        GENERATION_PROMPT_MODERATED LLM_REFUSAL GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
+        input_unreachable
+        GENERATION_INPUT_VALIDATION GENERATION_INVALID_PARAMS
         GENERATION_INVALID_URL GENERATION_ENDPOINT_NOT_FOUND GENERATION_MAP_BEFORE_REQUEST_FAILED
         GENERATION_PROVIDER_NOT_SUPPORTED
         input_validation_error not_found
+    """,
+    RetryAdvice.MODERATED: """
+        safety_blocked GENERATION_PROMPT_MODERATED LLM_REFUSAL
     """,
     RetryAdvice.NEVER: """
         BILLING_NOT_ENOUGH_CREDITS BILLING_WOULD_EXCEED_LIMIT BILLING_CREDITS_LIMIT_EXCEEDED
@@ -75,14 +78,14 @@ def test_every_documented_code_has_its_advice_in_any_case(code, advice):
         ("BILLING_CARD_EXPIRED", RetryAdvice.NEVER),
         ("AUDIO_ENTITLEMENT_REQUIRED", RetryAdvice.NEVER),
         ("RUN_CANCELED", RetryAdvice.NEVER),
-        ("IMAGE_MODERATED", RetryAdvice.CHANGE_INPUT),
-        ("content_policy_violation", RetryAdvice.CHANGE_INPUT),
+        ("IMAGE_MODERATED", RetryAdvice.MODERATED),
+        ("content_policy_violation", RetryAdvice.MODERATED),
         ("INVALID_INPUT", RetryAdvice.CHANGE_INPUT),
         ("GENERATION_INVALID_IMAGE", RetryAdvice.CHANGE_INPUT),
-        ("GENERATION_REFUSED", RetryAdvice.CHANGE_INPUT),
-        ("CONTENT_BLOCKED", RetryAdvice.CHANGE_INPUT),
-        ("NSFW", RetryAdvice.CHANGE_INPUT),
-        ("CONTENT-FILTER", RetryAdvice.CHANGE_INPUT),
+        ("GENERATION_REFUSED", RetryAdvice.MODERATED),
+        ("CONTENT_BLOCKED", RetryAdvice.MODERATED),
+        ("NSFW", RetryAdvice.MODERATED),
+        ("CONTENT-FILTER", RetryAdvice.MODERATED),
         ("ASPECT_RATIO_NOT_SUPPORTED", RetryAdvice.CHANGE_INPUT),
         ("model_overloaded", RetryAdvice.RETRY_LATER),
         ("PROVIDER_RATE_LIMIT", RetryAdvice.RETRY_LATER),
@@ -105,7 +108,7 @@ def test_undocumented_code_is_classified_by_its_words(code, advice):
 @pytest.mark.parametrize("said", REFUSALS)
 @pytest.mark.parametrize("code", ["GPU_PROVIDER_ERROR", "GENERATION_NO_RESULT", "COSMIC_RAY", None])
 def test_refusal_under_a_transient_code_is_not_retried(code, said):
-    assert advice_for(code, said) is RetryAdvice.CHANGE_INPUT
+    assert advice_for(code, said) is RetryAdvice.MODERATED
 
 
 @pytest.mark.parametrize("said", TECHNICAL)

@@ -71,8 +71,8 @@ def test_completed_run_is_returned_as_a_plain_dict():
     ("code", "message", "advice"),
     [
         ("SERVER_ERROR", None, RetryAdvice.RETRY_NOW),
-        ("LLM_REFUSAL", "No.", RetryAdvice.CHANGE_INPUT),
-        ("GPU_PROVIDER_ERROR", "blocked by our safety system", RetryAdvice.CHANGE_INPUT),
+        ("LLM_REFUSAL", "No.", RetryAdvice.MODERATED),
+        ("GPU_PROVIDER_ERROR", "blocked by our safety system", RetryAdvice.MODERATED),
         (None, None, RetryAdvice.RETRY_NOW),
     ],
 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flora_provider.runs.errors import LedgerUnreadable
 from flora_provider.runs.ledger import VERSION, Attempt, LedgerRecord, claim, find, is_cleared, load
+from flora_provider.runs.moderation import ModeratedRun
 
 FIRST = Attempt(try_number=1, max_tries=3, retries=3, clear_number=0, process="p")
 RETRY = Attempt(try_number=2, max_tries=3, retries=3, clear_number=0, process="q")
@@ -42,6 +43,17 @@ def test_record_of_the_first_version_is_read_as_the_current_requests():
     assert load({name: VERSION_1[name] for name in VERSION_1 if name != "run_id"}).run_id == ""
     found = find([read], Attempt(try_number=2, max_tries=2), "any")
     assert (found.record, found.is_changed) == (read, False)
+
+
+def test_record_without_its_request_is_that_of_the_next_one_and_keeps_what_was_refused():
+    refused = ModeratedRun(run_id="run_1", code="safety_blocked")
+    kept = record(body=b'{"prompt":"a fern"}', run_id="run_2", seed={"seed": 7}, moderated=(refused,))
+    plain = kept.without_request().dump()
+    assert "prompt" not in json.dumps(plain)
+    read = load(json.loads(json.dumps(plain)))
+    assert (read.run_id, read.seed, read.moderated) == ("run_2", {"seed": 7}, (refused,))
+    assert find([read], FIRST, "any") == find([read], FIRST, "a")
+    assert not find([read], FIRST, "any").is_changed
 
 
 def test_record_with_a_member_more_is_read():
