@@ -37,13 +37,16 @@ def task(one_task, tmp_path):
         retries=2,
         on_unknown_outcome="adopt",
         max_in_flight=4,
+        min_success=0.5,
     )
     return one_task(operator)
 
 
 def check(flora, task, deferral, payload):
     result = task.resume(deferral, payload)
-    assert result["completed"] == 30
+    # Of several runs whose answers are lost at the same moment, nobody can say which one is whose.
+    can_be_lost = flora.sandbox.settings.idempotency == "duplicate_409"
+    assert result["completed"] + (result["unknown"] if can_be_lost else 0) == 30
     prompts = [run.request.prompt for run in flora.runs]
     assert sorted(prompts) == sorted(set(prompts)), "no row was started twice"
     assert flora.billed == 30
