@@ -138,7 +138,7 @@ def draw_workload(seed, rows):
         rows=tuple(drawn[:rows]),
         min_success=dice.choice((0.85, 0.9, 0.97, 0.99)),
         on_unknown=dice.choice(("fail", "adopt")),
-        max_in_flight=max(6, rows // dice.choice((15, 20, 30))),
+        max_in_flight=max(12, rows // dice.choice((15, 20, 30))),
         form=dice.choice(("jsonl", "csv", "list")),
         bursts=bursts,
         kills=tuple(phase and Kill(phase, round(dice.uniform(0.0, longest[phase]), 3)) for phase in kills),
