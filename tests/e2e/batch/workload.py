@@ -8,7 +8,7 @@ MODES = ("duplicate_409", "replay", "current_state", "none")
 RETRIES = 6  # of the task: each kill of its process takes one, and so does each try with too few rows
 FAILED_RUNS = 0.05  # share of runs that fail, in a way that another run may pass
 FAILED_STARTS = 0.02  # share of starts that are answered with 503, and start nothing
-LATENCY = 40  # milliseconds of each answer, so that some are under way at each kill
+LATENCY = 200  # milliseconds of each answer, so that some are under way at each kill
 SAVING = 0.02  # seconds that a row takes to be saved, about
 
 # What becomes of the answer to the first start of some rows, whose run is there all the same.
@@ -138,7 +138,7 @@ def draw_workload(seed, rows):
         rows=tuple(drawn[:rows]),
         min_success=dice.choice((0.85, 0.9, 0.97, 0.99)),
         on_unknown=dice.choice(("fail", "adopt")),
-        max_in_flight=max(6, rows // dice.choice((15, 20, 30))),
+        max_in_flight=max(12, rows // dice.choice((15, 20, 30))),
         form=dice.choice(("jsonl", "csv", "list")),
         bursts=bursts,
         kills=tuple(phase and Kill(phase, round(dice.uniform(0.0, longest[phase]), 3)) for phase in kills),

@@ -37,14 +37,16 @@ def task(one_task, tmp_path):
         retries=2,
         on_unknown_outcome="adopt",
         max_in_flight=4,
+        min_success=0.5,
     )
     return one_task(operator)
 
 
-def check(flora, task, deferral, payload, unknown=0):
-    task.operator.min_success = 30 - unknown
+def check(flora, task, deferral, payload):
     result = task.resume(deferral, payload)
-    assert result["completed"] + result["unknown"] == 30
+    # Of several runs whose answers are lost at the same moment, nobody can say which one is whose.
+    can_be_lost = flora.sandbox.settings.idempotency == "duplicate_409"
+    assert result["completed"] + (result["unknown"] if can_be_lost else 0) == 30
     prompts = [run.request.prompt for run in flora.runs]
     assert sorted(prompts) == sorted(set(prompts)), "no row was started twice"
     assert flora.billed == 30
@@ -67,8 +69,7 @@ def test_triggerer_that_dies_at_any_moment_is_followed_by_another(fast, task, mo
             await asyncio.wait([trigger])
         return (await first_event(revived(deferral.trigger))).payload
 
-    # Of several answers that are lost at one moment, each may be any of their runs.
-    check(fast, task, deferral, asyncio.run(live()), unknown=30 if mode == "duplicate_409" else 0)
+    check(fast, task, deferral, asyncio.run(live()))
 
 
 @pytest.mark.parametrize("mode", [*MODES, "none"])
