@@ -106,9 +106,9 @@ def after_error(record: RowRecord, error: FloraError, *, attempt: int, gives_up:
 
 def _end(cause: FloraError, error: FloraError) -> BatchEnd | None:
     """Why every other start would fail too; None if it would not."""
-    if isinstance(cause, BudgetSpent | BudgetTaken):
+    if isinstance(cause, BudgetSpent):
         return BatchEnd(reason="budget", detail=str(cause))
-    if isinstance(cause, FloraAuthenticationError):
+    if isinstance(cause, FloraAuthenticationError | BudgetTaken):
         return BatchEnd(reason="stopped", detail=str(error))
     if isinstance(cause, FloraPaymentError):
         return BatchEnd(reason="stopped", detail=str(error), is_final=True)

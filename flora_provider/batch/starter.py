@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _MOST_TROUBLES = 5  # of one row, until it is left to a retry of the task
 _LONGEST_PAUSE = 60.0  # seconds without starts after a failed one; doubles up to this
 _GIVE_UP_AFTER = 600.0  # seconds in which every start has failed
+_QUOTE_EXPECTED_IN = 0.2  # seconds
 _SLOT = Slot(0, None, is_changed=False, clear_count=0, occurrence=0, free=0)
 
 
@@ -67,40 +68,46 @@ class Starter:
     not_before: float = 0.0
     _troubles: dict[str, int] = field(default_factory=dict)  # failed starts by row
     _failures: int = 0  # of starts, in a row
+    _starting: int = 0  # starts that FLORA has not answered
     _well_at: float = field(default_factory=time.monotonic)
 
     async def start(self, row: PlannedRow) -> bool:
         """Start or find the run of a row; False if there is none now, as its record or the board's `end` says."""
-        board, options = self.board, self.board.options
+        board = self.board
         record = board.records.get(row.row)
         was_sent = record is not None and record.state in {"intended", "open"}
         if not board.costs.reserve(row.row, row.price_kind, row.price, even_beyond=was_sent):
             board.waiting.appendleft(row)
-            board.stop(BatchEnd(reason="budget", detail=self._beyond_limit(row)))
+            if self._starting:  # the quotes of others may leave room for it
+                self.not_before = time.monotonic() + _QUOTE_EXPECTED_IN
+            else:
+                board.stop(BatchEnd(reason="budget", detail=self._beyond_limit(row)))
             return False
         client = self.clients.current
+        self._starting += 1
         try:
-            start = Start(
-                client.context,
-                SubmitOptions(
-                    intent=_intent(row, options.batch),
-                    attempt=Attempt(try_number=options.attempt, max_tries=0),
-                    durable=True,
-                    earliest=0.0,
-                    on_unknown=options.on_unknown,
-                ),
-                _SLOT,
-                row.run_request(options.connection, self.budget and self.budget(row)),
-                None if record is None else _stored(record, key_of(row, record, options.batch)),
-            )
-            submission = await client.run(start.flow(), self._handlers(row))
+            submission = await client.run(self._start_of(row, record, client).flow(), self._handlers(row))
+            board.costs.settle(row.row, row.price_kind, submission.quoted_cost if submission else None)
         except FloraError as error:
             await self._failed(row, error, client)
             return False
-        assert submission is not None, "it may restart"  # noqa: S101 - for mypy
+        finally:
+            self._starting -= 1
         self._failures, self._well_at = 0, time.monotonic()
-        board.costs.settle(row.row, row.price_kind, submission.quoted_cost)
         return True
+
+    def _start_of(self, row: PlannedRow, record: RowRecord | None, client: AsyncFloraClient) -> Start:
+        options = self.board.options
+        submit = SubmitOptions(
+            intent=_intent(row, options.batch),
+            attempt=Attempt(try_number=options.attempt, max_tries=0),
+            durable=True,
+            earliest=0.0,
+            on_unknown=options.on_unknown,
+        )
+        request = row.run_request(options.connection, self.budget and self.budget(row))
+        known = None if record is None else _stored(record, key_of(row, record, options.batch))
+        return Start(client.context, submit, _SLOT, request, known)
 
     async def settle(self, row: PlannedRow, record: RowRecord) -> None:
         """Tell the budget what a row has cost, now that it has ended."""
@@ -117,7 +124,7 @@ class Starter:
         log.warning("Row %d: %s", row.number, error)
         if verdict.record != before:
             await self.put(verdict.record)
-        if verdict.record.state != "intended":
+        if verdict.record.state not in {"intended", "open"}:  # these may have started a run
             board.costs.charge(row.row, verdict.record.cost)
         if verdict.is_about_connection and await self.clients.renew(client):
             log.info("Going on with the connection as it is now")

@@ -68,13 +68,14 @@ class FloraGenerateBatchOperator(FloraTask):
         allow_model_params: as of `FloraGenerateOperator`.
         deferrable: start and await the rows in the triggerer, not in a worker. Default True.
         poll_interval: least seconds between two polls of a run. Default 3.
-        timeout: seconds, or a timedelta, for one try of the task: then nothing more is started or awaited, the try
-            fails, and a retry goes on. None, the default, to go on as long as the task may run.
+        timeout: seconds, or a timedelta, for one try of the task: then nothing more is started or awaited, and a retry
+            goes on; so it is with `execution_timeout`. None, the default, to go on as long as the task may run.
         on_unknown_outcome: as of `FloraRunOperator`, for each row; `fail` ends that row only.
         on_clear: as of `FloraRunOperator`: `reuse` takes all that is paid for, and tries what has failed.
         kwargs: of every Airflow operator.
 
-    XCom: `progress` (counts, costs and about how many seconds are left) every half minute.
+    XCom: `progress` (counts, costs and about how many seconds are left) every half minute; `summary`, what the task
+    returns, also if it fails then.
 
     Returns:
         Counts of rows (`rows`, `completed`, `reused`, `failed`, `refused`, `unknown`, `open`, `not_started`),
@@ -176,7 +177,7 @@ class FloraGenerateBatchOperator(FloraTask):
             left = [row for row in rows if not row.reused_from and not _is_settled(records.get(row.row), attempt)]
             reused = sum(bool(row.reused_from) for row in rows)
             self.log.info("%d rows: %d to be started or awaited, %d from the build cache", len(rows), len(left), reused)
-            end = self._go_on(place, plan, attempt) if left else BatchEnd(reason="done")
+            end = self._go_on(context, place, plan, attempt) if left else BatchEnd(reason="done")
             return self._finish(context, plan, end, ledger)
 
     def refuse_values(self) -> None:
@@ -202,15 +203,14 @@ class FloraGenerateBatchOperator(FloraTask):
         """Say what becomes of the runs; asks nobody for anything."""
         self.log.warning("Killed. Runs that were started go on and are billed; a retry of this task takes them")
 
-    def _go_on(self, place: Any, plan: str, attempt: int) -> BatchEnd:
+    def _go_on(self, context: Context, place: Any, plan: str, attempt: int) -> BatchEnd:
         """Start and await the rows, in the triggerer (which raises TaskDeferred) or here."""
         import asyncio
 
-        from flora_provider.tasks.waiting import seconds
+        from flora_provider.tasks.waiting import deadline_of, seconds
         from flora_provider.triggers.batch import FloraBatchTrigger
 
-        now, timeout = time.time(), seconds(self.timeout)
-        deadline = None if timeout is None else now + timeout
+        now, deadline = time.time(), deadline_of(self, context).at
         options = {
             "batch": place.key,
             "attempt": attempt,
@@ -231,7 +231,7 @@ class FloraGenerateBatchOperator(FloraTask):
         )
         if self.deferrable:
             margin = MIN_DEFERRAL + DEFERRAL_TIMEOUT_MARGIN
-            limit = None if timeout is None else timedelta(seconds=timeout + margin)
+            limit = None if deadline is None else timedelta(seconds=max(deadline - now, 0.0) + margin)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=limit)
         return asyncio.run(trigger.end())
 

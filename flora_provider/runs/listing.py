@@ -11,7 +11,7 @@ from typing import Any
 from flora_provider.api.calls.base import members
 from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.calls.sending import send_call
-from flora_provider.api.http.flow import FlowContext
+from flora_provider.api.http.flow import FlowContext, Sleep
 from flora_provider.runs.effects import ReadClaimedRuns, SubmitFlow
 from flora_provider.runs.request import RunRequest
 
@@ -19,6 +19,7 @@ from flora_provider.runs.request import RunRequest
 HISTORIES = (("generations", "generations"), ("technique-runs", "technique_runs"))
 
 LISTED_WITHIN = 60.0  # seconds after its POST within which a run stands in the history, if there is one
+CLAIMED_WITHIN = 10.0  # seconds after its listing within which whoever has started a run has stored its id
 
 
 def rows_and_cursor(page: Any, member: str) -> tuple[list[Any], str]:
@@ -34,15 +35,22 @@ def search(
 ) -> SubmitFlow[list[Any]]:
     """Rows that may be the lost run of a request, newest first, without those of runs that other tasks own.
 
+    If there are any, it waits for `CLAIMED_WITHIN`, and leaves out those that others have stored meanwhile.
+
     Args:
         request: that has started it, and says how to find it.
         context: the client's.
         since: unix seconds before which the run cannot have been started.
         excluded: run ids that this task has left behind.
     """
-    claimed = yield ReadClaimedRuns()
     rows = yield from _rows_since(since, request, context)
-    return [row for row in rows if row.run_id not in claimed | set(excluded)]
+    claimed = set(excluded) | (yield ReadClaimedRuns())
+    found = [row for row in rows if row.run_id not in claimed]
+    if found:  # where many are started at once, others are about to be claimed
+        yield Sleep(CLAIMED_WITHIN)
+        claimed |= yield ReadClaimedRuns()
+        found = [row for row in found if row.run_id not in claimed]
+    return found
 
 
 def _rows_since(since: float, request: RunRequest, context: FlowContext) -> SubmitFlow[list[Any]]:

@@ -53,6 +53,20 @@ def seconds(value: float | timedelta | None) -> float | None:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
+def deadline_of(task: Any, context: Context) -> Deadline:
+    """The earlier of a task's `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""
+    now, timeout = time.time(), seconds(task.timeout)
+    by_timeout = None if timeout is None else now + timeout
+    execution_timeout = seconds(task.execution_timeout)
+    if execution_timeout is None:
+        return Deadline(by_timeout, "timeout")
+    start = context["ti"].start_date
+    by_execution = (start.timestamp() if start else now) + execution_timeout
+    if by_timeout is None or by_execution < by_timeout:
+        return Deadline(by_execution, "execution_timeout")
+    return Deadline(by_timeout, "timeout")
+
+
 class WaitsForRun(FloraTask):
     """A task that waits for a run, and may save what that has made."""
 
@@ -66,17 +80,8 @@ class WaitsForRun(FloraTask):
         return seconds(self.poll_interval) or 0.0
 
     def deadline(self, context: Context) -> Deadline:
-        """The earlier of `timeout`, counted from now, and `execution_timeout`, counted from the task's start."""
-        now, timeout = time.time(), seconds(self.timeout)
-        by_timeout = None if timeout is None else now + timeout
-        execution_timeout = seconds(self.execution_timeout)
-        if execution_timeout is None:
-            return Deadline(by_timeout, "timeout")
-        start = context["ti"].start_date
-        by_execution = (start.timestamp() if start else now) + execution_timeout
-        if by_timeout is None or by_execution < by_timeout:
-            return Deadline(by_execution, "execution_timeout")
-        return Deadline(by_timeout, "timeout")
+        """As of `deadline_of`."""
+        return deadline_of(self, context)
 
     def defer_wait(self, ref: RunRef, deadline: Deadline, **known: Any) -> NoReturn:
         """Hand the wait to the triggerer; the task comes back in `execute_complete`.

@@ -159,8 +159,9 @@ def short_tolerance(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _runs_are_listed_at_once(monkeypatch):
-    """As the sandbox does; a search for a lost run waits a minute for FLORA."""
+    """As the sandbox does; a search for a lost run waits a minute for FLORA, and seconds for other tasks."""
     monkeypatch.setattr("flora_provider.runs.start.LISTED_WITHIN", 0.0)
+    monkeypatch.setattr("flora_provider.runs.listing.CLAIMED_WITHIN", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """A batch: many rows in one task, each paid for once."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -203,10 +204,11 @@ def test_limit_of_costs_ends_the_batch_and_what_goes_on_is_saved(fast, batch):
     assert PRICE * 8 < summary["cost_usd"] <= PRICE * 10.5  # bills differ a little from quotes
 
 
-def test_partial_batch_succeeds_under_its_limit(fast, batch):
-    task = batch(rows(20), max_cost_usd=PRICE * 10, max_in_flight=2, on_budget="partial")
+@pytest.mark.parametrize("max_in_flight", [2, 12])
+def test_partial_batch_succeeds_under_its_limit_and_makes_use_of_it(fast, batch, max_in_flight):
+    task = batch(rows(20), max_cost_usd=PRICE * 12, max_in_flight=max_in_flight, on_budget="partial")
     result = task.run()
-    assert result["completed"] == fast.started < 20
+    assert 9 <= result["completed"] == fast.started < 20
     assert result["completed"] + result["not_started"] == 20
 
 
@@ -226,12 +228,12 @@ def test_named_budget_counts_each_row_and_ends_the_batch(fast, batch, tmp_path):
 
 
 def test_second_batch_takes_all_rows_from_the_build_cache(fast, batch, tmp_path):
-    first = batch(rows(5), reuse_from=str(tmp_path / "cache"), save_outputs_to=str(tmp_path / "one")).run()
+    first = batch(rows(20), reuse_from=str(tmp_path / "cache"), save_outputs_to=str(tmp_path / "one")).run()
     posts = fast.posts
-    again = batch(rows(5), reuse_from=str(tmp_path / "cache"), save_outputs_to=str(tmp_path / "two"))
+    again = batch(rows(20), reuse_from=str(tmp_path / "cache"), save_outputs_to=str(tmp_path / "two"))
     again.ti.run_id = "manual__2"
     second = again.run()
-    assert (second["reused"], second["completed"], second["cost_usd"]) == (5, 0, 0)
+    assert (second["reused"], second["completed"], second["cost_usd"]) == (20, 0, 0)
     assert fast.posts == posts
     assert not again.deferrals
     hashes = [[file["sha256"] for row in manifest_of(result) for file in row["files"]] for result in (first, second)]
@@ -314,6 +316,12 @@ def test_timeout_ends_the_try_and_the_next_one_goes_on_with_its_runs(flora, batc
     task.operator.timeout = None
     assert task.retry()["completed"] == 3
     assert flora.started == 3
+
+
+def test_execution_timeout_counts_as_well(flora, batch):
+    flora.inject(route="/generate", behavior=RunBehavior(seconds=3000), times=None)
+    error = str(batch(rows(3), execution_timeout=timedelta(seconds=2)).fails_for_now())
+    assert "time is over" in error
 
 
 def test_batch_that_is_mapped_keeps_a_ledger_for_each_instance(fast, batch):

@@ -24,13 +24,13 @@ def observe(observed):
 
 def test_observer_is_called_once_for_each_attempt_with_its_answer(any_client, observed, observe):
     overloaded = httpx.Response(429, headers={"retry-after": "0"})
-    answers = iter([overloaded, httpx.ReadError("broke"), httpx.Response(201, json={"run_id": "run_1"})])
+    responses = iter([overloaded, httpx.ReadError("broke"), httpx.Response(201, json={"run_id": "run_1"})])
 
     def handle(request):
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = next(responses)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     client = any_client(handle, observer=observe)
     assert client.send(FERN).run_id == "run_1"

@@ -5,6 +5,7 @@ import pytest
 from flora_provider.api import errors
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.errors import WaitRefused
+from flora_provider.runs.listing import LISTED_WITHIN
 from flora_provider.runs.start import KEY_TRUSTED_FOR
 from tests.support.fake_flora import KEY_WINDOW, RUN_SECONDS, SCOPE, FakeFlora
 from tests.support.tasks import ProcessKilled, Task, answer_lost, request_lost
@@ -212,6 +213,25 @@ def test_no_run_is_adopted_that_another_task_claims_or_that_does_not_match(flora
     flora.start(model="other")
     answer_lost(task)
     assert task.run().run_id == "run_3"
+
+
+def test_run_is_adopted_beside_anothers_that_is_claimed_within_seconds(flora):
+    """Where many tasks start runs at once, some have theirs in the history before they have stored its id."""
+    stored_at = flora.now + LISTED_WITHIN + 5
+    task = Task(flora, on_unknown="adopt", claimed=lambda: frozenset({"run_2"} if flora.now >= stored_at else ()))
+    answer_lost(task)
+    flora.start()
+    assert task.run().run_id == "run_1"
+
+
+def test_no_run_is_adopted_that_another_task_claims_within_seconds(flora):
+    flora.hidden_for = 600
+    stored_at = flora.now + LISTED_WITHIN + 5
+    task = Task(flora, on_unknown="adopt", claimed=lambda: frozenset({"run_2"} if flora.now >= stored_at else ()))
+    answer_lost(task)
+    flora.hidden_for = 0
+    flora.start()
+    task.fails(UNKNOWN, match="that fit: none")
 
 
 def test_no_run_is_adopted_that_is_older_than_the_intent(flora):
