@@ -36,8 +36,8 @@ def operator(card: dict[str, Any], job: dict[str, Any]) -> FloraGenerateBatchOpe
     from flora_provider.operators.flora import FloraGenerateBatchOperator
 
     scope = {name: card[name] for name in ("workspace_id", "project_id")}
-    given = {name: job[name] for name in ("requests", "save_outputs_to", "max_in_flight")}
-    return FloraGenerateBatchOperator(task_id="batch", flora_conn_id=CONNECTION, defaults=scope, **given)
+    arguments = {name: job[name] for name in ("requests", "save_outputs_to", "max_in_flight")}
+    return FloraGenerateBatchOperator(task_id="batch", flora_conn_id=CONNECTION, defaults=scope, **arguments)
 
 
 def context(job: dict[str, Any], pushed: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ NAME = "manifest.jsonl"
 PARQUET = "manifest.parquet"
 
 _AS_JSON = ("model_params", "files")  # members that differ by row, and so have no column type of their own
-_AT_ONCE = 1000  # rows that are written to Parquet together
+_ROWS_OF_A_GROUP = 1000  # rows that are written to Parquet together
 
 
 def write_manifest(folder: Folder, outcomes: Sequence[RowOutcome], owner: str) -> str:
@@ -58,7 +58,7 @@ def _write_parquet(file: IO[bytes], outcomes: Sequence[RowOutcome]) -> None:
         + [(name, pa.float64()) for name in ("quoted_cost_usd", "charged_cost_usd")]
     )
     with parquet.ParquetWriter(file, schema) as writer:
-        for start in range(0, len(outcomes), _AT_ONCE):
-            rows = [outcome.to_dict() for outcome in outcomes[start : start + _AT_ONCE]]
+        for start in range(0, len(outcomes), _ROWS_OF_A_GROUP):
+            rows = [outcome.to_dict() for outcome in outcomes[start : start + _ROWS_OF_A_GROUP]]
             plain = [{**row, **{name: json.dumps(row[name]) for name in _AS_JSON}} for row in rows]
             writer.write_table(pa.Table.from_pylist(plain, schema=schema))
