@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flora_provider.operators.batch import FloraGenerateBatchOperator
 
 _THREADS = 8
+_WAITING = 500  # rows that wait for a thread: each takes 2 KB until all of them are done
 
 
 def saved_outcomes(
@@ -57,7 +58,8 @@ def saved_outcomes(
                 records[row.row] = known  # ten thousand finished runs are more than need be kept
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="flora-save") as pool:
-        outcomes = list(pool.map(outcome, rows))
+        groups = (rows[start : start + _WAITING] for start in range(0, len(rows), _WAITING))
+        outcomes = [one for group in groups for one in pool.map(outcome, group)]
     return outcomes, [record for identity, record in records.items() if identity not in asked]
 
 
