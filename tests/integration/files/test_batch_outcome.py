@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from flora_provider.batch.manifest import write_manifest
-from flora_provider.batch.outcome import RowOutcome, raise_unless_enough, required, summary_of
+from flora_provider.batch.outcome import RowOutcome, SavedRun, raise_unless_enough, required, summary_of
 from flora_provider.batch.plan import PlannedRow
 from flora_provider.batch.records import RowRecord
 from flora_provider.batch.rules import BatchEnd
@@ -31,7 +31,7 @@ def completed(number, cost=0.05, **changes):
     )
     saved = RunManifest(run_id=f"run_{number}", charged_cost_usd=cost, complete=True, files=(file,))
     record = RowRecord(row="", state="completed", run_id=f"run_{number}", quoted_cost=0.04)
-    return RowOutcome(row=planned(number, **changes), record=record, saved=saved)
+    return RowOutcome(row=planned(number, **changes), record=record, saved=SavedRun.of(saved))
 
 
 def failed(number, state="failed", **changes):
