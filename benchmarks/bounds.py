@@ -65,7 +65,6 @@ def batch_bounds(results: dict[str, Any]) -> Iterator[Bound]:
         yield Bound("a batch of 10,000 rows: memory of a worker", worker / 1e6, 100, " MB")
         yield Bound("a batch of 10,000 rows: CPU of a turn of the loop p99", rows["run"]["held"][P99], 20, " ms")
         yield Bound("a batch of 10,000 rows: longest XCom", kept / 1000, 10, " KB")
-    if prompts := results.get("500 prompts"):
-        ways = prompts["ways"]
-        yield Bound("500 prompts: CPU of a batch over that of a mapped pair",
-                    ways["batch"]["cpu"] / ways["mapped_pair"]["cpu"], 0.05)  # fmt: skip
+    ways = results.get("500 prompts", {}).get("ways", {})
+    if (mine := ways.get("batch")) and (pair := ways.get("mapped_pair")):
+        yield Bound("500 prompts: CPU of a batch over that of a mapped pair", mine["cpu"] / pair["cpu"], 0.05)
