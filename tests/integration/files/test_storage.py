@@ -37,11 +37,11 @@ def test_interrupted_upload_publishes_nothing(s3, s3_store, error, raised):
 
 
 def test_local_folder_is_listed_once_for_all_files_of_an_owner(tmp_path, monkeypatch):
-    listed, scandir = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+    scanned, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(path) or scandir(path))
     (tmp_path / ".me.0.part").write_bytes(b"of a process that is gone")
     folder = open_folder(tmp_path)
     for number in range(5):
         folder.publish_bytes(b"fern", f"{number}.txt", "me")
-    assert len(listed) == 1
+    assert len(scanned) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number}.txt" for number in range(5)]
