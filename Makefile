@@ -84,7 +84,7 @@ chaos: $(INSTALLED) ## The same at length: make chaos ROUNDS=200 SEED=7
 campaign: $(INSTALLED) ## Kill what runs batches of many rows: make campaign SEEDS=20 SEED=8 ROWS=500
 	$(BIN)/python -m tests.e2e.batch $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
 
-bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes 17 minutes
+bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes an hour
 	$(BIN)/python -m benchmarks --write
 
 matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow

@@ -52,3 +52,19 @@ def bounds(results: dict[str, Any]) -> Iterator[Bound]:
         yield Bound("10,000 waits at 5 requests/s: requests before Retry-After allows", limited["too_early"], 0)
         yield Bound("10,000 waits at 5 requests/s: requests over those without a limit",
                     limited["requests"] / ours["requests"], 1.2)  # fmt: skip
+    yield from batch_bounds(results)
+
+
+def batch_bounds(results: dict[str, Any]) -> Iterator[Bound]:
+    """Those of many prompts in one task."""
+    if rows := results.get("10000 rows"):
+        worker = max(rows[step]["memory"] for step in ("plan", "save"))
+        kept = max(rows[step]["kept"] for step in ("plan", "run", "save"))
+        yield Bound("a batch of 10,000 rows: not completed", rows["count"] - rows["summary"]["completed"], 0)
+        yield Bound("a batch of 10,000 rows: memory of the triggerer", rows["run"]["memory"] / 1e6, 100, " MB")
+        yield Bound("a batch of 10,000 rows: memory of a worker", worker / 1e6, 100, " MB")
+        yield Bound("a batch of 10,000 rows: CPU of a turn of the loop p99", rows["run"]["held"][P99], 20, " ms")
+        yield Bound("a batch of 10,000 rows: longest XCom", kept / 1000, 10, " KB")
+    ways = results.get("500 prompts", {}).get("ways", {})
+    if (mine := ways.get("batch")) and (pair := ways.get("mapped_pair")):
+        yield Bound("500 prompts: CPU of a batch over that of a mapped pair", mine["cpu"] / pair["cpu"], 0.05)

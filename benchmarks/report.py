@@ -10,10 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import imports, load
+from benchmarks import batch, imports, load, mapping
 from benchmarks.bounds import bounds
 from benchmarks.cases import DEFAULT_INTERVAL, INTERVAL
 from benchmarks.server import LATENCY_MS
+from devstack.airflow_instance import WORKERS
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 COLUMNS = (
@@ -56,6 +57,7 @@ def page(results: dict[str, Any]) -> Iterator[str]:
     limited = [(title, results.get(f"10000 {name}")) for title, name in (("no limit", "ours"), ("limit", "limited"))]
     yield from table(COLUMNS, [row(title, result) for title, result in limited if result])
     yield "A request that was on its way when a 429 left is not taken for one that came before `Retry-After` allows.\n"
+    yield from _many_prompts(results)
     yield "## Why the sandbox is not the bottleneck\n"
     yield from _headroom(results)
     yield "## What importing the operators costs a DAG file\n"
@@ -66,6 +68,24 @@ def page(results: dict[str, Any]) -> Iterator[str]:
     yield "## For how long a worker is held\n"
     yield "On a real Airflow, per awaited run of 20 s; `python -m benchmarks.workers` measures it.\n"
     yield from table(("", "s"), [(name, f"{held:.2f}") for name, held in results.get("workers", {}).items()])
+
+
+def _many_prompts(results: dict[str, Any]) -> Iterator[str]:
+    yield "## Many prompts: mapped tasks beside a batch\n"
+    yield f"On a real Airflow with {WORKERS} workers, one way after the other; runs take {mapping.SECONDS} s, and"
+    yield f"{mapping.IN_FLIGHT} of the batch are in flight. CPU is that of all processes of Airflow (scheduler,"
+    yield "workers, triggerer, dag-processor, api-server) from a DAG run's start to its end. It hardly depends on what"
+    yield "else the machine does; wall time does, and is only indicative.\n"
+    yield from table(mapping.COLUMNS, mapping.table_rows(results))
+    for count in mapping.COUNTS:
+        if found := results.get(f"{count} prompts"):
+            yield f"Before those with {count} prompts, an idle Airflow took {found['idle']:.0%} of one processor.\n"
+    yield "## A batch of 10,000 rows\n"
+    yield f"Runs take {batch.SECONDS:g} s, and {batch.IN_FLIGHT} are in flight. Each step has a process of its own,"
+    yield f"which has done a batch of {batch.WARM_UP} rows before. Memory is the most that a step took over that, files"
+    yield "and manifest included. For a turn of the event loop nobody else on it has a turn; its lag is that of a timer"
+    yield "on it, which also waits for whatever else the machine does.\n"
+    yield from table(batch.COLUMNS, batch.table_rows(results["10000 rows"]) if "10000 rows" in results else ())
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -93,7 +93,8 @@ def main() -> None:
     sandbox = RecordingSandbox(Settings(latency_ms=LATENCY_MS))
     with SandboxServer(sandbox) as server:
         ended = sandbox.start_run(server.base_url, seconds=0.0, estimated_seconds=0)
-        say({"base_url": server.base_url, "api_key": sandbox.api_key, "warm_up": ended})
+        scope = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
+        say({"base_url": server.base_url, "api_key": sandbox.api_key, "warm_up": ended, **scope})
         connections, cpu, wall = 0, 0.0, 0.0
         for line in sys.stdin:
             command, *arguments = line.split()

@@ -46,7 +46,7 @@ def flora_batch() -> None:
         return [{"prompt": f"A {thing} {setting}, product photo"} for thing, setting in product(THINGS, SETTINGS)]
 
     @task
-    def report(summary: dict[str, Any]) -> str:
+    def report(summary: Any) -> str:
         made, left = summary["completed"], summary["not_started"]
         return f"{made} pictures for {summary['cost_usd']:.2f} USD, {left} left out: {summary['manifest']}"
 

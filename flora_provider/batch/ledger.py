@@ -8,9 +8,10 @@ its next addition, which comes before whatever it is about to send.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +21,9 @@ from flora_provider.api.errors import FloraInputError
 from flora_provider.batch.records import RowRecord, read_lines
 from flora_provider.files.folder import Folder
 from flora_provider.runs.errors import LedgerUnreadable
+
+OWNER = "batch"
+"""Of the temporary files of a batch: each of its processes removes those that a killed one has left."""
 
 LEASE = 30.0  # seconds
 BEAT = 10.0  # seconds between two signs of life
@@ -75,20 +79,26 @@ class BatchLedger:
     _part: int = 0
     _lines: list[bytes] = field(default_factory=list)
 
-    def read(self, *, with_runs: bool = False) -> dict[str, RowRecord]:
-        """The newest record of each row.
-
-        Args:
-            with_runs: keep the finished runs, which take memory.
+    def read(self) -> dict[str, RowRecord]:
+        """The newest record of each row, without the finished runs, which take memory.
 
         Raises:
             LedgerUnreadable: a part of it cannot be read.
         """
-        found: dict[str, RowRecord] = {}
-        for name in sorted(filter(_PART_NAME.fullmatch, self.folder.names())):
-            for record in read_lines(self.folder.read(name) or b"", self.folder.path(name)):
-                found[record.row] = record if with_runs or record.run is None else record.with_(run=None)
+        return {record.row: record if record.run is None else record.with_(run=None) for record in self._records()}
+
+    def runs(self) -> dict[str, bytes]:
+        """The finished run of each row that completed, in JSON; raises as `read`."""
+        found: dict[str, bytes] = {}
+        for record in self._records():
+            if record.run is not None:
+                found[record.row] = json.dumps(record.run).encode()
         return found
+
+    def _records(self) -> Iterator[RowRecord]:
+        """All that were added, oldest first."""
+        for name in sorted(filter(_PART_NAME.fullmatch, self.folder.names())):
+            yield from read_lines(self.folder.read(name) or b"", self.folder.path(name))
 
     def rival(self) -> tuple[Claim, int] | None:
         """The latest other writer that has not left, with the number of its last sign of life; None without one.
@@ -137,12 +147,12 @@ class BatchLedger:
     def _write_part(self) -> None:
         assert self._claim  # noqa: S101 - whoever adds has claimed
         name = f"rows-{self._claim.number:06d}-{self.writer}-{self._part:06d}.jsonl"
-        self.folder.publish_bytes(b"".join(self._lines), name, self.writer)
+        self.folder.publish_bytes(b"".join(self._lines), name, OWNER)
 
     def _write_lease(self, *, has_left: bool) -> None:
         assert self._claim  # noqa: S101 - as above
         lease = Lease(connection=self.connection, beats=self._beats, has_left=has_left)
-        self.folder.publish_bytes(lease.model_dump_json().encode(), _lease_name(self._claim), self.writer)
+        self.folder.publish_bytes(lease.model_dump_json().encode(), _lease_name(self._claim), OWNER)
 
     def _lease(self, claim: Claim) -> Lease | None:
         content = self.folder.read(_lease_name(claim))

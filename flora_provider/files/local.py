@@ -18,6 +18,7 @@ class LocalFolder(Folder):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._swept: set[str] = set()  # owners whose leftovers were removed
 
     def path(self, name: str) -> str:
         """Absolute."""
@@ -38,7 +39,9 @@ class LocalFolder(Folder):
     def temporary(self, owner: str) -> Iterator[IO[bytes]]:
         """A hidden file in the folder, locked while its process lives."""
         with storage_errors("write to", str(self.folder.absolute())):
-            self._remove_leftovers(owner)
+            if owner not in self._swept:  # once: ten thousand files take long to list
+                self._remove_leftovers(owner)
+                self._swept.add(owner)
             path = self.folder / f".{owner}.{uuid4().hex}.part"
             file = path.open("xb+")
         try:
@@ -76,7 +79,9 @@ class LocalFolder(Folder):
             (self.folder / name).unlink(missing_ok=True)
 
     def _remove_leftovers(self, owner: str) -> None:
-        for path in self.folder.glob(f".{owner}.*.part"):
+        with os.scandir(self.folder) as entries:
+            names = [one.name for one in entries if one.name.startswith(f".{owner}.") and one.name.endswith(".part")]
+        for path in map(self.folder.joinpath, names):
             with suppress(OSError), path.open("rb") as file:
                 _lock(file)  # raises while the process that writes it lives
                 path.unlink(missing_ok=True)

@@ -173,7 +173,7 @@ class FloraGenerateBatchOperator(FloraTask):
             ledger, attempt = BatchLedger(folder, self.connection), attempt_of(self, context).try_number
             records = ledger.read()
             rows = batch_planning.with_reused(self, rows, records)
-            plan = batch_planning.write_plan(folder, rows, ledger.writer)
+            plan = batch_planning.write_plan(folder, rows)
             left = [row for row in rows if not row.reused_from and not _is_settled(records.get(row.row), attempt)]
             reused = sum(bool(row.reused_from) for row in rows)
             self.log.info("%d rows: %d to be started or awaited, %d from the build cache", len(rows), len(left), reused)
@@ -243,7 +243,7 @@ class FloraGenerateBatchOperator(FloraTask):
         from flora_provider.tasks.xcom import push_if_possible
 
         outcomes, gone = saved_outcomes(self, context, read_plan(ledger.folder, plan), ledger)
-        manifest = write_manifest(ledger.folder, outcomes, ledger.writer)
+        manifest = write_manifest(ledger.folder, outcomes)
         summary = summary_of(outcomes, gone, manifest)
         self.log.info("%s", summary)
         if gone:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flora_provider.api.errors import FloraInputError, RequestChanged
+from flora_provider.batch.ledger import OWNER
 from flora_provider.batch.plan import LARGEST_PLAN, PlannedRow, dump_plan, load_plan
 from flora_provider.batch.pricing import price_kind, priced, subject_of
 from flora_provider.batch.problems import Problems
@@ -222,12 +223,12 @@ def with_reused(
         return list(pool.map(marked, rows))
 
 
-def write_plan(folder: Folder, rows: list[PlannedRow], owner: str) -> str:
+def write_plan(folder: Folder, rows: list[PlannedRow]) -> str:
     """Write the plan, and return its name."""
     folder.make()
     name, content = dump_plan(rows)
     if folder.size(name) is None:
-        folder.publish_bytes(content, name, owner)
+        folder.publish_bytes(content, name, OWNER)
     return name
 
 

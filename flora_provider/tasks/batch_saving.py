@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flora_provider.operators.batch import FloraGenerateBatchOperator
 
 _THREADS = 8
+_WAITING = 500  # rows that wait for a thread: each takes 2 KB until all of them are done
 
 
 def saved_outcomes(
@@ -33,7 +35,7 @@ def saved_outcomes(
 
     A file that cannot be saved leaves its row to a retry of the task, and keeps no other from being saved.
     """
-    records = ledger.read(with_runs=True)
+    records, runs = ledger.read(), ledger.runs()
     asked = {row.row for row in rows}
     at = where(context)
     for folder in filter(None, (task.save_outputs_to, task.reuse_from)):
@@ -45,19 +47,19 @@ def saved_outcomes(
         is_done = record is not None and record.state == "completed"
         if not (row.reused_from or is_done):
             return RowOutcome(row=row, record=record)
-        known = record and record.with_(run=None)
         try:
-            saved = _take(task, row, at) if record is None else _save(task, row, record, client, at)
-            return RowOutcome(row=row, record=known, saved=SavedRun.of(saved))
+            if record is None:
+                saved = _take(task, row, at)
+            else:
+                saved = _save(task, row, record.with_(run=json.loads(runs.pop(row.row))), client, at)
+            return RowOutcome(row=row, record=record, saved=SavedRun.of(saved))
         except FloraError as error:
             task.log.warning("Row %d: its files could not be saved: %s", row.number, error)
-            return RowOutcome(row=row, record=known, problem=str(error))
-        finally:
-            if known is not None:
-                records[row.row] = known  # ten thousand finished runs are more than need be kept
+            return RowOutcome(row=row, record=record, problem=str(error))
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="flora-save") as pool:
-        outcomes = list(pool.map(outcome, rows))
+        groups = (rows[start : start + _WAITING] for start in range(0, len(rows), _WAITING))
+        outcomes = [one for group in groups for one in pool.map(outcome, group)]
     return outcomes, [record for identity, record in records.items() if identity not in asked]
 
 

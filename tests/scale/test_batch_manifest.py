@@ -37,10 +37,10 @@ def outcomes():
 
 
 def test_manifest_is_written_in_bounded_memory(outcomes, tmp_path):
-    write_manifest(LocalFolder(tmp_path), outcomes[:1], "warm-up")
+    write_manifest(LocalFolder(tmp_path), outcomes[:1])
     tracemalloc.start()
     try:
-        write_manifest(LocalFolder(tmp_path), outcomes, "me")
+        write_manifest(LocalFolder(tmp_path), outcomes)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -49,7 +49,7 @@ def test_manifest_is_written_in_bounded_memory(outcomes, tmp_path):
 
 def test_parquet_has_every_line_in_order(outcomes, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    write_manifest(LocalFolder(tmp_path), outcomes, "me")
+    write_manifest(LocalFolder(tmp_path), outcomes)
     lines = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     table = parquet.read_table(tmp_path / "manifest.parquet").to_pylist()
     assert [row["row"] for row in table] == [line["row"] for line in lines] == list(range(1, ROWS + 1))

@@ -103,7 +103,7 @@ def test_summary_counts_each_row_once_and_all_that_was_spent():
 def test_manifest_has_a_line_for_each_row_and_no_signature_and_parquet_says_the_same(tmp_path):
     outcomes = [completed(1), failed(2), not_started(3)]
     outcomes[2].row.request["params"] = {"image_url": "https://a.example/b.png?sig=secret"}
-    path = write_manifest(open_folder(tmp_path), outcomes, "me")
+    path = write_manifest(open_folder(tmp_path), outcomes)
     lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
     assert [line["state"] for line in lines] == ["completed", "failed", "not_started"]
     assert lines[0]["files"][0]["path"] == "/f/1.png"

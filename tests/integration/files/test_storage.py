@@ -1,7 +1,8 @@
-"""An upload that is interrupted in its process: what was sent is dropped, and what had the name stays."""
+"""Folders: an interrupted upload is dropped, and what had the name stays; a full folder is listed once."""
 
 import gc
 import io
+import os
 
 import pytest
 
@@ -33,3 +34,14 @@ def test_interrupted_upload_publishes_nothing(s3, s3_store, error, raised):
     gc.collect()
     assert s3_store.read("a.mp4") == b"before"
     assert not s3.list_multipart_uploads(Bucket="shop").get("Uploads")
+
+
+def test_local_folder_is_listed_once_for_all_files_of_an_owner(tmp_path, monkeypatch):
+    scanned, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(path) or scandir(path))
+    (tmp_path / ".me.0.part").write_bytes(b"of a process that is gone")
+    folder = open_folder(tmp_path)
+    for number in range(5):
+        folder.publish_bytes(b"fern", f"{number}.txt", "me")
+    assert len(scanned) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number}.txt" for number in range(5)]
