@@ -167,12 +167,12 @@ class FloraGenerateBatchOperator(FloraTask):
         with self._remembered(context), self.airflow_errors(), self.hook:
             self.refuse_values()
             self._ledger = ledger_of(context)
-            rows = batch_planning.planned_rows(self)
             batch = batch_planning.batch_folder(self, context, self._ledger)
             folder = open_folder(batch.path)
             ledger, attempt = BatchLedger(folder, self.connection), attempt_of(self, context).try_number
             records = ledger.read()
-            rows = batch_planning.with_reused(self, rows, records)
+            rows = batch_planning.with_reused(self, batch_planning.planned_rows(self, records), records)
+            self._ledger.write(batch.slot, batch.record)
             plan = batch_planning.write_plan(folder, rows)
             left = [row for row in rows if not row.reused_from and not _is_settled(records.get(row.row), attempt)]
             reused = sum(bool(row.reused_from) for row in rows)

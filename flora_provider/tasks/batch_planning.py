@@ -47,10 +47,13 @@ class BatchFolder(NamedTuple):
     Attributes:
         key: of the batch; the keys of its rows begin with it.
         path: of its folder, as `open_folder` takes it; with the connection of an object store.
+        slot, record: what the task is to remember of it, and where.
     """
 
     key: str
     path: str
+    slot: int
+    record: LedgerRecord
 
 
 def batch_folder(task: FloraGenerateBatchOperator, context: Context, ledger: TaskStateLedger | NoLedger) -> BatchFolder:
@@ -91,8 +94,7 @@ def batch_folder(task: FloraGenerateBatchOperator, context: Context, ledger: Tas
         connection=connection,
         path=root,
     )
-    ledger.write(slot.number, mine)
-    return BatchFolder(key, f"{root}/batch-{key.removeprefix('airflow-')}")
+    return BatchFolder(key, f"{root}/batch-{key.removeprefix('airflow-')}", slot.number, mine)
 
 
 def _key(task: FloraGenerateBatchOperator, context: Context, *, clear_count: int, is_durable: bool) -> str:
@@ -112,8 +114,10 @@ def _key(task: FloraGenerateBatchOperator, context: Context, *, clear_count: int
     return intent.key(1)
 
 
-def planned_rows(task: FloraGenerateBatchOperator) -> list[PlannedRow]:
+def planned_rows(task: FloraGenerateBatchOperator, records: Mapping[str, RowRecord]) -> list[PlannedRow]:
     """The rows of a rendered task, each checked, with all problems of all rows at once.
+
+    What FLORA's catalog says by now of rows that an earlier try has sent, by their records, does not matter any more.
 
     Raises:
         FloraInputError: the requests cannot be read, or a row cannot be right.
@@ -122,8 +126,9 @@ def planned_rows(task: FloraGenerateBatchOperator) -> list[PlannedRow]:
     requests = read_requests(source) if isinstance(source, str) or hasattr(source, "__fspath__") else source
     problems = Problems()
     planned = list(_planned_rows(task, rows_of(requests, task.defaults or {}, problems), problems))
-    client = task.hook.client()
-    for problem, number in client.run(_catalog_problems(task, planned, client.context)):
+    sent = {row for row, record in records.items() if record.state != "void"}
+    client, new = task.hook.client(), [row for row in planned if row.row not in sent]
+    for problem, number in client.run(_catalog_problems(task, new, client.context)):
         problems.add(problem, number)
     problems.raise_any()
     if task.max_cost_usd is not None or task.budget:
@@ -131,7 +136,7 @@ def planned_rows(task: FloraGenerateBatchOperator) -> list[PlannedRow]:
         offered = require(models, f"each of {len(planned)} rows")
         planned = [priced(row, offered) for row in planned]
         for row in planned:
-            for problem in _price_problems(task, row):
+            for problem in _price_problems(task, row) if row.row not in sent else ():
                 problems.add(problem, row.number)
         problems.raise_any()
     return planned

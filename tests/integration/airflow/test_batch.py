@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from flora_provider.api.errors import FloraInputError
 from flora_provider.batch import starter
 from flora_provider.budget import FloraBudget
+from flora_provider.catalog.lookup import CACHE
 from flora_provider.operators.flora import FloraGenerateBatchOperator
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.triggers import connection_reader
@@ -106,6 +107,28 @@ def test_failed_runs_are_retried_by_the_next_try_only_and_the_others_are_kept(fa
     result = task.retry()
     assert (result["completed"], fast.started, fast.billed) == (6, 7, 6)
     assert manifest_of(result)[3]["runs"] == 2
+
+
+@pytest.mark.parametrize("change", ["price", "catalog"])
+def test_what_is_said_of_rows_after_they_were_paid_for_does_not_keep_them_from_being_saved(fast, batch, change):
+    task = batch(rows(4), max_cost_usd=PRICE * 20)
+    deferral = task.defers()
+    task.trigger(deferral)  # and the worker is killed before it saves the files
+    CACHE.clear()
+    if change == "price":
+        task.operator.max_cost_usd = PRICE / 2
+    else:
+        fast.inject(route="/models", edit={"models": [{"model_id": "t2i-other", "type": "image"}]}, times=None)
+    assert task.retry()["completed"] == 4
+    assert fast.started == 4
+
+
+def test_folder_may_be_corrected_where_nothing_was_sent(fast, batch, tmp_path):
+    task = batch([{"prompt": "a fern", "model": "nope"}])
+    task.fails_for_good()
+    task.operator.save_outputs_to = str(tmp_path / "elsewhere")
+    task.operator.requests = rows(1)
+    assert task.retry()["completed"] == 1
 
 
 def test_moderated_row_fails_for_good_and_no_retry_sends_it(fast, batch):
