@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -119,8 +118,13 @@ def worker_step(card: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     gc.collect()
     before, cpu = psutil.Process().memory_info().rss, time.process_time()
     found = (plan if job["step"] == "plan" else save)(card, job)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {**found, "cpu": time.process_time() - cpu, "memory": max(most - before, 0)}
+    return {**found, "cpu": time.process_time() - cpu, "memory": max(most_memory() - before, 0)}
+
+
+def most_memory() -> int:
+    """The most bytes that this process has taken; `ru_maxrss` would count the process, too, that it was forked from."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def main(home: Path) -> None:
