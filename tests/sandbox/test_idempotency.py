@@ -157,3 +157,10 @@ def test_within_a_window_one_key_is_at_most_one_run(make_flora, mode, steps):
         assert started == expected
         flora.sandbox.clock.advance(pause)
         now += pause
+
+
+def test_current_state_repeats_an_answer_that_is_no_json(make_flora):
+    flora = make_flora(idempotency="current_state")
+    flora.sandbox.faults.add(Fault("/generate", body="<html>"))
+    assert flora.generate("k").text == "<html>"
+    assert flora.generate("k").status_code == 200

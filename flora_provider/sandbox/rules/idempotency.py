@@ -73,7 +73,7 @@ class IdempotencyKeys:
 
 
 def _current(call: Call, original: Any) -> Any:
-    run = call.sandbox.state.runs.get(original.get("run_id", ""))
+    run = call.sandbox.state.runs.get(original.get("run_id", "")) if isinstance(original, dict) else None
     if run is None:
         return original
     # Account C speaks of status, progress and outputs; the members the first answer had stay, so both readers agree.
