@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flora_provider.api.errors import FloraError
+from flora_provider.api.text import bounded
+from flora_provider.api.urls import redact_urls
 from flora_provider.runs.error_codes import advice_for
 from flora_provider.runs.errors import LedgerUnreadable
 from flora_provider.runs.event import RunEvent
@@ -92,7 +94,7 @@ class RowRecord(BaseModel):
                 state="failed",
                 attempt=attempt,
                 code=event.error_code,
-                message=event.error_message or "",
+                message=redact_urls(bounded(event.error_message or "")),
                 may_retry=advice.may_retry,
             )
         if event.succeeded and event.run is not None:

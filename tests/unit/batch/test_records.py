@@ -104,3 +104,12 @@ def test_run_that_could_not_be_awaited_is_left_to_a_retry(event):
     ended = RowRecord(row="a", state="started", run_id="run_1").ended(event, 1)
     assert (ended.state, ended.may_pass) == ("open", True)
     assert ended.message
+
+
+def test_message_of_a_failed_run_is_bounded_and_shows_no_signature():
+    said = "cannot fetch https://files.example/a.png?sig=secret " + "x" * 10_000
+    event = RunEvent(kind="ended", run_id="run_1", run={**RUN, "status": "failed"}, error_message=said)
+    message = RowRecord(row="a", state="started", run_id="run_1").ended(event, 1).message
+    assert "https://files.example/a.png" in message
+    assert "secret" not in message
+    assert len(message) < 3000
