@@ -26,9 +26,8 @@ from flora_provider.files.paths import as_path
 from flora_provider.files.storage import open_folder
 from flora_provider.reuse.cache import BuildCache
 from flora_provider.reuse.key import named_members, reuse_key
-from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import LedgerRecord, claim, find, fingerprint_of
-from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
+from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of, intent_of
 from flora_provider.tasks.waiting import seconds
 
 if TYPE_CHECKING:
@@ -98,17 +97,8 @@ def batch_folder(task: FloraGenerateBatchOperator, context: Context, ledger: Tas
 
 
 def _key(task: FloraGenerateBatchOperator, context: Context, *, clear_count: int, is_durable: bool) -> str:
-    ti, began, attempt = context["ti"], context["dag_run"].start_date, attempt_of(task, context)
-    intent = Intent(
-        dag_id=ti.dag_id,
-        task_id=ti.task_id,
-        run_id=ti.run_id,
-        map_index=-1 if ti.map_index is None else ti.map_index,
-        dag_run_started=began.isoformat() if began else "",
-        connection=task.connection,
-        clears=attempt.max_tries,
-        body=b"batch",
-    )
+    attempt = attempt_of(task, context)
+    intent = intent_of(context, connection=task.connection, clears=attempt.max_tries, body=b"batch")
     if is_durable:
         intent = replace(intent, clear_number=attempt.clear_number or 0, clear_count=clear_count)
     return intent.key(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flora_provider.api.errors import FloraError
 from flora_provider.runs.errors import LedgerUnavailable
+from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import Attempt, LedgerRecord, load
 
 if TYPE_CHECKING:
@@ -137,6 +138,19 @@ def attempt_of(task: FloraRunOperator | FloraGenerateBatchOperator, context: Con
         clear_number=getattr(context["dag_run"], "clear_number", None),
         may_run_long=(task.wait_for_completion and not task.deferrable) or type(running) is not type(task),
         process=f"{_PROCESS}-{os.getpid()}",
+    )
+
+
+def intent_of(context: Context, **members: Any) -> Intent:
+    """The intent of the running task instance; `members` are those that Airflow does not know."""
+    ti, began = context["ti"], context["dag_run"].start_date
+    return Intent(
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        map_index=-1 if ti.map_index is None else ti.map_index,
+        dag_run_started=began.isoformat() if began else "",
+        **members,
     )
 
 

@@ -14,12 +14,11 @@ from flora_provider.budget.storage import open_store
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.effects import ReadClaimedRuns, ReadLedger, RenderAgain, WriteLedger
 from flora_provider.runs.event import RunEvent
-from flora_provider.runs.intent import Intent
 from flora_provider.runs.ledger import fingerprint_of
 from flora_provider.runs.request import RunRequest
 from flora_provider.runs.submission import Submission, SubmitOptions
 from flora_provider.runs.submitter import RunSubmitter
-from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of
+from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of, intent_of
 from flora_provider.tasks.moderation import seed_members
 from flora_provider.tasks.requests import REQUEST
 from flora_provider.tasks.reuse import kept_under
@@ -67,14 +66,10 @@ def submit(
     )
     task.project_url = project_url(base_url, task.project())
     push_if_possible(context, FloraRunLink.key, task.project_url)
-    ti, began = context["ti"], context["dag_run"].start_date
+    began = context["dag_run"].start_date
     attempt = attempt_of(task, context)
-    intent = Intent(
-        dag_id=ti.dag_id,
-        task_id=ti.task_id,
-        run_id=ti.run_id,
-        map_index=-1 if ti.map_index is None else ti.map_index,
-        dag_run_started=began.isoformat() if began else "",
+    intent = intent_of(
+        context,
         connection=request.connection,
         clears=attempt.max_tries,
         # Without a ledger, a retry must derive the key from what it finds again: a rendered request may vary.
