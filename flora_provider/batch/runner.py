@@ -27,7 +27,7 @@ from flora_provider.runs.request import RunBudget
 
 log = logging.getLogger(__name__)
 
-TELL_EVERY = 30.0  # seconds
+PROGRESS_EVERY = 30.0  # seconds
 _WATCH = 2.0  # seconds between two looks at another writer's signs of life
 
 
@@ -38,7 +38,7 @@ class Surroundings:
     Attributes:
         clients: for starts.
         wait: for a run.
-        tell: takes the progress, every `TELL_EVERY` seconds and at the end.
+        tell: takes the progress, every `PROGRESS_EVERY` seconds and at the end.
         count: takes how a run ended, once that is stored.
         budget: makes the budget of a row; None for none.
         handlers: of the budget's effects; they block.
@@ -173,7 +173,7 @@ class BatchRunner:
         began, before = time.monotonic(), self.board.progress()
         settled = before.completed + before.failed
         while True:
-            await asyncio.sleep(TELL_EVERY)
+            await asyncio.sleep(PROGRESS_EVERY)
             elapsed = time.monotonic() - began
             await self.around.tell(self.board.progress(settled_before=settled, elapsed=elapsed))
 
