@@ -14,10 +14,12 @@ constraints = constraints/airflow-$(call series,$(1)).txt
 NEWEST := $(lastword $(AIRFLOWS))
 PINS := $(call constraints,$(NEWEST))
 
-# In variables, for a comma would end an argument of a call.
-EXTRAS := dev,bench,lint,browser,pipelines
-TESTED := dev,browser,pipelines
-NEWEST_WHEEL := dev,pipelines,yaml-dags
+# All that the package offers, and the groups of pyproject.toml that its tests need on top: those of every release, and
+# of the newest one. In a variable, for a comma would end an argument of a call.
+EXTRAS := [sandbox,parquet]
+TESTS := --group test
+NEWEST_TESTS := --group test --group browser --group pipelines
+NEWEST_WHEEL := --group test --group pipelines --group yaml-dags
 
 # As many processes as there are cores, but few: each makes an Airflow of its own. A file's tests share what they set up.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -29,14 +31,15 @@ INSTALLED := .venv/installed
 unexport PYTHONDONTWRITEBYTECODE
 
 # Install into the environment $(1), pinned for the Airflow $(2), what $(3) names. uv takes seconds where pip takes a minute,
-# but mirrors and certificates may be set up for pip alone. Both compile: five processes of an Airflow start at a time, and
-# each would compile all of it the first time.
+# but mirrors and certificates may be set up for pip alone; pip knows groups since 25.1. Both compile: five processes of an
+# Airflow start at a time, and each would compile all of it the first time.
 install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --constraint $(call constraints,$(2)) $(3) || \
 	{ echo "uv could not; pip may, which takes a minute"; \
+	$(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
 
 # What the wheel is installed with under the Airflow $(1).
-wheel_extras = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),dev)
+wheel_tests = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),$(TESTS))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test lint types format quick coverage e2e chaos campaign bench matrix pythons constraints clean
@@ -93,7 +96,7 @@ matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel
 matrix-%: .matrix/wheel
 	rm -rf .matrix/$*
 	$(BIN)/python -m venv .matrix/$*
-	$(call install,.matrix/$*,$*,"$$(ls .matrix/wheel/*.whl)[$(call wheel_extras,$*)]")
+	$(call install,.matrix/$*,$*,"$$(ls .matrix/wheel/*.whl)$(EXTRAS)" $(call wheel_tests,$*))
 	.matrix/$*/bin/python -m pip check
 	mkdir .matrix/$*/checkout
 	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
@@ -107,7 +110,7 @@ pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other 
 python-%: $(INSTALLED)
 	rm -rf .matrix/python-$*
 	python$* -m venv .matrix/python-$*
-	$(call install,.matrix/python-$*,$(NEWEST),--editable '.[$(TESTED)]')
+	$(call install,.matrix/python-$*,$(NEWEST),--editable '.$(EXTRAS)' $(NEWEST_TESTS))
 	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox $(SPREAD)
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
@@ -120,7 +123,7 @@ constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
 define pin
 printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra dev --extra bench $(if $(filter $(1),$(NEWEST)),--extra lint --extra browser --extra pipelines --extra yaml-dags) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
+	--python-version 3.11 --extra sandbox --extra parquet --group $(if $(filter $(1),$(NEWEST)),dev --group yaml-dags,test) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
 sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
 rm .venv/pins
 
@@ -135,5 +138,5 @@ $(INSTALLED): pyproject.toml $(PINS)
 		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) uv
-	$(call install,.venv,$(NEWEST),--editable '.[$(EXTRAS)]')
+	$(call install,.venv,$(NEWEST),--editable '.$(EXTRAS)' --group dev)
 	@touch $@
