@@ -20,7 +20,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-flora",
         "name": "FLORA",
-        "description": "Generate images, video, audio and text with [FLORA](https://flora.ai).",
+        # Airflow shows it as it is, but makes a link of an address.
+        "description": "Generate images, video, audio and text with FLORA https://flora.ai",
         "versions": [__version__],
         "connection-types": [CONNECTION_TYPE],
         "extra-links": ["flora_provider.links.flora.FloraRunLink"],

@@ -16,7 +16,7 @@ from flora_provider.api import validation
 from flora_provider.api.calls.base import call_problems
 from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
-from flora_provider.hooks.connection import Defaults, naming, read_connection, variable_problems
+from flora_provider.hooks.connection import LIST_COMMAND, Defaults, naming, read_connection, variable_problems
 from flora_provider.hooks.lazy import lazy
 from flora_provider.hooks.metrics import RequestMetrics, connect
 from flora_provider.runs.polling import poll_once
@@ -173,7 +173,8 @@ class ConnectedHook(BaseHook):
         value = value or getattr(self.defaults, name)
         if not value:
             raise FloraInputError(
-                f"no {name} anywhere: give one to the task, or to the extra of connection {self.flora_conn_id!r}"
+                f"no {name} anywhere: give one to the task, or to the extra of connection {self.flora_conn_id!r}; "
+                f"`{LIST_COMMAND} {self.flora_conn_id}` lists yours"
             )
         return value
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 
+# Lists what a connection's key may use.
+LIST_COMMAND = "python -m flora_provider.workspaces"
+
+
 class ExtraField(NamedTuple):
     """One member of the connection's extra, as the form shows it."""
 
@@ -35,11 +39,13 @@ class ExtraField(NamedTuple):
 EXTRA_FIELDS = {
     "workspace_id": ExtraField(
         "Workspace id",
-        "ws_…: the workspace that is billed, for tasks that name none. The Test button lists yours.",
+        f"ws_…: the workspace that is billed, for tasks that name none. Test names yours; {LIST_COMMAND} lists all.",
         {"type": ["string", "null"]},
     ),
     "project_id": ExtraField(
-        "Project id", "prj_…: a project of that workspace, for tasks that name none.", {"type": ["string", "null"]}
+        "Project id",
+        "prj_…: a project of that workspace, for tasks that name none. Test and the same command name yours.",
+        {"type": ["string", "null"]},
     ),
     "timeout": ExtraField(
         "Timeout (seconds)",
@@ -69,14 +75,15 @@ EXTRA_FIELDS = {
 }
 
 FIELD_BEHAVIOUR: dict[str, Any] = {
-    # `port` is shown although the base URL says it all: Airflow 3.3's Test button takes an empty port for another port
-    # than the stored one, and refuses to test with the stored key. With a port in both places it works.
+    # `port` is there although the base URL says it all: the Test button of Airflow 3.3.1 and 3.3.2 sends 0 where none
+    # is stored, which its server takes for another host, so it refuses to use the stored key (apache/airflow#73298).
+    # A form can give a standard field no default, so its label says it.
     "hidden_fields": ["schema", "login"],
-    "relabeling": {"password": "API key", "host": "Base URL"},
+    "relabeling": {"password": "API key", "host": "Base URL", "port": "Port (443; Test wants one)"},
     "placeholders": {
         "password": "sk_live_… (FLORA: workspace settings, API keys)",
         "host": DEFAULT_BASE_URL,
-        "port": "443, or the base URL's (Airflow 3.3's Test button wants one)",
+        "port": "443, or the base URL's; if empty, Airflow 3.3.2's Test says Bad Request",
     },
 }
 
@@ -210,7 +217,16 @@ def naming(conn_id: str) -> Iterator[None]:
     try:
         yield
     except FloraInputError as error:
-        raise FloraInputError([f"connection {conn_id!r}: {problem}" for problem in error.problems]) from None
+        raise FloraInputError([f"{_prefix(conn_id)}{problem}" for problem in error.problems]) from None
+
+
+def without_name(error: FloraInputError, conn_id: str) -> FloraInputError:
+    """The same problems without the connection's id, for where it is known or says nothing."""
+    return FloraInputError([problem.removeprefix(_prefix(conn_id)) for problem in error.problems])
+
+
+def _prefix(conn_id: str) -> str:
+    return f"connection {conn_id!r}: "
 
 
 def _read(name: str, value: object) -> object:

@@ -186,7 +186,7 @@ def test_variable_that_is_no_connection_is_reported_without_its_value(monkeypatc
 
     works, sentence = FloraHook().test_connection()
     assert not works
-    assert sentence.startswith(f"connection 'flora_default': AIRFLOW_CONN_FLORA_DEFAULT {why}")
+    assert sentence.startswith(f"AIRFLOW_CONN_FLORA_DEFAULT {why}")
     assert "secret" not in sentence
 
     async def ask():

@@ -33,7 +33,11 @@ def test_airflow_shows_the_form_without_a_warning(caplog, recwarn):
     fields = {name.removeprefix("extra__flora__") for name in manager.connection_form_widgets if "__flora__" in name}
     assert fields == set(EXTRA_FIELDS)
     behaviour = manager.field_behaviours["flora"]
-    assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
+    assert behaviour["relabeling"] == {
+        "password": "API key",
+        "host": "Base URL",
+        "port": "Port (443; Test wants one)",
+    }
     assert "port" not in behaviour["hidden_fields"]
     assert "flora" not in caplog.text.lower()
     assert not [warning for warning in recwarn if "flora" in str(warning.message).lower()]

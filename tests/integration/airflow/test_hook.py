@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from flora_provider.hooks.connection import EXTRA_FIELDS
 from flora_provider.hooks.flora import FloraHook
 from tests.support.servers import answering, socket_server, unused_port
 
@@ -44,10 +45,80 @@ def untrusted_tls(folder):
         yield url.replace("http://127.0.0.1", "https://localhost"), certificate
 
 
-def test_connection_test_lists_the_workspaces_of_the_key(flora):
+def test_connection_test_names_the_workspaces_of_the_key_and_their_projects(flora):
+    scope = flora.sandbox.workspace_id, flora.sandbox.project_id
+    empty = flora.sandbox.state.add_workspace("Empty")
     works, sentence = FloraHook().test_connection()
     assert works
-    assert sentence.startswith("FLORA accepts the key. Workspaces: Sandbox (ws_")
+    assert sentence == (
+        f"FLORA accepts the key. Workspaces and projects: Sandbox ({scope[0]}): Airflow ({scope[1]}); "
+        f"Empty ({empty.workspace_id}): no projects. To list all: python -m flora_provider.workspaces"
+    )
+
+
+def test_connection_test_stays_short_for_an_account_with_hundreds_of_projects(flora):
+    flora.connect(extra={"project_id": None})
+    for number in range(40):
+        flora.sandbox.state.add_workspace(f"Space {number} \x1b[31m\n" + "long " * 100)
+    for number in range(300):
+        flora.sandbox.state.add_project(flora.sandbox.workspace_id, f"Ferns {number} " + "green " * 100)
+    works, sentence = FloraHook().test_connection()
+    assert works
+    assert len(sentence) < 1000
+    assert sentence.isprintable()
+    assert ", and more; " in sentence
+    assert "; and 38 more. To list all" in sentence
+    assert flora.requests == 4
+
+
+def test_connection_test_says_that_the_key_has_no_workspace(flora):
+    flora.connect(extra={"workspace_id": None, "project_id": None})
+    flora.sandbox.state.workspaces["own"].clear()
+    assert "Workspaces and projects: none. " in FloraHook().test_connection()[1]
+
+
+def test_connection_test_bears_projects_that_the_key_may_not_list(flora):
+    flora.inject(route="/projects", status=403)
+    works, sentence = FloraHook().test_connection()
+    assert works
+    assert f"Sandbox ({flora.sandbox.workspace_id}): projects not listed (403)" in sentence
+
+
+def test_connection_test_finds_defaults_that_the_key_does_not_see(flora):
+    state, workspace_id, project_id = flora.sandbox.state, flora.sandbox.workspace_id, flora.sandbox.project_id
+    other = state.add_workspace("Other").workspace_id
+    elsewhere = state.add_project(other, "Elsewhere").project_id
+    no_workspace = "the key sees no workspace 'ws_x', which the extra's workspace_id names"
+    for extra, problem in {
+        ("ws_x", None): no_workspace,
+        ("ws_x", project_id): f"{no_workspace} and project '{project_id}' of the extra belongs to workspace "
+        f"{workspace_id}, not to 'ws_x'",
+        (workspace_id, "prj_x"): "the key sees no project 'prj_x', which the extra's project_id names",
+        (None, "prj_x"): "the key sees no project 'prj_x', which the extra's project_id names",
+        (workspace_id, elsewhere): f"project '{elsewhere}' of the extra belongs to workspace {other}, "
+        f"not to '{workspace_id}'",
+    }.items():
+        flora.connect(extra=dict(zip(("workspace_id", "project_id"), extra, strict=True)))
+        assert said().startswith(f"FLORA accepts the key, but {problem}. Workspaces and projects: Sandbox (ws_")
+
+
+def test_connection_test_takes_the_nulls_of_a_saved_form_as_absent(flora):
+    flora.connect(extra=dict.fromkeys(EXTRA_FIELDS))
+    assert FloraHook().test_connection()[0]
+
+
+def test_connection_test_is_repeated_in_the_log(flora, logged):
+    works, sentence = FloraHook().test_connection()
+    assert works
+    assert f"Test of a FLORA connection: {sentence}" in logged()
+    flora.connect(password="sk_live_of_somebody_else")
+    assert f"Test of a FLORA connection: {said()}" in logged()
+    assert "sk_live_of_somebody_else" not in logged()
+
+
+def test_connection_test_does_not_name_the_connection_that_airflow_makes_up_for_it(flora):
+    flora.connect("xqkzvrtp", extra={"max_retries": 21})
+    assert said("xqkzvrtp") == "max_retries is 21: give a whole number from 0 to 20"
 
 
 def test_connection_test_of_airflow_reaches_the_hook(flora):
@@ -63,7 +134,7 @@ def connection_of(flora):
 
 def test_connection_without_a_key_is_reported(flora):
     flora.connect(password=None)
-    assert said() == "connection 'flora_default': it has no API key: put one into its password"
+    assert said() == "it has no API key: put one into its password"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +191,7 @@ def test_variable_of_the_environment_that_cannot_be_used_is_reported(flora, monk
         monkeypatch.delenv(name)
     monkeypatch.setenv(variable, value)
     flora.connect(host="https://localhost:1")
-    assert said().startswith(f"connection 'flora_default': {sentence}")
+    assert said().startswith(sentence)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""List what a connection's key may use: `python -m flora_provider.workspaces flora_default`.
+
+The connection's Test button names a few of these for two seconds, and Airflow's command line none at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from flora_provider.api import calls
+from flora_provider.api.errors import FloraError
+from flora_provider.api.text import MAX_TEXT, one_line
+from flora_provider.hooks import access
+from flora_provider.hooks.connection import LIST_COMMAND
+from flora_provider.hooks.flora import FloraHook
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print workspaces and projects, one a line, the problems of the connection to stderr; return the exit code.
+
+    Args:
+        arguments: without the program's name; None for those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog=LIST_COMMAND,
+        description="List the workspaces of a connection's key and their projects: each a line, its id first.",
+    )
+    default = FloraHook.default_conn_name
+    parser.add_argument("conn_id", nargs="?", default=default, help="Airflow connection (default: %(default)s)")
+    conn_id = parser.parse_args(arguments).conn_id
+    # Airflow reads connections of its own database in its servers and command line only, and this tells them apart.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    try:
+        with FloraHook(conn_id) as hook:
+            problems = _print_all(hook)
+        sys.stdout.flush()
+    except FloraError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for people
+        return 1
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    for problem in problems:
+        print(f"connection {conn_id!r}: {problem}", file=sys.stderr)  # noqa: T201 - for people
+    return 1 if problems else 0
+
+
+def _print_all(hook: FloraHook) -> list[str]:
+    workspaces = hook.list_workspaces()
+    for workspace in workspaces:
+        _print(workspace.workspace_id, workspace.name, f"({workspace.role})")
+        for project in hook.client().items(calls.list_projects(workspace_id=workspace.workspace_id)):
+            _print(f"  {project.project_id}", project.name)
+    return access.default_problems(hook.client(), hook.defaults, workspaces)
+
+
+def _print(item_id: str, *words: str) -> None:
+    # A name may hold anything, and a terminal obeys some of it.
+    print("  ".join([item_id, *(one_line(word, MAX_TEXT) for word in words)]))  # noqa: T201 - what the program is for
+
+
+if __name__ == "__main__":
+    sys.exit(main())
