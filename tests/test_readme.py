@@ -159,7 +159,7 @@ def test_links_lead_to_files(file):
 
 
 def test_metrics_are_those_that_are_sent():
-    from flora_provider.hooks import metrics
+    from flora_provider.telemetry import metrics
 
     sent = {value for name, value in vars(metrics).items() if name.isupper() and str(value).startswith("flora.")}
     assert set(re.findall(r"^\| `(flora\.\w+)` \|", README, re.MULTILINE)) == sent

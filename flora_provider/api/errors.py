@@ -38,7 +38,7 @@ from flora_provider.api.text import MAX_MESSAGE, bounded, storable
 from flora_provider.api.urls import redact_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flora_provider.runs.error_codes import RetryAdvice
 
@@ -259,10 +259,12 @@ class RunFailed(RunError):  # noqa: N818 - named for what happened to the run, a
     """FLORA ended the run as failed. Failed runs are not charged (FLORA's docs).
 
     Attributes:
-        code: FLORA's `error_code`, an open string; None when absent.
-        reason: FLORA's `error_message`; None when absent.
+        code, reason: FLORA's `error_code`, an open string, and its `error_message`; None when absent.
         advice: what can help; `advice.may_retry` is False when only another input or a person can.
+        run: the run as a wait saw it end; None if none did.
     """
+
+    run: Mapping[str, Any] | None = None
 
     def __init__(self, *, run_id: str, code: str | None, reason: str | None, advice: RetryAdvice) -> None:
         self.code = code and bounded(code)

@@ -39,7 +39,7 @@ class Surroundings:
         clients: for starts.
         wait: for a run.
         tell: takes the progress, every `PROGRESS_EVERY` seconds and at the end.
-        count: takes how a run ended, once that is stored.
+        report: takes how a run ended, once that is stored, and what was asked for, as XCom `request` has it.
         budget: makes the budget of a row; None for none.
         handlers: of the budget's effects; they block.
     """
@@ -47,7 +47,7 @@ class Surroundings:
     clients: Clients
     wait: Callable[[RunPoller], Awaitable[RunEvent]]
     tell: Callable[[Progress], Awaitable[None]]
-    count: Callable[[RunEvent], None]
+    report: Callable[[RunEvent, Mapping[str, Any]], None]
     budget: Callable[[PlannedRow], RunBudget] | None = None
     handlers: Mapping[type, Callable[[Any], Any]] = field(default_factory=dict)
 
@@ -151,7 +151,7 @@ class BatchRunner:
         event = await self.around.wait(poller)
         record = record.ended(event, options.attempt)
         await self._put(record)
-        self.around.count(event)
+        self.around.report(event, {"kind": "generation", **row.request, "quoted_cost_usd": record.quoted_cost})
         self.board.costs.charge(row.row, record.cost)
         if record.state != "completed":
             log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.reason)

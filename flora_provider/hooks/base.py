@@ -18,8 +18,8 @@ from flora_provider.api.client import AsyncFloraClient, FloraClient
 from flora_provider.api.errors import FloraError, FloraInputError
 from flora_provider.hooks.connection import LIST_COMMAND, Defaults, naming, read_connection, variable_problems
 from flora_provider.hooks.lazy import lazy
-from flora_provider.hooks.metrics import RequestMetrics, connect
 from flora_provider.runs.polling import poll_once
+from flora_provider.telemetry.metrics import RequestMetrics, connect
 
 if TYPE_CHECKING:
     from flora_provider.api.calls import Call

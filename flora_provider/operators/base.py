@@ -199,7 +199,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         from flora_provider.tasks.ledger import ledger_of
         from flora_provider.tasks.reuse import take
 
-        with self._remembered(context), self.airflow_errors(), self.hook:
+        with self._remembered(context), self.run_errors(context), self.hook:
             self.refuse_values()
             self._ledger = ledger = ledger_of(context)
             if reused := take(self, context, ledger):
@@ -216,12 +216,13 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         """Go on after the triggerer's wait."""
         from flora_provider.tasks.moderation import is_followed, resumed_ledger
 
-        with self._remembered(context), self.airflow_errors(), self.hook:
+        with self._remembered(context), self.run_errors(context), self.hook:
             try:
                 run = self.result_of_event(event)
             except RunFailed as failure:
                 if not is_followed(self, failure):
                     raise
+                self.trace_failure(context, failure)
                 self._ledger = ledger = resumed_ledger(self, context)
                 return self._start_and_wait(context, ledger, after=failure)
             self._run_id, self._has_ended = run["run_id"], True
@@ -286,6 +287,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
             except RunFailed as failure:
                 if not is_followed(self, failure):
                     raise
+                self.trace_failure(context, failure)
                 after = failure
                 continue
             self._has_ended = True

@@ -123,7 +123,9 @@ class RunEvent:
             raise WaitRefused(run_id=self.run_id, detail=self.detail)
         if self.run["status"] == "failed":
             advice = advice_for(self.error_code, self.error_message)
-            raise RunFailed(run_id=self.run_id, code=self.error_code, reason=self.error_message, advice=advice)
+            failure = RunFailed(run_id=self.run_id, code=self.error_code, reason=self.error_message, advice=advice)
+            failure.run = self.run
+            raise failure
         if not self.run["outputs"]:
             raise RunError(
                 f"FLORA run {self.run_id} completed without an output; look at it in FLORA", run_id=self.run_id

@@ -26,7 +26,7 @@ from flora_provider.runs.ref import RunRef
 from flora_provider.tasks import triggerer
 from flora_provider.tasks.exceptions import joined
 from flora_provider.tasks.parse_checks import Folder, Text, storage_path
-from flora_provider.tasks.sensor_link import link_of_sensor
+from flora_provider.tasks.sensor_link import link_of_sensor, source_of_sensor
 from flora_provider.tasks.waiting import WaitsForRun
 from flora_provider.tasks.xcom import push_if_possible
 
@@ -150,7 +150,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
                 deadline = self.deadline(context)
                 run = self._poll(context)
             if run is None:
-                self.defer_wait(self.ref, deadline)
+                self.defer_wait(self.ref, deadline, link_from=source_of_sensor(self, self._written))
             return run
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -161,7 +161,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> FinishedRun:
         """Go on after the triggerer's wait."""
-        with self._soft_failures(), self.airflow_errors(), self.hook:
+        with self._soft_failures(), self.run_errors(context), self.hook:
             return self.push_result(context, self.result_of_event(event), self.technique)
 
     def _poke_loop(self, context: Context) -> FinishedRun | None:
@@ -189,7 +189,7 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         from flora_provider.runs.poll_policy import PollPolicy
         from flora_provider.runs.poller import RunPoller
 
-        with self.airflow_errors():
+        with self.run_errors(context):
             validation.raise_problems(validation.problems([("run_id", self.run_id, validation.run_id)]))
             now = time.time()
             # A rescheduled sensor polls once in each process, so it counts from the first one on.

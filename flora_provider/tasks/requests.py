@@ -6,13 +6,12 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flora_provider.telemetry.facts import REQUEST
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
 log = logging.getLogger(__name__)
-
-REQUEST = "request"
-"""The XCom of operators that start runs: members of `RunManifest`, among them `run_id`."""
 
 REUSE_KEY = "reuse_key"
 """The member of it under which the build cache keeps the run."""

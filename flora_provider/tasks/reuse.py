@@ -10,10 +10,11 @@ from flora_provider.links.flora import FloraRunLink
 from flora_provider.runs.ledger import Attempt, of_this_clear
 from flora_provider.tasks.asset_events import add_asset_events
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of, ledger_of
-from flora_provider.tasks.requests import REQUEST, REUSE_KEY
+from flora_provider.tasks.requests import REUSE_KEY
 from flora_provider.tasks.saving import saved_members, where
 from flora_provider.tasks.waiting import seconds
 from flora_provider.tasks.xcom import push_if_possible, push_with_retries
+from flora_provider.telemetry.facts import REQUEST
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

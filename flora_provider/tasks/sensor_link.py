@@ -37,19 +37,24 @@ def link_of_sensor(task: FloraRunSensor, written: Mapping[str, Any] | None, cont
         return ""
 
 
+def source_of_sensor(task: FloraRunSensor, written: Mapping[str, Any] | None) -> str | None:
+    """Id of the task that started the run, if it is one of ours; arguments as of `link_of_sensor`."""
+    dag = task.get_dag()
+    if dag is None:
+        return None
+    expanded = getattr(getattr(dag.task_dict.get(task.task_id), "expand_input", None), "value", None)
+    sources = {**(written or {}), **(expanded if isinstance(expanded, dict) else {})}
+    return link_source(task, sources.get("run_id"))
+
+
 def _default_link(task: FloraRunSensor) -> str:
     return project_url(task.hook.settings.base_url, task.hook.defaults.project_id)
 
 
 def _link_of_source(task: FloraRunSensor, written: Mapping[str, Any], context: Context) -> str | None:
     """What the task has pushed that started the run; of a mapped one, the instance of the same map index."""
-    dag = task.get_dag()
-    if dag is None:
-        return None
-    expanded = getattr(getattr(dag.task_dict.get(task.task_id), "expand_input", None), "value", None)
-    sources = {**written, **(expanded if isinstance(expanded, dict) else {})}
-    task_id = link_source(task, sources.get("run_id"))
-    if task_id is None:
+    dag, task_id = task.get_dag(), source_of_sensor(task, written)
+    if dag is None or task_id is None:
         return None
     source, ti = dag.task_dict[task_id], context["ti"]
     is_mapped = hasattr(source, "expand_input") or next(source.iter_mapped_task_groups(), None) is not None

@@ -20,10 +20,10 @@ from flora_provider.runs.submission import Submission, SubmitOptions
 from flora_provider.runs.submitter import RunSubmitter
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of, intent_of
 from flora_provider.tasks.moderation import seed_members
-from flora_provider.tasks.requests import REQUEST
 from flora_provider.tasks.reuse import kept_under
 from flora_provider.tasks.waiting import Deadline
 from flora_provider.tasks.xcom import push_if_possible, push_with_retries, pushed_run_ids
+from flora_provider.telemetry.facts import REQUEST
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -16,6 +16,7 @@ from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.tasks.exceptions import joined
 from flora_provider.tasks.flora_task import FloraTask
+from flora_provider.tasks.requests import requests_of
 from flora_provider.tasks.triggerer import can_end_in_triggerer
 from flora_provider.tasks.xcom import push_if_possible
 from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL, xcoms_of
@@ -89,7 +90,7 @@ class WaitsForRun(FloraTask):
         Args:
             ref: the run.
             deadline: when to stop waiting.
-            known: `started_at` and `estimated_seconds`, as of `FloraRunTrigger`.
+            known: `started_at`, `estimated_seconds` and `link_from`, as of `FloraRunTrigger`.
 
         Raises:
             TaskDeferred: always.
@@ -158,36 +159,45 @@ class WaitsForRun(FloraTask):
             self._raise_timeout(error, event.limit)
 
     @contextmanager
-    def airflow_errors(self) -> Iterator[None]:
-        """As of every task of ours; and a failed run, which is what this task was given, is counted."""
-        with super().airflow_errors():
+    def run_errors(self, context: Context) -> Iterator[None]:
+        """As `airflow_errors`; and a failed run, which is what this task was given, is counted and traced."""
+        with self.airflow_errors():
             try:
                 yield
             except RunFailed as failure:
-                from flora_provider.hooks.metrics import count_failed
+                from flora_provider.telemetry.metrics import count_failed
 
                 count_failed(failure)
+                self.trace_failure(context, failure)
                 raise
+
+    def trace_failure(self, context: Context, failure: RunFailed) -> None:
+        """Record a failed run as a span, where there are spans."""
+        from flora_provider.telemetry.spans import trace_failed
+
+        trace_failed(failure, lambda: requests_of(self, context, [failure.run_id or ""]).get(failure.run_id or ""))
 
     def push_result(
         self, context: Context, run: FinishedRun, technique: str | None = None, *, is_reused: bool = False
     ) -> FinishedRun:
-        """Save, describe, push and count what is wished of a completed run, and return it.
+        """Save, describe, push, count and trace what is wished of a completed run, and return it.
 
         Args:
             context: of the task.
             run: the completed run.
             technique: as of `RunRef`.
-            is_reused: whether it was paid for, and counted, before.
+            is_reused: whether it was paid for, counted and traced before.
         """
-        from flora_provider.hooks.metrics import count_completed
         from flora_provider.tasks.saving import save_and_describe
+        from flora_provider.telemetry.metrics import count_completed
+        from flora_provider.telemetry.spans import trace_completed
 
         run = save_and_describe(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
         if not is_reused:
             count_completed(run)
+            trace_completed(run, lambda: requests_of(self, context, [run["run_id"]]).get(run["run_id"]))
         self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
         return run
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from inspect import signature
 from traceback import format_tb
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flora_provider.batch.plan import PlannedRow
     from flora_provider.batch.progress import Progress
     from flora_provider.batch.rules import BatchEnd
+    from flora_provider.runs.event import RunEvent
 
 PROGRESS = "progress"
 """The XCom with the counts of a batch, renewed while it goes on: `flora_provider.batch.progress.Progress`."""
@@ -106,7 +107,7 @@ class FloraBatchTrigger(BaseTrigger):
         from flora_provider.batch.rules import BatchOptions
         from flora_provider.batch.runner import BatchRunner, Surroundings
         from flora_provider.files.storage import open_folder
-        from flora_provider.hooks.metrics import connect, count_ended
+        from flora_provider.telemetry.metrics import connect
         from flora_provider.triggers.clients import ConnectionClients
         from flora_provider.triggers.shared_poller import waits_over
 
@@ -127,7 +128,7 @@ class FloraBatchTrigger(BaseTrigger):
                     clients=clients,
                     wait=lambda poller: waits.wait_for(poller, clients.current.settings),
                     tell=self._tell,
-                    count=count_ended,
+                    report=_report,
                     **(await commits.call(self._budget)),
                 )
                 runner = BatchRunner(Board(rows, options), BatchLedger(folder, connection), commits, around)
@@ -177,3 +178,12 @@ class FloraBatchTrigger(BaseTrigger):
             "are billed; a retry of the task takes them",
             self.folder,
         )
+
+
+def _report(event: RunEvent, request: Mapping[str, Any]) -> None:
+    """Count and trace a run that has ended."""
+    from flora_provider.telemetry.metrics import count_ended
+    from flora_provider.telemetry.spans import trace_ended
+
+    count_ended(event)
+    trace_ended(event, lambda: request)

@@ -7,7 +7,7 @@ from typing import Self
 from flora_provider.api.client import AsyncFloraClient
 from flora_provider.api.errors import FloraError
 from flora_provider.api.settings import Settings
-from flora_provider.hooks.metrics import RequestMetrics
+from flora_provider.telemetry.metrics import RequestMetrics
 from flora_provider.triggers.connection_reader import ConnectionReader
 
 

@@ -53,8 +53,8 @@ class FloraRunTrigger(BaseTrigger):
         end_from_trigger: end the task here if the run completed, instead of asking a worker to do it.
         do_xcom_push: with `end_from_trigger`, push the finished run as the task's return value.
         run_id_from: for a wait that starts here: `task_id` and `key` of the XCom that holds the run id.
-        link_from: for a wait that starts here: id of the task that started the run, whose link this one has too; None
-            for the connection's project.
+        link_from: id of the task that started the run, if that is another one of ours: a wait that starts here has its
+            link too, else that of the connection's project, and the span of the run says what that task asked for.
     """
 
     def __init__(
@@ -221,7 +221,8 @@ class FloraRunTrigger(BaseTrigger):
 
     async def _end_task(self, event: RunEvent) -> bool:
         """Do what a worker would, and return whether that succeeded; if not, a worker is to do it."""
-        from flora_provider.hooks.metrics import count_completed
+        from flora_provider.telemetry.metrics import count_completed
+        from flora_provider.triggers.tracing import trace_end
 
         try:
             if await in_thread(needs_worker):
@@ -231,6 +232,7 @@ class FloraRunTrigger(BaseTrigger):
             self.log.warning("The task cannot end here, so a worker is asked to end it: %s", error_text(error))
             return False
         count_completed(event.result())
+        await trace_end(event, self.task_instance, self.link_from)
         return True
 
     def _push(self, event: RunEvent) -> None:

@@ -19,7 +19,8 @@ from tests.support.airflow_tasks import INSTANT, OneTask, start_run
 from tests.support.statsd import StatsdServer, read_settings
 
 # Airflow 2 has no supervisor, and no event that ends a task in the triggerer.
-collect_ignore = [] if AIRFLOW_V_3_3_PLUS else ["test_triggerer_wire.py", "test_metrics_in_triggerer.py"]
+IN_TRIGGERER = ["test_triggerer_wire.py", "test_metrics_in_triggerer.py", "test_spans_in_triggerer.py"]
+collect_ignore = [] if AIRFLOW_V_3_3_PLUS else IN_TRIGGERER
 
 
 class Flora:
@@ -195,3 +196,33 @@ def statsd(statsd_server, metrics_settings):
     metrics_settings(**statsd_server.environment)
     statsd_server.forget()
     return statsd_server
+
+
+@pytest.fixture(scope="session")
+def collector_server():
+    from tests.support.otlp import Collector
+
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture
+def collector(collector_server):
+    """An OpenTelemetry collector, which has received nothing yet."""
+    collector_server.received.clear()
+    return collector_server
+
+
+@pytest.fixture
+def provider(collector, monkeypatch):
+    """This process' tracer provider, which sends each span to the collector at once."""
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(collector.url)))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    yield provider
+    provider.shutdown()

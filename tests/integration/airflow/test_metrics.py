@@ -9,7 +9,6 @@ import threading
 
 import pytest
 
-from flora_provider.hooks import metrics
 from flora_provider.hooks.flora import FloraHook
 from flora_provider.operators.flora import (
     FloraGenerateBatchOperator,
@@ -19,6 +18,7 @@ from flora_provider.operators.flora import (
 from flora_provider.sandbox.error_families import FAMILIES
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.world.run_behavior import RunBehavior
+from flora_provider.telemetry import metrics
 from tests.support.statsd import read_settings
 from tests.support.triggers import first_event, run_within
 

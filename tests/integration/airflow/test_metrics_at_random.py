@@ -10,10 +10,10 @@ from flora_provider.api import calls
 from flora_provider.api.client import AsyncFloraClient
 from flora_provider.api.errors import FloraError
 from flora_provider.api.http import process
-from flora_provider.hooks.metrics import RequestMetrics
 from flora_provider.sandbox.app import Sandbox
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.settings import Settings
+from flora_provider.telemetry.metrics import RequestMetrics
 from tests.support.virtual_time import run_in_virtual_time
 
 KINDS = ("generation", "technique", "action")

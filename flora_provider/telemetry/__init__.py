@@ -1,0 +1,1 @@
+"""What a deployment can observe of runs: metrics, spans (OpenTelemetry) and lineage (OpenLineage)."""
