@@ -82,3 +82,25 @@ def test_image_has_all_that_the_sandbox_imports():
 def test_links_of_the_docs_lead_to_files(file):
     for path in re.findall(r"\]\(([\w./]+)[)#]", file.read_text(encoding="utf-8")):
         assert (file.parent / path).exists(), path
+
+
+def test_metrics_are_those_that_are_sent():
+    from flora_provider.telemetry import metrics
+
+    sent = {value for name, value in vars(metrics).items() if name.isupper() and str(value).startswith("flora.")}
+    page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(flora\.\w+)` \| (?:counter|timing)", page, re.MULTILINE)) == sent
+
+
+def test_attributes_of_spans_are_those_that_are_sent():
+    from dataclasses import fields
+
+    from flora_provider.telemetry.facts import RunFacts
+
+    page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8").partition("## Traces")[2]
+    named = {
+        name
+        for row in re.findall(r"^\| (`flora\.[^|]*) \|", page, re.MULTILINE)
+        for name in re.findall(r"flora\.(\w+)", row)
+    }
+    assert named == {member.name for member in fields(RunFacts)} - {"reused"}

@@ -156,10 +156,3 @@ def test_the_finished_run_has_the_members_that_the_example_shows():
 @pytest.mark.parametrize("file", re.findall(r"\]\(([\w./]+)\)", README))
 def test_links_lead_to_files(file):
     assert (ROOT / file).exists()
-
-
-def test_metrics_are_those_that_are_sent():
-    from flora_provider.telemetry import metrics
-
-    sent = {value for name, value in vars(metrics).items() if name.isupper() and str(value).startswith("flora.")}
-    assert set(re.findall(r"^\| `(flora\.\w+)` \|", README, re.MULTILINE)) == sent
