@@ -1,4 +1,4 @@
-"""A real Airflow of our own: scheduler, dag-processor, triggerer and api-server on this machine, in one folder."""
+"""A real Airflow of our own: scheduler, dag-processor, triggerer, api-server, … on this machine, in one folder."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -20,6 +20,14 @@ USER = "admin"
 # How many tasks can run at once: Airflow's default of 32 would cost 5 GB of memory.
 WORKERS = 4
 
+# What runs, by name: what `airflow` is started with.
+PARTS: Mapping[str, Sequence[str]] = {
+    "api-server": ("api-server", "--workers", "1"),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+
 
 class AirflowError(Exception):
     """Airflow did not come up, or lost a part; the message says which, and where its log is."""
@@ -28,7 +36,7 @@ class AirflowError(Exception):
 class AirflowInstance:
     """A real Airflow, up from `start` and `wait_healthy` to `stop`.
 
-    The four parts are started one by one rather than through `airflow standalone`, so that each can be stopped, killed
+    The parts are started one by one rather than through `airflow standalone`, so that each can be stopped, killed
     and started again by itself, and has a log of its own. Nothing but the api-server listens, and it does on 127.0.0.1:
     the log servers of scheduler and triggerer, which know no other address than all of them, stay off (on one machine
     the api-server reads the files itself).
@@ -37,13 +45,20 @@ class AirflowInstance:
         home: The folder for metadata database, settings and logs; made when it is missing.
         dags_folder: Where the DAG files are.
         env: Settings on top of ours, e.g. `AIRFLOW__CORE__PARALLELISM`.
+        parts: What runs; one `api-server` at least.
     """
 
-    def __init__(self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags_folder: Path,
+        env: Mapping[str, str] | None = None,
+        parts: Mapping[str, Sequence[str]] = PARTS,
+    ) -> None:
         self.home = home.resolve()
         self.logs = self.home / "logs"
         self.database = self.home / "airflow.db"
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.user = USER
         self.password = secrets.token_urlsafe(12)
@@ -53,17 +68,12 @@ class AirflowInstance:
         # would keep the processor from ours for a minute.
         own = {"dag-processor": {"AIRFLOW__CORE__LOAD_EXAMPLES": "False"}}
         self.parts = {
-            name: Part(name, _airflow(name, *options), self.env | own.get(name, {}), self.logs / f"{name}.log")
-            for name, options in {
-                "api-server": ["--workers", "1"],
-                "scheduler": ["--skip-serve-logs"],
-                "dag-processor": [],
-                "triggerer": ["--skip-serve-logs"],
-            }.items()
+            name: Part(name, _airflow(*command), self.env | own.get(name, {}), self.logs / f"{name}.log")
+            for name, command in parts.items()
         }
 
     def start(self) -> None:
-        """Make the metadata database and start the four parts; returns before they are up."""
+        """Make the metadata database and start the parts; returns before they are up."""
         self.logs.mkdir(parents=True, exist_ok=True)
         # Known before the api-server starts, which would otherwise make up a password of its own.
         passwords = self.home / "simple_auth_manager_passwords.json.generated"
@@ -79,7 +89,7 @@ class AirflowInstance:
             part.start()
 
     def wait_healthy(self, timeout: float = 120) -> None:
-        """Wait until all four parts say that they are well, and log in.
+        """Wait until each kind of part says that it is well, and log in.
 
         Airflow takes a part for well until half a minute after its last heartbeat, so this does not tell whether one
         that was killed and started again is back already.
@@ -113,8 +123,8 @@ class AirflowInstance:
         """Return the processes that run one task instance now: the task itself and its supervisor, in this order."""
         found = self.rest.task_instances(dag_id, run_id, task_id)
         pids = {ti["pid"] for ti in found if ti["map_index"] == map_index and ti["state"] == "running"}
-        session = self.parts["scheduler"].processes()
-        tasks = [process for process in session if process.pid in pids]
+        processes = [process for part in self.parts.values() for process in part.processes()]
+        tasks = [process for process in processes if process.pid in pids]
         return [*tasks, *(parent for task in tasks if (parent := task.parent()))]
 
     def _is_healthy(self) -> bool:
@@ -156,7 +166,8 @@ def _settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from devstack.airflow_instance import AirflowInstance
+from devstack.airflow_instance import PARTS, AirflowInstance
 from devstack.processes import started_with, stop, uninterrupted
 from devstack.sandbox_process import SandboxProcess
 
@@ -30,12 +30,19 @@ class Stage:
         folder: For everything that they write; `folder/airflow` is AIRFLOW_HOME, `folder/logs` holds what they print.
         dags_folder: Where the DAG files are.
         env: Further settings for Airflow.
+        parts: Of Airflow, by name: what `airflow` is started with.
     """
 
-    def __init__(self, folder: Path, dags_folder: Path = EXAMPLE_DAGS, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dags_folder: Path = EXAMPLE_DAGS,
+        env: Mapping[str, str] | None = None,
+        parts: Mapping[str, Sequence[str]] = PARTS,
+    ) -> None:
         self.folder = folder.resolve()
         mark = {MARK: str(self.folder)}
-        self.airflow = AirflowInstance(self.folder / "airflow", dags_folder, {**(env or {}), **mark})
+        self.airflow = AirflowInstance(self.folder / "airflow", dags_folder, {**(env or {}), **mark}, parts)
         self.sandbox = SandboxProcess(dict(os.environ) | mark, self.folder / "airflow" / "logs" / "sandbox.log")
 
     @property

@@ -3,7 +3,8 @@
 import pytest
 
 from devstack.stage import Stage
-from tests.e2e.chaos.cluster import DAGS, Cluster
+from tests.e2e.chaos.cluster import Cluster
+from tests.e2e.deployment import DAGS
 from tests.support.statsd import StatsdServer
 
 

@@ -4,13 +4,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg2
 
+from devstack.airflow_instance import free_port
 from devstack.airflow_rest import wait_until
 from devstack.processes import Part, stop, uninterrupted
 
@@ -25,24 +26,25 @@ class Postgres:
     """An empty server for one test, in a folder that ends with it. `url` is what Airflow takes as SQL_ALCHEMY_CONN.
 
     PostgreSQL refuses to run as root: then it runs as `postgres`, or as `nobody` if there is no such user.
+
+    Args:
+        is_durable: whether it keeps all that it has committed when it is shut down at once.
     """
 
-    def __init__(self):
+    def __init__(self, *, is_durable=False):
         self._bin = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="flora-postgres-"))  # where another user may go, unlike pytest's
         self._data = self._folder / "data"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres"
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": "",
             "max_connections": 300,
-            # Nothing here outlives the test.
+            # Nothing here outlives the test, or this machine.
             "fsync": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on" if is_durable else "off",
             "full_page_writes": "off",
         }
         command = [self._bin / "postgres", "-D", self._data, *(f"--{name}={value}" for name, value in options.items())]
@@ -63,6 +65,18 @@ class Postgres:
             self.part.signal(signal.SIGINT)  # its "fast" shutdown; SIGTERM waits for clients to go
             stop([self.part], grace=5)
             shutil.rmtree(self._folder, ignore_errors=True)  # gone already if this is the second time
+
+    def restart(self, shutdown, away=0.0):
+        """Shut it down in its mode `fast` or `immediate`, start it anew after so many seconds, and wait until it is up.
+
+        Both cut off all clients; after an immediate one, it recovers from its log.
+        """
+        self.part.signal({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[shutdown])
+        if not wait_until(lambda: self.part.exit_code is not None, timeout=30, pause=0.1):
+            raise PostgresError(f"PostgreSQL is not down after 30 s:\n{self.part.log.read_text()}")
+        time.sleep(away)
+        self.part.start()
+        self._wait_up()
 
     def _make(self):
         if user := _other_user():

@@ -7,7 +7,7 @@ from contextlib import suppress
 import httpx
 
 from devstack.airflow_rest import FINISHED, wait_until
-from tests.e2e.chaos.cluster import control
+from tests.e2e.deployment import control
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from devstack.airflow_rest import wait_until
-from tests.e2e.chaos.cluster import control
+from tests.e2e.deployment import control
 from tests.e2e.scenarios import ObservedDagRun, prompts_billed
 from tests.e2e.test_change import WAITS, begin_every_wait, check_paid_once, end_runs, wait_until_all_wait
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from devstack.airflow_rest import wait_until
-from tests.e2e.chaos.cluster import connection_to, control, rotate_key
+from tests.e2e.deployment import connection_to, control, rotate_key
 from tests.e2e.scenarios import ConcurrentScenarios, ObservedDagRun, buy, prompts_billed
 
 concurrent = ConcurrentScenarios()

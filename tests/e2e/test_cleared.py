@@ -5,7 +5,7 @@ import json
 import pytest
 
 from devstack.airflow_rest import wait_until
-from tests.e2e.chaos.cluster import connection_to, control
+from tests.e2e.deployment import connection_to, control
 from tests.e2e.scenarios import ObservedDagRun, prompts_billed
 
 

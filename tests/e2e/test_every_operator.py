@@ -6,7 +6,7 @@ import pytest
 
 from devstack.airflow_rest import wait_until
 from flora_provider.files import read_manifest
-from tests.e2e.chaos.cluster import control
+from tests.e2e.deployment import control
 from tests.e2e.scenarios import ObservedDagRun
 
 KINDS = ("generation", "technique_by_id", "technique_by_slug", "action")

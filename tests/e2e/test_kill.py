@@ -5,7 +5,7 @@ from contextlib import suppress
 import httpx
 
 from devstack.airflow_rest import wait_until
-from tests.e2e.chaos.cluster import control
+from tests.e2e.deployment import control
 
 GOES_ON = "it goes on and is billed"
 

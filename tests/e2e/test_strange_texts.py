@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.chaos.cluster import control
+from tests.e2e.deployment import control
 from tests.e2e.scenarios import REPLACED, ObservedDagRun
 
 TEXT = "The paid text \ud83d goes on \x00 to the end."

@@ -9,12 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import psycopg2
 
 from devstack.airflow_rest import FINISHED, wait_until
 from tests.e2e.batch.checker import Result
 from tests.e2e.batch.workload import SAVED, draw_strikes, draw_workload
-from tests.e2e.chaos.cluster import connection_to, control
+from tests.e2e.deployment import connection_to, control, sha256_at_flora
 
 DAG, TASK = "batch_kills", ("batch", 0)
 TIMEOUT = 2400  # seconds, of batches that go on together
@@ -125,12 +124,10 @@ class Running:
                 run = flora.get(f"runs/{row['run_id']}").raise_for_status().json()
                 [output] = run["outputs"]
                 known = found[row["run_id"]] = {"charged_cost": run["charged_cost"]}
-                if output["type"] == "text":
-                    known["sha256"] = hashlib.sha256(output["url"].encode()).hexdigest()
-                elif pictures < COMPARED:
-                    pictures += 1
-                    content = httpx.get(output["url"]).raise_for_status().content
-                    known["sha256"] = hashlib.sha256(content).hexdigest()
+                is_text = output["type"] == "text"
+                if is_text or pictures < COMPARED:
+                    pictures += not is_text
+                    known["sha256"] = sha256_at_flora(output)
         return found
 
     def log(self):
@@ -165,13 +162,7 @@ def triggers_left(cluster, timeout=60):
 
     def is_clean():
         nonlocal number
-        with (
-            psycopg2.connect(cluster.postgres.url.replace("+psycopg2", "")) as connection,
-            connection.cursor() as asked,
-        ):
-            asked.execute("SELECT count(*) FROM trigger WHERE classpath LIKE '%FloraBatchTrigger'")
-            [number] = asked.fetchone()
-        connection.close()
+        [[number]] = cluster.query("SELECT count(*) FROM trigger WHERE classpath LIKE '%FloraBatchTrigger'")
         return number == 0
 
     wait_until(is_clean, timeout, pause=2)

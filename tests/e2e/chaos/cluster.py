@@ -1,10 +1,6 @@
 """Where rounds are run: a real Airflow, and one sandbox for each account of what a repeated key means."""
 
-import contextlib
-import json
 import os
-import secrets
-import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -12,43 +8,21 @@ from urllib.parse import quote
 import httpx
 
 from devstack.airflow_rest import wait_until
-from devstack.processes import stop, uninterrupted
-from devstack.sandbox_process import SandboxProcess
-from devstack.stage import MARK, Stage
 from tests.e2e.chaos.operator import JOURNAL
-from tests.e2e.chaos.workload import CLIENT_TIMEOUT, MODES, RETRIES_FILE
-from tests.e2e.postgres import Postgres
+from tests.e2e.chaos.workload import MODES, RETRIES_FILE
+from tests.e2e.deployment import Deployment, connection_to, rotate_key, runs_of
 from tests.e2e.vault import VaultDoor
 from tests.e2e.wrong_clock import FILE, step
 
 # Modes whose connections live in the vault; those of the others live in the metadata database.
 VAULTED = ("replay", "none")
 
-DAGS = Path(__file__).parent.parent / "dags"
 SITE = Path(__file__).parent.parent / "site"
 ROOT = Path(__file__).parents[3]
 
-# Airflow takes minutes to miss what was killed; this is about what happens then, not about when.
-QUICK_TO_MISS = {
-    "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "30",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
-    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "12",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-    # The same of an api-server that is away: a request is given up after seconds, and its task is told so. The task is
-    # not ended for the heartbeats that are lost meanwhile.
-    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "3",
-    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "60",
-}
 
-
-class Cluster:
+class Cluster(Deployment):
     """Airflow on PostgreSQL and the sandboxes, up while the `with` block runs.
-
-    On SQLite, which lets one write at a time, so many at once would wait for each other until they are refused.
 
     Args:
         folder: for everything that they write.
@@ -56,30 +30,19 @@ class Cluster:
 
     def __init__(self, folder):
         folder = folder.resolve()
-        self.journal = folder / "journal"
         self.clock = folder / "clock"
         self.vault = VaultDoor(folder / "vault")
         self._retries = folder / "retries"
-        settings = {JOURNAL: str(self.journal), FILE: str(self.clock), RETRIES_FILE: str(self._retries)}
+        settings = {JOURNAL: str(folder / "journal"), FILE: str(self.clock), RETRIES_FILE: str(self._retries)}
         # This checkout before the one that is installed, which may be another.
-        settings |= {"PYTHONPATH": os.pathsep.join(map(str, (SITE, ROOT)))}
-        settings |= QUICK_TO_MISS | self.vault.settings()
-        self.postgres = Postgres()
-        settings |= {
-            "AIRFLOW__CORE__PARALLELISM": "60",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "50",
-        }
-        self.stage = Stage(folder, DAGS, settings)
+        settings |= {"PYTHONPATH": os.pathsep.join(map(str, (SITE, ROOT))), "AIRFLOW__CORE__PARALLELISM": "60"}
+        super().__init__(folder, settings | self.vault.settings())
         self.sandboxes = {}
         self._others = {}
-        self._started = []
-        self._lock = threading.Lock()
 
     def __enter__(self):
+        super().__enter__()
         try:
-            self.postgres.__enter__()
-            self.stage.__enter__()
             for mode in MODES:
                 self.sandboxes[mode] = self.new_sandbox(None if mode in VAULTED else f"flora_{mode}", idempotency=mode)
                 if mode in VAULTED:
@@ -89,31 +52,13 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, *_):
-        with uninterrupted():
-            self.stage.stop()
-            stop(self._started, grace=5)
-            self.postgres.__exit__()
-
-    @property
-    def rest(self):
-        return self.stage.airflow.rest
-
     def runs(self, mode):
         """Every run of a mode's sandboxes, with prompt, key, status and whether it is billed."""
-        runs = [run for sandbox in self.all_sandboxes(mode) for run in control(sandbox, "GET", "runs")["runs"]]
-        # That of a technique or of an action begins with its name.
-        return [run | {"prompt": run["prompt"].rpartition(": ")[2]} for run in runs]
+        return [run for sandbox in self.all_sandboxes(mode) for run in runs_of(sandbox)]
 
     def all_sandboxes(self, mode):
         """The one that the mode's connection leads to, and the one that it led to before, if it was moved."""
         return [sandboxes[mode] for sandboxes in (self.sandboxes, self._others) if mode in sandboxes]
-
-    def noted(self):
-        """What the observers wrote into the journal, oldest first."""
-        with contextlib.suppress(FileNotFoundError):
-            return [json.loads(line) for line in self.journal.read_text().splitlines()]
-        return []
 
     def again(self, part, away=0.0):
         """Kill a part of Airflow with all that it has started, and start it anew after so many seconds."""
@@ -188,49 +133,9 @@ class Cluster:
             del fields["conn_type"]
             self.edit_connection(f"flora_{mode}", **fields)
 
-    def new_sandbox(self, conn_id=None, **settings):
-        """Start another sandbox, with a connection to it if that is named."""
-        with self._lock:
-            # Ids of runs are unique all over the world, so no two share a seed.
-            seed = len(self._started) + 1
-            mark = {MARK: str(self.stage.folder)}
-            sandbox = SandboxProcess(dict(os.environ) | mark, self.stage.logs / f"sandbox-{seed}.log", seed=seed)
-            self._started.append(sandbox)
-        sandbox.start()
-        if settings:
-            control(sandbox, "POST", "settings", json=settings)
-        if conn_id:
-            self.rest.create_connection(conn_id, **connection_to(sandbox))
-        return sandbox
-
-    def edit_connection(self, conn_id, **fields):
-        """Change fields of a connection in the metadata database, as a user does in the form."""
-        body = {"connection_id": conn_id, "conn_type": "flora", **fields}
-        self.rest.request("PATCH", f"connections/{conn_id}", json=body, params={"update_mask": list(fields)})
-
     def _answers(self):
         self.stage.airflow.check_alive()
         try:
             return bool(self.rest.health())
         except httpx.HTTPError:
             return False
-
-
-def connection_to(sandbox):
-    """The fields of an Airflow connection to a sandbox."""
-    address = {"workspace_id": sandbox.workspace_id, "project_id": sandbox.project_id}
-    extra = json.dumps({**address, "timeout": CLIENT_TIMEOUT})
-    return {"conn_type": "flora", "host": sandbox.base_url, "password": sandbox.api_key, "extra": extra}
-
-
-def rotate_key(sandbox):
-    """Have the sandbox take another key, and the old one no longer; return the new one."""
-    new = f"sk_test_{secrets.token_hex(12)}"
-    control(sandbox, "POST", "settings", json={"api_key": new})
-    sandbox.api_key = new
-    return new
-
-
-def control(sandbox, method, path, **options):
-    """Ask a sandbox something that FLORA would not answer."""
-    return httpx.request(method, f"{sandbox.url}/_sandbox/{path}", timeout=30, **options).raise_for_status().json()

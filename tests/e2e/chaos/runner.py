@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import httpx
 
 from devstack.airflow_rest import FINISHED, wait_until
-from tests.e2e.chaos.cluster import control
 from tests.e2e.chaos.workload import DISASTERS, RETRIES, Round, draw_nemeses, draw_rounds
+from tests.e2e.deployment import control
 
 BATCH = 25
 TIMEOUT = 700  # seconds, of one batch

@@ -1,0 +1,145 @@
+"""Run the campaign of one seed on a production deployment, and gather what became of it."""
+
+import hashlib
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psycopg2
+
+from devstack.airflow_rest import FINISHED, wait_until
+from tests.e2e.batch.checker import problems as batch_problems
+from tests.e2e.batch.runner import DAG as BATCH_DAG
+from tests.e2e.batch.runner import Running as RunningBatch
+from tests.e2e.batch.workload import draw_workload
+from tests.e2e.deployment import control, runs_of, sha256_at_flora
+from tests.e2e.production import polls
+from tests.e2e.production.checker import Campaign, Result
+from tests.e2e.production.nemesis import strike
+from tests.e2e.production.workload import BATCH_ROWS, draw_batch_seed, draw_dag_runs, draw_faults
+
+DAG = "production"
+TIMEOUT = 1500  # seconds after the last fault
+TRIGGERS = "SELECT count(*) FROM trigger"
+UNFINISHED = "SELECT count(*) FROM task_instance WHERE state IS NULL OR state NOT IN ('success', 'failed', 'skipped')"
+
+
+class Running:
+    """One DAG run, with a FLORA of its own.
+
+    Args:
+        production: where it runs.
+        dag_run: what was drawn.
+        number: unique in the deployment.
+    """
+
+    def __init__(self, production, dag_run, number):
+        self.production = production
+        self.dag_run = dag_run
+        conn_id = f"flora_{number}"
+        self.folder = production.stage.folder / "saved" / conn_id
+        self.sandbox = production.ask(lambda: production.new_sandbox(conn_id, idempotency=dag_run.mode))
+        control(self.sandbox, "POST", "faults", json=dag_run.faults())
+        conf = {"name": dag_run.name, "folder": str(self.folder), "conn_id": conn_id}
+        self.run_id = production.ask(lambda: production.rest.trigger(DAG, **conf))
+
+    def is_over(self):
+        """Whether its DAG run has ended."""
+        run = self.production.ask(lambda: self.production.rest.dag_run(DAG, self.run_id))
+        return run["state"] in FINISHED
+
+    def result(self):
+        """What became of it."""
+        rest = self.production.rest
+        tasks = {
+            (ti["task_id"], ti["map_index"]): {
+                "state": ti["state"],
+                "tries": ti["try_number"],
+                "value": self._value(ti),
+            }
+            for ti in rest.task_instances(DAG, self.run_id)
+        }
+        runs = runs_of(self.sandbox)
+        return Result(
+            dag_run=self.dag_run,
+            state=rest.dag_run(DAG, self.run_id)["state"],
+            tasks=tasks,
+            runs=runs,
+            files={
+                str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in Path(self.folder).glob("*")
+                if path.suffix != ".json" and not path.name.startswith(".")
+            },
+            outputs=self._outputs([run["run_id"] for run in runs if run["status"] == "completed"]),
+        )
+
+    def _value(self, ti):
+        with suppress(httpx.HTTPStatusError):  # a task that failed has none
+            return self.production.rest.xcom(DAG, self.run_id, ti["task_id"], ti["map_index"])
+        return None
+
+    def _outputs(self, run_ids):
+        headers = {"authorization": f"Bearer {self.sandbox.api_key}"}
+        with httpx.Client(base_url=self.sandbox.base_url, headers=headers, timeout=30) as flora:
+            runs = [flora.get(f"runs/{run_id}").raise_for_status().json() for run_id in run_ids]
+        return {run["run_id"]: sha256_at_flora(run["outputs"][0]) for run in runs}
+
+
+def run_campaign(production, seed, *, with_polls=True, say=print):
+    """Run the campaign of a seed; return what became of it."""
+    began = time.monotonic()
+    campaign = Campaign(seed)
+    own_ends = len(production.own_ends)
+    if with_polls:
+        campaign.polls = polls.measure(production)
+        say(f"polls per run: {campaign.polls}")
+    for dag_id in (DAG, BATCH_DAG):
+        production.rest.unpause(dag_id)
+    faults, drawn = draw_faults(seed), draw_dag_runs(seed)
+    batch = RunningBatch(production, draw_workload(draw_batch_seed(seed), BATCH_ROWS))
+    running = []
+    for number, fault in enumerate(faults):
+        # Each DAG run has its share of the faults, and is begun when those of the one before it have struck.
+        if number * len(drawn) // len(faults) == len(running):
+            running.append(Running(production, drawn[len(running)], f"{seed}_{len(running)}"))
+        campaign.strikes.append(strike(production, fault, began))
+        say(f"  {campaign.strikes[-1].at:4.0f} s  {fault.what}: {campaign.strikes[-1].detail}")
+    _wait(production, [*running, batch], say)
+    campaign.results = [one.result() for one in running]
+    campaign.triggers, campaign.unfinished = _left(production)
+    campaign.own_ends = production.own_ends[own_ends:]
+    result = batch.result()
+    campaign.batch_problems = [f"batch: {text}" for text in batch_problems(result)]
+    campaign.batch_kills, campaign.batch_tasks, campaign.batch_runs = result.kills, 2, len(result.manifest)
+    campaign.seconds = time.monotonic() - began
+    return campaign
+
+
+def _wait(production, running, say):
+    deadline = time.monotonic() + TIMEOUT
+    while not all([production.ask(one.is_over) for one in running]):  # noqa: C419 - each is asked
+        if time.monotonic() > deadline:
+            states = Counter(production.query("SELECT dag_id, task_id, state FROM task_instance"))
+            say(f"not over after {TIMEOUT} s: { {key: n for key, n in states.items() if key[2] not in FINISHED} }")
+            return
+        time.sleep(1)
+
+
+def _left(production, timeout=90):
+    """Triggers that Airflow still has, which it removes within a while, and task instances that have not ended."""
+    found = (0, 0)
+
+    def is_clean():
+        nonlocal found
+        with suppress(psycopg2.OperationalError):
+            [[triggers]], [[unfinished]] = (
+                production.query("SELECT count(*) FROM trigger"),
+                production.query(UNFINISHED),
+            )
+            found = (triggers, unfinished)
+        return found == (0, 0)
+
+    wait_until(is_clean, timeout, pause=2)
+    return found
