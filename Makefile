@@ -42,7 +42,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 wheel_tests = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),$(TESTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign bench matrix pythons constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench matrix pythons constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,9 @@ chaos: $(INSTALLED) ## The same at length: make chaos ROUNDS=200 SEED=7
 
 campaign: $(INSTALLED) ## Kill what runs batches of many rows: make campaign SEEDS=20 SEED=8 ROWS=500
 	$(BIN)/python -m tests.e2e.batch $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
+
+production: $(INSTALLED) ## Strike Airflow on PostgreSQL and Celery, with two of all: make production SEED=2
+	$(BIN)/python -m tests.e2e.production $(if $(SEED),--seed $(SEED))
 
 bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes an hour
 	$(BIN)/python -m benchmarks --write

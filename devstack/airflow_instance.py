@@ -88,7 +88,7 @@ class AirflowInstance:
         for part in self.parts.values():
             part.start()
 
-    def wait_healthy(self, timeout: float = 120) -> None:
+    def wait_healthy(self, timeout: float = 300) -> None:
         """Wait until each kind of part says that it is well, and log in.
 
         Airflow takes a part for well until half a minute after its last heartbeat, so this does not tell whether one

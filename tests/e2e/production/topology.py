@@ -49,9 +49,12 @@ class Production(Deployment):
             # So that messages are delivered again while the campaign goes on; a day by default.
             "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
             # A message that Redis has lost leaves its task queued; ten minutes by default.
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
+            # Files of DAGs are parsed once: to do so all the time takes a core.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # Ten clients at 50 connections each would be more than PostgreSQL takes.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "10",
         }
