@@ -24,7 +24,7 @@ def prompts(task_id):
     params={"name": "", "folder": "", "conn_id": ""},
     default_args={
         "retries": RETRIES,
-        "retry_delay": timedelta(seconds=1),
+        "retry_delay": timedelta(seconds=5),
         "retry_exponential_backoff": False,
         "flora_conn_id": "{{ params.conn_id }}",
     },

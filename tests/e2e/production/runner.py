@@ -32,18 +32,32 @@ class Running:
     Args:
         production: where it runs.
         dag_run: what was drawn.
-        number: unique in the deployment.
+        number: of its names; unique in the deployment.
     """
 
     def __init__(self, production, dag_run, number):
         self.production = production
         self.dag_run = dag_run
-        conn_id = f"flora_{number}"
-        self.folder = production.stage.folder / "saved" / conn_id
-        self.sandbox = production.ask(lambda: production.new_sandbox(conn_id, idempotency=dag_run.mode))
+        self.run_id = f"campaign-{number}"
+        self._conn_id = f"flora_{number}"
+        self.folder = production.stage.folder / "saved" / self._conn_id
+        self.sandbox = production.new_sandbox(self._conn_id, idempotency=dag_run.mode)
         control(self.sandbox, "POST", "faults", json=dag_run.faults())
-        conf = {"name": dag_run.name, "folder": str(self.folder), "conn_id": conn_id}
-        self.run_id = production.ask(lambda: production.rest.trigger(DAG, **conf))
+
+    def begin(self):
+        """Start the DAG run; Airflow may be away for a while, and its answer may be lost."""
+        conf = {"name": self.dag_run.name, "folder": str(self.folder), "conn_id": self._conn_id}
+        body = {"dag_run_id": self.run_id, "logical_date": None, "conf": conf}
+
+        def trigger():
+            try:
+                return self.production.rest.request("POST", f"dags/{DAG}/dagRuns", json=body)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.CONFLICT:
+                    raise
+                return "begun already"
+
+        self.production.ask(trigger)
 
     def is_over(self):
         """Whether its DAG run has ended."""
@@ -97,17 +111,19 @@ def run_campaign(production, seed, *, with_polls=True, say=print):
         say(f"polls per run: {campaign.polls}")
     for dag_id in (DAG, BATCH_DAG):
         production.rest.unpause(dag_id)
-    faults, drawn = draw_faults(seed), draw_dag_runs(seed)
+    faults = draw_faults(seed)
+    dag_runs = [Running(production, drawn, f"{seed}_{number}") for number, drawn in enumerate(draw_dag_runs(seed))]
     batch = RunningBatch(production, draw_workload(draw_batch_seed(seed), BATCH_ROWS))
-    running = []
+    begun = 0
     for number, fault in enumerate(faults):
         # Each DAG run has its share of the faults, and is begun when those of the one before it have struck.
-        if number * len(drawn) // len(faults) == len(running):
-            running.append(Running(production, drawn[len(running)], f"{seed}_{len(running)}"))
+        if number * len(dag_runs) // len(faults) == begun:
+            dag_runs[begun].begin()
+            begun += 1
         campaign.strikes.append(strike(production, fault, began))
         say(f"  {campaign.strikes[-1].at:4.0f} s  {fault.what}: {campaign.strikes[-1].detail}")
-    _wait(production, [*running, batch], say)
-    campaign.results = [one.result() for one in running]
+    _wait(production, [*dag_runs, batch], say)
+    campaign.results = [one.result() for one in dag_runs]
     campaign.triggers, campaign.unfinished = _left(production)
     campaign.own_ends = production.own_ends[own_ends:]
     result = batch.result()

@@ -114,7 +114,7 @@ class Production(Deployment):
         timer.daemon = True
         timer.start()
 
-    def ask(self, question, timeout=120.0):
+    def ask(self, question, timeout=300.0):
         """What Airflow's API answers, once it does: it is away at times."""
         found = []
 
