@@ -14,7 +14,7 @@ from tests.e2e.deployment import Deployment
 from tests.e2e.redis_server import Redis
 
 ROOT = Path(__file__).parents[3]
-TASKS_PER_WORKER = 6
+TASKS_PER_WORKER = 4
 GRACE = 15.0  # seconds that a part has to end when it is asked to, as in a rollout; then it is killed
 VISIBILITY_TIMEOUT = 60  # seconds after which Redis delivers a message again that no worker has acknowledged
 TRIGGERER_THRESHOLD = 12.0  # seconds without a heartbeat after which another triggerer takes over, as in QUICK_TO_MISS
