@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from tests.e2e.production.checker import Campaign, Result, problems
+from tests.e2e.production.checker import History, Result, problems
 from tests.e2e.production.nemesis import NO_VICTIM, Strike
 from tests.e2e.production.workload import (
     DAG_RUNS,
@@ -41,7 +41,7 @@ def right(mode="replay"):
 
 
 def found(result, **changes):
-    return " ".join(problems(Campaign(1, results=[result], **changes)))
+    return " ".join(problems(History(1, results=[result], **changes)))
 
 
 def billed_again(result):
@@ -150,7 +150,7 @@ def test_checker_finds_what_is_left_behind(changes, message):
 
 def test_fault_that_has_struck_nothing_does_not_count():
     strikes = [Strike("task killed", 1.0, 0.1, "deferred[0]"), Strike("task killed", 9.0, 30.0, NO_VICTIM)]
-    assert Campaign(1, strikes=strikes, batch_kills=1).faults() == {"task killed": 1, "task of the batch killed": 1}
+    assert History(1, strikes=strikes, batch_kills=1).faults() == {"task killed": 1, "task of the batch killed": 1}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.e2e.production.checker import problems
 from tests.e2e.production.report import table
-from tests.e2e.production.runner import run_campaign
+from tests.e2e.production.runner import run_seed
 from tests.e2e.production.topology import Production
 
 
@@ -26,12 +26,12 @@ def main():
     started = time.monotonic()
     with Production(folder) as production:
         print(f"up after {time.monotonic() - started:.0f} s", flush=True)
-        campaign = run_campaign(
+        history = run_seed(
             production, options.seed, with_polls=not options.without_polls, say=lambda text: print(text, flush=True)
         )
-    print("\n" + "\n".join(table(campaign)))
-    print(json.dumps(campaign.figures()))
-    if found := problems(campaign):
+    print("\n" + "\n".join(table(history)))
+    print(json.dumps(history.figures()))
+    if found := problems(history):
         print(f"\nFAILED, {len(found)} problems:\n" + "\n".join(found) + f"\nleft behind: {folder}")
         return 1
     print("\nok: each intended result was paid for once, and nothing was lost")

@@ -29,7 +29,7 @@ class Result:
 
 
 @dataclass
-class Campaign:
+class History:
     """What became of a seed.
 
     Attributes:
@@ -83,15 +83,15 @@ class Campaign:
         }
 
 
-def problems(campaign):
+def problems(history):
     """What is wrong, each as a sentence."""
-    found = [f"{result.dag_run.name}: {text}" for result in campaign.results for text in _problems_of(result)]
-    found += campaign.batch_problems
-    if campaign.triggers:
-        found.append(f"{campaign.triggers} triggers are left behind")
-    if campaign.unfinished:
-        found.append(f"{campaign.unfinished} task instances have not ended")
-    one, two = campaign.polls.get(1), campaign.polls.get(2)
+    found = [f"{result.dag_run.name}: {text}" for result in history.results for text in _problems_of(result)]
+    found += history.batch_problems
+    if history.triggers:
+        found.append(f"{history.triggers} triggers are left behind")
+    if history.unfinished:
+        found.append(f"{history.unfinished} task instances have not ended")
+    one, two = history.polls.get(1), history.polls.get(2)
     if one is not None and two is not None and two > 2 * one:
         found.append(f"two triggerers sent {two:.2f} polls for each run, one {one:.2f}")
     return found

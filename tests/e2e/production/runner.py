@@ -16,7 +16,7 @@ from tests.e2e.batch.runner import Running as RunningBatch
 from tests.e2e.batch.workload import draw_workload
 from tests.e2e.deployment import control, runs_of, sha256_at_flora
 from tests.e2e.production import polls
-from tests.e2e.production.checker import Campaign, Result
+from tests.e2e.production.checker import History, Result
 from tests.e2e.production.nemesis import strike
 from tests.e2e.production.workload import BATCH_ROWS, draw_batch_seed, draw_dag_runs, draw_faults
 
@@ -101,14 +101,14 @@ class Running:
         return {run["run_id"]: sha256_at_flora(run["outputs"][0]) for run in runs}
 
 
-def run_campaign(production, seed, *, with_polls=True, say=print):
+def run_seed(production, seed, *, with_polls=True, say=print):
     """Run the campaign of a seed; return what became of it."""
     began = time.monotonic()
-    campaign = Campaign(seed)
+    history = History(seed)
     own_ends = len(production.own_ends)
     if with_polls:
-        campaign.polls = polls.measure(production)
-        say(f"polls per run: {campaign.polls}")
+        history.polls = polls.measure(production)
+        say(f"polls per run: {history.polls}")
     for dag_id in (DAG, BATCH_DAG):
         production.rest.unpause(dag_id)
     faults = draw_faults(seed)
@@ -120,17 +120,17 @@ def run_campaign(production, seed, *, with_polls=True, say=print):
         if number * len(dag_runs) // len(faults) == begun:
             dag_runs[begun].begin()
             begun += 1
-        campaign.strikes.append(strike(production, fault, began))
-        say(f"  {campaign.strikes[-1].at:4.0f} s  {fault.what}: {campaign.strikes[-1].detail}")
+        history.strikes.append(strike(production, fault, began))
+        say(f"  {history.strikes[-1].at:4.0f} s  {fault.what}: {history.strikes[-1].detail}")
     _wait(production, [*dag_runs, batch], say)
-    campaign.results = [one.result() for one in dag_runs]
-    campaign.triggers, campaign.unfinished = _left(production)
-    campaign.own_ends = production.own_ends[own_ends:]
+    history.results = [one.result() for one in dag_runs]
+    history.triggers, history.unfinished = _left(production)
+    history.own_ends = production.own_ends[own_ends:]
     result = batch.result()
-    campaign.batch_problems = [f"batch: {text}" for text in batch_problems(result)]
-    campaign.batch_kills, campaign.batch_tasks, campaign.batch_runs = result.kills, 2, len(result.manifest)
-    campaign.seconds = time.monotonic() - began
-    return campaign
+    history.batch_problems = [f"batch: {text}" for text in batch_problems(result)]
+    history.batch_kills, history.batch_tasks, history.batch_runs = result.kills, 2, len(result.manifest)
+    history.seconds = time.monotonic() - began
+    return history
 
 
 def _wait(production, running, say):
