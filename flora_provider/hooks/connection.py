@@ -39,12 +39,12 @@ class ExtraField(NamedTuple):
 EXTRA_FIELDS = {
     "workspace_id": ExtraField(
         "Workspace id",
-        f"ws_…: the workspace that is billed, for tasks that name none. Test names yours; {LIST_COMMAND} lists all.",
+        f"ws_…, billed by tasks that name none. List yours: {LIST_COMMAND}",
         {"type": ["string", "null"]},
     ),
     "project_id": ExtraField(
         "Project id",
-        "prj_…: a project of that workspace, for tasks that name none. Test and the same command name yours.",
+        "prj_…, a project of that workspace, for tasks that name none. Listed by the same.",
         {"type": ["string", "null"]},
     ),
     "timeout": ExtraField(
@@ -83,7 +83,7 @@ FIELD_BEHAVIOUR: dict[str, Any] = {
     "placeholders": {
         "password": "sk_live_… (FLORA: workspace settings, API keys)",
         "host": DEFAULT_BASE_URL,
-        "port": "443, or the base URL's; if empty, Airflow 3.3.2's Test says Bad Request",
+        "port": "443, or the base URL's; Airflow 3.3.2's Test needs one",
     },
 }
 

@@ -1,19 +1,15 @@
 """The page in a browser: headless Chromium, which must report no error and ask for nothing from elsewhere."""
 
 import io
-import os
-import shutil
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
 from flora_provider.sandbox import Fault, SandboxServer
+from tests.support.browser import SCREENSHOTS, headless_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SCREENSHOTS = Path(__file__).parent.parent.parent / "test-artifacts"
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & <b>bold</b>"
 VIEW = "https://flora.test/_sandbox/view"
 WAIT = 5000  # milliseconds for the page to show something
@@ -21,19 +17,8 @@ WAIT = 5000  # milliseconds for the page to show something
 
 @pytest.fixture(scope="module")
 def chromium():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        sync_playwright = None
-    if not (CHROMIUM and sync_playwright):
-        missing = "Chromium and playwright (pip install '.[browser]') are needed to look at the page"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
