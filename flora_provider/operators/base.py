@@ -93,6 +93,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
     unsent_fields: ClassVar[frozenset[str]] = frozenset(template_fields)
     rules: ClassVar[Mapping[str, validation.Check]] = RULES
     starts_runs = True
+    pushes_request = True
     on_moderated = "fail"
     moderated: tuple[ModeratedRun, ...] = ()  # the runs of this task that moderation has refused so far
 

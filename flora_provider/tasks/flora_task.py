@@ -20,6 +20,9 @@ class FloraTask(CheckedTask):
     starts_runs: ClassVar[bool] = False
     """Whether a retry of the task can replace a run that failed."""
 
+    pushes_request: ClassVar[bool] = False
+    """Whether the task pushes XCom `request`."""
+
     flora_conn_id: str
     ui_color = "#f4e8ff"
 

@@ -22,6 +22,11 @@ _KEY = "idempotency_key"
 _OWN_KEYS = "put {{ ti.map_index }} into it, or give one to each row of expand_kwargs"
 
 
+def is_mapped(task: Any) -> bool:
+    """Whether a task of a DAG is mapped, or stands in a mapped group."""
+    return hasattr(task, "expand_input") or next(task.iter_mapped_task_groups(), None) is not None
+
+
 class MappedArguments:
     """The arguments of a task that is mapped, as far as they are known when its DAG is parsed.
 

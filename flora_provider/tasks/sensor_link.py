@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flora_provider.api.urls import project_url
 from flora_provider.links.flora import FloraRunLink
+from flora_provider.tasks.mapping import is_mapped
 from flora_provider.tasks.triggerer import link_source
 from flora_provider.triggers.payload import error_text
 
@@ -57,10 +58,9 @@ def _link_of_source(task: FloraRunSensor, written: Mapping[str, Any], context: C
     if dag is None or task_id is None:
         return None
     source, ti = dag.task_dict[task_id], context["ti"]
-    is_mapped = hasattr(source, "expand_input") or next(source.iter_mapped_task_groups(), None) is not None
-    map_index = ti.map_index if is_mapped else -1
+    map_index = ti.map_index if is_mapped(source) else -1
     # Instances that were skipped, or a second list, shift the indexes.
-    if is_mapped and ti.xcom_pull(task_ids=task_id, key="run_id", map_indexes=map_index) != task.run_id:
+    if is_mapped(source) and ti.xcom_pull(task_ids=task_id, key="run_id", map_indexes=map_index) != task.run_id:
         return None
     url = ti.xcom_pull(task_ids=task_id, key=FloraRunLink.key, map_indexes=map_index)
     return url if isinstance(url, str) else None
