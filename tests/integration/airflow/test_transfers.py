@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, task
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.files import read_manifest
 from flora_provider.sensors.flora import FloraRunSensor
 from flora_provider.transfers.object_storage import FloraToObjectStorageOperator, ObjectStorageToFloraOperator
-from tests.support.airflow_tasks import ENDLESS, state_of
+from tests.support.airflow_tasks import ENDLESS, state_of, succeeded
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(1000)
 
@@ -64,12 +64,27 @@ def test_list_of_runs_gives_a_list_of_manifests(flora, one_task, tmp_path):
     assert [manifest["run_id"] for manifest in one_task(save(tmp_path, run=ids)).run()] == ids
 
 
-def test_request_of_the_task_that_started_the_run_is_in_the_manifest(flora, one_task, tmp_path):
-    run_id = flora.start()
-    task = one_task(save(tmp_path, run=run_id))
-    task.ti.xcoms["request"] = {"run_id": run_id, "prompt": "a fern", "model": "t2i-x", "kind": "generation"}
-    manifest = task.run()
-    assert (manifest["prompt"], manifest["model"]) == ("a fern", "t2i-x")
+def test_request_of_the_task_that_started_the_run_is_in_the_manifest(flora, run_dag, generate, wait_for, tmp_path):
+    with DAG("save_behind_two", schedule=None) as dag:
+        started = generate(prompt="a fern", model="t2i-flux-2-pro")
+        save(tmp_path, run=wait_for(started.output).output)
+    assert succeeded(run_dag(dag))
+    (manifest,) = map(read_manifest, (tmp_path / "out").glob("*.json"))
+    assert (manifest.prompt, manifest.model) == ("a fern", "t2i-flux-2-pro")
+
+
+def test_request_of_an_operator_that_a_function_calls_is_in_the_manifest(flora, run_dag, generate, tmp_path):
+    started = generate(prompt="a fern", model="t2i-flux-2-pro")
+    with DAG("save_in_function", schedule=None) as dag:
+
+        @task
+        def start_and_save(**context):
+            save(tmp_path, run=started.execute(context)).execute(context)
+
+        start_and_save()
+    assert succeeded(run_dag(dag))
+    (manifest,) = map(read_manifest, (tmp_path / "out").glob("*.json"))
+    assert (manifest.prompt, manifest.model) == ("a fern", "t2i-flux-2-pro")
 
 
 def test_run_that_goes_on_is_left_to_the_retries(flora, one_task, tmp_path):
