@@ -9,6 +9,9 @@ AIRFLOWS := 2.11.2 3.3.2
 # What the wheel is tested with under each of them.
 MATRIX_TESTS := tests/integration/airflow tests/test_example_dags.py
 
+# What somebody new has, who follows the README.
+STRANGERS := 2.11.2 3.3.2
+
 series = $(basename $(1))
 constraints = constraints/airflow-$(call series,$(1)).txt
 NEWEST := $(lastword $(AIRFLOWS))
@@ -42,7 +45,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 wheel_tests = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),$(TESTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench matrix pythons constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench matrix pythons dist stranger constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +122,19 @@ python-%: $(INSTALLED)
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
 	rm -rf $@ build # else files that are gone would be in the wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $@ .
+
+dist: $(INSTALLED) ## Build what is released, and check it as PyPI would
+	rm -rf dist build # else files that are gone would be in the wheel
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+stranger: $(foreach version,$(STRANGERS),stranger-$(version)) ## Install the wheel alone, and do what the README says, twice
+
+stranger-%: .matrix/wheel
+	rm -rf .matrix/stranger-$*
+	$(BIN)/python -m venv .matrix/stranger-$*
+	$(call install,.matrix/stranger-$*,$*,"$$(ls .matrix/wheel/*.whl)[sandbox]")
+	$(BIN)/python -m tests.stranger .matrix/stranger-$*
 
 constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
 	$(foreach version,$(AIRFLOWS),$(call pin,$(version)))

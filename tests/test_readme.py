@@ -58,7 +58,7 @@ def test_the_dag_runs_as_the_readme_says(tmp_path):
     (commands,) = [text for text in SNIPPETS["bash"] if "airflow db migrate" in text]
     with socket.create_server(("127.0.0.1", 0)) as free:
         commands = commands.replace("4711", str(free.getsockname()[1]))
-    script = f"set -e\ntrap 'kill %1' EXIT\n{commands}\n"
+    script = f"set -e\n{commands}\n"
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -153,6 +153,19 @@ def test_the_finished_run_has_the_members_that_the_example_shows():
     assert list(run["outputs"][0]) == list(example["outputs"][0])
 
 
-@pytest.mark.parametrize("file", re.findall(r"\]\(([\w./]+)\)", README))
-def test_links_lead_to_files(file):
-    assert (ROOT / file).exists()
+def test_links_are_absolute_as_the_page_of_a_release_needs_them():
+    targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", README) + re.findall(r"(?:src|href)=[\"']([^\"']+)", README)
+    assert targets
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+
+
+def test_links_within_the_page_lead_to_headings():
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+
+
+@pytest.mark.parametrize(("kind", "path"), re.findall(r"/airflow-provider-flora/(blob|tree)/main/([\w./-]+)", README))
+def test_links_to_the_repository_lead_to_files_and_folders(kind, path):
+    target = ROOT / path
+    assert target.is_dir() if kind == "tree" else target.is_file()
