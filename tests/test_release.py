@@ -104,13 +104,13 @@ def test_registry_lists_what_the_provider_info_offers():
     assert registry["package-name"] == PROJECT["name"] == info["package-name"]
     assert registry["display-name"] == info["name"]
     kinds = ("hooks", "operators", "sensors", "triggers")
-    listed = [entry["module"].rpartition(".") for kind in kinds for entry in registry[kind]]
+    entries = [entry["module"].rpartition(".") for kind in kinds for entry in registry[kind]]
     named = {name for kind in kinds for entry in info[kind] for name in entry["python-modules"]}
     named |= {entry["python-module"] for entry in info["transfers"]}
     members = [member for name in named for member in vars(importlib.import_module(name)).items()]
     ours = {member for name, member in members if re.fullmatch(r"\w*Flora\w*(Hook|Operator|Sensor|Trigger)", name)}
-    assert len(listed) == len(ours)
-    assert {getattr(importlib.import_module(module), name) for module, _, name in listed} == ours
+    assert len(entries) == len(ours)
+    assert {getattr(importlib.import_module(module), name) for module, _, name in entries} == ours
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

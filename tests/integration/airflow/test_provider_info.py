@@ -86,5 +86,5 @@ def test_integrations_are_of_a_provider_that_airflow_has():
 def test_airflow_lists_the_modules_of_triggers():
     from airflow.providers_manager import ProvidersManager
 
-    listed = {trigger.trigger_class_name for trigger in ProvidersManager().trigger}  # modules, whatever it is called
-    assert set(named_modules("triggers")) <= listed
+    known = {trigger.trigger_class_name for trigger in ProvidersManager().trigger}  # modules, whatever it is called
+    assert set(named_modules("triggers")) <= known
