@@ -45,10 +45,10 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 wheel_tests = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),$(TESTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench matrix pythons dist stranger constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench docs docs-links matrix pythons dist stranger constraints clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## Take 20 rows through a pipeline on a real Airflow, against the sandbox
 	$(BIN)/python -m demo
@@ -95,6 +95,12 @@ production: $(INSTALLED) ## Strike Airflow on PostgreSQL and Celery, with two of
 
 bench: $(INSTALLED) ## Measure what waiting costs, beside HttpEventTrigger; takes an hour
 	$(BIN)/python -m benchmarks --write
+
+docs: $(INSTALLED) ## Build the pages of docs/ into docs/_build/html; a warning or a dead link inside them fails
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
+
+docs-links: $(INSTALLED) ## Try the links of these pages that lead elsewhere; needs a network
+	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
 
 matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow
 
@@ -149,7 +155,7 @@ rm .venv/pins
 endef
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .matrix .demo dist build *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .matrix .demo dist build docs/_build *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml $(PINS)

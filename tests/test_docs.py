@@ -1,4 +1,7 @@
-"""What docs/ says of testing and of containers is executed, or at least parsed."""
+"""What docs/ says of testing and of containers is executed, or at least parsed, and its links lead somewhere.
+
+`test_docs_snippets.py` runs all other snippets; `make docs` follows the links between pages.
+"""
 
 import ast
 import json
@@ -13,10 +16,13 @@ import pytest
 import yaml
 
 from flora_provider import sandbox
+from flora_provider.api.models import Run
+from flora_provider.runs.error_codes import _ADVICE, RetryAdvice
 from flora_provider.sandbox.__main__ import _parser
 
 ROOT = Path(__file__).parent.parent
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+REPOSITORY = "https://github.com/airflow-provider-flora/airflow-provider-flora"
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 
 
 def snippets(file, language):
@@ -25,10 +31,8 @@ def snippets(file, language):
 
 
 def test_dag_is_tested_as_the_docs_say_in_a_folder_of_its_own(tmp_path):
-    (dag,) = [text for text in snippets("README.md", "python") if "def postcards" in text]
-    tests = [
-        text for file in ("README.md", "docs/testing.md") for text in snippets(file, "python") if "def test" in text
-    ]
+    (dag,) = snippets("docs/quickstart.md", "python")
+    tests = snippets("docs/testing.md", "python")
     (tmp_path / "postcards.py").write_text(dag.replace("/tmp/postcards", str(tmp_path / "saved")))
     for number, text in enumerate(tests):
         (tmp_path / f"test_{number}.py").write_text(text)
@@ -78,10 +82,43 @@ def test_image_has_all_that_the_sandbox_imports():
     assert packages - {"flora_provider", "pytest", "airflow"} == set(installed)
 
 
-@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [ROOT / "README.md", *DOCS], ids=lambda file: file.name)
 def test_links_of_the_docs_lead_to_files(file):
-    for path in re.findall(r"\]\(([\w./]+)[)#]", file.read_text(encoding="utf-8")):
-        assert (file.parent / path).exists(), path
+    text = file.read_text(encoding="utf-8")
+    paths = [file.parent / path for path in re.findall(r"\]\(([\w./-]+)[)#]", text)]
+    paths += [ROOT / path for path in re.findall(rf"{REPOSITORY}/(?:blob|tree)/main/([\w./-]+)", text)]
+    assert [path for path in paths if not path.exists()] == []
+
+
+def test_headings_that_the_readme_links_to_are_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path, anchor in re.findall(rf"{REPOSITORY}/blob/main/([\w./-]+)#([\w-]+)", text):
+        headings = re.findall(r"^#+ (.*)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_readme_and_quickstart_show_the_same_dag():
+    assert snippets("README.md", "python") == snippets("docs/quickstart.md", "python")
+
+
+def test_finished_run_has_the_members_that_the_example_shows():
+    (example,) = map(json.loads, snippets("docs/operators.md", "json"))
+    output = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.flora.ai/1.png"}
+    run = Run.read({"run_id": "run_1", "status": "completed", "outputs": [output]}).to_dict()
+    assert list(run) == list(example)
+    assert list(run["outputs"][0]) == list(example["outputs"][0])
+
+
+def test_codes_of_the_docs_are_those_that_are_known():
+    page = (ROOT / "docs" / "retries.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in page[page.index("| family |") :].splitlines() if "`" in line]
+    families = ("RETRY_NOW", "RETRY_LATER", "CHANGE_INPUT", "MODERATED", "NEVER")
+    on_page = {
+        code.upper(): RetryAdvice[advice]
+        for (_, codes), advice in zip(rows, families, strict=True)
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+    assert on_page == _ADVICE
 
 
 def test_metrics_are_those_that_are_sent():

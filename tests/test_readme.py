@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from flora_provider.files import read_manifest
 
@@ -29,27 +28,7 @@ def snippet(containing):
 
 
 def test_every_python_snippet_is_executed_by_a_test_below_or_of_the_docs():
-    assert len(SNIPPETS["python"]) == 5
-
-
-def test_the_script_makes_a_picture_each_time_and_shows_how_it_goes_on(flora_sandbox, tmp_path):
-    environment = {
-        **os.environ,
-        "FLORA_API_KEY": flora_sandbox.sandbox.api_key,
-        "FLORA_BASE_URL": flora_sandbox.base_url,
-    }
-    command = [sys.executable, "-c", snippet("FloraClient()")]
-    for times in (1, 2):
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / "fern.png").read_bytes().startswith(b"\x89PNG")
-        assert flora_sandbox.sandbox.stats()["runs_billed"] == times
-        run_id = done.stdout.strip()
-        assert run_id.startswith("run_")
-        assert f"FLORA run {run_id}: " in done.stderr
-        (tmp_path / "fern.png").unlink()
+    assert len(SNIPPETS["python"]) == 1
 
 
 def test_the_dag_runs_as_the_readme_says(tmp_path):
@@ -82,29 +61,6 @@ def test_the_dag_runs_as_the_readme_says(tmp_path):
     assert process.returncode == 0, output
     (manifest,) = [read_manifest(path) for path in (tmp_path / "saved").glob("*.json")]
     assert [Path(file.path).read_bytes().startswith(b"\x89PNG") for file in manifest.files] == [True]
-
-
-def test_the_pipeline_ends_with_a_clip_and_its_manifest(flora_sandbox, flora_run_dag, airflow_db, tmp_path):
-    Image.new("RGB", (64, 64)).save(tmp_path / "fern.png")
-    made = {}
-    exec(snippet('"clips"').replace("/tmp/clips", str(tmp_path)), made)  # noqa: S102 - the README is ours
-    assert flora_run_dag(made["reference"].dag).state == "success"
-    (manifest,) = [read_manifest(path) for path in tmp_path.glob("*/*.json")]
-    assert (manifest.action, [file.media_type for file in manifest.files]) == ("speed-up-video", ["video/mp4"])
-    assert len(flora_sandbox.runs) == 3
-
-
-def test_the_batch_saves_a_picture_for_each_row(flora_sandbox, flora_run_dag, airflow_db, tmp_path):
-    from airflow.providers.common.compat.sdk import DAG
-
-    (tmp_path / "prompts.csv").write_text("prompt\na fern\na moss\n")
-    code = snippet("FloraGenerateBatchOperator").replace("s3://aws_default@bucket/prompts/{{ ds }}.csv", "PROMPTS")
-    code = code.replace("s3://aws_default@bucket/pictures/{{ ds }}", str(tmp_path / "out"))
-    with DAG(dag_id="batch", schedule=None) as dag:
-        exec(code.replace("PROMPTS", str(tmp_path / "prompts.csv")), {})  # noqa: S102 - the README is ours
-    assert flora_run_dag(dag).state == "success"
-    assert len(list(tmp_path.glob("out/*.png"))) == 2
-    assert flora_sandbox.sandbox.stats()["runs_billed"] == 2
 
 
 def test_the_pool_can_be_made(airflow_db):
@@ -141,6 +97,7 @@ def test_the_make_targets_exist():
     assert named <= targets
 
 
+<<<<<<< HEAD
 def test_the_finished_run_has_the_members_that_the_example_shows():
     import json
 
@@ -169,3 +126,8 @@ def test_links_within_the_page_lead_to_headings():
 def test_links_to_the_repository_lead_to_files_and_folders(kind, path):
     target = ROOT / path
     assert target.is_dir() if kind == "tree" else target.is_file()
+=======
+@pytest.mark.parametrize("file", re.findall(r"\]\(([\w./]+)\)", README))
+def test_links_lead_to_files(file):
+    assert (ROOT / file).exists()
+>>>>>>> 77f1cef (docs: build pages with Sphinx, and move depth into them)

@@ -7,6 +7,7 @@ parse; a DAG file that wants a hook should do the same, inside its task.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -78,7 +79,9 @@ class FloraHook(RunsHook, CatalogHook, CanvasHook, LibraryHook, FilesHook):
 
 def _let_tasks_pass_on(kind: type[FloraModel], allow_class: Callable[[type], None]) -> None:
     for model in kind.__subclasses__():
-        allow_class(model)
+        # A class that is not found by its name, such as `Page[Run]`, cannot be read back: Airflow refuses it.
+        if getattr(sys.modules.get(model.__module__), model.__qualname__, None) is model:
+            allow_class(model)
         _let_tasks_pass_on(model, allow_class)
 
 

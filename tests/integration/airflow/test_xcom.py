@@ -1,6 +1,8 @@
 """What a task of the user's returns is what the next one gets."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task
@@ -63,3 +65,15 @@ def test_result_of_the_hook_is_read_from_an_xcom_as_it_was():
     page = calls.list_generations().read({"generations": [row | {"outputs": [TEXT]}], "next_cursor": "c"})
     for value in (page, page.items[0], page.items[0].outputs[0], [page.items[0]], {"a": page.items[0]}):
         assert deserialize(json.loads(json.dumps(serialize(value)))) == value
+
+
+def test_hook_is_imported_after_answers_without_a_name_of_their_own_were_made():
+    code = (
+        "from typing import get_type_hints\n"
+        "from flora_provider.api import AsyncFloraClient\n"
+        "from flora_provider.api.models import Page, Run\n"
+        "kept = [Page[Run], get_type_hints(AsyncFloraClient.items), type('Mine', (Run,), {})]\n"
+        "import flora_provider.hooks.flora\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
