@@ -5,8 +5,11 @@ Napoleon does most of it: sections such as `Args:` become fields. The rest is he
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from textwrap import dedent
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,18 +36,21 @@ def _process_docstring(_app: Sphinx, what: str, _name: str, _object: Any, _optio
 
 def _with_code(lines: list[str]) -> Iterator[str]:
     """Say that a block which is indented, above the first section, is code."""
-    in_text, before = True, ""
-    is_code = False
-    for line in lines:
-        in_text = in_text and not _SECTION.match(line)
-        indented = line.startswith("    ")
-        if in_text and indented and not before.strip() and not is_code:
-            yield from (".. code-block:: python", "")
-            is_code = True
-        if line.strip() and not indented:
-            is_code = False
-        yield line
-        before = line
+    end = next((at for at, line in enumerate(lines) if _SECTION.match(line)), len(lines))
+    for is_indented, group in groupby(lines[:end], lambda line: line.startswith("    ") or not line):
+        block = list(group)
+        if is_indented and any(block):
+            yield from ("", f".. code-block:: {_language(block)}", "")
+        yield from block
+    yield from lines[end:]
+
+
+def _language(block: list[str]) -> str:
+    try:
+        ast.parse(dedent("\n".join(block)))
+    except SyntaxError:
+        return "text"
+    return "python"
 
 
 def _as_field(lines: list[str]) -> list[str]:

@@ -12,7 +12,14 @@ from flora_provider.assets.flora import project_asset
 PICTURES = project_asset(workspace_id="ws_tea", project_id="prj_tea_shop")
 
 
-@dag(schedule=[PICTURES], start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False, tags=["flora"])
+@dag(
+    description="Runs when flora_asset_producer has made a picture, and reads what it made from the event.",
+    doc_md=__doc__,
+    schedule=[PICTURES],
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["flora"],
+)
 def flora_asset_consumer() -> None:
     """Say what is new."""
 

@@ -15,6 +15,8 @@ PICTURES = project_asset(workspace_id="ws_tea", project_id="prj_tea_shop")
 
 with DAG(
     "flora_asset_producer",
+    description="One picture, and an event that tells other DAGs which run made it, its cost and its files.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -29,6 +29,8 @@ SETTINGS = (
 
 
 @dag(
+    description="200 pictures in one task, which stops before a limit of costs is passed.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

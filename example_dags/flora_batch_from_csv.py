@@ -23,6 +23,8 @@ PROMPTS = Path(__file__).parent / "data" / "prompts.csv"
 
 
 @dag(
+    description="The rows of a file become media files; each row is a mapped task group.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -26,6 +26,8 @@ PROMPT = "{{ ti.xcom_pull(task_ids='row.generate', key='request', map_indexes=ti
 
 
 @dag(
+    description="Each row of a file goes from a reference picture through a model, a technique and an action.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

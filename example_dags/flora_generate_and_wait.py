@@ -12,6 +12,8 @@ from flora_provider.operators.flora import FloraGenerateOperator
 
 
 @dag(
+    description="One picture, started and awaited in one task.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -14,7 +14,14 @@ from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
 
 
-@dag(schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False, tags=["flora"])
+@dag(
+    description="One slogan: a task starts the run, a sensor waits for it, a third task uses the text.",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["flora"],
+)
 def flora_generate_then_sensor() -> None:
     """A slogan, and what to do with it."""
     slogan = FloraGenerateOperator(task_id="slogan", type="text", prompt="A slogan for a tea shop", retries=2)

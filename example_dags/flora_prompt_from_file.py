@@ -12,6 +12,8 @@ from flora_provider.operators.flora import FloraGenerateOperator
 
 with DAG(
     "flora_prompt_from_file",
+    description="A picture whose prompt and parameters are in files beside the DAG.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -14,6 +14,8 @@ from flora_provider.transfers.object_storage import ObjectStorageToFloraOperator
 
 with DAG(
     "flora_reference_to_video",
+    description="A reference picture becomes a video, which is sped up and saved.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

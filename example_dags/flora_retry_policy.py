@@ -20,6 +20,8 @@ else:
 
 with DAG(
     "flora_retry_policy",
+    description="Retries by what FLORA says: at once, later, or not at all.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -9,6 +9,8 @@ from flora_provider.operators.flora import FloraGenerateOperator, FloraRunTechni
 
 with DAG(
     "flora_reuse",
+    description="The second run takes both pictures from the build cache, and costs nothing.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

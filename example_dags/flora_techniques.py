@@ -13,6 +13,8 @@ from flora_provider.operators.flora import FloraRunTechniqueOperator
 
 with DAG(
     "flora_techniques",
+    description="Two techniques, one by its id and one by its slug.",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -20,7 +20,7 @@ from PIL import Image
 from flora_provider.files import read_manifest
 
 ROOT = Path(__file__).parent.parent
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 SNIPPETS = [
     (page, code)
     for page, text in PAGES.items()

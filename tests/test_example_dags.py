@@ -1,5 +1,6 @@
 """Every example DAG is parsed, and run to its end against the sandbox; each run is billed once."""
 
+import ast
 import csv
 import hashlib
 import io
@@ -60,6 +61,13 @@ def returned(dag_run, task_id):
 def test_every_file_holds_one_dag_of_its_name(dags):
     assert sorted(dags) == [file.stem for file in FILES]
     assert {dag_id: Path(dag.fileloc).name for dag_id, dag in dags.items()} == {f.stem: f.name for f in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_what_the_file_says_of_itself_is_on_the_page_of_its_dag(dags, file):
+    dag = dags[file.stem]
+    assert dag.doc_md == ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")), clean=False)
+    assert 20 < len(dag.description) < 120  # a line of the list of DAGs
 
 
 def test_generate_and_wait(dags, run_dag, flora):
