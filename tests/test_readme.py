@@ -97,21 +97,9 @@ def test_the_make_targets_exist():
     assert named <= targets
 
 
-<<<<<<< HEAD
-def test_the_finished_run_has_the_members_that_the_example_shows():
-    import json
-
-    from flora_provider.api.models import Run
-
-    (example,) = map(json.loads, SNIPPETS["json"])
-    output = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.flora.ai/1.png"}
-    run = Run.read({"run_id": "run_1", "status": "completed", "outputs": [output]}).to_dict()
-    assert list(run) == list(example)
-    assert list(run["outputs"][0]) == list(example["outputs"][0])
-
-
 def test_links_are_absolute_as_the_page_of_a_release_needs_them():
     targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", README) + re.findall(r"(?:src|href)=[\"']([^\"']+)", README)
+    targets += re.findall(r"^\[[\w-]+\]: (\S+)", README, re.MULTILINE)
     assert targets
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
 
@@ -126,8 +114,8 @@ def test_links_within_the_page_lead_to_headings():
 def test_links_to_the_repository_lead_to_files_and_folders(kind, path):
     target = ROOT / path
     assert target.is_dir() if kind == "tree" else target.is_file()
-=======
-@pytest.mark.parametrize("file", re.findall(r"\]\(([\w./]+)\)", README))
-def test_links_lead_to_files(file):
-    assert (ROOT / file).exists()
->>>>>>> 77f1cef (docs: build pages with Sphinx, and move depth into them)
+
+
+def test_labels_of_links_are_defined_and_used():
+    used = re.findall(r"\]\[([\w-]+)\]", README)
+    assert set(used) == set(re.findall(r"^\[([\w-]+)\]: ", README, re.MULTILINE))
