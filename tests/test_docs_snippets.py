@@ -1,6 +1,6 @@
 """Every Python snippet of docs/ runs to its end against the sandbox, as do the commands of the quickstart.
 
-A snippet is a file with DAGs, or tasks of one, or a script. Those of `testing.md` are tests: `test_docs.py` runs them.
+A snippet is a file with DAGs, or tasks of one, or a script. Those of `testing.md` are tests, which pytest runs.
 """
 
 import json
@@ -49,6 +49,25 @@ def dags_of(code, folder):
     with DAG("snippet", schedule=None, start_date=DAY) as dag:
         exec(code, {})  # noqa: S102 - the docs are ours
     return [dag] if dag.tasks else []
+
+
+def run_script(script, folder):
+    """What a script prints that runs in a folder, without settings of this Airflow; what it has started is ended."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", script],
+        env={**clean, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        return process.communicate(timeout=900)[0]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, SIGKILL)
 
 
 @pytest.fixture
@@ -127,23 +146,21 @@ def test_quickstart_by_the_letter_makes_a_picture_and_then_has_one_refused(tmp_p
     (tmp_path / "postcards.py").write_text(snippet("quickstart.md").replace("/tmp/", f"{tmp_path}/"))
     script = f"trap 'kill %1' EXIT\n{commands}".replace("/tmp/", f"{tmp_path}/")
     script = script.replace("mkdir dags\n", "mkdir dags && mv postcards.py dags\n")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    process = subprocess.Popen(
-        ["/bin/bash", "-c", script],
-        env={**clean, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=500)
-    finally:
-        with suppress(ProcessLookupError):  # the sandbox, too
-            os.killpg(process.pid, SIGKILL)
+    output = run_script(script, tmp_path)
     made, refused = output.split("GENERATION_PROMPT_MODERATED", 1)
     (manifest,) = [read_manifest(path) for path in (tmp_path / "postcards").glob("*.json")]
     assert Path(manifest.files[0].path).name in made  # `ls` shows it
     assert "No retry can help" in refused
     assert "flora" in refused.splitlines()[-2], output  # the pool
+
+
+def test_dag_is_tested_as_the_docs_say_in_a_folder_of_its_own(tmp_path):
+    page = PAGES["testing.md"]
+    dag = snippet("quickstart.md")
+    tests = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "postcards.py").write_text(dag.replace("/tmp/postcards", str(tmp_path / "saved")))
+    for number, text in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(text)
+    (commands,) = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    output = run_script(re.sub("^pip .*$", "set -e", commands, flags=re.MULTILINE), tmp_path)
+    assert f"{''.join(tests).count('def test_')} passed" in output
