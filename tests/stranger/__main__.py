@@ -60,12 +60,12 @@ def main(prefix):
         output = follow_readme(environment, folder)
         found = trouble(output)
         pictures = list(saved.glob("*.png"))
-        if found or len(pictures) != number:
+        if found or not pictures or "Dag run in success state" not in output:
             print(output)
             print(f"FAILED under {prefix.name}, time {number}: {len(pictures)} pictures, {len(found)} lines of trouble")
             print(*found, sep="\n")
             return 1
-    print(f"ok: under {prefix.name}, twice, a picture each time and no line of trouble")
+    print(f"ok: under {prefix.name}, twice, with a picture and without a line of trouble")
     return 0
 
 
