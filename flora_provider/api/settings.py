@@ -44,8 +44,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what cannot work, and give the address its canonical form."""
         problems = []
-        if not isinstance(self.api_key, str) or not re.fullmatch("[!-~]+", self.api_key):
-            problems.append("the API key is missing, or holds spaces or other characters that no key has")
+        if problem := _key_problem(self.api_key):
+            problems.append(problem)
         for name, value in (("timeout", self.timeout), ("requests_per_second", self.requests_per_second)):
             if value is not None and not (_is_number(value) and 0 < value < float("inf")):
                 problems.append(f"{name} is {short_repr(value)}: give a number above zero")
@@ -80,6 +80,19 @@ class Settings:
         if "api_key" not in overrides:
             raise FloraInputError("FLORA_API_KEY is not set: export it, or pass api_key")
         return cls(**overrides)
+
+
+def _key_problem(key: object) -> str | None:
+    """What is wrong with an API key; the message shows none of it."""
+    if not isinstance(key, str) or not key:
+        return "the API key is missing: give the one that FLORA's workspace settings show"
+    if key.lower().startswith("bearer"):
+        return "the API key begins with 'Bearer': give the key alone"
+    if key[0] in "'\"`" or key[-1] in "'\"`":
+        return "the API key is in quotes: leave them out"
+    if not re.fullmatch("[!-~]+", key):
+        return "the API key holds spaces, line breaks or other characters that no key has: give it as FLORA shows it"
+    return None
 
 
 def _is_number(value: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flora_provider.api import validation
 from flora_provider.links.flora import FloraRunLink
@@ -146,6 +146,8 @@ class FloraGenerateBatchOperator(FloraTask):
         self.timeout = timeout
         self.on_unknown_outcome = on_unknown_outcome
         self.on_clear = on_clear
+        # For the link: None where XCom holds it, empty in a worker that does not know it yet.
+        self.project_url: str | None = "" if self.is_mapped_instance else None
         self._ledger: TaskStateLedger | NoLedger | None = None
         self.refuse_literals(self.rules)
         if not self.is_mapped_instance:
@@ -156,16 +158,31 @@ class FloraGenerateBatchOperator(FloraTask):
         """The connection's id and base URL, one space between them."""
         return f"{self.flora_conn_id} {self.hook.settings.base_url}"
 
+    def prepare_for_execution(self) -> Self:
+        """The copy of the task that a worker runs."""
+        task: Self = super().prepare_for_execution()
+        task.project_url = ""
+        return task
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, to `execute_complete` or to Airflow's error."""
+        self.project_url = None  # the try's first process has pushed it
+        return super().resume_execution(next_method, next_kwargs, context)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Check and plan the rows, and have them started and awaited."""
+        from flora_provider.api.urls import project_url
         from flora_provider.batch.ledger import BatchLedger
         from flora_provider.batch.rules import BatchEnd
         from flora_provider.files.storage import open_folder
         from flora_provider.tasks import batch_planning
         from flora_provider.tasks.ledger import attempt_of, ledger_of
+        from flora_provider.tasks.xcom import push_if_possible
 
         with self._remembered(context), self.airflow_errors(), self.hook:
             self.refuse_values()
+            self.project_url = project_url(self.hook.settings.base_url, self.hook.defaults.project_id)
+            push_if_possible(context, FloraRunLink.key, self.project_url)
             self._ledger = ledger_of(context)
             batch = batch_planning.batch_folder(self, context, self._ledger)
             folder = open_folder(batch.path)

@@ -92,11 +92,14 @@ class FloraRunTechniqueOperator(FloraRunOperator):
     def call(self) -> Call[Any]:
         """The request, by the route that fits."""
         from flora_provider.api import calls
-        from flora_provider.catalog.technique_inputs import nested_rows
+        from flora_provider.catalog.technique_inputs import nested_rows, technique_inputs
 
-        values = self._values()
+        definition = self._definition()
+        values, problems = technique_inputs(definition, self.inputs)
         if self._nested:
-            rows, _ = nested_rows(definition := self._definition(), values if definition else self.inputs)
+            rows, unsent = nested_rows(definition, values if definition else self.inputs)
+            if not rows:  # `check` would say why, but there is no such request
+                validation.raise_problems(list(dict.fromkeys([*problems, *unsent])))
             return calls.start_technique(self.technique, inputs=rows, callback_url=self.callback_url)
         return calls.run_technique(technique_id=self.technique, workspace_id=self._workspace(), inputs=values)
 

@@ -44,8 +44,11 @@ class CheckedTask(BaseOperator):
     _mapped_values: frozenset[int] = frozenset()  # ids of those that a mapping gave, which Airflow does not render
 
     def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
-        """Refuse a mapped task whose row, which another task made, has other names than the operator."""
-        if mapping.FROM_MAPPED in kwargs:
+        """Refuse misspelt arguments, also of a mapped task's row that another task made."""
+        if mapping.FROM_MAPPED not in kwargs:
+            if _takes_named_arguments_only(cls):
+                refuse_at_parse(list(mapping.unknown_arguments(cls, kwargs)), kwargs.get("task_id", ""))
+        else:
             level = (kwargs.get("dag"), kwargs.get("task_group"), kwargs.get("default_args"))
             known = mapping.parameters_of(cls)
             filled = {name: value for name, value in mapping.default_args_of(*level).items() if name in known}
@@ -109,7 +112,14 @@ class CheckedTask(BaseOperator):
             return super().render_template(content, context, jinja_env, seen_oids)
         if not any(mark in content for mark in _marks(jinja_env)):
             return content
-        return self._render(jinja_env.from_string(content), context, self.get_dag())
+        import jinja2
+
+        try:
+            return self._render(jinja_env.from_string(content), context, self.get_dag())
+        except jinja2.TemplateError as error:
+            problem = f"the template {short_repr(content)} cannot be rendered ({error}): check its names and its braces"
+        _fail_for_good([problem], self.task_id)
+        return None
 
     def resolve_template_files(self) -> None:
         """See when the DAG is parsed that its files are there; they are read when the task runs."""
@@ -190,6 +200,12 @@ class CheckedTask(BaseOperator):
                 render_template_to_string,
             )
         return render_template_to_string(template, context)
+
+
+def _takes_named_arguments_only(operator: type) -> bool:
+    """Whether what its constructors take is what they name; a user's subclass may take arguments out of its kwargs."""
+    makers = (base.__module__ for base in operator.__mro__ if "__init__" in vars(base))
+    return all(module.partition(".")[0] in {"flora_provider", "airflow", "builtins"} for module in makers)
 
 
 def _fail_for_good(found: Iterable[str], task_id: Any) -> None:

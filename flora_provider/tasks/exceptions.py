@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +12,35 @@ from typing import Any, cast
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from flora_provider.api.errors import (
+    FloraAuthenticationError,
     FloraConnectionError,
     FloraError,
+    FloraFileError,
+    FloraInputError,
+    FloraStorageError,
     RunFailed,
 )
 from flora_provider.api.urls import is_loopback
 from flora_provider.runs.errors import is_final
 
+log = logging.getLogger(__name__)
 
-def _is_refused_in_dag_test(error: FloraError) -> bool:
-    """Whether nothing listens on this machine's port, and the task runs in `dag.test()`.
+# Their messages say what httpx, fsspec or the system raised: its traceback would hide them, and is logged as debug.
+_SAY_THEIR_CAUSE = (FloraInputError, FloraConnectionError, FloraFileError, FloraStorageError)
 
-    Most likely the sandbox is not running. `dag.test()` would wait for each retry, five minutes by default, while its
-    user sees "No tasks to run". A real scheduler's retry may find it started, so there it stays a matter of `retries`.
+
+def _needs_a_person_in_dag_test(error: FloraError) -> bool:
+    """Whether only the person who watches this `dag.test()` can cure it: no retry is to be waited for.
+
+    A missing connection, a refused key, or nothing that listens on this machine's port: most likely the sandbox is not
+    running. `dag.test()` would wait for each retry, five minutes by default, while its user sees "No tasks to run". A
+    real scheduler's retry may find it mended, so there it stays a matter of `retries`.
     """
-    return isinstance(error, FloraConnectionError) and _is_refused_here(error.__cause__) and _in_dag_test()
+    from flora_provider.hooks.base import ConnectionNotRead
+
+    is_unmended = isinstance(error, FloraAuthenticationError | ConnectionNotRead)
+    is_refused = isinstance(error, FloraConnectionError) and _is_refused_here(error.__cause__)
+    return (is_unmended or is_refused) and _in_dag_test()
 
 
 def _is_refused_here(failure: BaseException | None) -> bool:
@@ -71,11 +86,14 @@ def as_airflow(where: str, *, starts_runs: bool = True) -> Iterator[None]:
     except FloraError as error:
         if isinstance(error, AirflowException | AirflowTaskTimeout):
             raise  # it has been through here
-        fails_for_good = is_final(error, starts_runs=starts_runs) or _is_refused_in_dag_test(error)
+        fails_for_good = is_final(error, starts_runs=starts_runs) or _needs_a_person_in_dag_test(error)
         kind = AirflowFailException if fails_for_good else AirflowException
-        # The message says all of it; what caused it (httpx's failure, say) is more than a message for those who dig.
         remedy = _remedy(error, starts_runs=starts_runs) if isinstance(error, RunFailed) else ""
-        raise joined(kind, error, f"{error}{remedy} [{where}]") from error.__cause__
+        cause = error.__cause__
+        if cause is not None and isinstance(error, _SAY_THEIR_CAUSE):
+            log.debug("This caused what follows", exc_info=cause)
+            cause = None
+        raise joined(kind, error, f"{error}{remedy} [{where}]") from cause
 
 
 def _remedy(error: RunFailed, *, starts_runs: bool) -> str:

@@ -50,6 +50,12 @@ class MappedArguments:
     def of_expand(self, mapped: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the lists of `expand`."""
         yield from missing_arguments(self._operator, {**self._arguments, **mapped})
+        for name, values in mapped.items():
+            if isinstance(values, str | bytes | int | float) or values is None:
+                yield (
+                    f"{name} is expanded over {short_repr(values)}: give a list, with a mapped task for each of its "
+                    "values, or give it to partial()"
+                )
         columns = {name: _literal_list(values) for name, values in mapped.items()}
         for name, values in columns.items():
             for value in values:
@@ -112,14 +118,19 @@ def parameters_of(operator: type) -> frozenset[str]:
 
 def name_problems(operator: type, arguments: Mapping[str, Any]) -> Iterator[str]:
     """Misspelt arguments, each with what was probably meant, and missing ones."""
+    yield from unknown_arguments(operator, arguments)
+    yield from missing_arguments(operator, arguments)
+
+
+def unknown_arguments(operator: type, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Misspelt arguments, each with what was probably meant."""
     known = parameters_of(operator)
-    for name in sorted(arguments.keys() - known - {FROM_MAPPED}):
+    for name in sorted(name for name in arguments.keys() - known if not name.startswith("_airflow_")):
         import difflib
 
         near = difflib.get_close_matches(name, sorted(known), n=2)
-        meant = f": did you mean {' or '.join(near)}?" if near else ""
-        yield f"{name} is no parameter of {operator.__name__}{meant}"
-    yield from missing_arguments(operator, arguments)
+        meant = f"did you mean {' or '.join(near)}?" if near else "see its docstring for those that there are"
+        yield f"{name} is no parameter of {operator.__name__}: {meant}"
 
 
 def missing_arguments(operator: type, arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any, TypeAlias
@@ -38,6 +39,11 @@ def is_literal(value: object) -> bool:
 
 def storage_path(name: str, value: object) -> str | None:
     """A path of this machine or of an object store; a check as in `api.validation`."""
+    if isinstance(value, str) and (scheme := re.match(r"([A-Za-z][\w+.-]+):/*(?!/)", value)) and "://" not in value:
+        meant = f"{scheme[1]}://{value[scheme.end() :]}"
+        return (
+            f"{name} is {short_repr(value)}, which is neither a path nor an address: did you mean {short_repr(meant)}?"
+        )
     if _is_path(value) or (
         isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)
     ):

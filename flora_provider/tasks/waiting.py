@@ -215,8 +215,9 @@ class WaitsForRun(FloraTask):
     def _raise_timeout(self, error: RunTimedOut, limit: Limit) -> NoReturn:
         """Raise Airflow's own error of this limit; the timeout of an operator has none."""
         is_sensor = isinstance(self, BaseSensorOperator)
+        message = f"{error} ({limit} of {seconds(getattr(self, limit)) or 0.0:g} s)"
         if limit == "timeout" and not is_sensor:
+            error.args = (message,)
             raise error
         kind = AirflowSensorTimeout if limit == "timeout" else AirflowTaskTimeout
-        message = f"{error} ({limit} of {seconds(getattr(self, limit)) or 0.0:g} s) [{self.task_label}]"
-        raise joined(kind, error, message) from error.__cause__
+        raise joined(kind, error, f"{message} [{self.task_label}]") from None

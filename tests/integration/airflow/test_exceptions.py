@@ -1,6 +1,7 @@
 """What a task raises is Airflow's class, which decides about retries, and FLORA's, with its attributes."""
 
 import copy
+import logging
 import pickle
 
 import pytest
@@ -97,13 +98,26 @@ def test_raised_error_goes_through_two_layers_unchanged():
     assert caught.value is inner
 
 
-def test_raised_error_shows_what_caused_it_and_not_itself_again():
+@pytest.mark.parametrize(
+    "error", [errors.FloraConnectionError("reset"), errors.FloraStorageError("full"), errors.FloraUploadError("gone")]
+)
+def test_raised_error_is_one_message_and_its_cause_is_logged_for_debugging(error, caplog):
+    caplog.set_level(logging.DEBUG, logger="flora_provider")
+    error.__cause__ = OSError("no route")
+    with pytest.raises(AirflowException) as caught, as_airflow(WHERE):
+        raise error
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert "no route" in caplog.text
+
+
+def test_raised_error_shows_a_cause_that_its_message_does_not_tell(caplog):
     cause = OSError("no route")
-    error = errors.FloraConnectionError("reset")
+    error = errors.FloraError("the connection could not be read")
     error.__cause__ = cause
-    caught = raised(error)
-    assert caught.__cause__ is cause
-    assert caught.__suppress_context__
+    with pytest.raises(AirflowException) as caught, as_airflow(WHERE):
+        raise error
+    assert caught.value.__cause__ is cause
 
 
 @pytest.mark.parametrize("kind", [AirflowSensorTimeout, AirflowTaskTimeout])
