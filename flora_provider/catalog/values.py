@@ -110,7 +110,7 @@ def address_problem(name: str, value: object) -> str | None:
     hint = f" ({NATIVE_HINT})" if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") else ""
     return (
         f"{name} is {safe_repr(value)}, which is no address: give an https:// address, an output of a finished run, or "
-        f"an asset; upload a local file first{hint}"
+        f"an asset; upload a local file first (ObjectStorageToFloraOperator){hint}"
     )
 
 

@@ -83,7 +83,9 @@ def literal_problems(
         value = arguments.get(name)
         if value is None or (name in templated and not is_literal(value)):
             continue
-        if problem := rule(name, value):
+        if hasattr(value, "task_id") and hasattr(value, "output"):
+            found.append(f"{name} is the task {value.task_id!r} itself: give its .output")
+        elif problem := rule(name, value):
             unrendered = (
                 "" if is_literal(value) else "; it is no template field, so it takes no template or placeholder"
             )

@@ -98,15 +98,18 @@ _ID_IN_PATH = re.compile("/[a-z]+_|^/(techniques|actions)/")
 
 def _hint(call: Call[Any], status: int, code: str | None, said: str) -> str:
     """What to do about a path that leads nowhere, and about ids that FLORA refuses or cannot read; else nothing."""
+    endpoint = f"address has no endpoint {call}: check the path, and base_url (the connection's host)"
     # FLORA's errors have a code. Without one, somebody else has answered, or FLORA's own host outside of its API.
     if status == 404 and (not code or not (call.ids() or _ID_IN_PATH.search(call.url))):  # noqa: PLR2004 - HTTP
-        return f"This address has no endpoint {call}: check the path, and base_url (the connection's host)"
+        return f"This {endpoint}"
     if status == 402 and (workspace := call.ids().get("workspace_id")):  # noqa: PLR2004 - HTTP
         return f"Nothing was started. Top up the credits of workspace {short_repr(workspace)}, then try again"
     if status in (400, 422) and _ID_WORDS.search(bounded(said)):
         because = "Sent were"
     elif status == 404 and _ID_WORDS.search(bounded(said)):  # noqa: PLR2004 - HTTP
         because = f"{errors.FloraNotFoundError.remedy}. Sent were"
+    elif status == 404 and call.body and not _ID_IN_PATH.search(call.url):  # noqa: PLR2004 - HTTP
+        return f"{errors.FloraNotFoundError.remedy}; or this {endpoint}"
     elif status == 500 and code == "unknown_error":  # noqa: PLR2004 - HTTP
         because = "FLORA answers so to ids that it cannot read, too. Sent were"
     else:
