@@ -9,36 +9,22 @@ from tests.support.messages import entries_of, is_found, messages_in, messages_o
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
-# Texts that read as messages and are none, by what they are.
+# Texts that read as messages and are none: where they are, and what.
 NO_MESSAGES = {
-    "what the connection's form says": (
-        "hooks/connection.py",
-        (
-            "ws_…: the workspace that is billed",
-            "prj_…: a project of that workspace",
-            "How long one attempt",
-            "How often one request",
-            "The most that one process sends",
-            "true, false, or the path",
-            "Such as http://proxy",
-            "sk_live_… (FLORA: workspace",
-            "443, or the base URL's",
-        ),
-    ),
-    "what the form's Test button says when all is well": ("hooks/flora.py", ("FLORA accepts the key",)),
-    "the provider's description": ("__init__.py", ("Generate images",)),
-    "tables of media types": ("api/files/media_types.py", ("image/", "video/", "audio/", "application/", "text/")),
-    "tables of FLORA's error codes": (
-        "runs/error_codes.py",
-        ("GENERATION_", "safety_blocked", "BILLING"),
-    ),
-    "the name of an attribute that a module lacks, as Python says it": ("__init__.py", ("has no attribute",)),
-    "headers": ("api/http/httpx_adapter.py", ("multipart/form-data",)),
-    "where an error belongs, in brackets at its end": ("tasks/flora_task.py", ("task …, connection …",)),
-    "annotations": ("", ("str | PathLike",)),
+    "hooks/connection.py EXTRA_FIELDS": "the connection's form",
+    "hooks/connection.py FIELD_BEHAVIOUR": "the connection's form",
+    "__init__.py get_provider_info": "the provider's description",
+    "api/files/media_types.py _ENDINGS": "media types",
+    "runs/error_codes.py _KNOWN": "FLORA's error codes",
+    "api/__init__.py __getattr__": "as Python says it",
+    "files/__init__.py __getattr__": "the same",
+    "runs/__init__.py __getattr__": "the same",
+    "tasks/flora_task.py FloraTask": "where an error belongs, in brackets at its end",
+    "workspaces.py main": "help of the command line",
 }
 # What other messages are filled with, and what says nothing without them.
 FRAGMENTS = {
+    "multipart/form-data; boundary=…",
     "in line …", "in time…", "FLORA run …", "FLORA run …, which is billed,", "a value of type …", "a name in …",
     "… or more", "… or less", "and … more", "; and … more", "; about … left", "… at character …", ", such as …",
     ", such as its default …", ", or leave it out", "the output's …", "the run's run_id", "each of … rows",
@@ -52,11 +38,7 @@ FRAGMENTS = {
 MESSAGES = [
     message
     for message in messages_in(ROOT / "flora_provider", excluding={"sandbox"})
-    if message.text not in FRAGMENTS
-    and not any(
-        message.where.rpartition(":")[0].endswith(file) and any(text in message.text for text in texts)
-        for file, texts in NO_MESSAGES.values()
-    )
+    if message.text not in FRAGMENTS and message.within not in NO_MESSAGES
 ]
 
 
@@ -78,9 +60,7 @@ def test_page_has_each_message_once():
 
 def test_texts_that_are_no_messages_are_in_the_source():
     every = list(messages_in(ROOT / "flora_provider", excluding={"sandbox"}))
-    for file, texts in NO_MESSAGES.values():
-        for text in texts:
-            assert any(text in message.text and file in message.where for message in every), text
+    assert not NO_MESSAGES.keys() - {message.within for message in every}
     assert not FRAGMENTS - {message.text for message in every}
 
 

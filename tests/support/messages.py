@@ -17,7 +17,8 @@ class Message:
     """A message, and where it is made."""
 
     text: str
-    where: str
+    where: str  # its file and line
+    within: str  # its file, and the name of what it is in there
 
 
 def parts_of(text):
@@ -36,8 +37,9 @@ def messages_in(folder, excluding=()):
     for path in sorted(Path(folder).rglob("*.py")):
         name = path.relative_to(folder)
         if name.parts[0] not in excluding:
-            for line, text in _messages_of(ast.parse(path.read_text(encoding="utf-8"))):
-                yield Message(text, f"{name}:{line}")
+            for part in ast.parse(path.read_text(encoding="utf-8")).body:
+                for line, text in _messages_of(part):
+                    yield Message(text, f"{name}:{line}", f"{name} {_name_of(part)}")
 
 
 def messages_of(source):
@@ -71,6 +73,12 @@ def _messages_of(node, *, spoken=False):
         yield node.lineno, plain(text)
     for child in _parts(node) if text is not None else ast.iter_child_nodes(node):
         yield from _messages_of(child, spoken=spoken)
+
+
+def _name_of(part):
+    """The name that a part of a file gives, as a function or by assignment."""
+    targets = getattr(part, "targets", None) or [getattr(part, "target", part)]
+    return getattr(targets[0], "id", getattr(part, "name", ""))
 
 
 def _called(node):
