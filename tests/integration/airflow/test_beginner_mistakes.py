@@ -37,7 +37,7 @@ class Mistake(NamedTuple):
 
     tasks: str
     value: str
-    place: str
+    where: str
     remedy: str
     retries: int = 1  # 0 where another try may help, so that there is one message
 
@@ -336,7 +336,7 @@ def fails_with(run_dag, bag_of, capfd, caplog):
 def says(text, mistake):
     """Whether one line has all that the message must have."""
     return any(
-        all(part in line for part in (mistake.value, mistake.place, mistake.remedy)) for line in text.splitlines()
+        all(part in line for part in (mistake.value, mistake.where, mistake.remedy)) for line in text.splitlines()
     )
 
 
@@ -354,22 +354,22 @@ def test_mistake_that_shows_when_the_task_runs_is_one_message(flora, fails_with,
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_mistake_in_the_connection_is_one_message(flora, fails_with, name):
-    changes, value, place, remedy = CONNECTIONS[name]
+    changes, value, where, remedy = CONNECTIONS[name]
     flora.connect(**changes)
-    fails_with(Mistake(picture(), value, place, remedy))
+    fails_with(Mistake(picture(), value, where, remedy))
 
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_mistake_in_the_host_is_one_message(flora, fails_with, name):
-    pattern, replacement, value, place, remedy = HOSTS[name]
+    pattern, replacement, value, where, remedy = HOSTS[name]
     flora.connect(host=re.sub(pattern, replacement, flora.server.base_url), port=None)
-    fails_with(Mistake(picture(), value, place, remedy, retries=0))
+    fails_with(Mistake(picture(), value, where, remedy, retries=0))
 
 
 def test_connection_that_is_missing_is_one_message(flora, fails_with):
-    place = "connection 'flora_prod'"
+    where = "connection 'flora_prod'"
     fails_with(
-        Mistake(picture("flora_conn_id='flora_prod'"), "did not find it", place, "export AIRFLOW_CONN_FLORA_PROD")
+        Mistake(picture("flora_conn_id='flora_prod'"), "did not find it", where, "export AIRFLOW_CONN_FLORA_PROD")
     )
 
 
