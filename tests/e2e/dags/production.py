@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import dag
 
 from flora_provider.operators.flora import FloraGenerateOperator, FloraRunActionOperator, FloraRunTechniqueOperator
 from flora_provider.sensors.flora import FloraRunSensor
-from tests.e2e.production.workload import RETRIES, SIZES
+from tests.e2e.production.workload import DAG_RUNS, RETRIES, SIZES
 
 NAME = "{{ params.name }}"
 
@@ -16,19 +16,6 @@ def prompts(task_id):
     return [f"{NAME}, {task_id} {number}." for number in range(SIZES[task_id])]
 
 
-@dag(
-    schedule=None,
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=16,
-    params={"name": "", "folder": "", "conn_id": ""},
-    default_args={
-        "retries": RETRIES,
-        "retry_delay": timedelta(seconds=5),
-        "retry_exponential_backoff": False,
-        "flora_conn_id": "{{ params.conn_id }}",
-    },
-)
 def production():
     saved = {"save_outputs_to": "{{ params.folder }}", "poll_interval": 1}
     waits = {"wait_for_completion": True, **saved}
@@ -36,7 +23,7 @@ def production():
     started = FloraGenerateOperator.partial(task_id="started", type="image").expand(prompt=prompts("started"))
     FloraRunSensor.partial(task_id="started_awaited", **saved).expand(run_id=started.output)
 
-    # Its sensor needs no worker at all.
+    # Its sensor needs no worker at all, as its connection is known when this is parsed.
     single = FloraGenerateOperator(task_id="single", type="text", prompt=prompts("single")[0])
     FloraRunSensor(task_id="single_awaited", run_id=single.output, poll_interval=1)
 
@@ -56,4 +43,17 @@ def production():
     )
 
 
-production()
+for number in range(DAG_RUNS):
+    dag(
+        f"production_{number}",
+        schedule=None,
+        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        params={"name": "", "folder": ""},
+        default_args={
+            "retries": RETRIES,
+            "retry_delay": timedelta(seconds=5),
+            "retry_exponential_backoff": False,
+            "flora_conn_id": f"flora_production_{number}",
+        },
+    )(production)()

@@ -20,7 +20,6 @@ from tests.e2e.production.checker import History, Result
 from tests.e2e.production.nemesis import strike
 from tests.e2e.production.workload import BATCH_ROWS, draw_batch_seed, draw_dag_runs, draw_faults
 
-DAG = "production"
 TIMEOUT = 1500  # seconds after the last fault
 TRIGGERS = "SELECT count(*) FROM trigger"
 UNFINISHED = "SELECT count(*) FROM task_instance WHERE state IS NULL OR state NOT IN ('success', 'failed', 'skipped')"
@@ -32,26 +31,26 @@ class Running:
     Args:
         production: where it runs.
         dag_run: what was drawn.
-        number: of its names; unique in the deployment.
+        number: of its DAG; no two have the same.
     """
 
     def __init__(self, production, dag_run, number):
         self.production = production
         self.dag_run = dag_run
+        self.dag_id = f"production_{number}"
         self.run_id = f"campaign-{number}"
-        self._conn_id = f"flora_{number}"
-        self.folder = production.stage.folder / "saved" / self._conn_id
-        self.sandbox = production.new_sandbox(self._conn_id, idempotency=dag_run.mode)
+        self.folder = production.stage.folder / "saved" / self.run_id
+        self.sandbox = production.new_sandbox(f"flora_{self.dag_id}", idempotency=dag_run.mode)
         control(self.sandbox, "POST", "faults", json=dag_run.faults())
 
     def begin(self):
         """Start the DAG run; Airflow may be away for a while, and its answer may be lost."""
-        conf = {"name": self.dag_run.name, "folder": str(self.folder), "conn_id": self._conn_id}
+        conf = {"name": self.dag_run.name, "folder": str(self.folder)}
         body = {"dag_run_id": self.run_id, "logical_date": None, "conf": conf}
 
         def trigger():
             try:
-                return self.production.rest.request("POST", f"dags/{DAG}/dagRuns", json=body)
+                return self.production.rest.request("POST", f"dags/{self.dag_id}/dagRuns", json=body)
             except httpx.HTTPStatusError as error:
                 if error.response.status_code != httpx.codes.CONFLICT:
                     raise
@@ -61,7 +60,7 @@ class Running:
 
     def is_over(self):
         """Whether its DAG run has ended."""
-        run = self.production.ask(lambda: self.production.rest.dag_run(DAG, self.run_id))
+        run = self.production.ask(lambda: self.production.rest.dag_run(self.dag_id, self.run_id))
         return run["state"] in FINISHED
 
     def result(self):
@@ -73,12 +72,12 @@ class Running:
                 "tries": ti["try_number"],
                 "value": self._value(ti),
             }
-            for ti in rest.task_instances(DAG, self.run_id)
+            for ti in rest.task_instances(self.dag_id, self.run_id)
         }
         runs = runs_of(self.sandbox)
         return Result(
             dag_run=self.dag_run,
-            state=rest.dag_run(DAG, self.run_id)["state"],
+            state=rest.dag_run(self.dag_id, self.run_id)["state"],
             tasks=tasks,
             runs=runs,
             files={
@@ -91,7 +90,7 @@ class Running:
 
     def _value(self, ti):
         with suppress(httpx.HTTPStatusError):  # a task that failed has none
-            return self.production.rest.xcom(DAG, self.run_id, ti["task_id"], ti["map_index"])
+            return self.production.rest.xcom(self.dag_id, self.run_id, ti["task_id"], ti["map_index"])
         return None
 
     def _outputs(self, run_ids):
@@ -109,10 +108,10 @@ def run_seed(production, seed, *, with_polls=True, say=print):
     if with_polls:
         history.polls = polls.measure(production)
         say(f"polls per run: {history.polls}")
-    for dag_id in (DAG, BATCH_DAG):
-        production.rest.unpause(dag_id)
     faults = draw_faults(seed)
-    dag_runs = [Running(production, drawn, f"{seed}_{number}") for number, drawn in enumerate(draw_dag_runs(seed))]
+    dag_runs = [Running(production, drawn, number) for number, drawn in enumerate(draw_dag_runs(seed))]
+    for dag_id in (*(one.dag_id for one in dag_runs), BATCH_DAG):
+        production.rest.unpause(dag_id)
     batch = RunningBatch(production, draw_workload(draw_batch_seed(seed), BATCH_ROWS))
     begun = 0
     for number, fault in enumerate(faults):

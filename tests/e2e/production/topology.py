@@ -44,12 +44,13 @@ class Production(Deployment):
             "PYTHONPATH": str(ROOT),
             JOURNAL: str(folder / "journal"),
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "32",
+            # Of each scheduler: no message waits in Redis for longer than its task may be queued.
+            "AIRFLOW__CORE__PARALLELISM": str(TASKS_PER_WORKER * 2),
             "AIRFLOW__CELERY__BROKER_URL": self.redis.url,
             # So that messages are delivered again while the campaign goes on; a day by default.
             "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
             # A message that Redis has lost leaves its task queued; ten minutes by default.
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "90",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
             # Files of DAGs are parsed once: to do so all the time takes a core.
