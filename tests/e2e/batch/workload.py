@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 MODES = ("duplicate_409", "replay", "current_state", "none")
 
-RETRIES = 6  # of the task: each kill of its process takes one, and so does each try with too few rows
+# Of the task, unless this variable says otherwise: each kill of its process takes one, and each try with too few rows.
+RETRIES, RETRIES_SETTING = 6, "FLORA_BATCH_RETRIES"
 FAILED_RUNS = 0.05  # share of runs that fail, in a way that another run may pass
 FAILED_STARTS = 0.02  # share of starts that are answered with 503, and start nothing
 LATENCY = 200  # milliseconds of each answer, so that some are under way at each kill

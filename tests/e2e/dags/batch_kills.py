@@ -1,12 +1,13 @@
 """A batch whose processes are killed: its DAG run's params say what it is, and where."""
 
+import os
 from datetime import timedelta
 
 import pendulum
 from airflow.providers.common.compat.sdk import dag, task
 
 from tests.e2e.batch.operator import KilledBatch
-from tests.e2e.batch.workload import RETRIES
+from tests.e2e.batch.workload import RETRIES, RETRIES_SETTING
 
 
 @dag(
@@ -15,7 +16,11 @@ from tests.e2e.batch.workload import RETRIES
     catchup=False,
     max_active_runs=16,
     params={"batch": {}},
-    default_args={"retries": RETRIES, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False},
+    default_args={
+        "retries": int(os.environ.get(RETRIES_SETTING, RETRIES)),
+        "retry_delay": timedelta(seconds=1),
+        "retry_exponential_backoff": False,
+    },
 )
 def batch_kills():
     @task(retries=20)

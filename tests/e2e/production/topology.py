@@ -9,8 +9,10 @@ import httpx
 from devstack.airflow_instance import PARTS
 from devstack.airflow_rest import wait_until
 from devstack.processes import stop, uninterrupted
+from tests.e2e.batch.workload import RETRIES_SETTING
 from tests.e2e.chaos.operator import JOURNAL
 from tests.e2e.deployment import Deployment
+from tests.e2e.production.workload import RETRIES
 from tests.e2e.redis_server import Redis
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +45,7 @@ class Production(Deployment):
         settings = {
             "PYTHONPATH": str(ROOT),
             JOURNAL: str(folder / "journal"),
+            RETRIES_SETTING: str(RETRIES),
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             # Of each scheduler: no message waits in Redis for longer than its task may be queued.
             "AIRFLOW__CORE__PARALLELISM": str(TASKS_PER_WORKER * 2),
