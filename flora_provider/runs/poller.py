@@ -9,6 +9,7 @@ from flora_provider.api import validation
 from flora_provider.api.errors import FloraError
 from flora_provider.api.models import Run
 from flora_provider.api.text import short_repr
+from flora_provider.runs.end_range import EndRange
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.ref import RunRef
@@ -43,6 +44,7 @@ class RunPoller:
     Attributes:
         ref: as given.
         due: when to poll next, on the monotonic clock.
+        page_due: from when on a page that shows the run is worth reading, on the same clock; never after `due`.
         seen: whether FLORA has shown the run.
     """
 
@@ -59,7 +61,7 @@ class RunPoller:
         awaits_bill: bool = True,
     ) -> None:
         self.ref = ref
-        self.due = inf
+        self.due = self.page_due = inf
         self.seen = False
         self._given = (policy, now, deadline, started_at, estimated_seconds, not_found_since)
         self._policy = policy
@@ -70,6 +72,8 @@ class RunPoller:
         self._refusals = Refusals()
         self._log_at = inf  # when its progress is worth a log line again
         self._failures = 0
+        self._ends = EndRange()
+        self._polled = -inf  # when it was last polled by itself
         self._went_on = False  # FLORA has shown it unfinished
         self._not_before: tuple[float, FloraError] | None = None  # when FLORA allows a poll again; which answer said so
         self._unbilled: RunEvent | None = None  # how the run ended, while its bill is waited for
@@ -106,7 +110,7 @@ class RunPoller:
             if estimated_seconds is not None and _number("", estimated_seconds):
                 estimated_seconds = None
             pause = self._policy.first(estimated_seconds=estimated_seconds, elapsed=elapsed)
-        self.due = self._in_time(at, pause)
+        self.due = self.page_due = self._in_time(at, pause)
 
     @property
     def remaining(self) -> float | None:
@@ -118,8 +122,15 @@ class RunPoller:
         """Whether FLORA refused the latest poll: the connection is worth another reading before the next one."""
         return self._refusals.now
 
-    def on_run(self, run: Run, *, now: float, random: float) -> RunEvent | None:
-        """Take in the state of the run. Returns how the wait ended, or None when it goes on at `due`."""
+    def on_run(self, run: Run, *, now: float, random: float, share: float = 1.0) -> RunEvent | None:
+        """Take in the state of the run. Returns how the wait ended, or None when it goes on at `due`.
+
+        Args:
+            run: as FLORA has shown it.
+            now: the time of the clock.
+            random: a random number in [0, 1).
+            share: requests that this poll has cost the run: 1 by itself, less on a page that shows others as well.
+        """
         self._refusals.none()
         self._failures, self._not_before, self.seen = 0, None, True
         if now >= self._log_at or (run.is_terminal and self._unbilled is None):
@@ -133,8 +144,14 @@ class RunPoller:
         if self._started_at is None:
             age = 0.0 if run.created_at is None else max(self._unix(now) - run.created_at.timestamp(), 0.0)
             self._started_at = now - age
-        pause = self._policy.next(progress=run.progress, elapsed=now - self._started_at, random=random)
-        return self._go_on(now, pause)
+        elapsed = now - self._started_at
+        self._ends = self._ends.narrowed(progress=run.progress, elapsed=elapsed, queued=_seconds_queued(run))
+        if self._policy.counts_as_poll(share):
+            self._polled = now
+        since_poll = now - self._polled
+        pause = self._policy.next(ends=self._ends, elapsed=elapsed, since_poll=since_poll, random=random)
+        page_pause = self._policy.next_page(ends=self._ends, elapsed=elapsed, share=share)
+        return self._go_on(now, pause, page_pause)
 
     def on_error(self, failure: FloraError, *, now: float, random: float) -> RunEvent | None:
         """Take in a failed poll. Returns how the wait ended, or None when it goes on at `due`."""
@@ -149,11 +166,12 @@ class RunPoller:
         self._not_before = None if asked is None else (now + asked, failure)
         pause = self._policy.after_error(failure, failed_polls=self._failures, random=random)
         log.warning("FLORA run %s could not be polled: %s. Polling again in %.0f s", self.ref.run_id, failure, pause)
-        return self._go_on(now, pause, failure)
+        return self._go_on(now, pause, pause, failure)
 
     def poll_at(self, now: float) -> None:
         """Poll at once, for the connection has changed; but not before FLORA allows it."""
         self.due = min(self.due, max(now, self._not_before[0] if self._not_before else now))
+        self.page_due = min(self.page_due, self.due)
 
     def expire(self) -> RunEvent | None:
         """How the wait ends if its deadline comes before FLORA allows another poll; None when it allows one."""
@@ -185,13 +203,14 @@ class RunPoller:
             return event
         pause = BILL_PAUSE * 2.0 ** min(self._bill_polls, 10)
         self._bill_polls += 1
-        self.due = min(max(now + pause, not_before), until)
+        self.due = self.page_due = min(max(now + pause, not_before), until)
         return None
 
-    def _go_on(self, now: float, pause: float, failure: FloraError | None = None) -> RunEvent | None:
+    def _go_on(self, now: float, pause: float, page_pause: float, failure: FloraError | None = None) -> RunEvent | None:
         if self._deadline is not None and now >= self._deadline:
             return RunEvent.timed_out(self.ref, last_error=failure, seen=self.seen)
         self.due = self._in_time(now, pause)
+        self.page_due = min(now + page_pause, self.due)
         return None
 
     def _in_time(self, now: float, pause: float) -> float:
@@ -201,6 +220,12 @@ class RunPoller:
     def _unix(self, now: float) -> float:
         """The wall clock's time, as if nobody had set it since the wait began."""
         return self._unix_then + now - (self._begun or 0.0)
+
+
+def _seconds_queued(run: Run) -> float:
+    return (
+        0.0 if run.started_at is None or run.created_at is None else (run.started_at - run.created_at).total_seconds()
+    )
 
 
 def _number(name: str, value: object) -> str | None:

@@ -3,14 +3,16 @@
 A page of the history shows a hundred runs for the price of one, outputs included. So polls are gathered for a moment,
 and when more runs are due than pages would be needed, pages are read. What no page shows (a run that moved to a later
 page, or that FLORA does not show for a moment) is polled singly.
+
+So each run has two times: when it is due by itself, and from when on pages that show it are worth reading. The cheaper
+pages are for each of their runs, the sooner the second comes.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import ceil, inf
 from typing import Any
 
@@ -32,6 +34,7 @@ from flora_provider.runs.listing import HISTORIES, rows_and_cursor
 from flora_provider.runs.poll_policy import ONE_TRY
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
+from flora_provider.runs.subscription import Subscription
 from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
@@ -41,27 +44,10 @@ GATHER_PER_RUN = 0.005  # seconds: a single run is never put off, from 100 runs 
 SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is polled singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
 MAX_SINGLE_POLLS = 100  # single polls between two rounds, for a round may find a cheaper way
-SKIP_IF_DUE_AFTER = 5.0  # seconds; rows of unfinished runs that are due later than this are skipped
+SKIP_IF_DUE_AFTER = 3.0  # seconds; rows of unfinished runs that are due later than this are skipped
 YIELD_EVERY_ROWS = 20  # rows parsed before yielding to the event loop
 # A failed page is asked for again at once, for a while: starting anew would cost all pages before it.
 PAGE_TRIES = RetryPolicy(max_retries=4, budget=15.0)
-
-
-@dataclass(slots=True, eq=False)
-class Subscription:
-    """One wait for a run, and its callbacks.
-
-    Attributes:
-        poller: the run, and when to poll it.
-        on_end: called with how the wait ended.
-        on_refused: called when FLORA refuses to show the run and the wait goes on, for the connection may have changed.
-        context: the subscriber's, so that log lines about its run go to its own log.
-    """
-
-    poller: RunPoller
-    on_end: Callable[[RunEvent], None]
-    on_refused: Callable[[], None] = lambda: None
-    context: Context = field(default_factory=copy_context)
 
 
 class PollScheduler:
@@ -78,6 +64,8 @@ class PollScheduler:
         self._subscriptions: dict[RunRef, list[Subscription]] = {}
         self._refs: dict[str, set[RunRef]] = {}  # by run id, which is all that histories show
         self._due: dict[RunRef, float] = {}
+        self._page_due: dict[RunRef, float] = {}  # of the same runs, for polls by pages; never later
+        self._pages_not_before = 0.0  # for runs that are not due but by pages: too few of them may be worth none
         self._earliest = inf  # of all due times, when `next_round` was last read
         # On which page of which history a run was last found, and until when it is polled singly.
         self._page_position: dict[RunRef, tuple[str, int]] = {}
@@ -100,7 +88,7 @@ class PollScheduler:
         self._refs.setdefault(ref.run_id, set()).add(ref)
         if len(group) == 1 or ref in self._due:
             self._schedule(ref)
-        return self._due.get(ref, inf) < self._earliest
+        return self._page_due.get(ref, inf) < self._earliest
 
     def discard(self, subscription: Subscription) -> None:
         """Stop waiting; nothing happens if the wait has ended already."""
@@ -109,7 +97,7 @@ class PollScheduler:
         if subscription in group:
             group.remove(subscription)
             if not group:
-                for by_ref in (self._subscriptions, self._due, self._page_position, self._single_until):
+                for by_ref in (self._subscriptions, self._due, self._page_due, self._page_position, self._single_until):
                     by_ref.pop(ref, None)
                 if left := self._refs.pop(ref.run_id) - {ref}:
                     self._refs[ref.run_id] = left
@@ -122,7 +110,8 @@ class PollScheduler:
     @property
     def next_round(self) -> float:
         """When to start the next round; infinity when there is nothing to poll."""
-        self._earliest = min(self._due.values(), default=inf)
+        pages_from = max(min(self._page_due.values(), default=inf), self._pages_not_before, self._pages_off_until)
+        self._earliest = min(min(self._due.values(), default=inf), pages_from)
         gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_RUN, GATHER_AT_MOST)
         return max(gathered, self._not_before)
 
@@ -133,7 +122,8 @@ class PollScheduler:
             The runs that remain, to be polled with `poll`, the longest overdue first.
         """
         now = self._clock()
-        due = {ref for ref, at in self._due.items() if at <= now}
+        due = {ref for ref, at in self._page_due.items() if at <= now}
+        self._pages_not_before = now + GATHER_AT_MOST
         if now >= self._pages_off_until:
             by_page = {ref for ref in due if self._single_until.get(ref, 0.0) <= now}
             missing = {ref for ref in by_page if ref not in self._page_position}
@@ -174,7 +164,7 @@ class PollScheduler:
     def _take_due(self, refs: Collection[RunRef], now: float) -> list[RunRef]:
         due = sorted((ref for ref in refs if self._due.get(ref, inf) <= now), key=self._due.__getitem__)
         for ref in due[:MAX_SINGLE_POLLS]:
-            del self._due[ref]
+            self._unschedule(ref)
         return due[:MAX_SINGLE_POLLS]
 
     def _scan(self, path: str, member: str, wanted: Collection[RunRef]) -> Flow[set[RunRef]]:
@@ -188,6 +178,7 @@ class PollScheduler:
         pages = max((self._page_position.get(ref, unknown)[1] + 1 for ref in wanted), default=0)
         if len(wanted) <= pages:
             return set()
+        served = max(len(wanted), sum(where[0] == path for where in self._page_position.values()))
         missing = set(wanted)
         walk = CursorWalk(calls.request("GET", path, query={"limit": str(calls.PAGE_SIZE)}))
         number = vain = 0  # pages read; pages in a row that showed no missing run
@@ -200,7 +191,7 @@ class PollScheduler:
                 return set()
             self.pages_read += 1
             before = len(missing)
-            yield from self._read_rows(rows, (path, number), missing)
+            yield from self._read_rows(rows, (path, number), missing, max(pages, number + 1) / served)
             # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.
             number += 1
             vain = vain + 1 if len(missing) == before else 0
@@ -209,9 +200,11 @@ class PollScheduler:
         self._pages_failed = 0
         for ref in missing:
             self._page_position.pop(ref, None)
+            if ref in self._due:
+                self._page_due[ref] = self._due[ref]
         return missing
 
-    def _read_rows(self, rows: list[Any], position: tuple[str, int], missing: set[RunRef]) -> Flow[None]:
+    def _read_rows(self, rows: list[Any], position: tuple[str, int], missing: set[RunRef], share: float) -> Flow[None]:
         known, soon = 0, self._clock() + SKIP_IF_DUE_AFTER
         for row in rows:
             run_id = row.get("run_id") if isinstance(row, Mapping) else None
@@ -219,7 +212,7 @@ class PollScheduler:
             if not refs:
                 continue
             is_terminal = RunStatus.is_terminal(str(row.get("status")))
-            if not is_terminal and all(self._due.get(ref, 0.0) > soon for ref in refs):
+            if not is_terminal and all(self._page_due.get(ref, 0.0) > soon for ref in refs):
                 self._page_position.update(dict.fromkeys(refs, position))
                 continue
             try:
@@ -231,7 +224,7 @@ class PollScheduler:
             for ref in refs:
                 self._page_position[ref] = position
                 missing.discard(ref)
-                self._on_run(ref, run)
+                self._on_run(ref, run, share)
             known += 1
             if known % YIELD_EVERY_ROWS == 0:
                 yield Sleep(0)
@@ -239,14 +232,14 @@ class PollScheduler:
     def _on_page_error(self, failure: FloraError, missing: set[RunRef]) -> Flow[None]:
         """Poll one run to see whether only listing fails."""
         now = self._clock()
-        missing = {ref for ref in missing if self._due.get(ref, inf) <= now}  # others were polled meanwhile
+        missing = {ref for ref in missing if self._page_due.get(ref, inf) <= now}  # others were polled meanwhile
         oldest = min(missing, key=self._due.__getitem__, default=None)
         if not isinstance(failure, FloraRateLimitError):
             about_key = isinstance(failure, FloraAuthenticationError)
             about_pages = oldest is None or not (about_key or is_transient(failure, not_found_for=inf))
             if oldest is not None and not about_pages:
                 missing.discard(oldest)
-                del self._due[oldest]
+                self._unschedule(oldest)
                 about_pages = yield from self.poll(oldest)
             if about_pages:
                 self._turn_pages_off()
@@ -263,11 +256,17 @@ class PollScheduler:
         self._pages_failed += 1
 
     def _schedule(self, ref: RunRef) -> None:
-        self._due[ref] = min(subscription.poller.due for subscription in self._subscriptions[ref])
+        pollers = [subscription.poller for subscription in self._subscriptions[ref]]
+        self._due[ref] = self._page_due[ref] = min(poller.due for poller in pollers)
+        if ref in self._page_position:
+            self._page_due[ref] = min(poller.page_due for poller in pollers)
 
-    def _on_run(self, ref: RunRef, run: Run) -> None:
+    def _unschedule(self, ref: RunRef) -> None:
+        del self._due[ref], self._page_due[ref]
+
+    def _on_run(self, ref: RunRef, run: Run, share: float = 1.0) -> None:
         now, random = self._clock(), self._random()
-        self._notify(ref, lambda poller: poller.on_run(run, now=now, random=random))
+        self._notify(ref, lambda poller: poller.on_run(run, now=now, random=random, share=share))
 
     def _on_error(self, ref: RunRef, failure: FloraError) -> None:
         now, random = self._clock(), self._random()

@@ -20,7 +20,8 @@ from flora_provider.api.urls import project_url
 from flora_provider.hooks.base import polling_client
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.poll_policy import ONE_TRY
-from flora_provider.runs.scheduler import PollScheduler, Subscription
+from flora_provider.runs.scheduler import PollScheduler
+from flora_provider.runs.subscription import Subscription
 from flora_provider.triggers.connection_reader import ConnectionReader
 
 if TYPE_CHECKING:

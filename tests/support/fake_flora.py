@@ -12,6 +12,7 @@ from tests.support.responses import error_response, response
 MODES = ("duplicate_409", "replay", "replay_failures", "current_state", "none")
 KEY_WINDOW = 7200.0  # seconds for which FLORA remembers a key
 RUN_SECONDS = 30.0
+QUEUED_SHARE = 0.1  # of a run's time
 SCOPE = {"workspace_id": "ws_1", "project_id": "prj_1"}
 PAGES = {"/generations": "generation_id", "/technique-runs": "technique_run_id"}
 OUTPUT = {"output_id": "output_1", "type": "imageUrl", "url": "https://media.example/1.png"}
@@ -46,10 +47,14 @@ class VirtualRun:
         return self.behavior == "completed"
 
     def row(self, now):
-        share = min((now - self.started) / max(self.seconds, 1e-9), 1.0)
-        row = {"run_id": self.run_id, "created_at": int(self.started * 1000), "progress": int(share * 10) * 10}
+        row = {"run_id": self.run_id, "created_at": int(self.started * 1000), "progress": 0}
+        runs_since = self.started + self.seconds * QUEUED_SHARE
+        if now < runs_since:
+            return row | {"status": "pending"}
+        row["started_at"] = int(runs_since * 1000)
         if now < self.ends:
-            return row | {"status": "running"}
+            share = (now - runs_since) / (self.ends - runs_since)
+            return row | {"status": "running", "progress": int(share * 10) * 10}
         if self.behavior == "completed":
             return row | {"status": "completed", "progress": 100, "outputs": [OUTPUT]}
         return row | {"status": "failed", "progress": 100, "error_code": self.behavior}

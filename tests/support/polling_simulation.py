@@ -16,7 +16,8 @@ from flora_provider.api.http.throttle import Throttle
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
-from flora_provider.runs.scheduler import PollScheduler, Subscription
+from flora_provider.runs.scheduler import PollScheduler
+from flora_provider.runs.subscription import Subscription
 from tests.support.fake_flora import PAGES, FakeFlora, Fault
 from tests.support.flows import BEGIN, Returned, advance
 from tests.support.responses import response

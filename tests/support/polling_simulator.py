@@ -20,7 +20,7 @@ from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.polling import poll_until_done
 from flora_provider.runs.ref import RunRef
-from tests.support.fake_flora import OUTPUT
+from tests.support.fake_flora import OUTPUT, QUEUED_SHARE
 from tests.support.flows import BEGIN, run_flow
 from tests.support.responses import response
 
@@ -153,7 +153,13 @@ def simulate(policy=None, *, times="20-60 s", estimate="right", progress="steps 
         seconds = TIMES[times](rng)
 
         def answer(at, seconds=seconds):
-            return DONE if at >= seconds else run_response("running", PROGRESS[progress](at / seconds))
+            if at >= seconds:
+                return DONE
+            queued = seconds * QUEUED_SHARE
+            if at < queued:
+                return run_response("pending")
+            percent = PROGRESS[progress]((at - queued) / (seconds - queued))
+            return run_response("running", percent, started_at=(BEGIN + queued) * 1000)
 
         estimated = ESTIMATES[estimate](rng, seconds)
         _, recorder = poll(answer, policy=policy, random=rng.random, estimated_seconds=estimated)

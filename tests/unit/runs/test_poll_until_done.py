@@ -247,8 +247,9 @@ def test_wait_ends_with_its_run_or_at_its_deadline(responses, last, deadline, es
 
 def test_end_of_a_run_its_progress_once_a_minute_and_failures_are_logged(caplog):
     caplog.set_level(logging.INFO)
-    poll(script(*(run_response("running", n) for n in range(0, 100, 4)), response(503), DONE))
+    _, polls = poll(script(*(run_response("running", n) for n in range(0, 100, 4)), response(503), DONE))
     reported = [record.message for record in caplog.records]
-    assert reported[:-2] == [f"FLORA run run_1: running, {percent} %" for percent in (20, 40, 60, 80)]
+    assert all(line.startswith("FLORA run run_1: running, ") for line in reported[:-2])
+    assert 3 <= len(reported[:-2]) <= polls.times[-1] / 60
     assert reported[-2].startswith("FLORA run run_1 could not be polled: FLORA answered 503")
     assert reported[-1] == "FLORA run run_1: completed, 100 %"

@@ -24,10 +24,11 @@ from tests.support.responses import response
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_runs_of_20_to_60_s_with_a_fair_estimate_cost_five_requests_and_are_seen_within_two_seconds(seed):
+def test_runs_of_20_to_60_s_with_a_fair_estimate_cost_five_requests_and_are_noticed_within_a_second(seed):
     found = simulate(times="20-60 s", estimate="right", progress="steps of 10", runs=100, seed=seed)
     assert found.requests_per_run <= 5
-    assert found.median_lag <= 2
+    assert found.median_lag <= 1.1
+    assert found.p95_lag <= 2.5
     assert max(found.lags) <= 4
 
 
@@ -79,31 +80,12 @@ def test_impossible_creation_time_is_ignored():
 
 @given(
     st.floats(0.1, 100),
-    st.floats(0.1, 100),
-    st.floats(-10, 200) | st.sampled_from([0, 1e-320, 100]),
-    st.floats(0, 1e5),
-    st.floats(0, 1, exclude_max=True),
-)
-def test_poll_interval_is_a_lower_bound_and_max_interval_an_upper_one(
-    interval, max_interval, progress, elapsed, random
-):
-    policy = PollPolicy(interval=interval, max_interval=max_interval)
-    pause = policy.next(progress=progress, elapsed=elapsed, random=random)
-    assert interval <= pause <= max(max_interval, interval * 1.1) * 1.000001
-
-
-@given(
-    st.floats(0.1, 100),
     st.lists(st.sampled_from([RUNNING, response(503), response(404)]), max_size=12),
     st.floats(0, 0.99),
 )
 def test_no_two_polls_are_closer_than_poll_interval(interval, responses, random):
     _, polls = poll(script(*responses, then=DONE), policy=PollPolicy(interval=interval), random=lambda: random)
     assert all(second - first >= interval for first, second in pairwise(polls.times))
-
-
-def test_polls_of_many_runs_are_spread():
-    assert len({PollPolicy().next(progress=0, elapsed=10, random=n / 10) for n in range(10)}) == 10
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -7,7 +7,8 @@ from flora_provider.api.http.flow import FlowContext
 from flora_provider.runs.poll_policy import ONE_TRY, PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
-from flora_provider.runs.scheduler import MAX_SINGLE_POLLS, PollScheduler, Subscription
+from flora_provider.runs.scheduler import MAX_SINGLE_POLLS, PollScheduler
+from flora_provider.runs.subscription import Subscription
 from tests.support.fake_flora import PAGES, Fault
 from tests.support.flows import BEGIN, run_with_response
 from tests.support.polling_simulation import without_row

@@ -7,7 +7,7 @@ from flora_provider.runs.errors import WaitRefused
 from flora_provider.runs.poll_policy import PollPolicy
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
-from flora_provider.runs.scheduler import Subscription
+from flora_provider.runs.subscription import Subscription
 from flora_provider.runs.tolerance import REFUSED_FOR
 from tests.support.flows import BEGIN, run_flow, run_with_response
 from tests.support.responses import response
