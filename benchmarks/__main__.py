@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import batch, imports, load, mapping, report, sandbox, workers
-from benchmarks.cases import ALONE, LIMITED, SIDE_BY_SIDE
+from benchmarks.cases import ALONE, LIMITED, OURS_ALONE, SIDE_BY_SIDE
 
 PARTS: dict[str, Callable[[], Any]] = {
     **{name: case.measure for name, case in ALONE.items()},
     **{f"{count} {side}": case.measure for count, pair in SIDE_BY_SIDE.items() for side, case in pair.items()},
+    **{name: case.measure for name, case in OURS_ALONE.items()},
     "10000 limited": LIMITED.measure,
     "10000 rows": batch.measure,
     **{f"{count} prompts": partial(mapping.measure, count) for count in mapping.COUNTS},

@@ -9,6 +9,7 @@ import itertools
 import json
 import random
 from collections import Counter
+from operator import itemgetter
 
 from flora_provider.api.errors import FloraConnectionError, FloraTimeoutError
 from flora_provider.api.http.flow import FlowContext, Response, Sleep
@@ -57,22 +58,43 @@ def without_row(answer, run_id):
                           for name, rows in page.items()})  # fmt: skip
 
 
+class Timeline:
+    """What is to happen when, in all simulated processes."""
+
+    def __init__(self):
+        self.agenda = []
+        self.processes = []
+        self._numbers = itertools.count()
+
+    def add(self, at, action):
+        heapq.heappush(self.agenda, (at, next(self._numbers), action))
+
+
 class Simulation:
     """FLORA, a scheduler of polls, and time.
 
+    Args:
+        seed: of all random numbers.
+        limit: requests per second that FLORA answers.
+        requests_per_second: the most that the process sends.
+        flora: another FLORA than one without runs.
+        beside: another process, which polls the same FLORA at the same time.
+
     Attributes:
         reported: for each run, the events that its waits ended with, and when.
+        record: when each request of this process was sent, its path, and the answer.
         refusals: how often FLORA's refusal to show a run was reported, by run id.
     """
 
-    def __init__(self, *, seed=0, limit=None, requests_per_second=None):
-        self.flora = FakeFlora(limit=limit)
+    def __init__(self, *, seed=0, limit=None, requests_per_second=None, flora=None, beside=None):
+        self.flora = beside.flora if beside else flora or FakeFlora(limit=limit)
         number = random.Random(seed).random  # noqa: S311 - the same numbers for the same seed
         self.scheduler = PollScheduler(FlowContext(ONE_TRY, lambda: self.now, number))
         self.reported = {}
         self.refusals = Counter()
-        self._numbers = itertools.count()
-        self._agenda = []
+        self.record = []
+        self.timeline = beside.timeline if beside else Timeline()
+        self.timeline.processes.append(self)
         self._throttle = Throttle(requests_per_second)
         self._unfinished = 0  # flows that the next round waits for
         self._queue, self._polling = [], 0
@@ -114,24 +136,31 @@ class Simulation:
         return subscription
 
     def after(self, seconds, action):
-        heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), action))
+        self.timeline.add(self.now + seconds, action)
 
     def run(self, seconds=None):
         """Let so many seconds pass; None: until nobody waits any more, but no more than a day."""
         until = self.now + (DAY if seconds is None else seconds)
-        while len(self.scheduler) or self._agenda:
-            is_busy = self._unfinished or self._queue
-            round_at = float("inf") if is_busy else max(self.scheduler.next_round, self.now)
-            at = min(round_at, self._agenda[0][0] if self._agenda else float("inf"))
+        agenda, processes = self.timeline.agenda, self.timeline.processes
+        while agenda or any(len(process.scheduler) for process in processes):
+            round_at, process = min(((process.round_at(), process) for process in processes), key=itemgetter(0))
+            at = min(round_at, agenda[0][0] if agenda else float("inf"))
             if at > until:
                 break
             self.now = at
-            if self._agenda and self._agenda[0][0] <= at:
-                heapq.heappop(self._agenda)[-1]()
+            if agenda and agenda[0][0] <= at:
+                heapq.heappop(agenda)[-1]()
             else:
-                self._run_flow(self.scheduler.round(), self._start_polls)
+                process.start_round()
         if seconds is not None:
             self.now = until
+
+    def round_at(self):
+        is_busy = self._unfinished or self._queue
+        return float("inf") if is_busy else max(self.scheduler.next_round, self.now)
+
+    def start_round(self):
+        self._run_flow(self.scheduler.round(), self._start_polls)
 
     def inject(self, replace, **where):
         """Answer this instead (see `Fault`): always the same, or what a function makes of the true answer."""
@@ -173,7 +202,7 @@ class Simulation:
     def asked_too_early(self):
         """Requests that came while a 429 that had arrived before asked for silence."""
         early, quiet = [], []
-        for at, path, answer in self.flora.record:
+        for at, path, answer in self.record:
             early += [(at, path) for arrived, until in quiet if arrived < at < until]
             if isinstance(answer, Response) and answer.status == 429:
                 quiet.append((at + LATENCY, at + LATENCY + float(answer.headers["retry-after"])))
@@ -213,6 +242,7 @@ class Simulation:
             self.after(pause, lambda: self._send(request, resume))
             return
         sent, answer = self.now, self.flora.handle(request)
+        self.record.append((sent, request.url, answer))
 
         def arrive():
             if isinstance(answer, Response):

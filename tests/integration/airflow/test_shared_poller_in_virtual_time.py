@@ -12,7 +12,7 @@ from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.triggers.connection_reader import ConnectionReader
 from flora_provider.triggers.shared_poller import waits_over
-from tests.support.fake_flora import Fault
+from tests.support.fake_flora import FakeFlora, Fault
 from tests.support.polling_simulation import on_pages
 from tests.support.virtual_time import VirtualFlora
 
@@ -88,6 +88,21 @@ def test_pages_that_come_slowly_for_a_limit_are_read_to_their_end(virtual, monke
     assert {event.kind for event, _ in found} == {"ended"}
     # A scan of a hundred pages takes 20 s. Single polls of those who wait for it would have to queue with its pages.
     assert max(lag for _, lag in found) < 60
+
+
+def test_pages_that_others_leave_little_of_a_limit_are_read_to_their_end(virtual):
+    virtual.flora = FakeFlora(limit=1.25)
+    runs = [virtual.start(20 + number % 40) for number in range(3000)]
+
+    async def main():
+        return await asyncio.gather(*(wait_for(virtual, run, estimated_seconds=40) for run in runs))
+
+    found = virtual.run(main())
+
+    assert {event.kind for event, _ in found} == {"ended"}
+    # A scan of thirty pages takes 24 s, and its pauses are FLORA's will: single polls would only take its turns.
+    assert len([path for _, path, _ in virtual.flora.record if path.startswith("/runs/")]) < 30
+    assert max(lag for _, lag in found) < 90
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
