@@ -32,7 +32,7 @@ class BatchOptions:
         max_cost_usd: see `FloraGenerateBatchOperator`.
         on_unknown: what becomes of a row whose run's id was lost: see there, `on_unknown_outcome`.
         deadline: unix seconds; None for none.
-        poll_interval: least seconds between two polls of a run.
+        poll_interval: least seconds between two polls of a run by itself.
     """
 
     batch: str

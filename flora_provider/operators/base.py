@@ -55,7 +55,7 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
         budget: a `flora_provider.budget.FloraBudget`, which tasks of any DAG runs share: nothing is started that might
             pass it. Three times the catalog's price is reserved, until FLORA quotes. None, the default, for none.
         deferrable: wait in the triggerer, not in a worker. Default True.
-        poll_interval: least seconds between two polls of the run. Default 3.
+        poll_interval: least seconds between two polls of the run by itself. Default 3.
         timeout: seconds, or a timedelta, to wait for the run; None to wait as long as the task may run. The run cannot
             be cancelled: it goes on and is billed, and a retry of the task finds it again.
         on_unknown_outcome: what to do when FLORA says that the task's key has already started a run, and its id was

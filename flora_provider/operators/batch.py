@@ -67,7 +67,7 @@ class FloraGenerateBatchOperator(FloraTask):
         validate_params: as of `FloraGenerateOperator`.
         allow_model_params: as of `FloraGenerateOperator`.
         deferrable: start and await the rows in the triggerer, not in a worker. Default True.
-        poll_interval: least seconds between two polls of a run. Default 3.
+        poll_interval: least seconds between two polls of a run by itself. Default 3.
         timeout: seconds, or a timedelta, for one try of the task: then nothing more is started or awaited, and a retry
             goes on; so it is with `execution_timeout`. None, the default, to go on as long as the task may run.
         on_unknown_outcome: as of `FloraRunOperator`, for each row; `fail` ends that row only.

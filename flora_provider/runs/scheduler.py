@@ -45,7 +45,7 @@ SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is poll
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
 MAX_SINGLE_POLLS = 100  # single polls between two rounds, for a round may find a cheaper way
 SKIP_IF_DUE_AFTER = 3.0  # seconds; rows of unfinished runs that are due later than this are skipped
-YIELD_EVERY_ROWS = 20  # rows parsed before yielding to the event loop
+YIELD_EVERY_ROWS = 10  # rows parsed before yielding to the event loop
 # A failed page is asked for again at once, for a while: starting anew would cost all pages before it.
 PAGE_TRIES = RetryPolicy(max_retries=4, budget=15.0)
 

@@ -65,8 +65,8 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
         flora_conn_id: the connection.
         deferrable: wait in the triggerer, holding no worker slot. Default True, unless a `mode` is given.
-        poll_interval: least seconds between two polls while deferred. Default 3. Without deferral it is the sensor's
-            `poke_interval` that counts.
+        poll_interval: least seconds between two polls of the run by itself while deferred. Default 3. Without deferral
+            it is the sensor's `poke_interval` that counts.
         save_outputs_to: a folder for what the run has made, and its manifest, as of `FloraRunOperator`; then the task
             ends in a worker.
         kwargs: of every Airflow sensor. `timeout`, `soft_fail` and `execution_timeout` mean the same deferred or not.

@@ -43,7 +43,7 @@ class FloraRunTrigger(BaseTrigger):
         run_id: the run.
         technique: id or slug, for a run of `POST /techniques/{technique}/runs`; None for every other run.
         flora_conn_id: the connection.
-        poll_interval: least seconds between two polls.
+        poll_interval: least seconds between two polls of the run by itself.
         deadline: unix seconds at which to stop waiting; None to wait for ever. An instant, for the trigger may go on in
             another process.
         limit: which of the task's limits the deadline is, for the event.
