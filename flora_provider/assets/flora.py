@@ -67,8 +67,14 @@ def to_openlineage(asset: Asset, lineage_context: Any) -> OpenLineageDataset:  #
     """The asset as OpenLineage's dataset: its namespace is the workspace, its name the rest of the URI."""
     from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 - OpenLineage is optional
 
-    uri = urlsplit(asset.uri)
-    return Dataset(namespace=f"{SCHEME}://{uri.netloc}", name=unquote(uri.path.strip("/")))
+    namespace, name = openlineage_name(asset.uri)
+    return Dataset(namespace=namespace, name=name)
+
+
+def openlineage_name(uri: str) -> tuple[str, str]:
+    """Namespace and name of the dataset of a URI of ours."""
+    parts = urlsplit(uri)
+    return f"{SCHEME}://{parts.netloc}", unquote(parts.path.strip("/"))
 
 
 def _segment(value: str | None) -> str:

@@ -208,6 +208,11 @@ class FloraRunOperator(TemplateSnapshot, WaitsForRun, ABC):
                 return reused
             return self._start_and_wait(context, ledger)
 
+    @property
+    def known_run_id(self) -> str | None:
+        """The run, once it is started or found."""
+        return self._run_id
+
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
         validation.raise_problems([*undeclared_params(self.params, self.get_dag()), *unawaited(self)])

@@ -19,6 +19,7 @@ from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, XComArg
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from flora_provider.batch.ledger import BatchLedger
     from flora_provider.batch.outcome import OnBudget
@@ -102,6 +103,7 @@ class FloraGenerateBatchOperator(FloraTask):
     native_fields: ClassVar[frozenset[str]] = frozenset({"defaults"})
     rules: ClassVar[Mapping[str, validation.Check]] = BATCH_RULES
     starts_runs = True
+    summary: dict[str, Any] | None = None  # once the files are saved
     wait_for_completion = True  # what the rules of tries need to know of a task that waits
 
     def __init__(
@@ -197,6 +199,12 @@ class FloraGenerateBatchOperator(FloraTask):
             end = self._go_on(context, batch, plan, attempt) if left else BatchEnd(reason="done")
             return self._finish(context, plan, end, ledger)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - OpenLineage's
+        """What OpenLineage's provider calls once the task has ended, well or badly."""
+        from flora_provider.tasks.lineage import batch_lineage
+
+        return batch_lineage(self)
+
     def refuse_values(self) -> None:
         """Refuse what templates, other tasks and mapped rows have given. Raises FloraInputError."""
         # A null in a row that another task made is a member that the row does not have.
@@ -261,7 +269,7 @@ class FloraGenerateBatchOperator(FloraTask):
 
         outcomes, gone = saved_outcomes(self, context, read_plan(ledger.folder, plan), ledger)
         manifest = write_manifest(ledger.folder, outcomes)
-        summary = summary_of(outcomes, gone, manifest)
+        self.summary = summary = summary_of(outcomes, gone, manifest)
         self.log.info("%s", summary)
         if gone:
             self.log.warning("%d rows of earlier tries are asked for no more; their runs are counted in", len(gone))

@@ -125,6 +125,11 @@ class FloraRunSensor(WaitsForRun, BaseSensorOperator):
         """The run, once its fields are rendered."""
         return RunRef(self.run_id, self.technique)
 
+    @property
+    def known_run_id(self) -> str | None:
+        """The run, once its id is rendered to one."""
+        return self.run_id if validation.run_id("run_id", self.run_id) is None else None
+
     def prepare_for_execution(self) -> Self:
         """The copy of the task that a worker runs."""
         task: Self = super().prepare_for_execution()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flora_provider.runs.error_codes import RetryAdvice
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, ledger_of
-from flora_provider.tasks.requests import requests_of
 from flora_provider.tasks.xcom import push_if_possible
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def with_moderated(task: FloraRunOperator, context: Context, run: FinishedRun) -
         return run
     moderated: Any = [one.model_dump() for one in task.moderated]
     if not moderated:  # another process of this try knows them
-        request = requests_of(task, context, [run["run_id"]]).get(run["run_id"]) or {}
+        request = task.request_of(context, run["run_id"]) or {}
         moderated = request.get(MODERATED)
     return cast("FinishedRun", {**run, MODERATED: moderated}) if moderated else run
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flora_provider.tasks.asset_events import add_asset_events
-from flora_provider.tasks.requests import REUSE_KEY, requests_of
+from flora_provider.tasks.requests import REUSE_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -53,7 +53,7 @@ def save_and_describe(task: WaitsForRun, context: Context, run: FinishedRun, tec
     reuse_from: Any = getattr(task, "reuse_from", None)  # a sensor starts nothing
     if not (task.save_outputs_to or task.outlets or reuse_from):
         return run
-    request = requests_of(task, context, [run["run_id"]]).get(run["run_id"])
+    request = task.request_of(context, run["run_id"])
     key = (request or {}).get(REUSE_KEY) if reuse_from else None
     source = {**run, "technique": technique} if technique else run
     if key:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +25,7 @@ from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, MIN_DEFERRAL
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from flora_provider.api.models import FinishedRun
     from flora_provider.runs.ref import RunRef
@@ -74,6 +77,26 @@ class WaitsForRun(FloraTask):
     save_outputs_to: Any  # a folder, once Airflow has rendered it; None to save nothing
     poll_interval: float | timedelta
     timeout: Any  # of an operator, seconds, a timedelta or None; of a sensor, seconds
+    taken: FinishedRun | None = None  # the run, once this process of the task has its result
+    failure: RunFailed | None = None  # the same of one that failed
+    request: Mapping[str, Any] | None = None  # what was asked for, as `request_of` has it
+
+    @property
+    @abstractmethod
+    def known_run_id(self) -> str | None:
+        """The run that it starts or awaits; None while that is not known."""
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - OpenLineage's
+        """What OpenLineage's provider calls once the task has ended, well or badly."""
+        from flora_provider.tasks.lineage import run_lineage
+
+        return run_lineage(self)
+
+    def request_of(self, context: Context, run_id: str | None) -> Mapping[str, Any] | None:
+        """What the task asked for that started a run, as XCom `request` has it; None where that is not known."""
+        if run_id and (self.request or {}).get("run_id") != run_id:
+            self.request = requests_of(self, context, [run_id]).get(run_id)
+        return self.request
 
     @property
     def poll_seconds(self) -> float:
@@ -158,6 +181,11 @@ class WaitsForRun(FloraTask):
         except RunTimedOut as error:
             self._raise_timeout(error, event.limit)
 
+    def _prepare_lineage(self, context: Context, run_id: str | None) -> None:
+        """Look up what lineage needs: OpenLineage asks in a fork of this process, which cannot ask Airflow (3.3.2)."""
+        if "airflow.providers.openlineage.plugins.listener" in sys.modules:  # only where it is set up
+            self.request_of(context, run_id)
+
     @contextmanager
     def run_errors(self, context: Context) -> Iterator[None]:
         """As `airflow_errors`; and a failed run, which is what this task was given, is counted and traced."""
@@ -168,14 +196,16 @@ class WaitsForRun(FloraTask):
                 from flora_provider.telemetry.metrics import count_failed
 
                 count_failed(failure)
+                self.failure = failure
                 self.trace_failure(context, failure)
+                self._prepare_lineage(context, failure.run_id)
                 raise
 
     def trace_failure(self, context: Context, failure: RunFailed) -> None:
         """Record a failed run as a span, where there are spans."""
         from flora_provider.telemetry.spans import trace_failed
 
-        trace_failed(failure, lambda: requests_of(self, context, [failure.run_id or ""]).get(failure.run_id or ""))
+        trace_failed(failure, lambda: self.request_of(context, failure.run_id))
 
     def push_result(
         self, context: Context, run: FinishedRun, technique: str | None = None, *, is_reused: bool = False
@@ -192,12 +222,13 @@ class WaitsForRun(FloraTask):
         from flora_provider.telemetry.metrics import count_completed
         from flora_provider.telemetry.spans import trace_completed
 
-        run = save_and_describe(self, context, run, technique)
+        self.taken = run = save_and_describe(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
         if not is_reused:
             count_completed(run)
-            trace_completed(run, lambda: requests_of(self, context, [run["run_id"]]).get(run["run_id"]))
+            trace_completed(run, lambda: self.request_of(context, run["run_id"]))
+        self._prepare_lineage(context, run["run_id"])
         self.log.info("FLORA run %s completed with %d output(s)", run["run_id"], len(run["outputs"]))
         return run
 

@@ -12,6 +12,7 @@ from flora_provider.tasks.parse_checks import Text, as_list, is_several, storage
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from flora_provider.files.sources import SourceFile
 
@@ -57,6 +58,7 @@ class ObjectStorageToFloraOperator(FloraTask):
         *("source", "storage_conn_id", "workspace_id", "project_id", "folder", "content_type", "flora_conn_id"),
     )
     native_fields: ClassVar[frozenset[str]] = frozenset({"source"})
+    uploads: Sequence[dict[str, Any]] = ()  # the files that this try has uploaded so far
     rules: ClassVar[Mapping[str, validation.Check]] = {
         "source": _source,
         "storage_conn_id": validation.optional(validation.non_empty_text),
@@ -92,6 +94,12 @@ class ObjectStorageToFloraOperator(FloraTask):
         self.ready_timeout = ready_timeout
         self.refuse_literals(self.rules)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - OpenLineage's
+        """What OpenLineage's provider calls once the task has ended, well or badly."""
+        from flora_provider.tasks.lineage import upload_lineage
+
+        return upload_lineage(self, self.uploads)
+
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the files."""
         from flora_provider.files.sources import source_files
@@ -99,7 +107,8 @@ class ObjectStorageToFloraOperator(FloraTask):
         with self.airflow_errors(), self.hook:
             self.refuse_values()
             files, is_one = source_files(as_list(self.source), self.storage_conn_id)
-            rows = [self._uploaded(file, context) for file in files]
+            self.uploads = rows = list[dict[str, Any]]()
+            rows.extend(self._uploaded(file, context) for file in files)
         return rows[0] if is_one and not is_several(self.source) else rows
 
     def _uploaded(self, file: SourceFile, context: Context) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from flora_provider.tasks.xcom import push_if_possible
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from flora_provider.api.models import FinishedRun
     from flora_provider.files.saving import Overwrite
@@ -85,6 +86,7 @@ class FloraToObjectStorageOperator(FloraTask):
         "technique",
     )
     native_fields: ClassVar[frozenset[str]] = frozenset({"run"})
+    manifests: Sequence[dict[str, Any]] = ()  # of the runs that this try has saved so far
     rules: ClassVar[Mapping[str, validation.Check]] = {
         "run": _run,
         "destination": storage_path,
@@ -120,13 +122,20 @@ class FloraToObjectStorageOperator(FloraTask):
         self.technique: Any = technique
         self.refuse_literals(self.rules)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - OpenLineage's
+        """What OpenLineage's provider calls once the task has ended, well or badly."""
+        from flora_provider.tasks.lineage import saving_lineage
+
+        return saving_lineage(self, self.manifests)
+
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Save the files."""
         with self.airflow_errors(), self.hook:
             self.refuse_values()
             ids = {run if isinstance(run, str) else run["run_id"] for run in as_list(self.run)}
             requests = requests_of(self, context, ids)
-            manifests = [self._save(run, requests, context) for run in as_list(self.run)]
+            self.manifests = manifests = list[dict[str, Any]]()
+            manifests.extend(self._save(run, requests, context) for run in as_list(self.run))
         several = is_several(self.run)
         late = [
             manifest["charged_cost_usd"]

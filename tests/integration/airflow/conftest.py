@@ -2,6 +2,7 @@
 
 import json
 import logging
+from importlib.util import find_spec
 
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
@@ -18,9 +19,11 @@ from flora_provider.sensors.flora import FloraRunSensor
 from tests.support.airflow_tasks import INSTANT, OneTask, start_run
 from tests.support.statsd import StatsdServer, read_settings
 
+# OpenLineage is installed beside the newest Airflow only.
+LINEAGE = ["test_lineage.py", "test_openlineage.py"]
 # Airflow 2 has no supervisor, and no event that ends a task in the triggerer.
 IN_TRIGGERER = ["test_triggerer_wire.py", "test_metrics_in_triggerer.py", "test_spans_in_triggerer.py"]
-collect_ignore = [] if AIRFLOW_V_3_3_PLUS else IN_TRIGGERER
+collect_ignore = ([] if AIRFLOW_V_3_3_PLUS else IN_TRIGGERER) + ([] if find_spec("openlineage") else LINEAGE)
 
 
 class Flora:
