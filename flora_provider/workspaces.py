@@ -6,15 +6,17 @@ The connection's Test button names a few of these for two seconds, and Airflow's
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from flora_provider.api import calls
 from flora_provider.api.errors import FloraError
 from flora_provider.api.text import MAX_TEXT, one_line
-from flora_provider.hooks import access
 from flora_provider.hooks.connection import LIST_COMMAND
-from flora_provider.hooks.flora import FloraHook
+
+if TYPE_CHECKING:
+    from flora_provider.hooks.flora import FloraHook
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,11 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
         prog=LIST_COMMAND,
         description="List the workspaces of a connection's key and their projects: each a line, its id first.",
     )
-    default = FloraHook.default_conn_name
+    default = "flora_default"
     parser.add_argument("conn_id", nargs="?", default=default, help="Airflow connection (default: %(default)s)")
     conn_id = parser.parse_args(arguments).conn_id
     # Airflow reads connections of its own database in its servers and command line only, and this tells them apart.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from flora_provider.hooks.flora import FloraHook  # noqa: PLC0415 - it loads Airflow, which takes seconds
+
     try:
         with FloraHook(conn_id) as hook:
             problems = _print_all(hook)
@@ -48,18 +52,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_all(hook: FloraHook) -> list[str]:
+    from flora_provider.api import calls  # noqa: PLC0415 - see above
+    from flora_provider.hooks.access import default_problems  # noqa: PLC0415 - see above
+
     workspaces = hook.list_workspaces()
     for workspace in workspaces:
-        _print(workspace.workspace_id, workspace.name, f"({workspace.role})")
+        _print("", workspace.workspace_id, workspace.name, f"({workspace.role})")
         for project in hook.client().items(calls.list_projects(workspace_id=workspace.workspace_id)):
-            _print(f"  {project.project_id}", project.name)
-    return access.default_problems(hook.client(), hook.defaults, workspaces)
+            _print("  ", project.project_id, project.name)
+    return default_problems(hook.client(), hook.defaults, workspaces)
 
 
-def _print(item_id: str, *words: str) -> None:
+def _print(indent: str, *words: str) -> None:
     # A name may hold anything, and a terminal obeys some of it.
-    print("  ".join([item_id, *(one_line(word, MAX_TEXT) for word in words)]))  # noqa: T201 - what the program is for
+    print(indent + "  ".join(one_line(word, MAX_TEXT) for word in words))  # noqa: T201 - what the program is for
 
 
 if __name__ == "__main__":
+    logging.disable(logging.INFO)  # up to 3.0, Airflow logs to stdout, from its import on; scripts read our output
     sys.exit(main())

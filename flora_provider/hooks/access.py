@@ -57,7 +57,8 @@ def default_problems(client: FloraClient, defaults: Defaults, workspaces: Iterab
             found.append(f"the key sees no project {project}, which the extra's project_id names")
         else:
             if named and owner != named:
-                found.append(f"project {project} of the extra belongs to workspace {owner}, not to {short_repr(named)}")
+                owners = f"workspace {short_repr(owner)}, not to {short_repr(named)}"
+                found.append(f"project {project} of the extra belongs to {owners}")
     return found
 
 
@@ -71,7 +72,7 @@ def summary(client: FloraClient, workspaces: Sequence[Workspace]) -> str:
 
 def label(item: Workspace | Project) -> str:
     """Name and id of one, on one line."""
-    name, item_id = one_line(item.name, MAX_NAME), getattr(item, "project_id", item.workspace_id)
+    name, item_id = one_line(item.name, MAX_NAME), one_line(getattr(item, "project_id", item.workspace_id), MAX_NAME)
     return f"{name} ({item_id})" if name else item_id
 
 

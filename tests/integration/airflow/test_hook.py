@@ -92,10 +92,10 @@ def test_connection_test_finds_defaults_that_the_key_does_not_see(flora):
     for extra, problem in {
         ("ws_x", None): no_workspace,
         ("ws_x", project_id): f"{no_workspace} and project '{project_id}' of the extra belongs to workspace "
-        f"{workspace_id}, not to 'ws_x'",
+        f"'{workspace_id}', not to 'ws_x'",
         (workspace_id, "prj_x"): "the key sees no project 'prj_x', which the extra's project_id names",
         (None, "prj_x"): "the key sees no project 'prj_x', which the extra's project_id names",
-        (workspace_id, elsewhere): f"project '{elsewhere}' of the extra belongs to workspace {other}, "
+        (workspace_id, elsewhere): f"project '{elsewhere}' of the extra belongs to workspace '{other}', "
         f"not to '{workspace_id}'",
     }.items():
         flora.connect(extra=dict(zip(("workspace_id", "project_id"), extra, strict=True)))
