@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from flora_provider.api.errors import FloraError
 from flora_provider.api.text import MAX_TEXT, one_line
-from flora_provider.hooks.connection import LIST_COMMAND
+from flora_provider.hooks.connection import LIST_COMMAND, naming
 
 if TYPE_CHECKING:
-    from flora_provider.hooks.flora import FloraHook
+    from flora_provider.api.client import FloraClient
+    from flora_provider.api.models import Workspace
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,11 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
     conn_id = parser.parse_args(arguments).conn_id
     # Airflow reads connections of its own database in its servers and command line only, and this tells them apart.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from flora_provider.hooks.flora import FloraHook  # noqa: PLC0415 - it loads Airflow, which takes seconds
+    from flora_provider.hooks import access, base  # noqa: PLC0415 - they load Airflow, which takes seconds
 
     try:
-        with FloraHook(conn_id) as hook:
-            problems = _print_all(hook)
+        settings, defaults, problems = access.read_without_ids(base.ConnectedHook(conn_id))
+        with naming(conn_id), base.blocking_client(settings) as client:
+            workspaces = _print_all(client)
+            problems += access.default_problems(client, defaults, workspaces)
         sys.stdout.flush()
     except FloraError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for people
@@ -51,16 +54,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if problems else 0
 
 
-def _print_all(hook: FloraHook) -> list[str]:
+def _print_all(client: FloraClient) -> tuple[Workspace, ...]:
     from flora_provider.api import calls  # noqa: PLC0415 - see above
-    from flora_provider.hooks.access import default_problems  # noqa: PLC0415 - see above
 
-    workspaces = hook.list_workspaces()
+    workspaces = client.send(calls.list_workspaces())
     for workspace in workspaces:
         _print("", workspace.workspace_id, workspace.name, f"({workspace.role})")
-        for project in hook.client().items(calls.list_projects(workspace_id=workspace.workspace_id)):
+        for project in client.items(calls.list_projects(workspace_id=workspace.workspace_id)):
             _print("  ", project.project_id, project.name)
-    return default_problems(hook.client(), hook.defaults, workspaces)
+    return workspaces
 
 
 def _print(indent: str, *words: str) -> None:
@@ -69,5 +71,5 @@ def _print(indent: str, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    logging.disable(logging.INFO)  # up to 3.0, Airflow logs to stdout, from its import on; scripts read our output
+    logging.disable(logging.WARNING)  # up to 3.0, Airflow logs to stdout, from its import on; scripts read our output
     sys.exit(main())

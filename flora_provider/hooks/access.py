@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flora_provider.api import calls
-from flora_provider.api.errors import FloraNotFoundError, FloraPermissionError, FloraRequestError
+from flora_provider.api.errors import FloraInputError, FloraNotFoundError, FloraPermissionError, FloraRequestError
 from flora_provider.api.text import one_line, short_repr
-from flora_provider.hooks.connection import LIST_COMMAND, Defaults
+from flora_provider.hooks.base import ConnectedHook, existing
+from flora_provider.hooks.connection import LIST_COMMAND, Defaults, read_connection, without_name
 
 if TYPE_CHECKING:
     from flora_provider.api.client import FloraClient
     from flora_provider.api.models import Project, Workspace
+    from flora_provider.api.settings import Settings
 
 # The Test button's message is gone after seconds, so it holds what one can read by then.
 MAX_WORKSPACES = 3
@@ -23,17 +25,45 @@ MAX_NAME = 40  # characters
 _UNSEEN = (FloraNotFoundError, FloraPermissionError, FloraRequestError)
 
 
-def examine(client: FloraClient, defaults: Defaults) -> tuple[bool, str]:
+def read_without_ids(hook: ConnectedHook) -> tuple[Settings, Defaults, list[str]]:
+    """A connection, and what is wrong with the ids in it, which are then left out: FLORA can say which there are.
+
+    Raises:
+        FloraInputError: something else of it cannot be right.
+        ConnectionNotRead: see there.
+    """
+    try:
+        return hook.settings, hook.defaults, []
+    except FloraInputError as error:
+        with existing(hook.flora_conn_id):
+            connection = hook.get_connection(hook.flora_conn_id)
+            extra = connection.extra_dejson
+        if not isinstance(extra, Mapping):
+            raise
+        others = {name: value for name, value in extra.items() if name not in Defaults._fields}
+        try:
+            settings, defaults = read_connection(connection, others)
+        except FloraInputError:
+            raise error from None
+        return settings, defaults, list(without_name(error, hook.flora_conn_id).problems)
+
+
+def examine(client: FloraClient, defaults: Defaults, problems: Sequence[str] = ()) -> tuple[bool, str]:
     """Whether tasks can use a connection, and why not, or what there is.
+
+    Args:
+        client: has the key.
+        defaults: what the connection's extra names.
+        problems: what is wrong with the connection already.
 
     Raises:
         FloraError: the key is refused, or FLORA cannot be reached.
     """
     workspaces = client.send(calls.list_workspaces())
-    problems = default_problems(client, defaults, workspaces)
+    problems = [*problems, *default_problems(client, defaults, workspaces)]
     found = f"Workspaces and projects: {summary(client, workspaces)}. To list all: {LIST_COMMAND}"
     if problems:
-        return False, f"FLORA accepts the key, but {' and '.join(problems)}. {found}"
+        return False, f"FLORA accepts the key, but: {'; '.join(problems)}. {found}"
     return True, f"FLORA accepts the key. {found}"
 
 
@@ -57,8 +87,8 @@ def default_problems(client: FloraClient, defaults: Defaults, workspaces: Iterab
             found.append(f"the key sees no project {project}, which the extra's project_id names")
         else:
             if named and owner != named:
-                owners = f"workspace {short_repr(owner)}, not to {short_repr(named)}"
-                found.append(f"project {project} of the extra belongs to {owners}")
+                owner, named = short_repr(owner), short_repr(named)
+                found.append(f"project {project} of the extra belongs to workspace {owner}, not to {named}")
     return found
 
 

@@ -49,10 +49,10 @@ class FloraHook(RunsHook, CatalogHook, CanvasHook, LibraryHook, FilesHook):
         The sentence leaves out the connection's id: under the button Airflow gives it one made up for the test.
         """
         try:
-            settings, defaults = self._connection
+            settings, defaults, problems = access.read_without_ids(self)
             brief = replace(settings, timeout=min(settings.timeout, TEST_TIMEOUT), max_retries=0)
             with naming(self.flora_conn_id), blocking_client(brief) as client:
-                works, sentence = access.examine(client, defaults)
+                works, sentence = access.examine(client, defaults, problems)
         except FloraInputError as error:
             works, sentence = False, str(without_name(error, self.flora_conn_id))
         except FloraError as error:

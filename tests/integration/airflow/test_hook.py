@@ -91,7 +91,7 @@ def test_connection_test_finds_defaults_that_the_key_does_not_see(flora):
     no_workspace = "the key sees no workspace 'ws_x', which the extra's workspace_id names"
     for extra, problem in {
         ("ws_x", None): no_workspace,
-        ("ws_x", project_id): f"{no_workspace} and project '{project_id}' of the extra belongs to workspace "
+        ("ws_x", project_id): f"{no_workspace}; project '{project_id}' of the extra belongs to workspace "
         f"'{workspace_id}', not to 'ws_x'",
         (workspace_id, "prj_x"): "the key sees no project 'prj_x', which the extra's project_id names",
         (None, "prj_x"): "the key sees no project 'prj_x', which the extra's project_id names",
@@ -99,7 +99,16 @@ def test_connection_test_finds_defaults_that_the_key_does_not_see(flora):
         f"not to '{workspace_id}'",
     }.items():
         flora.connect(extra=dict(zip(("workspace_id", "project_id"), extra, strict=True)))
-        assert said().startswith(f"FLORA accepts the key, but {problem}. Workspaces and projects: Sandbox (ws_")
+        assert said().startswith(f"FLORA accepts the key, but: {problem}. Workspaces and projects: Sandbox (ws_")
+
+
+def test_connection_test_names_the_ids_there_are_where_one_is_malformed(flora):
+    flora.connect(extra={"workspace_id": "Marketing"})
+    assert said().startswith("FLORA accepts the key, but: workspace_id is 'Marketing', but such an id starts")
+    assert said().endswith(f"({flora.sandbox.project_id}). To list all: python -m flora_provider.workspaces")
+    flora.connect(extra={"workspace_id": "Marketing", "timeout": -1})
+    assert said().startswith("workspace_id is 'Marketing'")
+    assert "timeout is -1: give a number above zero" in said()
 
 
 def test_connection_test_takes_the_nulls_of_a_saved_form_as_absent(flora):

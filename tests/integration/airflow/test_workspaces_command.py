@@ -51,6 +51,14 @@ def test_command_says_what_the_connection_names_and_the_key_does_not_see(flora, 
     assert err == "connection 'other': the key sees no project 'prj_x', which the extra's project_id names\n"
 
 
+def test_command_lists_the_ids_there_are_where_one_is_malformed(flora, capsys):
+    flora.connect(extra={"workspace_id": "Marketing"})
+    assert main([]) == 1
+    out, err = capsys.readouterr()
+    assert flora.sandbox.project_id in out
+    assert err.startswith("connection 'flora_default': workspace_id is 'Marketing', but such an id starts with 'ws_'")
+
+
 def test_command_says_in_one_line_what_is_wrong(flora, capsys):
     flora.connect(password="sk_live_of_somebody_else")
     assert main([]) == 1
