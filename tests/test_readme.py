@@ -98,7 +98,8 @@ def test_the_make_targets_exist():
 
 
 def test_links_are_absolute_as_the_page_of_a_release_needs_them():
-    targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", README) + re.findall(r"(?:src|href)=[\"']([^\"']+)", README)
+    forms = (r"\]\(([^)\s]+)[^)]*\)", r"^\[[^]]+\]: (\S+)", r"(?:src|href)=[\"']([^\"']+)")
+    targets = [target for form in forms for target in re.findall(form, README, re.MULTILINE)]
     targets += re.findall(r"^\[[\w-]+\]: (\S+)", README, re.MULTILINE)
     assert targets
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
