@@ -198,8 +198,6 @@ def test_techniques(dags, run_dag, flora):
 
 def test_event_of_the_asset_producer_says_what_the_consumer_announces(dags, run_dag, flora, tmp_path):
     producer, consumer = dags["flora_asset_producer"], dags["flora_asset_consumer"]
-    if hasattr(producer, "sync_to_db"):  # Airflow 2 registers datasets where it reads a DAG's file only
-        producer.sync_to_db()
     dag_run = run_dag(producer, run_conf={"folder": str(tmp_path)})
     assert succeeded(dag_run)
     (run,) = returned(dag_run, "picture")

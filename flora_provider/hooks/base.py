@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from flora_provider.api import validation
@@ -22,6 +22,8 @@ from flora_provider.runs.polling import poll_once
 from flora_provider.telemetry.metrics import RequestMetrics, connect
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
     from flora_provider.api.calls import Call
     from flora_provider.api.settings import Settings
     from flora_provider.runs.event import RunEvent
@@ -72,8 +74,18 @@ async def read_without_blocking(conn_id: str) -> tuple[Settings, Defaults]:
     await connect()
     with existing(conn_id):
         connection = await get_async_connection(conn_id)
-        extra = await get_async_extra_dejson(connection)
+        extra = await _extra_of(connection)
     return read_connection(connection, extra)
+
+
+async def _extra_of(connection: Connection) -> dict[str, Any]:
+    """The extra of a connection. Airflow asks its supervisor to mask secrets in it, which must not block the loop."""
+    from asgiref.sync import sync_to_async  # noqa: PLC0415 - only a wait needs it
+
+    if hasattr(connection, "aextra_dejson"):  # Airflow 3.3.2 and newer
+        extra: dict[str, Any] = await connection.aextra_dejson()
+        return extra
+    return await sync_to_async(lambda: connection.extra_dejson)()
 
 
 def polling_client(settings: Settings) -> AsyncFloraClient:

@@ -101,6 +101,7 @@ CONNECTION_TYPE = {
 
 _NUMBERS = ("timeout", "max_retries", "requests_per_second")
 _SETTINGS = (*_NUMBERS, "verify", "proxy")
+_NO_OBJECT = "its extra is no JSON object: give one, with members by name"
 
 
 class Defaults(NamedTuple):
@@ -119,7 +120,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any]) -> tuple[S
     conn_id = connection.conn_id
     with naming(conn_id):
         is_object = isinstance(extra, Mapping) and (extra or _is_json_object(connection.extra))
-        raise_problems([] if is_object else ["its extra is no JSON object: give one, with members by name"])
+        raise_problems([] if is_object else [_NO_OBJECT])
     extras = {name: value for name, value in extra.items() if value is not None and value != ""}
     found = problems((name, extras[name], identifier) for name in ("workspace_id", "project_id") if name in extras)
     if not connection.password:
@@ -200,9 +201,10 @@ def variable_problems(conn_id: str) -> list[str]:
         odd = sorted(set(members) - set(_MEMBERS))
         odd += [name for name, kind in _MEMBERS.items() if not isinstance(members.get(name), kind | None)]
         odd += ["port"] * (isinstance(port := members.get("port"), str) and not port.strip().isdecimal())
-        return [f"{variable} cannot be read for its members {odd}: give conn_type, password, host and extra"] * bool(
-            odd
-        )
+        if odd:
+            return [f"{variable} cannot be read for its members {odd}: give conn_type, password, host and extra"]
+        # Airflow 3.0 and 3.1 do not read such a connection at all.
+        return [_NO_OBJECT] if isinstance(extra := members.get("extra"), str) and not _is_json_object(extra) else []
     try:
         one_line = re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", value) and (urlsplit(value).port or True)
     except ValueError:

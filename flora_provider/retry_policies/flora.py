@@ -6,7 +6,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+from airflow.sdk import RetryDecision, RetryPolicy
 
 from flora_provider.api import validation
 from flora_provider.api.errors import FloraError, FloraInputError, FloraRateLimitError, FloraServerError, RunFailed

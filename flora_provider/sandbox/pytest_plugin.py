@@ -55,18 +55,27 @@ def flora_run_dag() -> Callable[..., Any]:
 
 
 def _run_dag(dag: Any, **kwargs: Any) -> Any:
+    _register(dag)
+    return dag.test(**kwargs)
+
+
+def _register(dag: Any) -> None:
+    """Write a DAG and its assets to the database, as Airflow does where it reads a DAG's file."""
     try:
         from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - see the top
+    except ImportError:  # Airflow 2
+        dag.sync_to_db()
+        return
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415
+    except ImportError:  # Airflow 3.0 and 3.1
+        from airflow.models import dagbag  # noqa: PLC0415
 
-        try:
-            from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415
-        except ImportError:  # Airflow 3.1
-            from airflow.models.dagbag import DagBag, sync_bag_to_db  # type: ignore[no-redef] # noqa: PLC0415
-    except ImportError:  # Airflow 2.11 and 3.0 ask for no registration
-        return dag.test(**kwargs)
+        DagBag = dagbag.DagBag  # type: ignore[misc] # noqa: N806 - a class
+        sync_bag_to_db = getattr(dagbag, "sync_bag_to_db", None) or DagBag.sync_to_db  # type: ignore[attr-defined]
     bundles = DagBundlesManager()  # type: ignore[no-untyped-call]
     bundles.sync_bundles_to_db()
+    dag.relative_fileloc = dag.relative_fileloc or dag.fileloc  # as a bag does that reads files; 3.0 insists
     bag = DagBag(collect_dags=False)
     bag.bag_dag(dag)
     sync_bag_to_db(bag, next(iter(bundles.get_all_dag_bundles())).name, None)
-    return dag.test(**kwargs)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
+from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
 
 from flora_provider.api.urls import redact_urls
 from flora_provider.triggers.payload import error_text, sendable
@@ -99,8 +101,11 @@ def _add_run(event: Any, extra: dict[str, Any], request: Mapping[str, Any]) -> N
     """Add the run's asset to an alias."""
     from flora_provider.assets.flora import run_asset
 
+    # Airflow 2 and 3.0 hash what the event of an alias holds: 2 before it has become JSON, 3.0 afterwards.
     if not hasattr(event, "asset_alias_events"):
-        extra = {**extra, "files": tuple(extra["files"])}  # Airflow 2 hashes what the event of an alias holds
+        extra = {**extra, "files": tuple(extra["files"])}
+    elif get_base_airflow_version_tuple() < (3, 1, 0):
+        extra = {**extra, "files": json.dumps(extra["files"])}
     event.add(
         run_asset(extra["run_id"], workspace_id=request.get("workspace_id"), project_id=request.get("project_id")),
         extra=extra,

@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.tasks.parse_checks import is_literal
-from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN
+from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, TRIGGERER_ENDS_TASKS
 
 if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
@@ -42,7 +41,7 @@ def can_end_in_triggerer(task: BaseOperator) -> bool:
     `tests/integration/airflow/test_worker_duties.py`.
     Failures are for workers anyway: they are to be explained in the task's log.
     """
-    return AIRFLOW_V_3_3_PLUS and not (
+    return TRIGGERER_ENDS_TASKS and not (
         task.outlets
         or getattr(task, "save_outputs_to", None)  # files are for workers
         or getattr(task, "reuse_from", None)

@@ -6,11 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
 
 from flora_provider.api import validation
 
 if TYPE_CHECKING:
     from flora_provider.api.models import FinishedRun
+
+# Whether the triggerer can be left to end a task, or to start one.
+TRIGGERER_ENDS_TASKS = get_base_airflow_version_tuple() >= (3, 3, 0)
 
 # Airflow's own limit on a deferral comes after ours, for a triggerer that is down: it cannot say what happened.
 DEFERRAL_TIMEOUT_MARGIN = 60.0  # seconds

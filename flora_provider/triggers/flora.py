@@ -10,7 +10,6 @@ from inspect import signature
 from traceback import format_tb
 from typing import Any
 
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from flora_provider.api import validation
@@ -19,7 +18,13 @@ from flora_provider.api.validation import problems
 from flora_provider.links.flora import FloraRunLink, push_link
 from flora_provider.runs.event import Limit, RunEvent
 from flora_provider.runs.ref import RunRef
-from flora_provider.triggers.ending import DEFERRAL_TIMEOUT_MARGIN, hold_for, needs_worker, xcoms_of
+from flora_provider.triggers.ending import (
+    DEFERRAL_TIMEOUT_MARGIN,
+    TRIGGERER_ENDS_TASKS,
+    hold_for,
+    needs_worker,
+    xcoms_of,
+)
 from flora_provider.triggers.payload import as_text, error_text, keepable, payload_of, refused, sendable
 from flora_provider.triggers.supervisor import in_thread, is_cancelled
 
@@ -174,7 +179,7 @@ class FloraRunTrigger(BaseTrigger):
     def _starts_here(self) -> bool:
         """Whether no worker was there before the wait: only then has the triggerer made a whole task of it."""
         is_whole = getattr(self.task_instance, "task", None) is not None
-        return AIRFLOW_V_3_3_PLUS and self.trigger_id is not None and is_whole
+        return TRIGGERER_ENDS_TASKS and self.trigger_id is not None and is_whole
 
     async def _with_retries(self, action: Callable[[], Any]) -> Any:
         """Ask Airflow for something, in a thread, for a minute and more: its api-server may be restarting.

@@ -5,7 +5,6 @@ import logging
 from importlib.util import find_spec
 
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.api.http import process
 from flora_provider.catalog.lookup import CACHE
@@ -16,6 +15,7 @@ from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.server import SandboxServer
 from flora_provider.sandbox.settings import Settings
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
 from tests.support.airflow_tasks import INSTANT, OneTask, start_run
 from tests.support.statsd import StatsdServer, read_settings
 
@@ -23,7 +23,7 @@ from tests.support.statsd import StatsdServer, read_settings
 LINEAGE = ["test_lineage.py", "test_openlineage.py"]
 # Airflow 2 has no supervisor, and no event that ends a task in the triggerer.
 IN_TRIGGERER = ["test_triggerer_wire.py", "test_metrics_in_triggerer.py", "test_spans_in_triggerer.py"]
-collect_ignore = ([] if AIRFLOW_V_3_3_PLUS else IN_TRIGGERER) + ([] if find_spec("openlineage") else LINEAGE)
+collect_ignore = ([] if TRIGGERER_ENDS_TASKS else IN_TRIGGERER) + ([] if find_spec("openlineage") else LINEAGE)
 
 
 class Flora:

@@ -11,12 +11,12 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowTaskTimeout,
 )
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.api import errors
 from flora_provider.runs.error_codes import RetryAdvice
 from flora_provider.runs.errors import WaitRefused, is_final
 from flora_provider.tasks.exceptions import as_airflow, joined
+from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
 
 WHERE = "task 'picture', connection 'flora_default'"
 STATUS = {"code": "c", "request_id": "req_1", "retry_after": 2.0, "fields": [errors.FieldError("prompt", "Required")]}
@@ -145,7 +145,7 @@ def test_stock_retry_policy_matches_flora_class(flora, generate, one_task, named
     error = task.fails_for_now()
 
     assert isinstance(error, errors.RunFailed)
-    if AIRFLOW_V_3_3_PLUS:
+    if TRIGGERER_ENDS_TASKS:
         from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
         policy = ExceptionRetryPolicy(rules=[RetryRule(exception=named, action=RetryAction.FAIL, reason="seen")])

@@ -3,10 +3,11 @@
 import httpx
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task, task_group
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from flora_provider.links.flora import FloraRunLink
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
 
 OTHER = "prj_other"
 
@@ -112,7 +113,7 @@ def test_sensors_link_opens_the_projects_page_of_the_sandbox(flora, flora_links,
     assert httpx.get(sensor.xcoms["flora_url"], trust_env=False).status_code == 200
 
 
-if AIRFLOW_V_3_3_PLUS:
+if TRIGGERER_ENDS_TASKS:
     from airflow.sdk.execution_time import task_runner
 
     from flora_provider.triggers import ending

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.api.errors import FloraInputError, RunFailed
 from flora_provider.budget import FloraBudget
@@ -14,6 +13,7 @@ from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sandbox.faults import Fault
 from flora_provider.sandbox.world.run_behavior import RunBehavior
 from flora_provider.tasks.moderation import SENT
+from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
 from tests.support.airflow_tasks import Store, revived, succeeded
 
 # Without an estimate a task defers at once.
@@ -144,7 +144,7 @@ def test_run_that_needs_no_other_seed_says_nothing_of_it(flora, picture, one_tas
     assert read_manifest(run["manifest"]).moderated is None
 
 
-@pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="a trigger ends no task")
+@pytest.mark.skipif(not TRIGGERER_ENDS_TASKS, reason="a trigger ends no task")
 def test_task_with_refused_runs_ends_in_a_worker_which_names_them(flora, picture, behave, one_task):
     behave(REFUSED, DONE)
     task = one_task(picture())

@@ -6,10 +6,10 @@ from functools import partialmethod
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperatorLink, task, task_group
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from flora_provider.operators.flora import FloraGenerateOperator
 from flora_provider.sensors.flora import FloraRunSensor
+from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
 from tests.support.airflow_tasks import ENDLESS
 
 
@@ -34,7 +34,7 @@ def sensor(run_id="run_1", **kwargs):
 )
 def test_template_that_only_names_an_xcom_is_understood_and_no_other(template, reference):
     task = sensor(template)
-    if not (AIRFLOW_V_3_3_PLUS and reference):
+    if not (TRIGGERER_ENDS_TASKS and reference):
         assert not task.start_from_trigger
         return
     kwargs = task.start_trigger_args.trigger_kwargs
@@ -47,9 +47,9 @@ def test_literal_and_an_upstream_result_are_had_in_the_triggerer():
         after = sensor(start.output)
     literal = sensor("run_1", do_xcom_push=False).start_trigger_args
 
-    assert after.start_from_trigger == AIRFLOW_V_3_3_PLUS
+    assert after.start_from_trigger == TRIGGERER_ENDS_TASKS
     assert after.upstream_task_ids == {"start"}
-    if AIRFLOW_V_3_3_PLUS:
+    if TRIGGERER_ENDS_TASKS:
         assert after.start_trigger_args.trigger_kwargs["run_id_from"] == {"task_id": "start", "key": "return_value"}
         assert literal.trigger_kwargs["run_id"] == "run_1"
         assert literal.trigger_kwargs["do_xcom_push"] is False
@@ -108,8 +108,8 @@ def test_plain_sensor_reaches_the_scheduler_as_one_that_starts_in_the_triggerer(
 
     task = serialized(dag).get_task("finished")
 
-    assert task.start_from_trigger == AIRFLOW_V_3_3_PLUS
-    if AIRFLOW_V_3_3_PLUS:
+    assert task.start_from_trigger == TRIGGERER_ENDS_TASKS
+    if TRIGGERER_ENDS_TASKS:
         from airflow.serialization.serialized_objects import BaseSerialization
 
         assert BaseSerialization.deserialize(task.start_trigger_args.trigger_kwargs)["end_from_trigger"] is True
@@ -175,7 +175,7 @@ def test_sensor_starts_in_a_worker(make):
 def test_sensor_before_a_mapped_task_that_is_not_mapped_over_it_needs_no_worker():
     with new_dag() as dag:
         sensor() >> use.expand(member=[1, 2])
-    assert serialized(dag).get_task("finished").start_from_trigger == AIRFLOW_V_3_3_PLUS
+    assert serialized(dag).get_task("finished").start_from_trigger == TRIGGERER_ENDS_TASKS
 
 
 def ends_in_triggerer(flora, one_task, task):
@@ -195,7 +195,7 @@ def deferring(request, flora, wait_for, generate):
 def test_plain_task_is_ended_in_the_triggerer(flora, one_task, deferring):
     with new_dag():
         task = deferring()
-    assert ends_in_triggerer(flora, one_task, task) == AIRFLOW_V_3_3_PLUS
+    assert ends_in_triggerer(flora, one_task, task) == TRIGGERER_ENDS_TASKS
 
 
 @pytest.mark.parametrize("name", FOR_WORKERS_AT_THE_END)
@@ -250,4 +250,4 @@ def test_task_of_a_class_without_methods_of_its_own_is_ended_in_the_triggerer(fl
     with new_dag():
         task = deferring()
     own_class()(task)
-    assert ends_in_triggerer(flora, one_task, task) == AIRFLOW_V_3_3_PLUS
+    assert ends_in_triggerer(flora, one_task, task) == TRIGGERER_ENDS_TASKS

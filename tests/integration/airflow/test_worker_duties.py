@@ -8,7 +8,7 @@ or the worker is kept (`tasks/triggerer.py`), or it is no loss.
 import ast
 import inspect
 
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
 
 KEPT = "a task that has it keeps its worker"
 DONE = "the trigger does it"
@@ -129,7 +129,7 @@ HELPERS = {
 
 
 def test_worker_does_nothing_around_a_task_that_we_do_not_know_of():
-    if not AIRFLOW_V_3_3_PLUS:
+    if not TRIGGERER_ENDS_TASKS:
         from flora_provider.operators.flora import FloraGenerateOperator
         from flora_provider.tasks.triggerer import can_end_in_triggerer
 
