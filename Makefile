@@ -3,14 +3,26 @@
 # The Python that the environments are made with: make test PYTHON=python3.12
 PYTHON ?= python3
 
-# The releases of Airflow that are tested; the last one is developed on. Each has its pins in constraints/.
-AIRFLOWS := 2.11.2 3.3.2
+# The releases of Airflow that are tested, the newest of each series; the last one is developed on. Each has its pins in
+# constraints/. Airflow 2.11 and 3.0 run on no newer Python than 3.12.
+AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2 3.3.2
+PYTHONS := 3.11 3.12 3.13
+pythons = $(if $(filter 2.11.% 3.0.%,$(1)),3.11 3.12,$(PYTHONS))
+CELLS := $(foreach airflow,$(AIRFLOWS),$(foreach python,$(call pythons,$(airflow)),$(airflow)-python$(python)))
+
+# Where today's newest dependencies break an Airflow of yesterday, `make constraints` is told how far it may go.
+BOUNDS-3.0.6 := fastapi<0.132 pyjwt<2.11
+PIN_FLAGS-3.2.2 := --exclude-newer 2026-06-15
 
 # What the wheel is tested with under each of them.
 MATRIX_TESTS := tests/integration/airflow tests/test_example_dags.py
 
 # What somebody new has, who follows the README.
 STRANGERS := 2.11.2 3.3.2
+
+# The parts of a cell such as 3.1.8-python3.13; one without a Python, 3.1.8, has that of .venv.
+airflow_of = $(firstword $(subst -, ,$(1)))
+python_of = $(or $(word 2,$(subst -, ,$(1))),$(BIN)/python)
 
 series = $(basename $(1))
 constraints = constraints/airflow-$(call series,$(1)).txt
@@ -33,19 +45,19 @@ INSTALLED := .venv/installed
 # Bytecode is kept, as Python does by default: else pytest rewrites all tests at each run, a quarter of what make quick takes.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Install into the environment $(1), pinned for the Airflow $(2), what $(3) names. uv takes seconds where pip takes a minute,
+# Install into the environment $(1), with the pins of the file $(2), what $(3) names. uv takes seconds where pip takes a minute,
 # but mirrors and certificates may be set up for pip alone; pip knows groups since 25.1. Both compile: five processes of an
 # Airflow start at a time, and each would compile all of it the first time.
-install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --constraint $(call constraints,$(2)) $(3) || \
+install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --constraint $(2) $(3) || \
 	{ echo "uv could not; pip may, which takes a minute"; \
 	$(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
-	$(1)/bin/python -m pip install --quiet --constraint $(call constraints,$(2)) $(3); }
+	$(1)/bin/python -m pip install --quiet --constraint $(2) $(3); }
 
 # What the wheel is installed with under the Airflow $(1).
 wheel_tests = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),$(TESTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench docs docs-links matrix pythons dist stranger constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench docs docs-links matrix lowest pythons dist stranger constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -102,27 +114,39 @@ docs: $(INSTALLED) ## Build the pages of docs/ into docs/_build/html; a warning 
 docs-links: $(INSTALLED) ## Try the links of these pages that lead elsewhere; needs a network
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
 
-matrix: $(foreach version,$(AIRFLOWS),matrix-$(version)) ## Test the built wheel under each supported Airflow
+matrix: .matrix/wheel ## Test the built wheel under each supported Airflow and Python; prints a table
+	rm -rf $(CELLS:%=.matrix/%)
+	-$(MAKE) --keep-going $(CELLS:%=matrix-%)
+	$(BIN)/python -m tests.matrix .matrix $(CELLS)
 
-# The tests are copied away, so that they cannot import the checkout in place of the wheel.
+# One cell of it: make matrix-3.1.8-python3.13, or make matrix-3.1.8 with the Python of .venv.
 matrix-%: .matrix/wheel
-	rm -rf .matrix/$*
-	$(BIN)/python -m venv .matrix/$*
-	$(call install,.matrix/$*,$*,"$$(ls .matrix/wheel/*.whl)$(EXTRAS)" $(call wheel_tests,$*))
-	.matrix/$*/bin/python -m pip check
-	mkdir .matrix/$*/checkout
-	cp -R pyproject.toml tests example_dags .matrix/$*/checkout
-	cd .matrix/$*/checkout && ../bin/python -c \
-		"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
-	cd .matrix/$*/checkout && ../bin/pytest $(MATRIX_TESTS) $(SPREAD)
+	$(call test_wheel,$*,$(call python_of,$*),$(call constraints,$(call airflow_of,$*)),$(call wheel_tests,$(call airflow_of,$*)))
 
-pythons: $(foreach version,3.12 3.13,python-$(version)) ## Test under the other Pythons; they are found on the PATH
+lowest: .matrix/wheel ## Test the built wheel with the lowest versions that it asks for
+	$(call test_wheel,lowest,$(BIN)/python,constraints/lowest.txt,$(TESTS))
+
+# Test the wheel in the environment .matrix/$(1), made with the Python $(2), the pins of the file $(3) and the groups $(4).
+# The tests are copied away, so that they cannot import the checkout in place of the wheel.
+define test_wheel
+rm -rf .matrix/$(1)
+$(2) -m venv .matrix/$(1)
+$(call install,.matrix/$(1),$(3),"$$(ls .matrix/wheel/*.whl)$(EXTRAS)" $(4))
+.matrix/$(1)/bin/python -m pip check
+mkdir .matrix/$(1)/checkout
+cp -R pyproject.toml tests example_dags .matrix/$(1)/checkout
+cd .matrix/$(1)/checkout && ../bin/python -c \
+	"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
+cd .matrix/$(1)/checkout && ../bin/pytest $(MATRIX_TESTS) $(SPREAD) --junit-xml ../results.xml
+endef
+
+pythons: $(foreach version,$(filter-out 3.11,$(PYTHONS)),python-$(version)) ## Test under the other Pythons; they are found on the PATH
 
 # The newest Airflow, and the tests that need no second process of it.
 python-%: $(INSTALLED)
 	rm -rf .matrix/python-$*
 	python$* -m venv .matrix/python-$*
-	$(call install,.matrix/python-$*,$(NEWEST),--editable '.$(EXTRAS)' $(NEWEST_TESTS))
+	$(call install,.matrix/python-$*,$(PINS),--editable '.$(EXTRAS)' $(NEWEST_TESTS))
 	.matrix/python-$*/bin/pytest tests/unit tests/integration tests/sandbox $(SPREAD)
 
 .matrix/wheel: $(INSTALLED) $(shell find flora_provider -name '*.py') airflow_provider_flora.py pyproject.toml README.md
@@ -139,20 +163,26 @@ stranger: $(foreach version,$(STRANGERS),stranger-$(version)) ## Install the whe
 stranger-%: .matrix/wheel
 	rm -rf .matrix/stranger-$*
 	$(BIN)/python -m venv .matrix/stranger-$*
-	$(call install,.matrix/stranger-$*,$*,"$$(ls .matrix/wheel/*.whl)[sandbox]")
+	$(call install,.matrix/stranger-$*,$(call constraints,$*),"$$(ls .matrix/wheel/*.whl)[sandbox]")
 	$(BIN)/python -m tests.stranger .matrix/stranger-$*
 
-constraints: $(INSTALLED) ## Pin the newest versions of all dependencies anew
-	$(foreach version,$(AIRFLOWS),$(call pin,$(version)))
+constraints: $(AIRFLOWS:%=constraints-%) constraints-lowest ## Pin the newest versions of all dependencies anew, and the lowest ones
+
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra sandbox --extra parquet --no-header --no-annotate
 
 # One file serves every Python: the same versions for all, and lines that a Python does not need do no harm.
-define pin
-printf '%s\n' 'apache-airflow==$(1)' uv | $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
-	--python-version 3.11 --extra sandbox --extra parquet --group $(if $(filter $(1),$(NEWEST)),dev --group yaml-dags,test) --no-header --no-annotate --output-file .venv/pins pyproject.toml -
-sed 's/ *;.*//' .venv/pins > $(call constraints,$(1))
-rm .venv/pins
+constraints-%: $(INSTALLED)
+	printf '%s\n' 'apache-airflow==$*' uv $(BOUNDS-$*:%='%') | $(COMPILE) --universal --fork-strategy fewest $(PIN_FLAGS-$*) \
+		--group $(if $(filter $*,$(NEWEST)),dev --group yaml-dags,test) --output-file .venv/pins pyproject.toml -
+	sed 's/ *;.*//' .venv/pins > $(call constraints,$*)
+	rm .venv/pins
 
-endef
+# The lowest of what the package asks for, and what that and the tests need, of the day of the youngest of them: the newest
+# providers, say, ask for a newer common-compat themselves.
+constraints-lowest: $(INSTALLED)
+	$(COMPILE) --exclude-newer 2026-03-15 --resolution lowest-direct --output-file .venv/lowest pyproject.toml
+	$(COMPILE) --exclude-newer 2026-03-15 --constraint .venv/lowest --group test --output-file constraints/lowest.txt pyproject.toml
+	rm .venv/lowest
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .matrix .demo dist build docs/_build *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -163,5 +193,5 @@ $(INSTALLED): pyproject.toml $(PINS)
 		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) uv
-	$(call install,.venv,$(NEWEST),--editable '.$(EXTRAS)' --group dev)
+	$(call install,.venv,$(PINS),--editable '.$(EXTRAS)' --group dev)
 	@touch $@
