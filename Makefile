@@ -57,7 +57,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1) --const
 wheel_tests = $(if $(filter $(1),$(NEWEST)),$(NEWEST_WHEEL),$(TESTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench docs docs-links matrix lowest pythons dist stranger constraints clean
+.PHONY: help demo ui test lint types format quick coverage e2e chaos campaign production bench docs docs-links matrix cells lowest pythons dist stranger constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +119,9 @@ matrix: .matrix/wheel ## Test the built wheel under each supported Airflow and P
 	-$(MAKE) --keep-going $(CELLS:%=matrix-%)
 	$(BIN)/python -m tests.matrix .matrix $(CELLS)
 
+cells: # Say what the matrix is made of
+	@printf '%s\n' $(CELLS)
+
 # One cell of it: make matrix-3.1.8-python3.13, or make matrix-3.1.8 with the Python of .venv.
 matrix-%: .matrix/wheel
 	$(call test_wheel,$*,$(call python_of,$*),$(call constraints,$(call airflow_of,$*)),$(call wheel_tests,$(call airflow_of,$*)))
@@ -134,7 +137,7 @@ $(2) -m venv .matrix/$(1)
 $(call install,.matrix/$(1),$(3),"$$(ls .matrix/wheel/*.whl)$(EXTRAS)" $(4))
 .matrix/$(1)/bin/python -m pip check
 mkdir .matrix/$(1)/checkout
-cp -R pyproject.toml tests example_dags .matrix/$(1)/checkout
+cp -R pyproject.toml tests example_dags docs .matrix/$(1)/checkout
 cd .matrix/$(1)/checkout && ../bin/python -c \
 	"import flora_provider as p; assert 'site-packages' in p.__file__, p.__file__; print('testing', p.__file__)"
 cd .matrix/$(1)/checkout && ../bin/pytest $(MATRIX_TESTS) $(SPREAD) --junit-xml ../results.xml

@@ -41,8 +41,8 @@ def read_cell(folder: Path, name: str) -> Cell:
         return Cell(name, None)
     if suite is None:
         return Cell(name, None)
-    tests, failures, errors, skipped = (int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped"))
-    failed = failures + errors
+    tests, failed, errors, skipped = (int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped"))
+    failed += errors
     return Cell(name, (tests - failed - skipped, failed, skipped, round(float(suite.attrib["time"]))))
 
 
