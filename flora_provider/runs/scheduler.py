@@ -200,8 +200,7 @@ class PollScheduler:
         self._pages_failed = 0
         for ref in missing:
             self._page_position.pop(ref, None)
-            if ref in self._due:
-                self._page_due[ref] = self._due[ref]
+        self._page_due.update((ref, self._due[ref]) for ref in missing & self._due.keys())
         return missing
 
     def _read_rows(self, rows: list[Any], position: tuple[str, int], missing: set[RunRef], share: float) -> Flow[None]:
@@ -214,6 +213,7 @@ class PollScheduler:
             is_terminal = RunStatus.is_terminal(str(row.get("status")))
             if not is_terminal and all(self._page_due.get(ref, 0.0) > soon for ref in refs):
                 self._page_position.update(dict.fromkeys(refs, position))
+                missing.difference_update(refs)
                 continue
             try:
                 run = Run.read(row)

@@ -55,3 +55,8 @@ def test_poll_between_tells_in_which_half_of_the_range_the_end_is(seconds, share
     if between < min(first.earliest, seconds):
         progress = progress_at(between * (1 + 1e-9), seconds=seconds, queued=0)
         assert first.narrowed(progress=progress, elapsed=between).width <= first.width * 0.51
+
+
+@pytest.mark.parametrize("latest", [float("inf"), 1e-4])
+def test_no_poll_narrows_what_progress_tells_nothing_of(latest):
+    assert EndRange(latest=latest).halving(after=5, spare=0) == float("inf")

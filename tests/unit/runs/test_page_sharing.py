@@ -2,7 +2,11 @@
 
 from itertools import pairwise
 
+from flora_provider.api.http.flow import Sleep
+from flora_provider.runs.ref import RunRef
 from tests.support.fake_flora import PAGES
+from tests.support.flows import run_flow, run_with_response
+from tests.support.responses import response
 
 
 def test_page_that_many_runs_share_is_read_sooner_than_interval_but_no_sooner_than_a_third_of_it(simulation):
@@ -34,3 +38,21 @@ def test_scheduler_starts_no_more_than_two_rounds_a_second_while_pages_are_not_w
     simulation.run()
     assert len(simulation.ended) == 40
     assert len(rounds) <= 2 * 300 + 100
+
+
+def test_run_that_was_polled_while_its_page_was_on_its_way_is_found_on_it(simulation):
+    simulation.start(300, seconds=3600)  # by others, on later pages
+    runs = simulation.start(40, seconds=3600)
+    simulation.wait(*runs, interval=5)
+    simulation.now += 40
+
+    def poll_meanwhile(effect):
+        if isinstance(effect, Sleep):
+            return None
+        run_with_response(simulation.scheduler.poll(RunRef(runs[0].run_id)), response(200, runs[0].row(simulation.now)))
+        return simulation.flora.handle(effect.request)
+
+    assert run_flow(simulation.scheduler.round(), poll_meanwhile) == []
+    assert simulation.asked() == ["/generations"]
+    simulation.run(600)
+    assert simulation.asked_singly == []
