@@ -84,6 +84,12 @@ def test_finished_run_has_the_members_that_the_example_shows():
     assert list(run["outputs"][0]) == list(example["outputs"][0])
 
 
+def test_sums_of_the_sizing_page_are_what_its_script_prints(capsys):
+    (code,) = snippets("docs/sizing.md", "python")
+    exec(code, {})  # noqa: S102 - the docs are ours
+    assert [capsys.readouterr().out] == snippets("docs/sizing.md", "text")
+
+
 def test_codes_of_the_docs_are_those_that_are_known():
     page = (ROOT / "docs" / "retries.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:3] for line in page[page.index("| family |") :].splitlines() if "`" in line]
