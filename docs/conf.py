@@ -61,7 +61,7 @@ nitpick_ignore_regex = [
 ]
 
 # A bare `type` in a signature is Python's, and no member of ours of that name.
-suppress_warnings = ["ref.python", "toc.not_included"]
+suppress_warnings = ["ref.python"]
 
 # For `make docs-links` only.
 linkcheck_timeout = 20
