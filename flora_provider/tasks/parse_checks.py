@@ -24,6 +24,9 @@ Dict: TypeAlias = Mapping[str, Any] | XComArg
 # A folder: a path of the worker, an ObjectStoragePath, or the text of either.
 Folder: TypeAlias = str | PathLike[str] | XComArg
 
+# What becomes a folder `s3:` on the worker; `C:/` is a path, and `file:/` an address.
+_ONE_SLASH = re.compile(r"(?!file:)([A-Za-z][A-Za-z0-9]+):/(?!/)(.*)", re.DOTALL)
+
 JINJA_MARKS = ("{{", "{%", "{#")
 
 
@@ -39,11 +42,9 @@ def is_literal(value: object) -> bool:
 
 def storage_path(name: str, value: object) -> str | None:
     """A path of this machine or of an object store; a check as in `api.validation`."""
-    if isinstance(value, str) and (scheme := re.match(r"([A-Za-z][\w+.-]+):/*(?!/)", value)) and "://" not in value:
-        meant = f"{scheme[1]}://{value[scheme.end() :]}"
-        return (
-            f"{name} is {short_repr(value)}, which is neither a path nor an address: did you mean {short_repr(meant)}?"
-        )
+    if isinstance(value, str) and (address := _ONE_SLASH.match(value)):
+        meant = f"{address[1]}://{address[2]}"
+        return f"{name} is {short_repr(value)}, which is no path and no address: did you mean {short_repr(meant)}?"
     if _is_path(value) or (
         isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)
     ):

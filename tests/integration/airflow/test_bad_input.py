@@ -51,6 +51,11 @@ def named(cases):
     return pytest.mark.parametrize(names, cases, ids=lambda case: str(case)[:30])
 
 
+@pytest.mark.parametrize("folder", ["C:/pictures", "data-2026-01-01T00:00:00", "file:/tmp/a", "s3://bucket", "a/b:/c"])
+def test_folder_with_a_colon_is_a_path(generate, folder):
+    assert generate(save_outputs_to=folder, wait_for_completion=True).save_outputs_to == folder
+
+
 @named([("operator", *case) for case in GENERATE] + [("sensor", *case) for case in SENSOR])
 def test_literal_is_refused_at_parse_time(generate, wait_for, kind, name, value, remedy):
     with pytest.raises(FloraInputError) as raised:
