@@ -14,7 +14,7 @@ ANY = {"times": None}
 
 REFUSED_KEY = (401, "invalid_api_key", "Invalid API key", "Give a current API key (the connection's password")
 FINAL = [
-    (402, "insufficient_credits", "Insufficient credits", "Top up the workspace's credits"),
+    (402, "insufficient_credits", "Insufficient credits", "Top up the credits of workspace 'ws_"),
     (403, "forbidden", "Forbidden", "Check the role of the key's owner"),
     (404, "not_found", "Not found", "a workspace this API key cannot see"),
     (400, "input_validation_error", "Invalid input", ""),

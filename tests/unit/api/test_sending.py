@@ -197,7 +197,15 @@ def test_missing_endpoint_is_not_reported_as_a_missing_id(call, answered, said):
 )
 def test_missing_id_is_reported_wherever_it_was_sent(call):
     said = refused(404, "not_found", "Not found.", call)
-    assert said.endswith("Not found. The id is unknown, or belongs to a workspace this API key cannot see")
+    assert "Not found. The id is unknown, or belongs to a workspace this API key cannot see" in said
+
+
+def test_missing_id_of_a_body_may_be_a_wrong_path_too():
+    said = refused(404, "not_found", "Not found.", generate())
+    assert said.endswith(
+        "; or this address has no endpoint POST /generate: check the path, and base_url (the connection's host)"
+    )
+    assert "no endpoint" not in refused(404, "not_found", "Run run_1 not found.", calls.get_run("run_1"))
 
 
 def test_project_of_another_workspace_is_reported_with_both_ids_and_where_they_come_from():
