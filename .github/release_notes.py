@@ -1,6 +1,6 @@
 """Print the notes of a release, or say why the tag cannot be released: `release_notes.py v0.1.0 > notes.md`.
 
-The tag, `__version__` and CHANGELOG.md have to agree. Standard library only: nothing is installed where this runs.
+The tag, `__version__`, CHANGELOG.md and README.md have to agree. Standard library only: nothing else is installed here.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ def main(root: Path, tag: str) -> int:
     version = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     wrong = problems(changelog, version[1], tag) if version else ["flora_provider has no __version__"]
+    if "Until its first release" in (root / "README.md").read_text(encoding="utf-8"):
+        wrong.append("README.md: it still installs from a clone, until the first release: install from PyPI")
     for problem in wrong:
         print(problem, file=sys.stderr)
     if wrong or not version:

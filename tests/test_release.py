@@ -41,12 +41,13 @@ CHANGELOG = f"""# Changelog
 """
 
 
-def release_notes(folder, changelog, *, version="0.2.0", tag="v0.2.0"):
+def release_notes(folder, changelog, *, version="0.2.0", tag="v0.2.0", readme=""):
     """Runs the script of the workflow in a repository that has no more than what it reads."""
     (folder / ".github").mkdir()
     (folder / "flora_provider").mkdir()
     (folder / "flora_provider" / "__init__.py").write_text(f'__version__ = "{version}"\n')
     (folder / "CHANGELOG.md").write_text(changelog)
+    (folder / "README.md").write_text(readme)
     script = shutil.copy(SCRIPT, folder / ".github")
     return subprocess.run([sys.executable, script, tag], capture_output=True, text=True, timeout=30, check=False)
 
@@ -67,6 +68,7 @@ def test_notes_of_a_release_are_its_part_of_the_changelog(tmp_path):
     ("changes", "old", "new", "problem"),
     [
         ({"tag": "v0.2.1"}, "", "", "the tag is v0.2.1, but __version__ is 0.2.0"),
+        ({"readme": "Until its first release on PyPI, install it from a clone"}, "", "", "install from PyPI"),
         ({"version": "0.3.0"}, "", "", "the newest release is 0.2.0, but __version__ is 0.3.0"),
         ({}, "## [Unreleased]\n\n", "", "its first heading is not [Unreleased]"),
         ({}, "## [Unreleased]\n", "## [Unreleased]\n\n- A third thing.\n", "something stands under [Unreleased] still"),
