@@ -223,6 +223,16 @@ def test_server_that_is_not_floras_is_reported(flora, answer, sentences):
     assert [sentence for sentence in sentences if sentence not in message] == []
 
 
+def test_proxy_that_does_not_lead_to_flora_is_reported_without_its_password(flora):
+    with answering(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n") as url:
+        proxy = url.replace("http://", "http://us:hidden@")
+        flora.connect(host="https://flora.invalid", extra={"proxy": proxy})
+        sentence = said()
+    assert "the proxy does not lead to https://flora.invalid" in sentence
+    assert "407" in sentence
+    assert "hidden" not in sentence
+
+
 def test_timeout_is_reported(flora):
     flora.connect(extra={"timeout": 0.2})
     flora.inject(route="/workspaces", delay=2)
