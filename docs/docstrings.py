@@ -76,5 +76,6 @@ def _process_signature(
         return "", ""
     if signature is not None and signature.startswith("(*"):
         taken = inspect.signature(found.__init__, bound_method=True, type_aliases=ALIASES)
-        return inspect.stringify_signature(taken, show_return_annotation=False), ""
+        text = inspect.stringify_signature(taken, show_return_annotation=False)
+        return re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text), ""
     return None
