@@ -10,8 +10,8 @@ from benchmarks.processes import started
 
 Side = Literal["ours", "HttpEventTrigger"]
 DEFAULT_INTERVAL = 3.0  # seconds; that of our operators and sensors
-# Seconds between two polls of `HttpEventTrigger`, whose median lag is half of it: about as late as ours.
-SAME_LAG_INTERVAL = 2.0
+# Seconds between two polls of `HttpEventTrigger`, whose median lag is somewhat more than half of it: as late as ours.
+SAME_LAG_INTERVAL = 1.5
 # The longest that FLORA advises: ten thousand waits of `HttpEventTrigger` cannot poll as often as any interval says.
 LONGEST_INTERVAL = 5.0
 
