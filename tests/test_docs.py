@@ -65,8 +65,9 @@ def test_links_of_the_docs_lead_to_files(file):
     assert [path for path in paths if not path.exists()] == []
 
 
-def test_headings_that_the_readme_links_to_are_there():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", [ROOT / "README.md", *DOCS], ids=lambda file: file.name)
+def test_headings_that_are_linked_to_are_there(file):
+    text = file.read_text(encoding="utf-8")
     for path, anchor in re.findall(rf"{REPOSITORY}/blob/main/([\w./-]+)#([\w-]+)", text):
         headings = re.findall(r"^#+ (.*)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
         assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
