@@ -43,7 +43,7 @@ def run(ledger):
     commits = Commits()
     try:
         runner = BatchRunner(
-            Board([], options), ledger, commits, Surroundings(clients=None, wait=None, tell=no_news, count=None)
+            Board([], options), ledger, commits, Surroundings(clients=None, wait=None, tell=no_news, report=None)
         )
         return asyncio.run(runner.run())
     finally:
