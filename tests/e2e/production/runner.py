@@ -22,7 +22,10 @@ from tests.e2e.production.workload import BATCH_ROWS, draw_batch_seed, draw_dag_
 
 TIMEOUT = 1500  # seconds after the last fault
 TRIGGERS = "SELECT count(*) FROM trigger"
-UNFINISHED = "SELECT count(*) FROM task_instance WHERE state IS NULL OR state NOT IN ('success', 'failed', 'skipped')"
+UNFINISHED = (
+    "SELECT count(*) FROM task_instance "
+    "WHERE state IS NULL OR state NOT IN ('success', 'failed', 'skipped', 'upstream_failed')"
+)
 
 
 class Running:
