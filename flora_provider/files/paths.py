@@ -17,6 +17,11 @@ from flora_provider.api.errors import FloraInputError
 from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.files.reasons import storage_errors
 
+try:
+    from airflow.sdk.io.fs import has_fs
+except ImportError:  # Airflow 2 and 3.0
+    from airflow.io import has_fs  # type: ignore[attr-defined,no-redef]
+
 AnyPath: TypeAlias = "str | PathLike[str] | ObjectStoragePath"
 
 _LOCAL = frozenset({"", "file", "local"})
@@ -32,12 +37,15 @@ def as_path(value: AnyPath, conn_id: str | None = None, *, name: str = "folder")
     """
     if isinstance(value, str) and "://" in value and "\0" not in value:
         try:
-            value = ObjectStoragePath(value, conn_id=conn_id)
+            path = ObjectStoragePath(value, conn_id=conn_id)
+            if not has_fs(path.protocol):
+                path.fs  # noqa: B018 - raises, unless somebody has attached a filesystem under this scheme
         except Exception as error:
             raise FloraInputError(
                 f"{name} is {short_repr(value)}, which Airflow's ObjectStoragePath refuses ({type(error).__name__}): "
                 "give a path, or an address such as s3://bucket/folder whose Airflow provider is installed"
             ) from error
+        value = path
     if isinstance(value, ObjectStoragePath):
         return Path(value.path) if set(value.protocol.split(",")) & _LOCAL or not value.protocol else value
     text = os.fspath(value) if isinstance(value, str | PathLike) else None
