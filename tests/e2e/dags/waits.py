@@ -22,7 +22,7 @@ def behavior(seconds):
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_tasks=200,
-    params={"seconds": 60.0},
+    params={"seconds": 60.0, "operators": OPERATORS},
     default_args={"retries": 0},
 )
 def waits():
@@ -42,7 +42,7 @@ def waits():
 
     @task
     def rows(params=None):
-        return [{**ASKED, "model_params": behavior(params["seconds"])}] * OPERATORS
+        return [{**ASKED, "model_params": behavior(params["seconds"])}] * params["operators"]
 
     FloraGenerateOperator.partial(task_id="operator", wait_for_completion=True).expand_kwargs(rows())
 
