@@ -13,6 +13,8 @@ HTML = {"body": "<html><h1>Bad gateway</h1></html>", "content_type": "text/html"
 ANY = {"times": None}
 
 REFUSED_KEY = (401, "invalid_api_key", "Invalid API key", "Give a current API key (the connection's password")
+# Of a request that names no workspace.
+NO_CREDITS = (402, "insufficient_credits", "Insufficient credits", "Top up the workspace's credits")
 FINAL = [
     (402, "insufficient_credits", "Insufficient credits", "Top up the credits of workspace 'ws_"),
     (403, "forbidden", "Forbidden", "Check the role of the key's owner"),
@@ -46,7 +48,7 @@ def test_refused_key_starts_nothing_and_is_left_to_retries(flora, generate, one_
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(
-    ("status", "code", "sentence", "remedy"), [REFUSED_KEY, *FINAL[:3]], ids=lambda case: str(case)[:20]
+    ("status", "code", "sentence", "remedy"), [REFUSED_KEY, NO_CREDITS, *FINAL[1:3]], ids=lambda case: str(case)[:20]
 )
 def test_sensor_says_the_same_of_a_run_that_it_may_not_see(
     flora, wait_for, one_task, deferrable, status, code, sentence, remedy

@@ -1,6 +1,7 @@
 """`python -m flora_provider.workspaces`: what the key of a connection may use, listed for people and scripts."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from flora_provider.workspaces import main
 
 @pytest.fixture(autouse=True)
 def _command_line_of_airflow(monkeypatch):
-    # The command sets it for its process, which is that of all tests here.
+    # The command sets both for its process, which is that of all tests here.
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def test_command_ends_quietly_where_nobody_reads_on(flora):
     for _ in range(3000):
         flora.sandbox.state.add_project(flora.sandbox.workspace_id, "A name that fills the pipe " * 4)
     process = subprocess.Popen(
-        [sys.executable, "-m", "flora_provider.workspaces"],
+        [sys.executable, "-W", "ignore", "-m", "flora_provider.workspaces"],  # Airflow 2 warns of itself
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout.readline().startswith(flora.sandbox.workspace_id)
