@@ -11,7 +11,8 @@ pythons = $(if $(filter 2.11.% 3.0.%,$(1)),3.11 3.12,$(PYTHONS))
 CELLS := $(foreach airflow,$(AIRFLOWS),$(foreach python,$(call pythons,$(airflow)),$(airflow)-python$(python)))
 
 # Where today's newest dependencies break an Airflow of yesterday, `make constraints` is told how far it may go.
-BOUNDS-3.0.6 := fastapi<0.132 pyjwt<2.11
+BOUNDS-3.0.6 := fastapi<0.132 pyjwt<2.11 universal-pathlib<0.3
+BOUNDS-lowest := universal-pathlib<0.3
 PIN_FLAGS-3.2.2 := --exclude-newer 2026-06-15
 
 # What the wheel is tested with under each of them.
@@ -183,7 +184,7 @@ constraints-%: $(INSTALLED)
 # The lowest of what the package asks for, and what that and the tests need, of the day of the youngest of them: the newest
 # providers, say, ask for a newer common-compat themselves.
 constraints-lowest: $(INSTALLED)
-	$(COMPILE) --exclude-newer 2026-03-15 --resolution lowest-direct --output-file .venv/lowest pyproject.toml
+	echo '$(BOUNDS-lowest)' | $(COMPILE) --exclude-newer 2026-03-15 --resolution lowest-direct --constraint - --output-file .venv/lowest pyproject.toml
 	$(COMPILE) --exclude-newer 2026-03-15 --constraint .venv/lowest --group test --output-file constraints/lowest.txt pyproject.toml
 	rm .venv/lowest
 
