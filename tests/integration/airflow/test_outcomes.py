@@ -12,6 +12,7 @@ from flora_provider.sandbox.faults import Fault
 HTML = {"body": "<html><h1>Bad gateway</h1></html>", "content_type": "text/html"}
 ANY = {"times": None}
 
+NO_CREDITS = (402, "insufficient_credits", "Insufficient credits", "Top up the workspace's credits")  # of a poll
 REFUSED_KEY = (401, "invalid_api_key", "Invalid API key", "Give a current API key (the connection's password")
 # Of a request that names no workspace.
 NO_CREDITS = (402, "insufficient_credits", "Insufficient credits", "Top up the workspace's credits")

@@ -24,7 +24,7 @@ def test_run_that_the_ledger_knows_costs_one_poll_and_no_post(flora):
     assert (first.started.run_id, first.run) == ("run_1", None)
     assert flora.polls == []
     found = task.run()
-    assert (found.started, found.run.status) == (None, "running")
+    assert (found.started, found.run.status) == (None, "pending")
     assert flora.polls == ["/runs/run_1"]
 
 
