@@ -6,10 +6,6 @@ from dataclasses import dataclass, field
 from tests.e2e.production.nemesis import NO_VICTIM
 from tests.e2e.production.workload import SAVED, SENSORS, DagRun
 
-# Polls for each run: a hundred waits take so few pages that one more or less decides whether two triggerers send twice
-# as many. Below this, which is what a thousand waits of one triggerer may take, more than twice is no problem.
-FEW_POLLS = 0.5
-
 
 @dataclass
 class Result:
@@ -96,7 +92,7 @@ def problems(history):
     if history.unfinished:
         found.append(f"{history.unfinished} task instances have not ended")
     one, two = history.polls.get(1), history.polls.get(2)
-    if one is not None and two is not None and two > max(2 * one, FEW_POLLS):
+    if one is not None and two is not None and two > 2 * one:
         found.append(f"two triggerers sent {two:.2f} polls for each run, one {one:.2f}")
     return found
 
