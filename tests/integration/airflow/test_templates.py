@@ -59,7 +59,7 @@ def test_arguments_of_a_dag_function_are_placeholders(run_dag, flora, bodies):
 
 @pytest.mark.parametrize("rows", ["literal", "from a task"])
 def test_arguments_of_a_mapped_task_group_are_placeholders(run_dag, flora, bodies, rows):
-    with DAG("grouped", schedule=None, start_date=BEGIN) as made:
+    with DAG(f"grouped_{rows.replace(' ', '_')}", schedule=None, start_date=BEGIN) as made:
 
         @task
         def result():
