@@ -71,7 +71,7 @@ def test_settings_report_all_problems_at_once_and_no_secret():
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("api_key", ["", "a b", "ä", "a\n", "\x7f", 5, None]),
+        ("api_key", ["", "a b", "ä", "a\n", "\x7f", "Bearer sk_1", "'sk_1'", 'sk_1"', 5, None]),
         ("base_url", [None, 5]),
         ("proxy", [5, "http://[::1", "http://proxy:port", "socks5://proxy", "proxy:3128", "http:// proxy", "https://"]),
         ("timeout", [True, "60", -1, float("nan")]),
@@ -84,6 +84,20 @@ def test_settings_of_the_wrong_kind_are_refused(name, values):
     for value in values:
         with pytest.raises(FloraInputError):
             Settings(**{"api_key": "k", name: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("bearer sk_1", "begins with 'Bearer': give the key alone"),
+        ('"sk_1"', "is in quotes: leave them out"),
+        ("sk_1\n", "holds spaces, line breaks or other characters"),
+    ],
+)
+def test_key_that_was_copied_with_more_is_refused_for_what_it_is(key, problem):
+    with pytest.raises(FloraInputError, match=problem) as refused:
+        Settings(api_key=key)
+    assert "sk_1" not in str(refused.value)
 
 
 def test_settings_have_good_defaults():
