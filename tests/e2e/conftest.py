@@ -5,6 +5,8 @@ import pytest
 from devstack.stage import Stage
 from tests.e2e.chaos.cluster import Cluster
 from tests.e2e.deployment import DAGS
+from tests.support.openlineage import lineage_server
+from tests.support.otlp import Collector
 from tests.support.statsd import StatsdServer
 
 
@@ -16,20 +18,24 @@ def cluster(tmp_path_factory):
 
 
 class OnSqlite:
-    """An Airflow on SQLite, whose settings are Airflow's own but for the number of tasks at once, and for metrics."""
+    """An Airflow on SQLite, whose settings are Airflow's own but for the number of tasks at once, and what is given.
 
-    def __init__(self, folder, statsd):
+    Args:
+        folder: for everything that it writes.
+        settings: where it sends its telemetry.
+    """
+
+    def __init__(self, folder, settings):
         # They wait for SQLite, which lets one write at a time; by default they are answered 500 after seconds in the
         # queue. Supervisors that notice the end of a task early would hide the race of short waits, and so would
         # fewer slots: a scheduler that has none left lets a task that came back rest until it knows of the deferral.
         database = folder.resolve() / "airflow" / "airflow.db"
-        settings = {
+        own = {
             "AIRFLOW__CORE__PARALLELISM": "60",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "100",
         }
-        self.statsd = statsd
-        self.stage = Stage(folder, DAGS, settings | statsd.environment)
+        self.stage = Stage(folder, DAGS, own | settings)
 
     @property
     def rest(self):
@@ -37,8 +43,34 @@ class OnSqlite:
 
 
 @pytest.fixture(scope="session")
-def on_sqlite(tmp_path_factory):
+def statsd():
     with StatsdServer() as statsd:
-        cluster = OnSqlite(tmp_path_factory.mktemp("on_sqlite"), statsd)
-        with cluster.stage:
-            yield cluster
+        yield statsd
+
+
+@pytest.fixture(scope="session")
+def collector():
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory, statsd, collector):
+    """It sends metrics and traces."""
+    cluster = OnSqlite(tmp_path_factory.mktemp("on_sqlite"), statsd.environment | collector.environment)
+    with cluster.stage:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def lineage():
+    with lineage_server() as lineage:
+        yield lineage
+
+
+@pytest.fixture(scope="module")
+def with_openlineage(tmp_path_factory, collector, lineage):
+    """It sends traces, and events to OpenLineage: so all its tasks end in workers."""
+    cluster = OnSqlite(tmp_path_factory.mktemp("with_openlineage"), collector.environment | lineage.environment)
+    with cluster.stage:
+        yield cluster

@@ -13,12 +13,17 @@ class LineageServer:
 
     Attributes:
         url: of the server.
-        events: all so far, as JSON.
+        bodies: of the requests so far, decompressed.
     """
 
     def __init__(self):
         self.url = ""
-        self.events = []
+        self.bodies = []
+
+    @property
+    def events(self):
+        """All so far."""
+        return [json.loads(body) for body in self.bodies]
 
     @property
     def environment(self):
@@ -44,7 +49,7 @@ def lineage_server():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            lineage.events.append(json.loads(gzip.decompress(body) if self.headers["Content-Encoding"] else body))
+            lineage.bodies.append(gzip.decompress(body) if self.headers["Content-Encoding"] else body)
             self.send_response(201)
             self.send_header("Content-Length", "0")
             self.end_headers()

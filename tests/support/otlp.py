@@ -17,10 +17,12 @@ class Collector:
     Attributes:
         received: all spans so far, each with `name`, `kind`, `trace_id`, `span_id`, `parent_id` (hexadecimal; empty for
             none), `start` and `end` (nanoseconds), `attributes` (a dict), `status` and `message`.
+        bodies: of the requests that brought them, decompressed.
     """
 
     def __init__(self):
         self.received = []
+        self.bodies = []
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -28,6 +30,7 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
+                collector.bodies.append(body)
                 collector.received += spans_of(ExportTraceServiceRequest.FromString(body))
                 answer = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(200)
