@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ MAX_DATASETS = 100
 PRODUCER = f"https://github.com/airflow-provider-flora/airflow-provider-flora/tree/v{__version__}"
 """What OpenLineage calls the code that makes a facet."""
 
-_SCHEMAS = (
+_SCHEMAS_URL = (
     "https://raw.githubusercontent.com/airflow-provider-flora/airflow-provider-flora/"
     f"v{__version__}/flora_provider/telemetry/facets.json#/$defs/"
 )
@@ -35,75 +36,15 @@ _ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
 _SCHEMES = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}  # by the names that OpenLineage has for them
 
 
-@attr.define
-class FloraRunFacet(RunFacet):
-    """What became of a run of FLORA's: the members of `RunFacts`."""
-
-    runId: str
-    status: str | None = None
-    kind: str | None = None
-    type: str | None = None
-    model: str | None = None
-    technique: str | None = None
-    action: str | None = None
-    workspaceId: str | None = None
-    projectId: str | None = None
-    quotedCostUsd: float | None = None
-    chargedCostUsd: float | None = None
-    errorCode: str | None = None
-    reused: bool | None = None
-
-    @staticmethod
-    def _get_schema() -> str:
-        return f"{_SCHEMAS}FloraRunFacet"
-
-
-@attr.define
-class FloraBatchFacet(RunFacet):
-    """What became of the rows of a batch: the counts of its summary."""
-
-    rows: int
-    completed: int
-    reused: int
-    failed: int
-    refused: int
-    unknown: int
-    notStarted: int
-    open: int
-    costUsd: float
-
-    @staticmethod
-    def _get_schema() -> str:
-        return f"{_SCHEMAS}FloraBatchFacet"
-
-
-@attr.define
-class FloraFileFacet(DatasetFacet):
-    """What is known of a file: the members of `flora_provider.files.SavedFile`."""
-
-    mediaType: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    outputId: str | None = None
-    type: str | None = None
-    width: int | None = None
-    height: int | None = None
-    duration: float | None = None
-
-    @staticmethod
-    def _get_schema() -> str:
-        return f"{_SCHEMAS}FloraFileFacet"
-
-
 def run_facet(facts: RunFacts) -> dict[str, RunFacet]:
     """The facet of a task that is about one run."""
-    return {"flora_run": FloraRunFacet(producer=PRODUCER, **_camel_case(facts.known()))}
+    return {"flora_run": _facet("FloraRunFacet", RunFacet, facts.known())}
 
 
 def batch_facet(summary: Mapping[str, Any]) -> dict[str, RunFacet]:
     """The facet of a batch; `summary` as of `flora_provider.batch.outcome.summary_of`."""
     counts = {name: value for name, value in summary.items() if name != "manifest"}
-    return {"flora_batch": FloraBatchFacet(producer=PRODUCER, **_camel_case(counts))}
+    return {"flora_batch": _facet("FloraBatchFacet", RunFacet, counts)}
 
 
 def run_dataset(facts: RunFacts) -> Dataset:
@@ -143,17 +84,14 @@ def file_datasets(files: Iterable[Mapping[str, Any]]) -> list[Dataset]:
 def file_dataset(file: Mapping[str, Any]) -> Dataset:
     """One file, with what is known of it."""
     plain = path_dataset(file["path"])
-    known = _camel_case({name: file.get(name) for name in _FILE_MEMBERS if file.get(name) is not None})
-    facets: dict[str, Any] = {"flora_file": FloraFileFacet(producer=PRODUCER, **known)}
+    known = {name: value for name, value in file.items() if name != "path" and value is not None}
+    facets: dict[str, Any] = {"flora_file": _facet("FloraFileFacet", DatasetFacet, known)}
     if file.get("sha256"):
         facets["version"] = DatasetVersionDatasetFacet(datasetVersion=file["sha256"])
     written: dict[str, Any] = {}
     if file.get("size") is not None:
         written["outputStatistics"] = OutputStatisticsOutputDatasetFacet(size=file["size"])
     return OutputDataset(namespace=plain.namespace, name=plain.name, facets=facets, outputFacets=written)
-
-
-_FILE_MEMBERS = ("media_type", "size", "sha256", "output_id", "type", "width", "height", "duration")
 
 
 def path_dataset(path: str) -> Dataset:
@@ -188,5 +126,14 @@ def distinct(datasets: Iterable[Dataset]) -> list[Dataset]:
     return list(found.values())
 
 
-def _camel_case(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {re.sub(r"_(\w)", lambda part: part[1].upper(), name): value for name, value in members.items()}
+def _facet(schema: str, base: type, members: Mapping[str, Any]) -> Any:
+    """A facet with these members, in OpenLineage's spelling; its schema is in `facets.json`."""
+    named = {re.sub(r"_(\w)", lambda part: part[1].upper(), name): value for name, value in members.items()}
+    return _facet_class(schema, base, tuple(named))(producer=PRODUCER, **named)
+
+
+@cache
+def _facet_class(schema: str, base: type, members: tuple[str, ...]) -> Any:
+    facet_class: Any = attr.make_class(schema, members, bases=(base,), kw_only=True)
+    facet_class._get_schema = staticmethod(lambda: f"{_SCHEMAS_URL}{schema}")  # noqa: SLF001 - what OpenLineage asks
+    return facet_class

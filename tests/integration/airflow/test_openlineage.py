@@ -1,10 +1,17 @@
 """Names and facets of OpenLineage's datasets, of any path, address and run."""
 
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import attr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flora_provider.batch.outcome import summary_of
+from flora_provider.files import SavedFile
 from flora_provider.sensors.flora import FloraRunSensor
 from flora_provider.tasks import lineage
 from flora_provider.telemetry import openlineage
@@ -71,6 +78,20 @@ def test_file_of_which_nothing_is_known_is_a_dataset():
     dataset = openlineage.file_dataset({"path": "/tmp/fern.png"})
     assert set(dataset.facets) == {"flora_file"}
     assert dataset.outputFacets == {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "members"),
+    [
+        ("FloraRunFacet", {field.name for field in fields(RunFacts)}),
+        ("FloraFileFacet", SavedFile.model_fields.keys() - {"path"}),
+        ("FloraBatchFacet", summary_of([], [], "").keys() - {"manifest"}),
+    ],
+)
+def test_schema_of_a_facet_has_each_member(schema, members):
+    schemas = json.loads(Path(openlineage.__file__).with_name("facets.json").read_text())
+    properties = schemas["$defs"][schema]["properties"].keys() - {"_producer", "_schemaURL"}
+    assert {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name) for name in properties} == members
 
 
 def test_facet_has_each_fact():
