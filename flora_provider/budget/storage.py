@@ -38,8 +38,7 @@ class ObjectStore:
 
     def __init__(self, store: ObjectStoragePath) -> None:
         self.store = store
-        with storage_errors("open", plain_address(store)):
-            self._fs = store.fs
+        self._fs = store.fs
 
     def names(self, effect: ListEntries) -> list[str]:
         """As `ListEntries` says. Raises FloraStorageError."""
@@ -60,6 +59,6 @@ class ObjectStore:
 
 
 def open_store(store: AnyPath) -> LocalStore | ObjectStore:
-    """The store at this path or address. Raises FloraInputError if it is neither."""
+    """The store at this path or address; raises as `as_path`."""
     path = as_path(store, name="budget: store")
     return LocalStore(path) if isinstance(path, Path) else ObjectStore(path)

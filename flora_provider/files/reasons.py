@@ -50,7 +50,5 @@ def _explained(error: Exception) -> tuple[str, str]:
         return "it, or its folder or bucket, does not exist", "make it, or check the path"
     if isinstance(error, OSError) and error.errno in _REASONS:
         return _REASONS[error.errno]
-    if isinstance(error, ImportError):
-        return one_line(str(error), 300), "install the Airflow provider of this storage"
     said = one_line(str(error), 300)
     return f"{type(error).__name__}{f': {said}' if said else ''}", "check the path and the storage's connection"

@@ -13,7 +13,8 @@ from typing import Any, cast
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraInputError
-from flora_provider.files.paths import AnyPath, as_path, connection_of, plain_address
+from flora_provider.files.filesystems import connection_of
+from flora_provider.files.paths import AnyPath, as_path, plain_address
 from flora_provider.files.reasons import storage_errors
 
 # What object stores call that which changes with the content, in fsspec's `info`.

@@ -36,9 +36,7 @@ class ObjectFolder(Folder):
 
     def __init__(self, folder: ObjectStoragePath) -> None:
         self.folder = folder
-        with storage_errors("open", str(folder)):
-            # Here, for it reads a connection of Airflow's, which only the task's own thread may ask for.
-            self._fs: AbstractFileSystem = folder.fs
+        self._fs: AbstractFileSystem = folder.fs
         self._publishes_at_end = _protocols(self._fs) & _PUBLISH_AT_END
 
     def path(self, name: str) -> str:
@@ -129,6 +127,7 @@ def open_folder(folder: AnyPath, conn_id: str | None = None) -> Folder:
 
     Raises:
         FloraInputError: it is no path.
+        FloraStorageError: as `as_path`.
     """
     path = as_path(folder, conn_id)
     return ObjectFolder(path) if isinstance(path, ObjectStoragePath) else LocalFolder(path)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from flora_provider.api.validation import raise_problems
 from flora_provider.tasks.checked_task import CheckedTask
 from flora_provider.tasks.exceptions import as_airflow
+from flora_provider.tasks.storage_checks import storage_problems
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -32,6 +34,11 @@ class FloraTask(CheckedTask):
         from flora_provider.hooks.flora import FloraHook
 
         return FloraHook(self.flora_conn_id)
+
+    def refuse_values(self) -> None:
+        """As of the base; and refuse a storage that no file can get to, before anything is billed."""
+        super().refuse_values()
+        raise_problems(storage_problems(self))
 
     @property
     def task_label(self) -> str:

@@ -45,7 +45,7 @@ def storage_path(name: str, value: object) -> str | None:
     if isinstance(value, str) and (address := _ONE_SLASH.match(value)):
         meant = f"{address[1]}://{address[2]}"
         return f"{name} is {short_repr(value)}, which is no path and no address: did you mean {short_repr(meant)}?"
-    if _is_path(value) or (
+    if is_path(value) or (
         isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)
     ):
         return None
@@ -54,11 +54,11 @@ def storage_path(name: str, value: object) -> str | None:
 
 def is_several(value: object) -> bool:
     """Whether this is a list, also the lazy one of a mapped task's results."""
-    is_one = isinstance(value, str | bytes | Mapping) or _is_path(value)
+    is_one = isinstance(value, str | bytes | Mapping) or is_path(value)
     return isinstance(value, Iterable) and not is_one
 
 
-def _is_path(value: object) -> bool:
+def is_path(value: object) -> bool:
     """Whether this is a path; Airflow's own is no PathLike, and too slow to import at parse time."""
     return isinstance(value, PathLike) or "ObjectStoragePath" in {base.__name__ for base in type(value).__mro__}
 

@@ -193,7 +193,13 @@ RUN = {
         picture("wait_for_completion=True, save_outputs_to='nowhere://bucket/pictures'"),
         "'nowhere://bucket/pictures'",
         TASK,
-        "whose Airflow provider is installed",
+        "install the Airflow provider that brings it",
+    ),
+    "scheme whose provider is not installed": Mistake(
+        picture("wait_for_completion=True, save_outputs_to='gs://bucket/pictures'"),
+        "save_outputs_to is 'gs://bucket/pictures'",
+        TASK,
+        "install apache-airflow-providers-google",
     ),
     "timeout that is too short": Mistake(
         picture("wait_for_completion=True, timeout=0.5, model_params={'sandbox': {'never_ends': True}}"),
