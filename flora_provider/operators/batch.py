@@ -103,7 +103,6 @@ class FloraGenerateBatchOperator(FloraTask):
     native_fields: ClassVar[frozenset[str]] = frozenset({"defaults"})
     rules: ClassVar[Mapping[str, validation.Check]] = BATCH_RULES
     starts_runs = True
-    summary: dict[str, Any] | None = None  # once the files are saved
     wait_for_completion = True  # what the rules of tries need to know of a task that waits
 
     def __init__(
@@ -269,7 +268,7 @@ class FloraGenerateBatchOperator(FloraTask):
 
         outcomes, gone = saved_outcomes(self, context, read_plan(ledger.folder, plan), ledger)
         manifest = write_manifest(ledger.folder, outcomes)
-        self.summary = summary = summary_of(outcomes, gone, manifest)
+        self.done.summary = summary = summary_of(outcomes, gone, manifest)
         self.log.info("%s", summary)
         if gone:
             self.log.warning("%d rows of earlier tries are asked for no more; their runs are counted in", len(gone))

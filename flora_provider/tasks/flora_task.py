@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from flora_provider.api.validation import raise_problems
 from flora_provider.tasks.checked_task import CheckedTask
+from flora_provider.tasks.done import Done
 from flora_provider.tasks.exceptions import as_airflow
 from flora_provider.tasks.storage_checks import storage_problems
 
@@ -34,6 +35,11 @@ class FloraTask(CheckedTask):
         from flora_provider.hooks.flora import FloraHook
 
         return FloraHook(self.flora_conn_id)
+
+    @cached_property
+    def done(self) -> Done:
+        """What this try has done so far; each process has a copy of the task, and so one of its own."""
+        return Done()
 
     def refuse_values(self) -> None:
         """As of the base; and refuse a storage that no file can get to, before anything is billed."""

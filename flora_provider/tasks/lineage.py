@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
     from flora_provider.operators.batch import FloraGenerateBatchOperator
+    from flora_provider.tasks.flora_task import FloraTask
     from flora_provider.tasks.waiting import WaitsForRun
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,11 @@ def run_lineage(task: WaitsForRun) -> OperatorLineage[Any, Any]:
     The run is an output of the task that starts it, and an input of a sensor; what the run was given is an input; what
     it has made, by its address and where it was saved, is an output.
     """
-    run, failure = task.taken, task.failure
+    run, failure = task.done.run, task.done.failure
     run_id = run["run_id"] if run else failure.run_id if failure else task.known_run_id
     if not run_id:
         return _lineage(task)
-    request = task.request if (task.request or {}).get("run_id") == run_id else None
+    request = task.done.request if (task.done.request or {}).get("run_id") == run_id else None
     facts = RunFacts.started(run_id, request)
     if run:
         facts = RunFacts.completed(run, request)
@@ -49,17 +50,17 @@ def run_lineage(task: WaitsForRun) -> OperatorLineage[Any, Any]:
     return _lineage(task, inputs, outputs, openlineage.run_facet(facts))
 
 
-def saving_lineage(task: BaseOperator, manifests: Iterable[Mapping[str, Any]]) -> OperatorLineage[Any, Any]:
-    """Of a task that saves what runs have made; `manifests` as of `RunManifest.to_dict`."""
-    saved = list(manifests)
+def saving_lineage(task: FloraTask) -> OperatorLineage[Any, Any]:
+    """Of a task that saves what runs have made."""
+    saved = task.done.manifests
     facts = [RunFacts.started(one["run_id"], one) for one in saved[: openlineage.MAX_DATASETS]]
     files = openlineage.file_datasets(file for one in saved for file in one["files"])
     return _lineage(task, [openlineage.run_dataset(one) for one in facts], files)
 
 
-def upload_lineage(task: BaseOperator, uploads: Iterable[Mapping[str, Any]]) -> OperatorLineage[Any, Any]:
-    """Of a task that gives FLORA files; `uploads` as `ObjectStorageToFloraOperator` returns them."""
-    rows = list(uploads)
+def upload_lineage(task: FloraTask) -> OperatorLineage[Any, Any]:
+    """Of a task that gives FLORA files."""
+    rows = task.done.uploads
     named = {"path": "source", "media_type": "content_type", "size": "size_bytes", "sha256": "sha256"}
     files = openlineage.file_datasets({name: row[member] for name, member in named.items()} for row in rows)
     return _lineage(task, files, openlineage.address_datasets(row["url"] for row in rows if row["url"]))
@@ -69,10 +70,11 @@ def batch_lineage(task: FloraGenerateBatchOperator) -> OperatorLineage[Any, Any]
     """Of a batch: the file of its rows, its folder and its manifest, however many files are there."""
     requests = task.requests
     inputs = [openlineage.path_dataset(str(requests))] if isinstance(requests, str | PathLike) else []
-    if task.summary is None:
+    summary = task.done.summary
+    if summary is None:
         return _lineage(task, inputs)
-    outputs = [openlineage.path_dataset(str(path)) for path in (task.save_outputs_to, task.summary["manifest"])]
-    return _lineage(task, inputs, outputs, openlineage.batch_facet(task.summary))
+    outputs = [openlineage.path_dataset(str(path)) for path in (task.save_outputs_to, summary["manifest"])]
+    return _lineage(task, inputs, outputs, openlineage.batch_facet(summary))
 
 
 def _lineage(

@@ -95,6 +95,6 @@ def _result(task: FloraRunOperator, context: Context, entry: CacheEntry, part: s
     for name, value in xcoms.items():
         push_if_possible(context, name, value)
     task.project_url = xcoms[FloraRunLink.key]
-    task.taken, task.request = run, request
+    task.done.run, task.done.request = run, request
     add_asset_events(task, context, run, request=request, files=[file.path for file in manifest.files])
     return run

@@ -110,8 +110,8 @@ def push_submission(task: FloraRunOperator, context: Context, submission: Submis
     if submission.is_as_asked:
         asked = task.describe() | kept_under(task, context, submission)
     request = {**asked, **seed_members(submission, asked), "run_id": submission.run_id, "quoted_cost_usd": quote}
-    task.request = without_signatures(request)
-    push_if_possible(context, REQUEST, task.request)
+    task.done.request = without_signatures(request)
+    push_if_possible(context, REQUEST, task.done.request)
     if quote is not None:
         push_if_possible(context, "quoted_cost_usd", quote)
     if quote is not None and task.max_cost_usd is not None and quote > float(task.max_cost_usd):

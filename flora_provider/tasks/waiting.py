@@ -77,9 +77,6 @@ class WaitsForRun(FloraTask):
     save_outputs_to: Any  # a folder, once Airflow has rendered it; None to save nothing
     poll_interval: float | timedelta
     timeout: Any  # of an operator, seconds, a timedelta or None; of a sensor, seconds
-    taken: FinishedRun | None = None  # the run, once this process of the task has its result
-    failure: RunFailed | None = None  # the same of one that failed
-    request: Mapping[str, Any] | None = None  # what was asked for, as `request_of` has it
 
     @property
     @abstractmethod
@@ -94,9 +91,9 @@ class WaitsForRun(FloraTask):
 
     def request_of(self, context: Context, run_id: str | None) -> Mapping[str, Any] | None:
         """What the task asked for that started a run, as XCom `request` has it; None where that is not known."""
-        if run_id and (self.request or {}).get("run_id") != run_id:
-            self.request = requests_of(self, context, [run_id]).get(run_id)
-        return self.request
+        if run_id and (self.done.request or {}).get("run_id") != run_id:
+            self.done.request = requests_of(self, context, [run_id]).get(run_id)
+        return self.done.request
 
     @property
     def poll_seconds(self) -> float:
@@ -196,7 +193,7 @@ class WaitsForRun(FloraTask):
                 from flora_provider.telemetry.metrics import count_failed
 
                 count_failed(failure)
-                self.failure = failure
+                self.done.failure = failure
                 self.trace_failure(context, failure)
                 self._prepare_lineage(context, failure.run_id)
                 raise
@@ -222,7 +219,7 @@ class WaitsForRun(FloraTask):
         from flora_provider.telemetry.metrics import count_completed
         from flora_provider.telemetry.spans import trace_completed
 
-        self.taken = run = save_and_describe(self, context, run, technique)
+        self.done.run = run = save_and_describe(self, context, run, technique)
         for key, value in xcoms_of(run).items():
             push_if_possible(context, key, value)
         if not is_reused:

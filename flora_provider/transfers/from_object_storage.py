@@ -58,7 +58,6 @@ class ObjectStorageToFloraOperator(FloraTask):
         *("source", "storage_conn_id", "workspace_id", "project_id", "folder", "content_type", "flora_conn_id"),
     )
     native_fields: ClassVar[frozenset[str]] = frozenset({"source"})
-    uploads: Sequence[dict[str, Any]] = ()  # the files that this try has uploaded so far
     rules: ClassVar[Mapping[str, validation.Check]] = {
         "source": _source,
         "storage_conn_id": validation.optional(validation.non_empty_text),
@@ -98,7 +97,7 @@ class ObjectStorageToFloraOperator(FloraTask):
         """What OpenLineage's provider calls once the task has ended, well or badly."""
         from flora_provider.tasks.lineage import upload_lineage
 
-        return upload_lineage(self, self.uploads)
+        return upload_lineage(self)
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the files."""
@@ -107,7 +106,7 @@ class ObjectStorageToFloraOperator(FloraTask):
         with self.airflow_errors(), self.hook:
             self.refuse_values()
             files, is_one = source_files(as_list(self.source), self.storage_conn_id)
-            self.uploads = rows = list[dict[str, Any]]()
+            self.done.uploads = rows = list[dict[str, Any]]()
             rows.extend(self._uploaded(file, context) for file in files)
         return rows[0] if is_one and not is_several(self.source) else rows
 

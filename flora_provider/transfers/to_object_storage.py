@@ -86,7 +86,6 @@ class FloraToObjectStorageOperator(FloraTask):
         "technique",
     )
     native_fields: ClassVar[frozenset[str]] = frozenset({"run"})
-    manifests: Sequence[dict[str, Any]] = ()  # of the runs that this try has saved so far
     rules: ClassVar[Mapping[str, validation.Check]] = {
         "run": _run,
         "destination": storage_path,
@@ -126,7 +125,7 @@ class FloraToObjectStorageOperator(FloraTask):
         """What OpenLineage's provider calls once the task has ended, well or badly."""
         from flora_provider.tasks.lineage import saving_lineage
 
-        return saving_lineage(self, self.manifests)
+        return saving_lineage(self)
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Save the files."""
@@ -134,7 +133,7 @@ class FloraToObjectStorageOperator(FloraTask):
             self.refuse_values()
             ids = {run if isinstance(run, str) else run["run_id"] for run in as_list(self.run)}
             requests = requests_of(self, context, ids)
-            self.manifests = manifests = list[dict[str, Any]]()
+            self.done.manifests = manifests = list[dict[str, Any]]()
             manifests.extend(self._save(run, requests, context) for run in as_list(self.run))
         several = is_several(self.run)
         late = [

@@ -103,7 +103,7 @@ class OneTask:
     """One task of one DAG run, over all its tries.
 
     Args:
-        operator: the task; each try and each resumption gets a copy, as in Airflow, where each is a process.
+        operator: the task; each try and each resumption gets a `copy`, as in Airflow, where each is a process.
         store: whether this Airflow has a task state store (3.3 and newer).
     """
 
@@ -128,7 +128,7 @@ class OneTask:
 
     def execute(self):
         """One try in a worker, up to its deferral, if it defers."""
-        task = self.operator.prepare_for_execution()
+        self.copy = task = self.operator.prepare_for_execution()
         task.render_template_fields(self.context)
         return task.execute(self.context)
 
@@ -172,7 +172,7 @@ class OneTask:
         return event
 
     def resume(self, deferral, payload):
-        task = self.operator.prepare_for_execution()
+        self.copy = task = self.operator.prepare_for_execution()
         task.render_template_fields(self.context)
         return getattr(task, deferral.method_name)(self.context, event=payload, **(deferral.kwargs or {}))
 

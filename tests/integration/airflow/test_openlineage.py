@@ -7,8 +7,10 @@ from pathlib import Path
 
 import attr
 import pytest
+from airflow.providers.openlineage.utils.utils import TaskInfoComplete
 from hypothesis import given
 from hypothesis import strategies as st
+from openlineage.client.serde import Serde
 
 from flora_provider.batch.outcome import summary_of
 from flora_provider.files import SavedFile
@@ -69,7 +71,8 @@ def test_ten_thousand_runs_make_an_event_of_bounded_size():
         for number in range(10_000)
     ]
     task = FloraToObjectStorageOperator(task_id="saved", run="run_1", destination="/tmp/out")
-    found = lineage.saving_lineage(task, manifests)
+    task.done.manifests = manifests
+    found = lineage.saving_lineage(task)
     assert len(found.inputs) == openlineage.MAX_DATASETS
     assert [name_of(one) for one in found.outputs] == [("file", "/tmp/out")]
 
@@ -106,3 +109,21 @@ def test_task_that_failed_before_it_had_a_run_says_only_what_its_author_declared
     task.run_id = "None"  # as a template of a missing value renders
     found = lineage.run_lineage(task)
     assert (found.inputs, found.outputs, found.run_facets) == ([], [], {})
+
+
+@pytest.mark.parametrize("waiting", [{"deferrable": True}, {"deferrable": False}], ids=["deferred", "in the worker"])
+def test_attributes_of_an_operator_hold_no_signed_address_of_what_it_has_made(flora, generate, one_task, waiting):
+    task = one_task(generate(wait_for_completion=True, **waiting))
+    assert "?sig=" in task.run()["outputs"][0]["url"]
+    assert "?sig=" not in all_attributes(task.copy)
+
+
+def test_attributes_of_a_sensor_hold_no_signed_address_of_what_it_has_found(flora, wait_for, one_task):
+    task = one_task(wait_for(flora.start(), mode="poke"))
+    assert "?sig=" in task.run()["outputs"][0]["url"]
+    assert "?sig=" not in all_attributes(task.copy)
+
+
+def all_attributes(task):
+    """What OpenLineage is sent of a task that has ended, where its `include_full_task_info` is set."""
+    return Serde.to_json(dict(TaskInfoComplete(task)))
