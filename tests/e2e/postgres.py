@@ -12,14 +12,10 @@ from pathlib import Path
 import psycopg2
 
 from devstack.airflow_instance import free_port
-from devstack.airflow_rest import wait_until
 from devstack.processes import Part, stop, uninterrupted
+from tests.e2e.servers import ServerError, wait_down, wait_up
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
-
-
-class PostgresError(Exception):
-    """PostgreSQL is not installed, or did not come up; the message says what to do, or where its log is."""
 
 
 class Postgres:
@@ -53,8 +49,7 @@ class Postgres:
     def __enter__(self):
         try:
             self._make()
-            self.part.start()
-            self._wait_up()
+            self._start()
         except BaseException:
             self.__exit__()
             raise
@@ -72,11 +67,9 @@ class Postgres:
         Both cut off all clients; after an immediate one, it recovers from its log.
         """
         self.part.signal({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[shutdown])
-        if not wait_until(lambda: self.part.exit_code is not None, timeout=30, pause=0.1):
-            raise PostgresError(f"PostgreSQL is not down after 30 s:\n{self.part.log.read_text()}")
+        wait_down(self.part)
         time.sleep(away)
-        self.part.start()
-        self._wait_up()
+        self._start()
 
     def _make(self):
         if user := _other_user():
@@ -84,19 +77,14 @@ class Postgres:
         command = [self._bin / "initdb", "-D", self._data, "-U", "airflow", "-A", "trust", "-E", "UTF8", "--no-sync"]
         made = subprocess.run(_as_other_user(command), cwd=self._folder, capture_output=True, text=True, check=False)
         if made.returncode:
-            raise PostgresError(f"initdb failed: {made.stdout}{made.stderr}")
+            raise ServerError(f"initdb failed: {made.stdout}{made.stderr}")
 
-    def _wait_up(self, timeout=30):
-        if not wait_until(self._is_up, timeout, pause=0.1):
-            raise PostgresError(f"PostgreSQL is not up after {timeout} s:\n{self.part.log.read_text()}")
+    def _start(self):
+        self.part.start()
+        wait_up(self.part, self._ask, away=psycopg2.OperationalError)
 
-    def _is_up(self):
-        if self.part.exit_code is not None:
-            raise PostgresError(f"PostgreSQL ended with code {self.part.exit_code}:\n{self.part.log.read_text()}")
-        try:
-            psycopg2.connect(self.url.replace("+psycopg2", "")).close()
-        except psycopg2.OperationalError:
-            return False
+    def _ask(self):
+        psycopg2.connect(self.url.replace("+psycopg2", "")).close()
         return True
 
 
@@ -105,7 +93,7 @@ def _programs():
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     anywhere = shutil.which("initdb")
     if not found and anywhere is None:
-        raise PostgresError(f"these tests need a PostgreSQL server of their own: {INSTALL}")
+        raise ServerError(f"these tests need a PostgreSQL server of their own: {INSTALL}")
     return (found[-1] if found else Path(anywhere).resolve()).parent
 
 
@@ -118,7 +106,7 @@ def _other_user():
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise PostgresError("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+    raise ServerError("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
 
 
 def _as_other_user(command):

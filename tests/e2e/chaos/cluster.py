@@ -11,6 +11,7 @@ from devstack.airflow_rest import wait_until
 from tests.e2e.chaos.operator import JOURNAL
 from tests.e2e.chaos.workload import MODES, RETRIES_FILE
 from tests.e2e.deployment import Deployment, connection_to, rotate_key, runs_of
+from tests.e2e.servers import wait_up
 from tests.e2e.vault import VaultDoor
 from tests.e2e.wrong_clock import FILE, step
 
@@ -84,8 +85,8 @@ class Cluster(Deployment):
     def api_server_away(self, seconds):
         """Have no api-server for so many seconds, and those that it takes to start; return when it answers again."""
         self.again("api-server", away=seconds)
-        if not wait_until(self._answers, timeout=60):
-            raise TimeoutError("the api-server that was started again does not answer")
+        wait_up(self.stage.airflow.parts["api-server"], self.rest.health, away=httpx.HTTPError, timeout=60)
+        self.stage.airflow.check_alive()
 
     def vault_away(self, seconds):
         """Have no secrets backend for so many seconds."""
@@ -132,10 +133,3 @@ class Cluster(Deployment):
         else:
             del fields["conn_type"]
             self.edit_connection(f"flora_{mode}", **fields)
-
-    def _answers(self):
-        self.stage.airflow.check_alive()
-        try:
-            return bool(self.rest.health())
-        except httpx.HTTPError:
-            return False
