@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
+from flora_provider.api.errors import FloraInputError
 from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.api.validation import Check, raise_problems
 from flora_provider.tasks import mapping
@@ -41,6 +42,7 @@ class CheckedTask(BaseOperator):
     _written: Mapping[str, Any] | None = None  # the fields before they were first rendered; None while they were not
     _from_files: Mapping[str, str] = {}  # the names of the files that fields were read from, by field
     _file_problems: tuple[str, ...] = ()
+    _unrendered: Mapping[str, Exception] = {}  # by field, which is as it was written: what its rendering raised
     _mapped_values: frozenset[int] = frozenset()  # ids of those that a mapping gave, which Airflow does not render
 
     def __new__(cls, *_args: Any, **kwargs: Any) -> Self:
@@ -86,6 +88,7 @@ class CheckedTask(BaseOperator):
 
     def refuse_values(self) -> None:
         """Validate the values of templates, other tasks and mapped rows; raises FloraInputError with all problems."""
+        self.refuse_unrendered()
         values = {name: value for name in self.rules if (value := getattr(self, name, None)) is not None}
         wrong = {name: problem for name, value in values.items() if (problem := self.rules[name](name, value))}
         missing = [
@@ -94,6 +97,18 @@ class CheckedTask(BaseOperator):
             if path not in wrong
         ]
         raise_problems([*(self._file_problems or wrong.values()), *missing])
+
+    def refuse_unrendered(self) -> None:
+        """Raise what rendering the fields has raised.
+
+        Raises:
+            FloraInputError: templates that cannot be rendered, all of them.
+            Exception: of a field that may be rendered another time: another task's result could not be read, say.
+        """
+        errors = self._unrendered.values()
+        raise_problems([text for error in errors if isinstance(error, FloraInputError) for text in error.problems])
+        for error in errors:
+            raise error
 
     def render_template(
         self,
@@ -106,6 +121,9 @@ class CheckedTask(BaseOperator):
 
         Jinja would take a line break off its end, and make a number of `1984` and a list of `[1, 2]` if the DAG renders
         native objects.
+
+        Raises:
+            FloraInputError: Jinja cannot render it.
         """
         jinja_env = jinja_env or self.get_template_env()
         if not isinstance(content, str):
@@ -117,9 +135,9 @@ class CheckedTask(BaseOperator):
         try:
             return self._render(jinja_env.from_string(content), context, self.get_dag())
         except jinja2.TemplateError as error:
-            problem = f"the template {short_repr(content)} cannot be rendered ({error}): check its names and its braces"
-        _fail_for_good([problem], self.task_id)
-        return None
+            raise FloraInputError(
+                f"the template {short_repr(content)} cannot be rendered ({error}): check its names and its braces"
+            ) from None
 
     def resolve_template_files(self) -> None:
         """See when the DAG is parsed that its files are there; they are read when the task runs."""
@@ -151,7 +169,7 @@ class CheckedTask(BaseOperator):
 
     def _parse_files(self) -> None:
         """Take what rendered files of data say."""
-        for name in self._from_files.keys() & self.native_fields:
+        for name in (self._from_files.keys() & self.native_fields) - self._unrendered.keys():
             try:
                 setattr(self, name, parsed(getattr(self, name)))
             except LookupError as error:
@@ -165,10 +183,13 @@ class CheckedTask(BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Where Airflow lets an operator decide how its fields are rendered, mapped or not."""
-        render = super()._do_render_template_fields
+        """Where Airflow lets an operator decide how its fields are rendered, mapped or not.
+
+        What cannot be rendered is told when the task executes: Airflow would log it as an error here, and again as the
+        task's end.
+        """
         if parent is not self:
-            render(parent, template_fields, context, jinja_env, seen_oids)
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
             return
         names = list(template_fields)
         if self._written is None:
@@ -180,9 +201,19 @@ class CheckedTask(BaseOperator):
         mapped = {name for name, value in written.items() if value is not None and id(value) in seen_oids}
         mapped |= _expanded_over_results(dag.task_dict.get(self.task_id) if dag else None)
         text_env = dag.get_template_env(force_sandboxed=True) if dag and _is_native(jinja_env) else jinja_env
-        texts = [name for name in names if name in self.rules and name not in self.native_fields - {*self._from_files}]
-        render(self, texts, context, text_env, seen_oids)
-        render(self, [name for name in names if name not in texts], context, jinja_env, seen_oids)
+        texts = {name for name in names if name in self.rules and name not in self.native_fields - {*self._from_files}}
+        self._unrendered = unrendered = {}
+        for name, value in written.items():
+            env = text_env if name in texts else jinja_env
+            try:
+                if callable(value):
+                    rendered = value(context=context, jinja_env=env)
+                else:
+                    rendered = self.render_template(value, context, env, seen_oids)
+            except Exception as error:  # noqa: BLE001 - what another task, a macro or a function of the user's raises
+                unrendered[name] = error
+            else:
+                setattr(self, name, rendered)
         self._parse_files()
         self._missing_values = {
             path: value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flora_provider.api.validation import raise_problems
 from flora_provider.tasks.checked_task import CheckedTask
@@ -13,6 +13,8 @@ from flora_provider.tasks.storage_checks import storage_problems
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from airflow.providers.common.compat.sdk import Context
 
     from flora_provider.hooks.flora import FloraHook
 
@@ -45,6 +47,13 @@ class FloraTask(CheckedTask):
         """As of the base; and refuse a storage that no file can get to, before anything is billed."""
         super().refuse_values()
         raise_problems(storage_problems(self))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, whereupon Airflow has rendered all fields once more."""
+        if next_method != "__fail__":
+            with self.airflow_errors():
+                self.refuse_unrendered()
+        return super().resume_execution(next_method, next_kwargs, context)
 
     @property
     def task_label(self) -> str:

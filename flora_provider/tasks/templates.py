@@ -42,6 +42,7 @@ class TemplateSnapshot(CheckedTask):
                 setattr(self, name, value)
             environment, mapped = self.get_template_env(), set(self._mapped_values)
             self._do_render_template_fields(self, self.template_fields, context, environment, mapped)
+            self.refuse_unrendered()
             return result() != before
         finally:
             for name, value in rendered.items():
