@@ -126,8 +126,8 @@ def read_manifest(path: AnyPath, *, conn_id: str | None = None) -> RunManifest:
     Raises:
         FloraInputError: there is none, it is none, or its files were not all saved.
     """
-    whole = as_path(path, conn_id, name="path")
     try:
+        whole = as_path(path, conn_id, name="path")
         content = open_folder(whole.parent).read(whole.name)
     except FloraStorageError as error:
         raise FloraInputError(f"the manifest cannot be read: {error}") from error
