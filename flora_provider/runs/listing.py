@@ -11,7 +11,9 @@ from typing import Any
 from flora_provider.api.calls.base import members
 from flora_provider.api.calls.pagination import PageWalk
 from flora_provider.api.calls.sending import send_call
+from flora_provider.api.errors import FloraAnswerError
 from flora_provider.api.http.flow import FlowContext, Sleep
+from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.effects import ReadClaimedRuns, SubmitFlow
 from flora_provider.runs.request import RunRequest
 
@@ -28,6 +30,15 @@ def rows_and_cursor(page: Any, member: str) -> tuple[list[Any], str]:
     meta = page.get("meta")
     cursor = meta.get("next_cursor") if isinstance(meta, Mapping) else None
     return rows, cursor if isinstance(cursor, str) else ""
+
+
+def run_of_row(row: Mapping[str, Any]) -> Run | None:
+    """What a row shows of its run; None if a single poll may show more."""
+    try:
+        run = Run.read(row)
+    except FloraAnswerError:
+        return None
+    return None if run.status == RunStatus.COMPLETED and not run.outputs else run
 
 
 def search(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, log2, sqrt
 
+from flora_provider.api import calls
 from flora_provider.api.errors import FloraError
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.runs.end_range import PROGRESS_STEP, EndRange
@@ -16,11 +17,11 @@ _SLACK = 0.1  # seconds by which clocks and answers may be off
 _NARROW = 0.5  # of the interval: a narrower range of ends is not worth another poll before it
 _MAX_HALVINGS = 2  # polls before the end for which time is left; an earlier one tells less
 
-# Pages are read sooner than polls as far as they stay cheaper by this factor, but never sooner than this part.
-_PAGES_CHEAPER_BY = 5.0
+# A page of runs that are all waited for is read again after this part of the interval. What costs more is read later,
+# by the square root, where requests and lag together cost least: so two processes that wait for half of the runs each
+# send no more than twice as many requests.
 _LEAST_PART = 0.35
-# Requests per run: pages that cost less are read so often that polls between them are not worth it.
-_CHEAP_PAGE = 0.03
+_SOON = 0.2  # of the interval: a poll that comes less than this before a page that shows the run is not worth it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +76,13 @@ class PollPolicy:
             elapsed: seconds since the run was started.
             share: requests that reading pages costs each run on them.
         """
-        part = min(max(share * _PAGES_CHEAPER_BY, _LEAST_PART), 1.0)
+        part = min(sqrt(max(share * calls.PAGE_SIZE, 1.0)) * _LEAST_PART, 1.0)
         pause = max(ends.earliest - elapsed, ends.width / 4 * part) if ends.is_known else elapsed * 0.15 * part
         return min(max(pause, self.interval * part), self._longest * part)
 
-    def counts_as_poll(self, share: float) -> bool:
-        """Whether `interval` begins anew with a request of which the run pays this share."""
-        return share >= 1 or share <= _CHEAP_PAGE
+    def is_soon_enough(self, *, pause: float, page_pause: float) -> bool:
+        """Whether the page that is worth reading after `page_pause` spares the poll that is due after `pause`."""
+        return page_pause < pause + self.interval * _SOON
 
     def after_error(self, failure: FloraError, *, failed_polls: int, random: float) -> float:
         """Seconds until the next poll after so many failed polls in a row; never before FLORA allows it."""

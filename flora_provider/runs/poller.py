@@ -146,11 +146,13 @@ class RunPoller:
             self._started_at = now - age
         elapsed = now - self._started_at
         self._ends = self._ends.narrowed(progress=run.progress, elapsed=elapsed, queued=_seconds_queued(run))
-        if self._policy.counts_as_poll(share):
+        if share >= 1:
             self._polled = now
         since_poll = now - self._polled
         pause = self._policy.next(ends=self._ends, elapsed=elapsed, since_poll=since_poll, random=random)
         page_pause = self._policy.next_page(ends=self._ends, elapsed=elapsed, share=share)
+        if self._policy.is_soon_enough(pause=pause, page_pause=page_pause):
+            pause = max(pause, page_pause)
         return self._go_on(now, pause, page_pause)
 
     def on_error(self, failure: FloraError, *, now: float, random: float) -> RunEvent | None:

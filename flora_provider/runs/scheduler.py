@@ -20,7 +20,6 @@ from flora_provider.api import calls
 from flora_provider.api.calls.pagination import CursorWalk
 from flora_provider.api.calls.sending import send_call
 from flora_provider.api.errors import (
-    FloraAnswerError,
     FloraAuthenticationError,
     FloraError,
     FloraRateLimitError,
@@ -30,7 +29,7 @@ from flora_provider.api.http.flow import Flow, FlowContext, Sleep
 from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.event import RunEvent
-from flora_provider.runs.listing import HISTORIES, rows_and_cursor
+from flora_provider.runs.listing import HISTORIES, rows_and_cursor, run_of_row
 from flora_provider.runs.poll_policy import ONE_TRY
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
@@ -39,8 +38,9 @@ from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
-GATHER_AT_MOST = 0.5  # seconds by which a poll may be put off to be made together with others
-GATHER_PER_RUN = 0.005  # seconds: a single run is never put off, from 100 runs on the most
+GATHER_AT_MOST = 0.6  # seconds by which a poll may be put off to be made together with others
+GATHER_PER_RUN = 0.02  # seconds: a single run is never put off, from 30 runs on the most
+SPARED_WITHIN = 1.0  # seconds; a page spares the polls that runs on it are due for within this time
 SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is polled singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
 MAX_SINGLE_POLLS = 100  # single polls between two rounds, for a round may find a cheaper way
@@ -62,7 +62,7 @@ class PollScheduler:
         self._context = context
         self._clock, self._random = context.steady, context.random
         self._subscriptions: dict[RunRef, list[Subscription]] = {}
-        self._refs: dict[str, set[RunRef]] = {}  # by run id, which is all that histories show
+        self._refs: dict[str, list[RunRef]] = {}  # by run id, which is all that histories show
         self._due: dict[RunRef, float] = {}
         self._page_due: dict[RunRef, float] = {}  # of the same runs, for polls by pages; never later
         self._pages_not_before = 0.0  # for runs that are not due but by pages: too few of them may be worth none
@@ -85,7 +85,8 @@ class PollScheduler:
         subscription.poller.begin(self._clock())
         group = self._subscriptions.setdefault(ref, [])
         group.append(subscription)
-        self._refs.setdefault(ref.run_id, set()).add(ref)
+        if len(group) == 1:
+            self._refs.setdefault(ref.run_id, []).append(ref)
         if len(group) == 1 or ref in self._due:
             self._schedule(ref)
         return self._page_due.get(ref, inf) < self._earliest
@@ -99,8 +100,9 @@ class PollScheduler:
             if not group:
                 for by_ref in (self._subscriptions, self._due, self._page_due, self._page_position, self._single_until):
                     by_ref.pop(ref, None)
-                if left := self._refs.pop(ref.run_id) - {ref}:
-                    self._refs[ref.run_id] = left
+                self._refs[ref.run_id].remove(ref)
+                if not self._refs[ref.run_id]:
+                    del self._refs[ref.run_id]
 
     def end_all(self, failure: FloraError) -> None:
         """End all waits as refused: polling is not possible any more."""
@@ -122,20 +124,20 @@ class PollScheduler:
             The runs that remain, to be polled with `poll`, the longest overdue first.
         """
         now = self._clock()
-        due = {ref for ref, at in self._page_due.items() if at <= now}
+        due = [ref for ref, at in self._page_due.items() if at <= now]
         self._pages_not_before = now + GATHER_AT_MOST
         if now >= self._pages_off_until:
-            by_page = {ref for ref in due if self._single_until.get(ref, 0.0) <= now}
-            missing = {ref for ref in by_page if ref not in self._page_position}
+            by_page = [ref for ref in due if self._single_until.get(ref, 0.0) <= now]
+            missing = [ref for ref in by_page if ref not in self._page_position]
             for path, member in HISTORIES:
-                here = {ref for ref in by_page if ref in self._page_position and self._page_position[ref][0] == path}
-                missing = yield from self._scan(path, member, here | missing)
+                here = [ref for ref in by_page if ref in self._page_position and self._page_position[ref][0] == path]
+                missing = yield from self._scan(path, member, here + missing)
             self._single_until.update((ref, now + SINGLE_POLL_FOR) for ref in missing if ref in self._subscriptions)
         return self._take_due(due, now)
 
     def due_now(self) -> list[RunRef]:
         """The runs that are due, to be polled with `poll` while the pages of a round hang."""
-        return self._take_due(set(self._due), self._clock())
+        return self._take_due(self._due, self._clock())
 
     def poll(self, ref: RunRef) -> Flow[bool]:
         """Poll one run. Returns whether FLORA showed it."""
@@ -167,8 +169,8 @@ class PollScheduler:
             self._unschedule(ref)
         return due[:MAX_SINGLE_POLLS]
 
-    def _scan(self, path: str, member: str, wanted: Collection[RunRef]) -> Flow[set[RunRef]]:
-        """Read a history until it has shown all wanted runs, if that takes fewer pages than there are runs.
+    def _scan(self, path: str, member: str, wanted: Collection[RunRef]) -> Flow[list[RunRef]]:
+        """Read a history until it has shown all wanted runs, if that takes fewer pages than it spares polls.
 
         Returns:
             The runs that it does not show; none when pages were not tried, or failed.
@@ -176,69 +178,70 @@ class PollScheduler:
         # A run that was not found yet is taken to be among the newest, as many as are waited for.
         unknown = ("", ceil(len(self._subscriptions) / calls.PAGE_SIZE) - 1)
         pages = max((self._page_position.get(ref, unknown)[1] + 1 for ref in wanted), default=0)
-        if len(wanted) <= pages:
-            return set()
-        served = max(len(wanted), sum(where[0] == path for where in self._page_position.values()))
-        missing = set(wanted)
+        missing = dict.fromkeys(wanted)  # not a set: its order, which hashes decide, would decide who is polled first
+        here = [ref for ref, (where, number) in self._page_position.items() if where == path and number < pages]
+        soon = self._clock() + SPARED_WITHIN
+        spared = sum(self._page_due.get(ref, inf) <= soon for ref in here if ref not in missing)
+        if len(wanted) + spared <= pages:
+            return []
+        served = max(len(wanted), len(here))
         walk = CursorWalk(calls.request("GET", path, query={"limit": str(calls.PAGE_SIZE)}))
-        number = vain = 0  # pages read; pages in a row that showed no missing run
+        number = vain = 0  # pages read; pages in a row that showed no run that is waited for
         while walk.call:
             try:
                 page = yield from send_call(walk.call, replace(self._context, policy=PAGE_TRIES))
                 rows, cursor = rows_and_cursor(page, member)
             except FloraError as failure:
                 yield from self._on_page_error(failure, missing)
-                return set()
+                return []
             self.pages_read += 1
-            before = len(missing)
-            yield from self._read_rows(rows, (path, number), missing, max(pages, number + 1) / served)
+            has_known = yield from self._read_rows(rows, (path, number), missing, max(pages, number + 1) / served)
             # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.
             number += 1
-            vain = vain + 1 if len(missing) == before else 0
+            vain = 0 if has_known else vain + 1
             is_vain = number >= pages and vain > 1 + len(missing) // 4
             walk.advance(cursor if missing and rows and not is_vain else None)
         self._pages_failed = 0
         for ref in missing:
             self._page_position.pop(ref, None)
-        self._page_due.update((ref, self._due[ref]) for ref in missing & self._due.keys())
-        return missing
+        self._page_due.update((ref, self._due[ref]) for ref in missing if ref in self._due)
+        return list(missing)
 
-    def _read_rows(self, rows: list[Any], position: tuple[str, int], missing: set[RunRef], share: float) -> Flow[None]:
+    def _read_rows(
+        self, rows: list[Any], position: tuple[str, int], missing: dict[RunRef, None], share: float
+    ) -> Flow[bool]:
+        """Take in a page. Returns whether it shows any run that is waited for."""
         known, soon = 0, self._clock() + SKIP_IF_DUE_AFTER
         for row in rows:
             run_id = row.get("run_id") if isinstance(row, Mapping) else None
             refs = list(self._refs.get(run_id, ())) if isinstance(run_id, str) else []
             if not refs:
                 continue
+            known += 1
             is_terminal = RunStatus.is_terminal(str(row.get("status")))
-            if not is_terminal and all(self._page_due.get(ref, 0.0) > soon for ref in refs):
-                self._page_position.update(dict.fromkeys(refs, position))
-                missing.difference_update(refs)
-                continue
-            try:
-                run = Run.read(row)
-            except FloraAnswerError:
+            is_early = not is_terminal and all(self._page_due.get(ref, 0.0) > soon for ref in refs)
+            run = None if is_early else run_of_row(row)
+            if run is None and not is_early:
                 continue  # it is polled singly
-            if run.status == RunStatus.COMPLETED and not run.outputs:
-                continue  # should rows lack them one day, a single poll has them
             for ref in refs:
                 self._page_position[ref] = position
-                missing.discard(ref)
-                self._on_run(ref, run, share)
-            known += 1
+                missing.pop(ref, None)
+                if run is not None:
+                    self._on_run(ref, run, share)
             if known % YIELD_EVERY_ROWS == 0:
                 yield Sleep(0)
+        return known > 0
 
-    def _on_page_error(self, failure: FloraError, missing: set[RunRef]) -> Flow[None]:
+    def _on_page_error(self, failure: FloraError, missing: Collection[RunRef]) -> Flow[None]:
         """Poll one run to see whether only listing fails."""
         now = self._clock()
-        missing = {ref for ref in missing if self._page_due.get(ref, inf) <= now}  # others were polled meanwhile
+        missing = [ref for ref in missing if self._page_due.get(ref, inf) <= now]  # others were polled meanwhile
         oldest = min(missing, key=self._due.__getitem__, default=None)
         if not isinstance(failure, FloraRateLimitError):
             about_key = isinstance(failure, FloraAuthenticationError)
             about_pages = oldest is None or not (about_key or is_transient(failure, not_found_for=inf))
             if oldest is not None and not about_pages:
-                missing.discard(oldest)
+                missing.remove(oldest)
                 self._unschedule(oldest)
                 about_pages = yield from self.poll(oldest)
             if about_pages:

@@ -1,5 +1,8 @@
 """More waits than requests: what a thousand of them cost, and that everybody's turn comes."""
 
+import os
+import subprocess
+import sys
 from collections import defaultdict
 from itertools import pairwise
 
@@ -41,3 +44,21 @@ def test_every_run_is_polled_while_requests_are_limited():
     assert len(polled) == 120
     # 120 runs at two requests a second: everybody's turn comes once a minute, or a little later for pages between.
     assert max(after - before for times in polled.values() for before, after in pairwise(times)) < 70
+
+
+SIMULATED = """
+from tests.support.polling_simulation import Simulation
+simulation = Simulation()
+simulation.wait(*simulation.start(40, history="", estimated=None), *simulation.start(40))
+simulation.run()
+print(simulation.asked())
+"""
+
+
+def test_who_is_polled_first_does_not_depend_on_hashes():
+    command = [sys.executable, "-c", SIMULATED]
+    asked = {
+        subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        for seed in "123"
+    }
+    assert len(asked) == 1

@@ -101,8 +101,9 @@ def test_pages_that_others_leave_little_of_a_limit_are_read_to_their_end(virtual
 
     assert {event.kind for event, _ in found} == {"ended"}
     # A scan of thirty pages takes 24 s, and its pauses are FLORA's will: single polls would only take its turns. Chance
-    # (the order of sets) makes them some 25 to 35 of three thousand.
-    assert len([path for _, path, _ in virtual.flora.record if path.startswith("/runs/")]) < 60
+    # decides whether a few runs more or less than pages are left at the end, and so which of both is cheaper then.
+    assert len([path for _, path, _ in virtual.flora.record if path.startswith("/runs/")]) < 40
+    assert len(virtual.flora.record) < 110
     assert max(lag for _, lag in found) < 90
 
 
