@@ -26,5 +26,8 @@ READS_FORMS_FROM_PROVIDER_INFO = "conn-fields" in (resources.files("airflow") / 
 # Whether a class can say that XComs may hold its instances; else a setting has to name it.
 LETS_CLASSES_PASS = VERSION >= (3, 2) and hasattr(import_module("airflow.sdk.serde"), "allow_class")
 
+# Whether debug lines of `dag.test()` show what Airflow tells itself to mask.
+PRINTS_WHAT_IT_MASKS = VERSION[:2] == (3, 0)
+
 # Whether the event of an asset alias may hold a list: the server of 3.0 loses such an event.
 ALIAS_EVENTS_TAKE_LISTS = VERSION[:2] != (3, 0)

@@ -227,6 +227,7 @@ def test_process_sends_metrics_by_airflows_settings_alone(flora, statsd_server, 
         "    initdb()\n"
         "    print(dag.test().state)\n"
     )
+    (tmp_path / "airflow").mkdir()  # 3.0 does not make it
     home = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, str(dag_file)],

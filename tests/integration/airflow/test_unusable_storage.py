@@ -1,6 +1,5 @@
 """A storage that no file can get to is refused before anything is billed, whichever parameter names it."""
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -58,7 +57,10 @@ def storage(monkeypatch, tmp_path):
 
     def forget():
         """As another process, which has made no filesystem yet."""
-        store = importlib.import_module("airflow.sdk.io.store" if "sdk" in AIRFLOW_FS.__name__ else "airflow.io.store")
+        try:
+            from airflow.sdk.io import store
+        except ImportError:  # Airflow 2
+            from airflow.io import store
         monkeypatch.setattr(store, "_STORE_CACHE", {})
 
     forget()
