@@ -8,6 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from flora_provider.api.errors import FloraInputError
+from flora_provider.api.http import throttle
 from flora_provider.batch import starter
 from flora_provider.budget import FloraBudget
 from flora_provider.catalog.lookup import CACHE
@@ -160,9 +161,12 @@ def test_refused_row_is_named_and_the_others_go_on(fast, batch):
 
 
 @pytest.mark.parametrize("mode", ["duplicate_409", "replay", "current_state"])
-@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429}, {"delivery": "drop"}])
+@pytest.mark.parametrize(
+    "fault", [{"status": 503}, {"status": 429, "headers": {"retry-after": "0"}}, {"delivery": "drop"}]
+)
 def test_starts_that_fail_for_a_moment_are_tried_again_in_the_same_try(fast, batch, mode, fault, monkeypatch):
     monkeypatch.setattr(starter, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(throttle, "_LARGEST_GAP", 0.05)  # to which 429 widens the gap between requests
     fast.sandbox.settings.update({"idempotency": mode})
     fast.inject(route="/generate", times=4, **fault)
     assert batch(rows(6)).run()["completed"] == 6
