@@ -87,7 +87,7 @@ format: $(INSTALLED) ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-quick: $(INSTALLED) ## Run the pure tests, each property with a few examples, in less than two seconds
+quick: $(INSTALLED) ## Run the pure tests, each property with two examples: two seconds of tests, about three of pytest
 	$(BIN)/pytest tests/unit --hypothesis-profile=quick
 
 coverage: $(INSTALLED) ## See that tests of the client and of the rules take every branch

@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 
-hypothesis_settings.register_profile("quick", max_examples=5, deadline=None)
+hypothesis_settings.register_profile("quick", max_examples=2, deadline=None, database=None, phases=[Phase.generate])
 hypothesis_settings.register_profile("default", max_examples=100, deadline=None)
 hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
 hypothesis_settings.load_profile("default")  # `--hypothesis-profile` takes another one

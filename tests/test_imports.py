@@ -38,6 +38,15 @@ print(len([name for name in sys.modules if name.startswith("airflow.")]))
     assert python(code) == "0\n"
 
 
+def test_pure_tests_pass_where_airflow_is_not_installed():
+    code = """
+import sys, pytest
+sys.modules["airflow"] = None
+sys.exit(pytest.main(["tests/unit", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=quick"]))
+"""
+    assert " passed" in python(code)
+
+
 def test_what_a_dag_file_pays_for_needs_the_standard_library_only():
     code = """
 import sys
