@@ -15,7 +15,7 @@ class Problems:
 
     Args:
         unit: what the numbers count: `row` or `line`.
-        source: the file that the rows are in, which each sentence then begins with.
+        source: the file that the rows are in, which each sentence about it then begins with.
     """
 
     def __init__(self, unit: str = "row", source: str = "") -> None:
@@ -23,14 +23,17 @@ class Problems:
         self._source = f"{source}: " if source else ""
         self._numbers: dict[str, list[int]] = {}
         self._counts: dict[str, int] = {}
+        self._of_others: set[str] = set()
         self._more = 0
 
-    def add(self, sentence: str, number: int | None = None) -> None:
-        """Add what is wrong with a row; None for what is wrong with the whole."""
+    def add(self, sentence: str, number: int | None = None, *, is_of_source: bool = True) -> None:
+        """Add what is wrong with a row; None for what is wrong with the whole, or with something beside its source."""
         if sentence not in self._counts and len(self._counts) >= _MAX_SENTENCES:
             self._more += 1
             return
         numbers = self._numbers.setdefault(sentence, [])
+        if not is_of_source:
+            self._of_others.add(sentence)
         self._counts[sentence] = self._counts.get(sentence, 0) + 1
         if number is not None and len(numbers) < _MAX_NUMBERS:
             numbers.append(number)
@@ -48,7 +51,7 @@ class Problems:
     def _line(self, sentence: str) -> str:
         numbers, count = self._numbers[sentence], self._counts[sentence]
         if not numbers:
-            return f"{self._source}{sentence}"
+            return sentence if sentence in self._of_others else f"{self._source}{sentence}"
         names = [*map(str, numbers), *([f"{count - len(numbers):,} more"] if count > len(numbers) else [])]
         named = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
         return f"{self._source}{self._unit}{'s' if count > 1 else ''} {named}: {sentence}"

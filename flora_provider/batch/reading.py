@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.text import one_line
+from flora_provider.api.urls import redact_urls
 from flora_provider.batch.problems import Problems
 from flora_provider.batch.rows import MAX_ROWS, MEMBER
 from flora_provider.batch.strict_json import strict_json
@@ -51,6 +52,11 @@ def read_requests(source: AnyPath, conn_id: str | None = None) -> list[dict[str,
         # An object store's file would fetch its own, larger block for each line.
         with folder.open(path.name) as opened, io.BufferedReader(cast("io.RawIOBase", opened), _BLOCK) as file:
             return _bounded(read(file, where), where)
+
+
+def source_name(source: AnyPath) -> str:
+    """The file that problems of its rows name: without its connection, and what it may be signed with."""
+    return redact_urls(str(source))
 
 
 def _check_file(path: Any, where: str, folder: Folder) -> None:

@@ -65,7 +65,7 @@ def rows_of(requests: Iterable[object], defaults: Mapping[str, Any], problems: P
     """
     common, problems_of_defaults = _checked(defaults)
     for problem in problems_of_defaults:
-        problems.add(f"defaults: {problem}")
+        problems.add(f"defaults: {problem}", is_of_source=False)
     rows: list[Row] = []
     equal: Counter[str] = Counter()
     number = 0

@@ -14,7 +14,7 @@ from flora_provider.batch.ledger import OWNER
 from flora_provider.batch.plan import LARGEST_PLAN, PlannedRow, dump_plan, load_plan
 from flora_provider.batch.pricing import price_kind, priced, subject_of
 from flora_provider.batch.problems import Problems
-from flora_provider.batch.reading import read_requests
+from flora_provider.batch.reading import read_requests, source_name
 from flora_provider.batch.records import RowRecord
 from flora_provider.batch.rows import Row, rows_of
 from flora_provider.catalog.lookup import account_of, checked, model_lookup
@@ -28,6 +28,7 @@ from flora_provider.reuse.cache import BuildCache
 from flora_provider.reuse.key import named_members, reuse_key
 from flora_provider.runs.ledger import LedgerRecord, claim, find, fingerprint_of
 from flora_provider.tasks.ledger import NoLedger, TaskStateLedger, attempt_of, intent_of
+from flora_provider.tasks.parse_checks import is_path
 from flora_provider.tasks.waiting import seconds
 
 if TYPE_CHECKING:
@@ -113,13 +114,14 @@ def planned_rows(task: FloraGenerateBatchOperator, records: Mapping[str, RowReco
         FloraInputError: the requests cannot be read, or a row cannot be right.
     """
     source = task.requests
-    requests = read_requests(source) if isinstance(source, str) or hasattr(source, "__fspath__") else source
-    problems = Problems()
+    is_file = isinstance(source, str) or is_path(source)
+    requests = read_requests(source) if is_file else source
+    problems = Problems(source=source_name(source) if is_file else "")
     planned = list(_planned_rows(task, rows_of(requests, task.defaults or {}, problems), problems))
     sent = {row for row, record in records.items() if record.state != "void"}
     client, new = task.hook.client(), [row for row in planned if row.row not in sent]
     for problem, number in client.run(_catalog_problems(task, new, client.context)):
-        problems.add(problem, number)
+        problems.add(problem, number, is_of_source=number is not None)
     problems.raise_any()
     if task.max_cost_usd is not None or task.budget:
         models = client.run(catalog_models(client.context, account_of(task.hook.settings)))

@@ -376,3 +376,16 @@ def test_batch_that_is_mapped_keeps_a_ledger_for_each_instance(fast, batch):
 def test_bad_argument_is_refused_when_the_dag_is_parsed(arguments, match):
     with pytest.raises(FloraInputError, match=match):
         FloraGenerateBatchOperator(task_id="batch", save_outputs_to="/tmp/x", **{"requests": [], **arguments})
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_problem_of_a_row_names_its_file(flora, batch, tmp_path, name):
+    rows = {"rows.csv": "prompt,model\na fern,t2i-flux\n", "rows.jsonl": '{"prompt": "a fern", "model": "t2i-flux"}\n'}
+    (tmp_path / name).write_text(rows[name])
+    task = batch(str(tmp_path / name), defaults={"type": "image"})
+    task.fails_for_good(rf"{tmp_path}/{name}: row 1: model is 't2i-flux'")
+    task.operator.defaults = {"type": "picture"}
+    message = str(task.retry_fails(AirflowFailException))
+    assert "defaults: type is 'picture'" in message
+    assert f"{name}: defaults" not in message
+    assert flora.started == 0

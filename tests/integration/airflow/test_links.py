@@ -6,8 +6,10 @@ from airflow.providers.common.compat.sdk import DAG, task, task_group
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from flora_provider.links.flora import FloraRunLink
+from flora_provider.operators.flora import FloraGenerateBatchOperator
 from flora_provider.sensors.flora import FloraRunSensor
 from tests.support.airflow_features import TRIGGERER_ENDS_TASKS
+from tests.support.airflow_tasks import succeeded
 
 OTHER = "prj_other"
 
@@ -175,3 +177,18 @@ if TRIGGERER_ENDS_TASKS:
             sensor = wait_for(forms[form])
         source = sensor.start_trigger_args.trigger_kwargs["link_from"]
         assert source == (None if form == "a function's" else "picture")
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_batch_has_the_link_of_the_connections_project(flora, run_dag, flora_links, tmp_path, deferrable):
+    with DAG(f"link_batch_{deferrable}", schedule=None) as dag:
+        FloraGenerateBatchOperator(
+            task_id="batch",
+            requests=[{"type": "image", "prompt": "a fern", "workspace_id": flora.sandbox.workspace_id}],
+            save_outputs_to=str(tmp_path),
+            deferrable=deferrable,
+            poll_interval=0.05,
+        )
+    dag_run = run_dag(dag)
+    assert succeeded(dag_run)
+    assert urls(dag, dag_run, "batch") == {-1: flora_links()}

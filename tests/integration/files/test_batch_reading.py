@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from flora_provider.api.errors import FloraInputError, FloraStorageError
-from flora_provider.batch.reading import read_requests
+from flora_provider.batch.reading import read_requests, source_name
 from tests.support.batches import rows_of
 
 ROWS = [{"type": "image", "prompt": "a fern"}, {"type": "video", "prompt": "mos\u2009ß 🌿"}]
@@ -344,6 +345,18 @@ def test_messages_show_no_password_of_an_address(monkeypatch):
     with pytest.raises(FloraInputError) as caught:
         read_requests("s3://user:secret@shop/a.txt?sig=secret")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("s3://user:secret@shop/a.csv?sig=secret", "s3://shop/a.csv?…"),
+        (Path("/data/a.csv"), "/data/a.csv"),
+        ("a b.csv", "a b.csv"),
+    ],
+)
+def test_name_of_a_source_shows_no_secret(source, name):
+    assert source_name(source) == name
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])

@@ -193,12 +193,11 @@ def test_full_disk_is_named(media, tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_permission_denied_is_named(media, tmp_path):
-    # Folders above belong to the user of the tests alone.
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
-            folder.chmod(0o755)
-    printed = python(SAVE, media.serve("/a.png"), tmp_path, 0, 65534)
+def test_permission_denied_is_named(media):
+    # Not in pytest's own folder, which belongs to the user of the tests alone, and which every pytest makes so again.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        printed = python(SAVE, media.serve("/a.png"), folder, 0, 65534)
     assert printed.startswith("FloraStorageError cannot")
     assert "permission denied; let the user that Airflow's worker runs as" in printed
     assert printed.endswith("\n[]\n")
