@@ -11,7 +11,7 @@ from benchmarks.processes import started
 Side = Literal["ours", "HttpEventTrigger"]
 DEFAULT_INTERVAL = 3.0  # seconds; that of our operators and sensors
 # Seconds between two polls of `HttpEventTrigger`, whose median lag is somewhat more than half of it: as late as ours.
-SAME_LAG_INTERVAL = 1.5
+SAME_LAG_INTERVAL = 1.0
 # The longest that FLORA advises: ten thousand waits of `HttpEventTrigger` cannot poll as often as any interval says.
 LONGEST_INTERVAL = 5.0
 
