@@ -39,7 +39,10 @@ def _lay_down_settings():
         "AIRFLOW_HOME": str(AIRFLOW_HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "tests" / "integration" / "airflow" / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+        # Two tests may give DAGs the same id, and the second is written half a minute later by default.
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
         # Anonymous usage statistics would leave the machine.
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         # caplog listens at the root logger; escape codes would be in the way.
