@@ -29,12 +29,9 @@ PROMPTS = EXAMPLES / "data" / "prompts.csv"
 def dags_of(folder):
     try:
         from airflow.dag_processing.dagbag import DagBag
-    except ImportError:  # Airflow 2, which would add its own examples
+    except ImportError:  # before Airflow 3.2
         from airflow.models.dagbag import DagBag
-
-        bag = DagBag(str(folder), include_examples=False)
-    else:
-        bag = DagBag(str(folder))
+    bag = DagBag(str(folder))
     assert bag.import_errors == {}
     return bag.dags
 

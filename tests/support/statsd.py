@@ -91,4 +91,7 @@ def read_settings():
         is_on = os.environ.get("AIRFLOW__METRICS__STATSD_ON") == "True"
         type(Stats).factory, Stats.instance = get_statsd_logger if is_on else NoStatsLogger, None
     else:
-        stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
+        if hasattr(stats, "initialize"):
+            stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
+        else:  # Airflow 3.2
+            stats.Stats.initialize(factory=get_stats_factory(stats.Stats))
