@@ -29,5 +29,8 @@ LETS_CLASSES_PASS = VERSION >= (3, 2) and hasattr(import_module("airflow.sdk.ser
 # Whether debug lines of `dag.test()` show what Airflow tells itself to mask.
 PRINTS_WHAT_IT_MASKS = VERSION[:2] == (3, 0)
 
+# Whether an XCom may hold a model of pydantic.
+XCOMS_TAKE_MODELS = VERSION[:2] != (3, 0)
+
 # Whether the event of an asset alias may hold a list: the server of 3.0 loses such an event.
 ALIAS_EVENTS_TAKE_LISTS = VERSION[:2] != (3, 0)
