@@ -18,6 +18,9 @@ PIN_FLAGS-3.2.2 := --exclude-newer 2026-06-15
 # What the wheel is tested with under each of them.
 MATRIX_TESTS := tests/integration/airflow tests/test_example_dags.py
 
+# How many cells run at a time: half of a cell's time its tests wait, and its last file keeps one process busy alone.
+JOBS := 2
+
 # What somebody new has, who follows the README.
 STRANGERS := 2.11.2 3.3.2
 
@@ -117,7 +120,7 @@ docs-links: $(INSTALLED) ## Try the links of these pages that lead elsewhere; ne
 
 matrix: .matrix/wheel ## Test the built wheel under each supported Airflow and Python; prints a table
 	rm -rf $(CELLS:%=.matrix/%)
-	-$(MAKE) --keep-going $(CELLS:%=matrix-%)
+	-$(MAKE) --keep-going --jobs=$(JOBS) --output-sync=target $(CELLS:%=matrix-%)
 	$(BIN)/python -m tests.matrix .matrix $(CELLS)
 
 cells: # Say what the matrix is made of
