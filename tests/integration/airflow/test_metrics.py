@@ -194,7 +194,7 @@ def test_backend_that_fails_fails_no_task(flora, generate, one_task, monkeypatch
 def test_host_of_the_statsd_server_is_resolved_in_a_thread_of_the_triggerer(
     flora, wait_for, one_task, statsd, monkeypatch
 ):
-    deferral = one_task(wait_for(flora.start(seconds=0.3))).defers()
+    deferral = one_task(wait_for(flora.start(seconds=2.0))).defers()
     resolved_in, resolve = [], socket.getaddrinfo
 
     def listen(host, port, *arguments, **options):

@@ -17,6 +17,7 @@ def technique(flora):
 @pytest.fixture
 def run_id(flora, technique):
     """A nested run that FLORA has just accepted; `GET /runs` does not show it."""
+    flora.sandbox.settings.speed = 5  # else it may be done before a task on a busy machine defers
     inputs = [{"id": slot.id, "type": slot.type, "value": "https://media.flora.ai/a.png"} for slot in technique.inputs]
     inputs = [{**row, "value": "a fern"} if row["type"] == "text" else row for row in inputs]
     with FloraHook() as hook:
