@@ -14,7 +14,7 @@ from flora_provider.budget.account import Account, AddEntry, ListEntries
 from flora_provider.budget.entries import newest
 from flora_provider.budget.storage import ObjectStore, open_store
 from flora_provider.operators.flora import FloraGenerateOperator
-from tests.support.airflow_tasks import succeeded
+from tests.support.airflow_tasks import ENDLESS, succeeded
 
 PRICE = 0.04  # of the model, by the sandbox's catalog
 
@@ -49,7 +49,7 @@ def test_run_that_might_pass_the_budget_is_refused_before_anything_is_sent(flora
 
 
 def test_retry_of_a_paid_run_takes_nothing_more(flora, one_task, budget, tmp_path):
-    task = one_task(operator(budget(1)))
+    task = one_task(operator(budget(1), model_params={"sandbox": ENDLESS}))  # one that has ended has a bill
     assert task.run() == task.retry()
     assert [entry.micro_usd for entry in entries(tmp_path)] == [PRICE * 1e6]
     assert flora.started == 1
