@@ -35,7 +35,7 @@ def test_every_run_is_noticed_and_every_request_counted(results):
 
 def test_page_shows_what_was_measured_and_whether_it_holds(results):
     page = "\n".join(report.page(json.loads(json.dumps(results))))
-    assert "| 1,000, `HttpEventTrigger` at 1.5 s | 3 of 3 |" in page
+    assert "| 1,000, `HttpEventTrigger` at 1 s | 3 of 3 |" in page
     assert "| 1,000 waits: CPU over that of HttpEventTrigger as late |" in page
     assert {bound.promise.partition(":")[0] for bound in bounds(results)} == {"1 wait", "1,000 waits"}
 
