@@ -43,8 +43,10 @@ def address_of(text: str, conn_id: str | None, *, name: str) -> ObjectStoragePat
         FloraInputError: it is no address.
         FilesystemNotInstalled: nothing is known of its scheme.
     """
-    scheme = text.partition("://")[0].lower()
-    options = {"conn_id": conn_id} if conn_id else {}  # Airflow 2 and 3.0 take a None for another one than the text's
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
+    # Airflow 2 and 3.0 would take even None rather than the connection that the text names.
+    options = {"conn_id": conn_id} if conn_id and "@" not in rest.partition("/")[0] else {}
     try:
         return ObjectStoragePath(text, **options)
     except Exception as error:

@@ -131,7 +131,8 @@ def test_connection_of_a_transfer_is_looked_up_too(flora, one_task, storage):
     assert flora.requests == 0
 
 
-def test_connection_of_a_pattern_is_that_of_its_files_and_in_no_address(flora, one_task, storage):
+@pytest.mark.parametrize("storage_conn_id", [None, "other_keys"])
+def test_connection_of_a_pattern_is_that_of_its_files_and_in_no_address(flora, one_task, storage, storage_conn_id):
     asked, filesystem = [], storage()
     (filesystem.folder / "shop").mkdir()
     (filesystem.folder / "shop" / "fern.png").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -141,7 +142,8 @@ def test_connection_of_a_pattern_is_that_of_its_files_and_in_no_address(flora, o
         return filesystem
 
     storage(get_fs)
-    upload = ObjectStorageToFloraOperator(task_id="upload", source="memory://shop_keys@shop/*.png")
+    source = "memory://shop_keys@shop/*.png"
+    upload = ObjectStorageToFloraOperator(task_id="upload", source=source, storage_conn_id=storage_conn_id)
     (asset,) = one_task(upload).run()
     assert set(asked) == {"shop_keys"}
     assert "shop_keys" not in asset["source"]
