@@ -248,3 +248,15 @@ GENERATION: Mapping[str, Check] = {
     "params": mapping,
     "callback_url": callback_url,
 }
+
+
+# `C:/` is a path, and `file:/` an address.
+_ONE_SLASH = re.compile(r"(?!file:)([A-Za-z][A-Za-z0-9]+):/(?!/)(.*)", re.DOTALL)
+
+
+def no_missing_slash(name: str, value: object) -> str | None:
+    """Refuse `s3:/bucket`, which would be a folder `s3:` of this machine."""
+    if isinstance(value, str) and (address := _ONE_SLASH.match(value)):
+        meant = f"{address[1]}://{address[2]}"
+        return f"{name} is {short_repr(value)}, which is no path and no address: did you mean {short_repr(meant)}?"
+    return None

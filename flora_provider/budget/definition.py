@@ -69,5 +69,5 @@ def _folder_name(name: str, value: object) -> str | None:
 
 def _folder(name: str, value: object) -> str | None:
     if isinstance(value, PathLike) or (isinstance(value, str) and value.strip()):
-        return None
+        return validation.no_missing_slash(name, value)
     return f"{name} is {short_repr(value)}: give a folder that every worker sees"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import XComArg
 
+from flora_provider.api import validation
 from flora_provider.api.errors import FloraInputError
 from flora_provider.api.text import is_rendered_none, short_repr
 from flora_provider.api.validation import Check
@@ -23,9 +23,6 @@ Dict: TypeAlias = Mapping[str, Any] | XComArg
 
 # A folder: a path of the worker, an ObjectStoragePath, or the text of either.
 Folder: TypeAlias = str | PathLike[str] | XComArg
-
-# What becomes a folder `s3:` on the worker; `C:/` is a path, and `file:/` an address.
-_ONE_SLASH = re.compile(r"(?!file:)([A-Za-z][A-Za-z0-9]+):/(?!/)(.*)", re.DOTALL)
 
 JINJA_MARKS = ("{{", "{%", "{#")
 
@@ -42,9 +39,8 @@ def is_literal(value: object) -> bool:
 
 def storage_path(name: str, value: object) -> str | None:
     """A path of this machine or of an object store; a check as in `api.validation`."""
-    if isinstance(value, str) and (address := _ONE_SLASH.match(value)):
-        meant = f"{address[1]}://{address[2]}"
-        return f"{name} is {short_repr(value)}, which is no path and no address: did you mean {short_repr(meant)}?"
+    if problem := validation.no_missing_slash(name, value):
+        return problem
     if is_path(value) or (
         isinstance(value, str) and value.strip() and "\0" not in value and not is_rendered_none(value)
     ):

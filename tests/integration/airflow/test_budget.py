@@ -94,8 +94,15 @@ def test_run_that_an_earlier_try_may_have_paid_is_found_once_a_lowered_limit_all
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"name": "a/b"}, {"limit_usd": -1}, {"limit_usd": "50"}, {"period": "year"}, {"store": ""}],
-    ids=lambda wrong: next(iter(wrong)),
+    [
+        {"name": "a/b"},
+        {"limit_usd": -1},
+        {"limit_usd": "50"},
+        {"period": "year"},
+        {"store": ""},
+        {"store": "s3:/bucket"},
+    ],
+    ids=str,
 )
 def test_budget_that_cannot_be_right_is_refused_when_the_dag_is_parsed(wrong):
     with pytest.raises(FloraInputError, match=f"budget: {next(iter(wrong))} is"):

@@ -161,3 +161,14 @@ def test_check_reports_a_value_of_any_type_or_accepts_it(check, value):
 @pytest.mark.parametrize("odd", [None, 5, b"https://example.com", ["https://example.com"]])
 def test_host_to_connect_is_none_for_other_types_than_text(odd):
     assert host_to_connect(odd) is None
+
+
+@pytest.mark.parametrize("address", ["s3:/bucket/budgets", "gs:/b"])
+def test_address_with_one_slash_is_refused_with_the_one_that_was_meant(address):
+    meant = address.replace(":/", "://")
+    assert validation.no_missing_slash("store", address).endswith(f"did you mean '{meant}'?")
+
+
+@pytest.mark.parametrize("path", ["s3://bucket", "C:/budgets", "file:/budgets", "/budgets", "budgets", None])
+def test_path_that_misses_no_slash_is_accepted(path):
+    assert validation.no_missing_slash("store", path) is None
