@@ -186,7 +186,8 @@ class PollScheduler:
             return []
         served = max(len(wanted), len(here))
         walk = CursorWalk(calls.request("GET", path, query={"limit": str(calls.PAGE_SIZE)}))
-        number = vain = 0  # pages read; pages in a row that showed no run that is waited for
+        number = vain = 0  # pages read; pages in a row that showed no more runs that are waited for
+        known: set[str] = set()  # the runs that are waited for on the pages read
         while walk.call:
             try:
                 page = yield from send_call(walk.call, replace(self._context, policy=PAGE_TRIES))
@@ -195,10 +196,11 @@ class PollScheduler:
                 yield from self._on_page_error(failure, missing)
                 return []
             self.pages_read += 1
-            has_known = yield from self._read_rows(rows, (path, number), missing, max(pages, number + 1) / served)
+            before = len(known)
+            yield from self._read_rows(rows, (path, number), missing, known, max(pages, number + 1) / served)
             # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.
             number += 1
-            vain = 0 if has_known else vain + 1
+            vain = vain + 1 if len(known) == before else 0
             is_vain = number >= pages and vain > 1 + len(missing) // 4
             walk.advance(cursor if missing and rows and not is_vain else None)
         self._pages_failed = 0
@@ -208,16 +210,15 @@ class PollScheduler:
         return list(missing)
 
     def _read_rows(
-        self, rows: list[Any], position: tuple[str, int], missing: dict[RunRef, None], share: float
-    ) -> Flow[bool]:
-        """Take in a page. Returns whether it shows any run that is waited for."""
-        known, soon = 0, self._clock() + SKIP_IF_DUE_AFTER
+        self, rows: list[Any], position: tuple[str, int], missing: dict[RunRef, None], known: set[str], share: float
+    ) -> Flow[None]:
+        soon = self._clock() + SKIP_IF_DUE_AFTER
         for row in rows:
             run_id = row.get("run_id") if isinstance(row, Mapping) else None
             refs = list(self._refs.get(run_id, ())) if isinstance(run_id, str) else []
             if not refs:
                 continue
-            known += 1
+            known.add(str(run_id))
             is_terminal = RunStatus.is_terminal(str(row.get("status")))
             is_early = not is_terminal and all(self._page_due.get(ref, 0.0) > soon for ref in refs)
             run = None if is_early else run_of_row(row)
@@ -228,9 +229,8 @@ class PollScheduler:
                 missing.pop(ref, None)
                 if run is not None:
                     self._on_run(ref, run, share)
-            if known % YIELD_EVERY_ROWS == 0:
+            if len(known) % YIELD_EVERY_ROWS == 0:
                 yield Sleep(0)
-        return known > 0
 
     def _on_page_error(self, failure: FloraError, missing: Collection[RunRef]) -> Flow[None]:
         """Poll one run to see whether only listing fails."""

@@ -1,6 +1,6 @@
 """Outages during many waits, one kind at a time: no wait fails, FLORA is obeyed, and all recovers."""
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
@@ -121,6 +121,16 @@ def test_list_without_a_cursor_has_ended(simulation, meta):
 def test_list_that_never_ends_is_left(simulation):
     simulation.wait(*simulation.start(30))
     simulation.inject(page([{"run_id": "run_of_others", "status": "running"}], {"next_cursor": "0"}), hits=on_pages)
+    simulation.run()
+    assert len(simulation.ended) == 30
+    assert len(simulation.paged_at) <= 2 * 30
+
+
+def test_list_that_shows_the_same_runs_for_ever_is_left(simulation):
+    first, *others = simulation.start(30)
+    simulation.wait(first, *others)
+    row, cursors = first.row(first.started), count()
+    simulation.inject(lambda _: page([row], {"next_cursor": str(next(cursors))}), hits=on_pages)
     simulation.run()
     assert len(simulation.ended) == 30
     assert len(simulation.paged_at) <= 2 * 30
