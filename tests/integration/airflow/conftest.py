@@ -110,7 +110,13 @@ def bodies(flora, monkeypatch):
 
 
 @pytest.fixture
-def logged(caplog, capfd):
+def wide_terminal(monkeypatch):
+    """Airflow 3.0 wraps the errors that it prints at the width of the terminal."""
+    monkeypatch.setenv("COLUMNS", "2000")
+
+
+@pytest.fixture
+def logged(caplog, capfd, wide_terminal):
     """What the tasks have logged so far: Airflow 3's own loggers do not lead to the root logger."""
     return lambda: caplog.text + "".join(capfd.readouterr())
 

@@ -324,7 +324,7 @@ def bag_of(tmp_path):
 
 
 @pytest.fixture
-def fails_with(run_dag, bag_of, capfd, caplog):
+def fails_with(run_dag, bag_of, capfd, caplog, wide_terminal):
     """Runs the DAG, and checks what a user sees in red."""
 
     def check(mistake):
