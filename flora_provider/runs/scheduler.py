@@ -1,8 +1,8 @@
 """Poll many runs over one connection. Pure: which are due, and the cheapest way to poll them.
 
 A page of the history shows a hundred runs for the price of one, outputs included. So polls are gathered for a moment,
-and when more runs are due than pages would be needed, pages are read. What no page shows (a run that moved to a later
-page, or that FLORA does not show for a moment) is polled singly.
+and pages are read when they spare more polls, now and within a second, than they cost. What no page shows (a run that
+moved to a later page, or that FLORA does not show for a moment) is polled singly.
 
 So each run has two times: when it is due by itself, and from when on pages that show it are worth reading. The cheaper
 pages are for each of their runs, the sooner the second comes.
