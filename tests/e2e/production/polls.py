@@ -3,7 +3,7 @@
 from devstack.airflow_rest import wait_until
 
 DAG = "waits"
-SECONDS = 120.0  # that each run takes: longer than it takes Airflow to begin all waits, which costs polls of its own
+SECONDS = 45.0  # that each run takes
 TIMEOUT = 400  # seconds
 TRIES = 3
 HEARTBEATS = (
