@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO, Any
 
-from flora_provider.api.errors import FloraInputError, FloraStorageError
+from flora_provider.api.errors import FloraInputError
 from flora_provider.files.reasons import storage_errors
 
 LARGEST_TEXT = 32 * 1024**2  # bytes of what is read into memory
@@ -72,13 +72,6 @@ class Folder(ABC):
             with storage_errors("write", self.path(name)):
                 file.write(content)
             self.publish(file, name)
-
-    def _check_size(self, name: str, expected: int) -> None:
-        size = self.size(name)
-        if size != expected:
-            raise FloraStorageError(
-                f"{self.path(name)} has {size} bytes instead of {expected} after it was written: try again"
-            )
 
 
 def _read_text(opened: Any, path: str, at_most: int) -> bytes:

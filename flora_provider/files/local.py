@@ -32,8 +32,10 @@ class LocalFolder(Folder):
     def size(self, name: str) -> int | None:
         """As of the base."""
         with storage_errors("read", self.path(name)):
-            path = self.folder / name
-            return path.stat().st_size if path.exists() else None
+            try:
+                return (self.folder / name).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     @contextmanager
     def temporary(self, owner: str) -> Iterator[IO[bytes]]:
@@ -42,13 +44,11 @@ class LocalFolder(Folder):
             if owner not in self._swept:  # once: ten thousand files take long to list
                 self._remove_leftovers(owner)
                 self._swept.add(owner)
-            path = self.folder / f".{owner}.{uuid4().hex}.part"
-            file = path.open("xb+")
+            file = self._open_part(owner)
         try:
-            _lock(file)
             yield file
         finally:
-            path.unlink(missing_ok=True)
+            Path(file.name).unlink(missing_ok=True)
             with suppress(OSError):  # what could not be written when it was full cannot be flushed either
                 file.close()
 
@@ -57,10 +57,8 @@ class LocalFolder(Folder):
         with storage_errors("write", self.path(name)):
             file.flush()
             os.fsync(file.fileno())
-            size = file.seek(0, os.SEEK_END)
             Path(file.name).replace(self.folder / name)
             _sync_folder(self.folder)
-        self._check_size(name, size)
 
     def open(self, name: str) -> IO[bytes]:
         """As of the base."""
@@ -70,7 +68,10 @@ class LocalFolder(Folder):
     def names(self) -> list[str]:
         """As of the base."""
         with storage_errors("read", str(self.folder.absolute())):
-            found = list(self.folder.iterdir()) if self.folder.exists() else []
+            try:
+                found = list(self.folder.iterdir())
+            except FileNotFoundError:
+                return []
         return [path.name for path in found if not path.name.startswith(".")]
 
     def remove(self, name: str) -> None:
@@ -78,19 +79,29 @@ class LocalFolder(Folder):
         with storage_errors("remove", self.path(name)):
             (self.folder / name).unlink(missing_ok=True)
 
+    def _open_part(self, owner: str) -> IO[bytes]:
+        while True:
+            path = self.folder / f".{owner}.{uuid4().hex}.part"
+            file = path.open("xb+")
+            with suppress(OSError):  # where nothing can be locked, nothing is taken for a leftover either
+                _lock(file)
+            if path.exists():
+                return file
+            file.close()  # another writer of this owner took it for a leftover before it was locked
+
     def _remove_leftovers(self, owner: str) -> None:
         with os.scandir(self.folder) as entries:
             names = [one.name for one in entries if one.name.startswith(f".{owner}.") and one.name.endswith(".part")]
         for path in map(self.folder.joinpath, names):
             with suppress(OSError), path.open("rb") as file:
-                _lock(file)  # raises while the process that writes it lives
+                _lock(file, wait=False)  # raises while the process that writes it lives
                 path.unlink(missing_ok=True)
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: IO[bytes], *, wait: bool = True) -> None:
     import fcntl  # noqa: PLC0415 - not on Windows, where Airflow does not run but its DAGs may be edited
 
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,6 @@ has ended. On any other file system a file is written under another name and mov
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -74,13 +73,11 @@ class ObjectFolder(Folder):
         """Upload it."""
         with storage_errors("write", self.path(name)):
             file.flush()
-            size = file.seek(0, os.SEEK_END)
             file.seek(0)
             if self._publishes_at_end:
                 _upload(self._fs, file, self._key(name))
             else:
                 self._write_and_move(file, name)
-        self._check_size(name, size)
 
     def open(self, name: str) -> IO[bytes]:
         """As of the base."""

@@ -1,8 +1,11 @@
 """Folders: an interrupted upload is dropped, and what had the name stays; a full folder is listed once."""
 
+import errno
+import fcntl
 import gc
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,3 +48,29 @@ def test_local_folder_is_listed_once_for_all_files_of_an_owner(tmp_path, monkeyp
         folder.publish_bytes(b"fern", f"{number}.txt", "me")
     assert len(scanned) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number}.txt" for number in range(5)]
+
+
+def test_writers_of_one_owner_at_the_same_time_each_publish(store):
+    """None takes another's file for a leftover, or another's size for its own."""
+    contents = [bytes([number]) * (1_000 + number) for number in range(200)]
+
+    def write(content):
+        folder = open_folder(store.folder)
+        folder.make()
+        folder.publish_bytes(content, "fern.json", "me")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, contents))
+    assert store.names() == {"fern.json"}
+    assert store.read("fern.json") in contents
+
+
+def test_local_folder_without_locks_takes_files(tmp_path, monkeypatch):
+    """As some network file systems are."""
+
+    def refuse(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    open_folder(tmp_path).publish_bytes(b"fern", "fern.txt", "me")
+    assert [path.name for path in tmp_path.iterdir()] == ["fern.txt"]
