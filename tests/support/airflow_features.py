@@ -9,6 +9,9 @@ from airflow.providers.common.compat.version_compat import get_base_airflow_vers
 
 VERSION = get_base_airflow_version_tuple()
 
+# The stores that ObjectStoragePath knows.
+OBJECT_STORES = import_module("airflow.sdk.io.store" if VERSION >= (3,) else "airflow.io.store")
+
 # Whether a task has a store that survives its retries.
 HAS_TASK_STATE_STORE = "task_state_store" in getattr(Context, "__annotations__", {})
 

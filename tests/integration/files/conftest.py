@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from flora_provider.api.client import FloraClient
+from tests.support.airflow_features import OBJECT_STORES
 from tests.support.media import media_host
 
 
@@ -47,9 +48,7 @@ def s3(s3_url, monkeypatch):
         "extra": {"endpoint_url": s3_url, "region_name": "us-east-1"},
     }
     monkeypatch.setenv("AIRFLOW_CONN_AWS_FILES", json.dumps(connection))
-    from airflow.sdk.io import store
-
-    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    monkeypatch.setattr(OBJECT_STORES, "_STORE_CACHE", {})
     return client
 
 

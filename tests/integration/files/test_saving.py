@@ -9,6 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from flora_provider.api.errors import FloraDownloadError, FloraInputError, FloraStorageError
 from flora_provider.files import read_manifest, save_run
+from tests.support.airflow_features import OBJECT_STORES
 from tests.support.media import finished, png
 
 
@@ -108,8 +109,7 @@ def test_file_that_failed_keeps_no_other_from_being_saved(flora, media, store):
 
 
 def test_folder_of_another_file_system_is_written_through_another_name(flora, media):
-    attach = pytest.importorskip("airflow.sdk.io").attach
-    attach("memory", fs=MemoryFileSystem())
+    OBJECT_STORES.attach("memory", fs=MemoryFileSystem())
     folder = ObjectStoragePath("memory://box/out")
     manifest = save_run(flora, finished(media.serve("/a.png", b"whole")), folder)
     assert (folder / "run_1-out_0.png").read_bytes() == b"whole"
