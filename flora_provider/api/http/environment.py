@@ -86,18 +86,27 @@ def usable_proxy(proxy: str | None, *, environment: bool) -> Iterator[None]:
     try:
         yield
     except _REFUSALS:
-        raise FloraInputError(_to_blame() if read else _no_proxy("proxy", proxy or "")) from None
+        # None is to blame for a package that cannot be imported, unless it is that of SOCKS.
+        problem = _problem_of_environment() if read else _problem_of("proxy", proxy or "")
+        if problem is None:
+            raise
+        raise FloraInputError(problem) from None
 
 
-def _to_blame() -> str:
+def _problem_of_environment() -> str | None:
     for scheme in ("http", "https", "all"):
         for name, value in _variables(scheme):
-            if value and not _is_accepted(value):
-                return _no_proxy(name, value)
-    # There is nothing else that httpx reads.
-    name = next((name for name, _ in _variables("no")), "NO_PROXY")
+            if problem := _problem_of(name, value):
+                return problem
     bad = ", ".join(short_repr(entry) for entry in _entries_of("no") if not _is_pattern(entry))
+    if not bad:
+        return None
+    name = next((name for name, _ in _variables("no")), "NO_PROXY")
     return f"{name} holds {bad}, which is no host: give names and addresses, without brackets"
+
+
+def _problem_of(name: str, value: str) -> str | None:
+    return _no_proxy(name, value) if value and not _is_accepted(value) else None
 
 
 def _variables(scheme: str) -> list[tuple[str, str]]:
@@ -124,6 +133,9 @@ def _is_accepted(value: str) -> bool:
     """Whether httpx would take this as a proxy's address."""
     try:
         httpx.AsyncHTTPTransport(verify=False, proxy=httpx.Proxy(value if "://" in value else f"http://{value}"))
+    except ImportError:  # SOCKS takes a package of its own; what is missing for others, every client misses
+        if value.lower().startswith("socks"):
+            return False
     except _REFUSALS:
         return False
     return _is_address(value)

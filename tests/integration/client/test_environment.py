@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 import certifi
 import pytest
@@ -148,3 +149,14 @@ def test_proxy_that_is_right_is_asked(any_client, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:1")
     with pytest.raises(errors.FloraConnectionError, match="check the host, and the proxy"):
         any_client(max_retries=0).send(calls.get_run("run_1"))
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"proxy": "http://127.0.0.1:3128"}, {"base_url": "http://127.0.0.1/api/v1"}], ids=str
+)
+def test_package_that_cannot_be_imported_is_no_fault_of_a_proxy(any_client, monkeypatch, settings):
+    """As where the user of a worker may not read a part of the environment that Python is in."""
+    any_client()
+    monkeypatch.setitem(sys.modules, "httpcore", None)
+    with pytest.raises(ImportError, match="httpcore"):
+        any_client(**settings)
