@@ -68,9 +68,9 @@ def test_writers_of_one_owner_at_the_same_time_each_publish(store):
 def test_local_folder_without_locks_takes_files(tmp_path, monkeypatch):
     """As some network file systems are."""
 
-    def refuse(file, operation):
+    def fail(file, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", fail)
     open_folder(tmp_path).publish_bytes(b"fern", "fern.txt", "me")
     assert [path.name for path in tmp_path.iterdir()] == ["fern.txt"]
