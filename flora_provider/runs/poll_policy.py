@@ -19,7 +19,7 @@ _MAX_HALVINGS = 2  # polls before the end for which time is left; an earlier one
 
 # A page of runs that are all waited for is read again after this part of the interval. What costs more is read later,
 # by the square root, where requests and lag together cost least: so two processes that wait for half of the runs each
-# send no more than twice as many requests.
+# send 1.0 to 2.1 times as many requests.
 _LEAST_PART = 0.35
 _SOON = 0.2  # of the interval: a poll that comes less than this before a page that shows the run is not worth it
 
