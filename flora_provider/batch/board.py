@@ -26,6 +26,7 @@ class Board:
         records: of rows, by identity; without the finished runs.
         going: rows whose runs are known, to be awaited.
         waiting: rows to be started, or whose runs are to be found.
+        unbilled: rows whose runs completed without a bill, to be awaited at the end.
         costs: of the batch.
         end: why nothing more is started; None while that goes on.
     """
@@ -35,6 +36,7 @@ class Board:
     records: dict[str, RowRecord] = field(default_factory=dict)
     going: deque[PlannedRow] = field(default_factory=deque)
     waiting: deque[PlannedRow] = field(default_factory=deque)
+    unbilled: deque[PlannedRow] = field(default_factory=deque)
     costs: Costs = field(default_factory=Costs)
     end: BatchEnd | None = None
 
@@ -43,12 +45,15 @@ class Board:
         self.records, self.end, self.costs = records, None, Costs(self.options.max_cost_usd)
         sent, new, failed = deque[PlannedRow](), deque[PlannedRow](), deque[PlannedRow]()
         self.going.clear()
+        self.unbilled.clear()
         for row in self.rows:
             record = records.get(row.row)
             if record is None:
                 new.append(row)
                 continue
             self._count(row, record)
+            if record.lacks_bill:
+                self.unbilled.append(row)
             if record.is_settled(self.options.attempt):
                 continue
             if record.run_id and record.state != "failed":

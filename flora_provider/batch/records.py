@@ -86,6 +86,11 @@ class RowRecord(BaseModel):
             return 0.0
         return self.charged_cost if self.charged_cost is not None else self.quoted_cost or 0.0
 
+    @property
+    def lacks_bill(self) -> bool:
+        """Whether its run completed and FLORA's bill is not known."""
+        return self.state == "completed" and self.charged_cost is None
+
     def ended(self, event: RunEvent, attempt: int) -> RowRecord:
         """The same once the wait for its run is over."""
         if event.kind == "ended" and event.run is not None and event.run["status"] == "failed":

@@ -132,7 +132,9 @@ class BatchRunner:
             if board.going:
                 await self._await(board.going.popleft(), starter)
             elif not board.waiting or board.end:
-                return
+                if not board.unbilled:
+                    return
+                await self._await_bill(board.unbilled.popleft(), starter)
             elif (pause := starter.not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             elif await starter.start(row := board.waiting.popleft()):
@@ -140,22 +142,42 @@ class BatchRunner:
 
     async def _await(self, row: PlannedRow, starter: Starter) -> None:
         """Wait for the run of a row, and remember how it ended."""
-        record, options = self.board.records[row.row], self.board.options
-        poller = RunPoller(
-            RunRef(record.run_id),
-            policy=PollPolicy(interval=options.poll_interval),
-            now=time.time(),
-            started_at=record.intended_at or None,
-            awaits_bill=False,  # the next row need not wait for it: it is read when the files are saved
-        )
-        event = await self.around.wait(poller)
-        record = record.ended(event, options.attempt)
-        await self._put(record)
-        self.around.report(event, {"kind": "generation", **row.request, "quoted_cost_usd": record.quoted_cost})
-        self.board.costs.charge(row.row, record.cost)
+        record = self.board.records[row.row]
+        event = await self.around.wait(self._poller(record, awaits_bill=False))  # the next row need not wait for that
+        record = record.ended(event, self.board.options.attempt)
+        await self._remember(row, record, starter)
         if record.state != "completed":
             log.warning("Row %d: FLORA run %s: %s: %s", row.number, record.run_id, record.state, record.reason)
+        if record.lacks_bill:
+            self.board.unbilled.append(row)
+        else:
+            self._report(row, record, event)
+
+    async def _await_bill(self, row: PlannedRow, starter: Starter) -> None:
+        """Wait for the bill of a row whose run completed without one: when nothing else is left to do."""
+        record = self.board.records[row.row]
+        event = await self.around.wait(self._poller(record, awaits_bill=True))
+        billed = record.ended(event, self.board.options.attempt)
+        if billed.state == "completed" and not billed.lacks_bill:
+            await self._remember(row, billed, starter)
+        self._report(row, record, event)
+
+    def _poller(self, record: RowRecord, *, awaits_bill: bool) -> RunPoller:
+        return RunPoller(
+            RunRef(record.run_id),
+            policy=PollPolicy(interval=self.board.options.poll_interval),
+            now=time.time(),
+            started_at=record.intended_at or None,
+            awaits_bill=awaits_bill,
+        )
+
+    async def _remember(self, row: PlannedRow, record: RowRecord, starter: Starter) -> None:
+        await self._put(record)
+        self.board.costs.charge(row.row, record.cost)
         await starter.settle(row, record)
+
+    def _report(self, row: PlannedRow, record: RowRecord, event: RunEvent) -> None:
+        self.around.report(event, {"kind": "generation", **row.request, "quoted_cost_usd": record.quoted_cost})
 
     async def _put(self, record: RowRecord) -> None:
         await self.commits.add(self.ledger, record)

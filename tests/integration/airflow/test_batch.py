@@ -60,6 +60,31 @@ def test_each_row_is_billed_once_and_its_file_is_saved(fast, batch, deferrable):
     assert len(json.dumps(result)) < 1000
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_late_bills_are_awaited(fast, batch, monkeypatch, deferrable):
+    monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
+    fast.inject(route="/generate", behavior=RunBehavior(cost_lag=1.0), times=None)
+    result = batch(rows(6), deferrable=deferrable, max_in_flight=2).run()
+    bills = [row["charged_cost_usd"] for row in manifest_of(result)]
+    assert None not in bills
+    assert (result["cost_usd"], sum(bills)) == (pytest.approx(fast.sandbox.stats()["usd_billed"]),) * 2
+
+
+def test_bill_that_never_comes_leaves_the_row_completed(fast, batch, monkeypatch):
+    monkeypatch.setattr("flora_provider.runs.poller.BILL_PAUSE", 0.05)
+    monkeypatch.setattr("flora_provider.runs.tolerance.BILL_FOR", 0.3)
+    fast.inject(route="/generate", behavior=RunBehavior(cost_lag=3600.0), times=None)
+    result = batch(rows(3)).run()
+    assert [(row["state"], row["charged_cost_usd"]) for row in manifest_of(result)] == [("completed", None)] * 3
+    assert result["cost_usd"] == pytest.approx(3 * PRICE)  # by FLORA's quotes
+
+
+def test_bill_costs_no_finished_batch_its_deadline(flora, batch):
+    flora.inject(route="/generate", behavior=RunBehavior(seconds=0, cost_lag=3600.0), times=None)
+    result = batch(rows(3), timeout=4).run()
+    assert [(row["state"], row["charged_cost_usd"]) for row in manifest_of(result)] == [("completed", None)] * 3
+
+
 def test_rows_share_one_client_and_one_reading_of_the_connection_though_waits_do_not_overlap(fast, batch, monkeypatch):
     read, reads = connection_reader.read_without_blocking, []
 
