@@ -19,9 +19,14 @@ _MAX_HALVINGS = 2  # polls before the end for which time is left; an earlier one
 
 # A page of runs that are all waited for is read again after this part of the interval. What costs more is read later,
 # by the square root, where requests and lag together cost least: so two processes that wait for half of the runs each
-# send 1.0 to 2.1 times as many requests.
+# send less than twice as many requests.
 _LEAST_PART = 0.35
 _SOON = 0.2  # of the interval: a poll that comes less than this before a page that shows the run is not worth it
+
+
+def page_part(share: float) -> float:
+    """After which part of the interval a page is read again, up to 1; `share` as of `PollPolicy.next_page`."""
+    return min(sqrt(max(share * calls.PAGE_SIZE, 1.0)) * _LEAST_PART, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,7 @@ class PollPolicy:
             elapsed: seconds since the run was started.
             share: requests that reading pages costs each run on them.
         """
-        part = min(sqrt(max(share * calls.PAGE_SIZE, 1.0)) * _LEAST_PART, 1.0)
+        part = page_part(share)
         pause = max(ends.earliest - elapsed, ends.width / 4 * part) if ends.is_known else elapsed * 0.15 * part
         return min(max(pause, self.interval * part), self._longest * part)
 

@@ -30,7 +30,7 @@ from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.listing import HISTORIES, rows_and_cursor, run_of_row
-from flora_provider.runs.poll_policy import ONE_TRY
+from flora_provider.runs.poll_policy import ONE_TRY, page_part
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.subscription import Subscription
@@ -38,13 +38,14 @@ from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
-GATHER_AT_MOST = 0.6  # seconds by which a poll may be put off to be made together with others
-GATHER_PER_RUN = 0.02  # seconds: a single run is never put off, from 30 runs on the most
+# Seconds by which a poll may be put off to be made together with others: some for each other run, up to a number of
+# them, and all that times `page_part`, so that pages which show few of the runs are read less often.
+GATHER_PER_RUN, GATHER_FOR, GATHER_AT_MOST = 0.06, 1.4, 0.9
 SPARED_WITHIN = 1.0  # seconds; a page spares the polls that runs on it are due for within this time
 SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is polled singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
 MAX_SINGLE_POLLS = 100  # single polls between two rounds, for a round may find a cheaper way
-SKIP_IF_DUE_AFTER = 3.0  # seconds; rows of unfinished runs that are due later than this are skipped
+SKIP_IF_DUE_AFTER = 2.0  # seconds; rows of unfinished runs that are due later than this are skipped
 YIELD_EVERY_ROWS = 10  # rows parsed before yielding to the event loop
 # A failed page is asked for again at once, for a while: starting anew would cost all pages before it.
 PAGE_TRIES = RetryPolicy(max_retries=4, budget=15.0)
@@ -71,6 +72,7 @@ class PollScheduler:
         self._page_position: dict[RunRef, tuple[str, int]] = {}
         self._single_until: dict[RunRef, float] = {}
         self.pages_read = 0  # since the beginning: whether pages hang, or merely are many
+        self._share = 0.0  # requests that the pages read last have cost each run on them
         self._pages_off_until = 0.0
         self._pages_failed = 0  # times in a row
         self._not_before = 0.0  # as FLORA's latest 429 asks
@@ -114,8 +116,13 @@ class PollScheduler:
         """When to start the next round; infinity when there is nothing to poll."""
         pages_from = max(min(self._page_due.values(), default=inf), self._pages_not_before, self._pages_off_until)
         self._earliest = min(min(self._due.values(), default=inf), pages_from)
-        gathered = self._earliest + min((len(self._due) - 1) * GATHER_PER_RUN, GATHER_AT_MOST)
-        return max(gathered, self._not_before)
+        return max(self._earliest + self._gathering, self._not_before)
+
+    @property
+    def _gathering(self) -> float:
+        runs = max(len(self._due), 1)
+        part = page_part(max(self._share, 1 / runs))
+        return min(min((runs - 1) * GATHER_PER_RUN, GATHER_FOR) * part, GATHER_AT_MOST)
 
     def round(self) -> Flow[list[RunRef]]:
         """Poll the runs that are due by pages, where that is cheaper.
@@ -197,7 +204,8 @@ class PollScheduler:
                 return []
             self.pages_read += 1
             before = len(known)
-            yield from self._read_rows(rows, (path, number), missing, known, max(pages, number + 1) / served)
+            self._share = max(pages, number + 1) / served
+            yield from self._read_rows(rows, (path, number), missing, known)
             # Others may push our runs to deeper pages; reading on pays as long as single polls would cost more.
             number += 1
             vain = vain + 1 if len(known) == before else 0
@@ -210,7 +218,7 @@ class PollScheduler:
         return list(missing)
 
     def _read_rows(
-        self, rows: list[Any], position: tuple[str, int], missing: dict[RunRef, None], known: set[str], share: float
+        self, rows: list[Any], position: tuple[str, int], missing: dict[RunRef, None], known: set[str]
     ) -> Flow[None]:
         soon = self._clock() + SKIP_IF_DUE_AFTER
         for row in rows:
@@ -228,7 +236,7 @@ class PollScheduler:
                 self._page_position[ref] = position
                 missing.pop(ref, None)
                 if run is not None:
-                    self._on_run(ref, run, share)
+                    self._on_run(ref, run, self._share)
             if len(known) % YIELD_EVERY_ROWS == 0:
                 yield Sleep(0)
 

@@ -56,6 +56,37 @@ def test_two_triggerers_send_at_most_twice_the_requests_of_one_beside_runs_of_ot
     assert requests_of(two) <= 2 * requests_of(one)
 
 
+def waves_of(triggerers, *, waves, apart, seed):
+    """Requests for the runs of several DAG runs, whose sensors are started some at a time, as by a scheduler."""
+    rng, flora = random.Random(seed), FakeFlora()  # noqa: S311 - the same numbers each time
+    processes = [Simulation(seed=seed, flora=flora)]
+    processes += [Simulation(seed=seed + number, beside=processes[0]) for number in range(1, triggerers)]
+    for wave in range(waves):
+        runs, every = {}, rng.uniform(1, 2)
+        for number in range(100):
+            process = rng.choice(processes)
+
+            def start(runs=runs, number=number):
+                runs[number] = flora.start(45.0, estimated=40)
+
+            def wait(runs=runs, number=number, process=process):
+                process.wait(runs[number], interval=3.0)
+
+            processes[0].after(wave * apart + number * 0.06, start)
+            processes[0].after(wave * apart + 8 + (number // 15 + 1) * every, wait)
+    processes[0].run()
+    assert sum(len(process.ended) for process in processes) == waves * 100
+    return requests_of(processes)
+
+
+@pytest.mark.parametrize(("waves", "apart"), [(1, 0), (3, 15), (3, 20), (3, 25), (3, 30)])
+def test_two_triggerers_send_at_most_twice_the_requests_for_waits_that_go_on_coming(waves, apart):
+    one, two = (
+        sum(waves_of(triggerers, waves=waves, apart=apart, seed=seed) for seed in range(4)) for triggerers in (1, 2)
+    )
+    assert two <= 2 * one
+
+
 def test_runs_deeper_in_the_history_than_as_many_as_are_waited_for_are_found_on_pages():
     # Each triggerer waits for half of a thousand runs, which stand on ten pages; the first that are due are the last.
     processes = triggerers_after(1000, 0.01, triggerers=2, seed=2)
