@@ -23,9 +23,23 @@ _MAX_HALVINGS = 2  # polls before the end for which time is left; an earlier one
 _LEAST_PART = 0.35
 _SOON = 0.2  # of the interval: a poll that comes less than this before a page that shows the run is not worth it
 
+GATHER_AT_MOST = 0.9  # seconds by which a poll may be put off to be made together with others
+_GATHER, _GATHER_PER_RUN = 1.4, 0.06  # the same where a page shows one run alone; less if few runs are waited for
 
-def page_part(share: float) -> float:
-    """After which part of the interval a page is read again, up to 1; `share` as of `PollPolicy.next_page`."""
+
+def gathering(*, runs: int, share: float) -> float:
+    """Seconds by which polls are put off to be made together: none for one run, and the more the more a page costs.
+
+    Args:
+        runs: that are waited for.
+        share: as of `PollPolicy.next_page`, where pages were read; else 0.
+    """
+    longest = min(max(runs - 1, 0) * _GATHER_PER_RUN, _GATHER)
+    return min(longest * _page_part(max(share, 1 / max(runs, 1))), GATHER_AT_MOST)
+
+
+def _page_part(share: float) -> float:
+    """After which part of the interval a page is read again, up to 1."""
     return min(sqrt(max(share * calls.PAGE_SIZE, 1.0)) * _LEAST_PART, 1.0)
 
 
@@ -81,7 +95,7 @@ class PollPolicy:
             elapsed: seconds since the run was started.
             share: requests that reading pages costs each run on them.
         """
-        part = page_part(share)
+        part = _page_part(share)
         pause = max(ends.earliest - elapsed, ends.width / 4 * part) if ends.is_known else elapsed * 0.15 * part
         return min(max(pause, self.interval * part), self._longest * part)
 

@@ -30,7 +30,7 @@ from flora_provider.api.http.retry_policy import RetryPolicy
 from flora_provider.api.models import Run, RunStatus
 from flora_provider.runs.event import RunEvent
 from flora_provider.runs.listing import HISTORIES, rows_and_cursor, run_of_row
-from flora_provider.runs.poll_policy import ONE_TRY, page_part
+from flora_provider.runs.poll_policy import GATHER_AT_MOST, ONE_TRY, gathering
 from flora_provider.runs.poller import RunPoller
 from flora_provider.runs.ref import RunRef
 from flora_provider.runs.subscription import Subscription
@@ -38,9 +38,6 @@ from flora_provider.runs.tolerance import is_transient
 
 log = logging.getLogger(__name__)
 
-# Seconds by which a poll may be put off to be made together with others: some for each other run, up to a number of
-# them, and all that times `page_part`, so that pages which show few of the runs are read less often.
-GATHER_PER_RUN, GATHER_FOR, GATHER_AT_MOST = 0.06, 1.4, 0.9
 SPARED_WITHIN = 1.0  # seconds; a page spares the polls that runs on it are due for within this time
 SINGLE_POLL_FOR = 60.0  # seconds for which a run that no history showed is polled singly
 PAGES_OFF_FOR = (3.0, 60.0)  # seconds for which pages are not tried after one failed; doubles up to the second
@@ -116,13 +113,7 @@ class PollScheduler:
         """When to start the next round; infinity when there is nothing to poll."""
         pages_from = max(min(self._page_due.values(), default=inf), self._pages_not_before, self._pages_off_until)
         self._earliest = min(min(self._due.values(), default=inf), pages_from)
-        return max(self._earliest + self._gathering, self._not_before)
-
-    @property
-    def _gathering(self) -> float:
-        runs = max(len(self._due), 1)
-        part = page_part(max(self._share, 1 / runs))
-        return min(min((runs - 1) * GATHER_PER_RUN, GATHER_FOR) * part, GATHER_AT_MOST)
+        return max(self._earliest + gathering(runs=len(self._due), share=self._share), self._not_before)
 
     def round(self) -> Flow[list[RunRef]]:
         """Poll the runs that are due by pages, where that is cheaper.

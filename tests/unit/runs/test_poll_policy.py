@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flora_provider.runs.end_range import EndRange
-from flora_provider.runs.poll_policy import PollPolicy
+from flora_provider.runs.poll_policy import GATHER_AT_MOST, PollPolicy, gathering
 
 INTERVALS = st.floats(0.1, 100)
 ELAPSED = st.floats(0, 1e5)
@@ -75,3 +75,10 @@ def test_last_poll_comes_when_the_run_must_have_ended(seconds):
     assert elapsed - seconds <= 2.5
     assert len(polls) <= 4
     assert all(after - before >= 3 for before, after in pairwise(polls))
+
+
+def test_polls_are_gathered_the_longer_the_more_a_page_costs_each_run_but_not_for_one_run():
+    assert gathering(runs=1, share=1.0) == gathering(runs=0, share=0.0) == 0
+    full, half, few = (gathering(runs=1000, share=share) for share in (0.01, 0.02, 0.1))
+    assert 0 < full < half < few == GATHER_AT_MOST
+    assert gathering(runs=2, share=0.0) < gathering(runs=5, share=0.0) < 0.3
