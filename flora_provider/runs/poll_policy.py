@@ -19,12 +19,13 @@ _MAX_HALVINGS = 2  # polls before the end for which time is left; an earlier one
 
 # A page of runs that are all waited for is read again after this part of the interval. What costs more is read later,
 # by the square root, where requests and lag together cost least: so two processes that wait for half of the runs each
-# send less than twice as many requests.
+# send at most twice as many requests.
 _LEAST_PART = 0.35
 _SOON = 0.2  # of the interval: a poll that comes less than this before a page that shows the run is not worth it
 
 GATHER_AT_MOST = 0.9  # seconds by which a poll may be put off to be made together with others
-_GATHER, _GATHER_PER_RUN = 1.4, 0.06  # the same where a page shows one run alone; less if few runs are waited for
+# Seconds, to be multiplied by `_page_part`: for each other run that is waited for, and for all of them at most.
+_GATHER_PER_RUN, _GATHER_FOR_ALL = 0.06, 1.4
 
 
 def gathering(*, runs: int, share: float) -> float:
@@ -34,7 +35,7 @@ def gathering(*, runs: int, share: float) -> float:
         runs: that are waited for.
         share: as of `PollPolicy.next_page`, where pages were read; else 0.
     """
-    longest = min(max(runs - 1, 0) * _GATHER_PER_RUN, _GATHER)
+    longest = min(max(runs - 1, 0) * _GATHER_PER_RUN, _GATHER_FOR_ALL)
     return min(longest * _page_part(max(share, 1 / max(runs, 1))), GATHER_AT_MOST)
 
 
