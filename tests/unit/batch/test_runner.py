@@ -15,7 +15,7 @@ from flora_provider.runs.event import RunEvent
 
 
 class ContestedLedger:
-    """One that another process claims at the same moment, as often as is said."""
+    """One with some records, which another process claims at the same moment, as often as is said."""
 
     def __init__(self, taken=0, records=()):
         self.taken = taken
@@ -81,6 +81,19 @@ def test_bill_that_another_process_waited_for_is_awaited():
     assert run(ledger, [ROW], wait=billed, reports=reports) == BatchEnd(reason="done")
     assert [(record.state, record.cost, record.run) for record in ledger.added] == [("completed", 0.05, RUN)]
     assert len(reports) == 1
+
+
+def test_run_is_reported_when_its_bill_is_there_and_not_before():
+    answers = [RunEvent(kind="ended", run_id="run_1", run={**RUN, "charged_cost": cost}) for cost in (None, 0.05)]
+    billed = answers[-1]
+
+    async def wait(_):
+        return answers.pop(0)
+
+    ledger, reports = ContestedLedger(records=[UNBILLED.with_(state="started")]), []
+    assert run(ledger, [ROW], wait=wait, reports=reports) == BatchEnd(reason="done")
+    assert [record.charged_cost for record in ledger.added] == [None, 0.05]
+    assert reports == [billed]
 
 
 @pytest.mark.parametrize(
