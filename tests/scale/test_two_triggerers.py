@@ -13,11 +13,16 @@ SHAPES = [(2, 0.0), (10, 0.0), (30, 0.0), (50, 0.5), (100, 0.0), (100, 0.5), (30
           (1000, 0.01), (1000, 0.05)]  # fmt: skip
 
 
+def processes_of(triggerers, flora, seed):
+    """Triggerers that poll the same FLORA, before they wait for anything."""
+    first = Simulation(seed=seed, flora=flora)
+    return [first, *(Simulation(seed=seed + number, beside=first) for number in range(1, triggerers))]
+
+
 def triggerers_after(waits, apart, *, triggerers, seed, others=0):
     """Simulated triggerers, after waits that were spread over them have ended; `others` start runs beside each."""
     rng, flora = random.Random(seed), FakeFlora()  # noqa: S311 - the same numbers each time
-    processes = [Simulation(seed=seed, flora=flora)]
-    processes += [Simulation(seed=seed + number, beside=processes[0]) for number in range(1, triggerers)]
+    processes = processes_of(triggerers, flora, seed)
     for number in range(waits):
         seconds = rng.uniform(20, 60)
         estimated, process = round(seconds * rng.uniform(0.7, 1.3)), processes[rng.randrange(triggerers)]
@@ -59,8 +64,7 @@ def test_two_triggerers_send_at_most_twice_the_requests_of_one_beside_runs_of_ot
 def waves_of(triggerers, *, waves, apart, seed):
     """Requests for the runs of several DAG runs, whose sensors are started some at a time, as by a scheduler."""
     rng, flora = random.Random(seed), FakeFlora()  # noqa: S311 - the same numbers each time
-    processes = [Simulation(seed=seed, flora=flora)]
-    processes += [Simulation(seed=seed + number, beside=processes[0]) for number in range(1, triggerers)]
+    processes = processes_of(triggerers, flora, seed)
     for wave in range(waves):
         runs, every = {}, rng.uniform(1, 2)
         for number in range(100):
