@@ -84,11 +84,11 @@ def test_bill_that_another_process_waited_for_is_awaited():
 
 
 def test_run_is_reported_when_its_bill_is_there_and_not_before():
-    answers = [RunEvent(kind="ended", run_id="run_1", run={**RUN, "charged_cost": cost}) for cost in (None, 0.05)]
-    billed = answers[-1]
+    events = [RunEvent(kind="ended", run_id="run_1", run={**RUN, "charged_cost": cost}) for cost in (None, 0.05)]
+    billed = events[-1]
 
     async def wait(_):
-        return answers.pop(0)
+        return events.pop(0)
 
     ledger, reports = ContestedLedger(records=[UNBILLED.with_(state="started")]), []
     assert run(ledger, [ROW], wait=wait, reports=reports) == BatchEnd(reason="done")
