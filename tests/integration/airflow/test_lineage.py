@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from flora_provider.sandbox import Sandbox, Settings
 from flora_provider.telemetry import openlineage
 from tests.support.media import png
 from tests.support.openlineage import lineage_server
@@ -43,6 +44,7 @@ class Lineage:
 @pytest.fixture(scope="module")
 def lineage(port, tmp_path_factory):
     """The DAG in a process of its own, for Airflow reads OpenLineage's settings as it starts."""
+    port.sandbox = Sandbox(Settings(speed=20))  # not one that an earlier test has given faults
     folder = tmp_path_factory.mktemp("lineage")
     (folder / "fern.png").write_bytes(png(3, 4))
     (folder / "rows.csv").write_text("prompt\nfern 1\nfern 2\n")
