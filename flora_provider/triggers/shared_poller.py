@@ -150,7 +150,7 @@ class SharedPoller:
             async with self._slow:
                 await asyncio.wait([poll])
         elif poll.cancel():
-            self._scheduler.poll_given_up(ref, f"FLORA did not answer within {SLOW_AFTER:g} s, as for others")
+            self._scheduler.poll_given_up(ref, f"no answer within {SLOW_AFTER:g} s, as for others")
             self._changed.set()
 
     async def _until_next_round(self) -> None:
